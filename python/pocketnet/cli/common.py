@@ -1,0 +1,120 @@
+"""What every command shares: how errors leave, how progress shows, the common options.
+
+Only Click is imported at the top, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import PocketError
+
+T = TypeVar("T")
+
+EXIT_CODES = """\b
+Exit codes: 0 done · 2 wrong usage · 3 bad data · 4 does not fit in device memory ·
+75 stopped with a checkpoint, run again as is"""
+
+input_option = click.option("--input", "input_", required=True, metavar="FOLDER",
+                            type=click.Path(path_type=Path), help="The dataset's folder.")
+quiet_option = click.option("--quiet", is_flag=True, help="Print errors only.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+def output_option(help_: str, *, required: bool = True):
+    """The `-o/--output` option with its own help text."""
+    return click.option("-o", "--output", required=required, type=click.Path(path_type=Path), help=help_)
+
+
+class Command(click.Command):
+    """A Click command that turns a `PocketError` into its message and exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except PocketError as error:
+            click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+            click.echo(error.render(), err=True)
+            context.exit(error.exit_code)
+        except OSError as error:
+            if error.filename is None and error.errno is None:
+                raise
+            click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+            click.echo(f"{error.strerror or error}\n  where: {error.filename or 'unknown file'}", err=True)
+            context.exit(1)
+
+
+def command(name: str, *, examples: str) -> Callable:
+    """Decorate a function as a `pocket-<name>` command with examples and exit codes in its help."""
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
+    return click.command(f"pocket-{name}", cls=Command, epilog=f"{epilog}\n\n{EXIT_CODES}",
+                         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+
+def say(message: str, quiet: bool = False) -> None:
+    """A line for people, on standard error so that standard output stays for machines."""
+    if not quiet:
+        click.echo(message, err=True)
+
+
+def result(value: Any, as_json: bool, text: str = "", quiet: bool = False) -> None:
+    """Print a step's result: `value` as JSON for machines, else `text` for people."""
+    if as_json:
+        click.echo(json_module.dumps(value))
+    elif text and not quiet:
+        click.echo(text)
+
+
+def progress(items: Iterable[T], description: str, total: int | None = None, quiet: bool = False,
+             every_seconds: float = 10.0) -> Iterator[T]:
+    """Pass `items` through and show how far it is: a bar on a terminal, a plain line now and then in a log."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    if quiet:
+        yield from items
+        return
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            yield from bar.track(items, total=total, description=description)
+        return
+    start = last = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        now = time.monotonic()
+        if total and (now - last >= every_seconds or done == total):
+            left = (now - start) / done * (total - done)
+            say(f"{description}: {done}/{total}" + (f", {left:.0f} s left" if done < total else f", {now - start:.0f} s"))
+            last = now
+
+
+def split_list(text: str | None) -> list[str]:
+    """`"a, b"` to `["a", "b"]`; nothing to an empty list."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def integers(text: str | None, name: str) -> list[int] | None:
+    """`"32,48,32"` to `[32, 48, 32]`, None to None.
+
+    Raises:
+        click.BadParameter: Not a comma-separated list of whole numbers.
+    """
+    if text is None or text == "":
+        return None
+    try:
+        return [int(word) for word in split_list(text)]
+    except ValueError:
+        raise click.BadParameter(f"expected whole numbers separated by commas. Received: {text}",
+                                 param_hint=name) from None

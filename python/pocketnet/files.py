@@ -1,0 +1,129 @@
+"""Files between the steps: written whole or not at all, JSON checked against its schema, checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .errors import DataError, UsageError
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place when the block ends without an error.
+
+    The temporary name keeps the suffixes of `path`, so that writers that go by the suffix work. Nothing
+    is left behind when the block raises, and a reader never sees half a file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends without an error.
+
+    An existing `path` is replaced.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".part-{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256(path: str | Path) -> str:
+    """Checksum of a file's bytes, as hexadecimal text."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Checksum of a JSON value, independent of the order of its keys (16 hexadecimal digits)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def schema(kind: str) -> dict:
+    """The JSON Schema of a file kind, for example `manifest`."""
+    return json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
+
+
+def validate(value: Any, kind: str, where: str | Path) -> None:
+    """Check a JSON value against the schema of its kind.
+
+    Raises:
+        DataError: Names the file and every place that does not validate.
+    """
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(schema(kind))
+    problems = [
+        f"{'.'.join(map(str, error.absolute_path)) or 'the whole file'}: {error.message[:300]}"
+        for error in sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
+    ]
+    if problems:
+        raise DataError(f"This is not a valid {kind} (schema_version {schema(kind)['x-version']}).",
+                        problems=problems, where=str(where), todo="Make it anew with the step that writes it.")
+
+
+def write_json(path: str | Path, value: Any, kind: str) -> None:
+    """Validate `value` as `kind` and write it whole or not at all; `schema_version` and `kind` are added."""
+    value = {"schema_version": schema(kind)["x-version"], "kind": kind, **value}
+    validate(value, kind, path)
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path, kind: str) -> dict:
+    """Read and validate a JSON file.
+
+    Raises:
+        UsageError: The file is not there.
+        DataError: It is not JSON, or does not validate as `kind`.
+    """
+    path = Path(path)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"There is no {kind} here.", where=str(path)) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"This {kind} is not JSON: {error}", where=str(path)) from None
+    validate(value, kind, path)
+    return value

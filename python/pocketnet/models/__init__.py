@@ -1,0 +1,1 @@
+"""Networks: width policy, blocks, encoder-decoder and parameter counts."""

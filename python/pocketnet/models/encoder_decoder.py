@@ -1,0 +1,53 @@
+"""The one encoder-decoder that U-Net and its relatives share."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from .blocks import BACKBONES, BlockOptions, convolution
+from .network import Network
+from .widths import parse_width
+
+
+def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model:
+    """Build a segmentation network.
+
+    Per depth a block and a downsampling, a bottleneck block, then per depth a transposed convolution of the
+    same factors (bias, no normalisation, no activation), the skip, a block; last a convolution of kernel 1
+    and a softmax in float32.
+
+    Args:
+        network: What to build.
+        patch: Spatial size of the input in voxels, or None for any size that the depth divides.
+
+    Returns:
+        A functional model from `(batch, *patch, channels)` to probabilities `(batch, *patch, classes)`.
+
+    Source: the paper's Algorithm 1, with the concatenated skip that its published counts need.
+    """
+    backbone = BACKBONES[network.arch]
+    width = parse_width(network.width)
+    options = BlockOptions(network.dimensions, network.norm)
+    maps = [width.feature_maps(network.feature_maps, depth) for depth in range(network.depth + 1)]
+    upsampling = layers.Conv2DTranspose if network.dimensions == 2 else layers.Conv3DTranspose
+
+    spatial = tuple(patch) if patch else (None,) * network.dimensions
+    inputs = x = keras.Input((*spatial, network.channels), name="image")
+    skips = []
+    for depth, factors in enumerate(network.pooling):
+        x = backbone.block(x, maps[depth], options, f"encoder{depth}")
+        skips.append(x)
+        x = backbone.downsample(x, maps[depth], tuple(factors), options, f"down{depth}")
+    x = backbone.block(x, maps[-1], options, "bottleneck")
+    for depth in reversed(range(network.depth)):
+        factors = tuple(network.pooling[depth])
+        x = upsampling(maps[depth], factors, strides=factors, padding="same", name=f"up{depth}")(x)
+        if network.skip == "concatenate":
+            x = layers.Concatenate(name=f"skip{depth}")([x, skips[depth]])
+        else:
+            x = layers.Add(name=f"skip{depth}")([x, skips[depth]])
+        x = backbone.block(x, maps[depth], options, f"decoder{depth}")
+    x = convolution(x, network.classes, options, "logits", kernel=1)
+    outputs = layers.Softmax(axis=-1, dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name=f"{width.name}_{network.arch}")

@@ -1,0 +1,163 @@
+"""Geometry, the one place: volumes in memory are RAS+, (x, y, z), spacing in mm in the same order.
+
+Reading converts to that, writing converts back to the case's own grid: exact affine, shape and orientation.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel import orientations
+
+from ..errors import DataError
+
+READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, nib.filebasedimages.ImageFileError,
+               nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A file's own grid: what is needed to write a result in exactly its geometry.
+
+    Attributes:
+        shape: Voxels per file axis.
+        affine: 4×4, voxel index to mm (RAS+ world).
+        header: The NIfTI header, for its codes and units; None for a plain grid.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+    header: nib.Nifti1Header | None = None
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """mm per file axis."""
+        return tuple(float(s) for s in nib.affines.voxel_sizes(self.affine))
+
+    @property
+    def orientation(self) -> str:
+        """Axis codes of the file, for example `LPS`."""
+        return "".join(nib.aff2axcodes(self.affine))
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume in RAS+ with the grid that it was read from.
+
+    Attributes:
+        data: (x, y, z), float32 for images, integer for labels.
+        spacing: mm along x, y, z.
+        grid: The file's own grid.
+    """
+
+    data: np.ndarray
+    spacing: tuple[float, float, float]
+    grid: Grid
+
+
+def read(path: str | Path, *, label: bool = False) -> Volume:
+    """Read a NIfTI volume into RAS+.
+
+    Args:
+        path: A `.nii` or `.nii.gz` file with three axes (a fourth of length one is dropped).
+        label: Read as a label map: values are rounded to int16 and must be whole numbers.
+
+    Raises:
+        DataError: The file is missing, truncated, not NIfTI, not 3D, or a label map with fractions.
+    """
+    image = open_image(path)
+    try:
+        data = np.asarray(image.dataobj, dtype=np.float32)
+    except READ_ERRORS as error:
+        raise DataError(f"The voxels cannot be read, the file may be truncated: {_short(error)}", where=str(path)) from None
+    grid = Grid(tuple(image.shape[:3]), image.affine, image.header)
+    data = to_ras(data.reshape(grid.shape), grid)
+    if label:
+        whole = np.rint(data)
+        if not np.array_equal(whole, data):
+            raise DataError("The label map has values that are not whole numbers.", where=str(path))
+        data = whole.astype(np.int16)
+    return Volume(data, ras_spacing(grid), grid)
+
+
+def open_image(path: str | Path) -> nib.Nifti1Image:
+    """Open a 3D NIfTI file without reading its voxels.
+
+    Raises:
+        DataError: The file is missing, not NIfTI, or not 3D.
+    """
+    if not Path(path).is_file():
+        raise DataError("There is no such file.", where=str(path))
+    try:
+        image = nib.load(path)
+    except READ_ERRORS as error:
+        raise DataError(f"Not a readable NIfTI file: {_short(error)}", where=str(path)) from None
+    if not isinstance(image, nib.Nifti1Image):
+        raise DataError(f"Expected NIfTI, found {type(image).__name__}.", where=str(path))
+    if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]):
+        raise DataError(f"Expected a 3D volume, found shape {image.shape}.", where=str(path))
+    if abs(np.linalg.det(image.affine[:3, :3])) < 1e-12 or not np.isfinite(image.affine).all():
+        raise DataError("The affine is singular: the voxels have no size.", where=str(path))
+    return image
+
+
+def _short(error: Exception) -> str:
+    return str(error).split("\n")[0][:160] or type(error).__name__
+
+
+def to_ras(data: np.ndarray, grid: Grid) -> np.ndarray:
+    """Reorder and flip file axes (first three of `data`) to RAS+."""
+    return np.ascontiguousarray(orientations.apply_orientation(data, nib.io_orientation(grid.affine)))
+
+
+def from_ras(data: np.ndarray, grid: Grid) -> np.ndarray:
+    """The inverse of `to_ras`: back to the file's own axes."""
+    back = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), nib.io_orientation(grid.affine))
+    return orientations.apply_orientation(data, back)
+
+
+def ras_spacing(grid: Grid) -> tuple[float, float, float]:
+    """mm along the RAS+ axes."""
+    order = np.argsort(nib.io_orientation(grid.affine)[:, 0])
+    return tuple(float(grid.spacing[axis]) for axis in order)
+
+
+def ras_affine(grid: Grid) -> np.ndarray:
+    """The affine of the volume after `to_ras`."""
+    return grid.affine @ orientations.inv_ornt_aff(nib.io_orientation(grid.affine), grid.shape)
+
+
+def same_grid(a: Grid, b: Grid, tolerance: float = 1e-3) -> bool:
+    """Whether two files lie on the same grid: shape, and affine within `tolerance` mm per voxel index."""
+    return a.shape == b.shape and np.allclose(a.affine, b.affine, atol=tolerance)
+
+
+def write(path: str | Path, data: np.ndarray, grid: Grid) -> None:
+    """Write a RAS+ array as NIfTI in exactly `grid`, whole or not at all.
+
+    Args:
+        path: `.nii` or `.nii.gz`.
+        data: (x, y, z) in RAS+ on the RAS+ form of `grid`; integers are written as they are.
+        grid: The geometry of the file to write.
+
+    Raises:
+        ValueError: The shape is not the grid's.
+    """
+    from ..files import atomic
+
+    data = from_ras(data, grid)
+    if data.shape != grid.shape:
+        raise ValueError(f"Expected the grid's shape {grid.shape}. Received: {data.shape}")
+    header = nib.Nifti1Header()
+    image = nib.Nifti1Image(np.ascontiguousarray(data), grid.affine, header)
+    if grid.header is not None:
+        image.header.set_xyzt_units(*grid.header.get_xyzt_units())
+        image.set_qform(grid.affine, int(grid.header["qform_code"]) or 1)
+        image.set_sform(grid.affine, int(grid.header["sform_code"]) or 1)
+    with atomic(path) as temporary:
+        nib.save(image, temporary)

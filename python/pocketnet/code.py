@@ -1,0 +1,126 @@
+"""What counts as a step's code: a checksum over the modules that it imports, directly or not.
+
+`-resume` and a training's run key must change when the code behind a step changes, and must not when other
+code does: editing the report retrains nothing. The rule is static and simple:
+
+1. start from `pocketnet.cli.<step>` and follow every `import` of a module of this package, wherever in the
+   file it stands (late imports count);
+2. importing a module runs the `__init__.py` of the packages that it lies in, so these count too;
+3. a data file beside a counted module (JSON, template …) counts when the module names it, or the folder
+   that it lies in, in a string: `recipes.json` counts for the step that reads it, not for all;
+4. the lock file counts, where the clone has it: other versions of the libraries are other code.
+
+Only the standard library is imported, so that the answer comes at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from .errors import UsageError
+
+PACKAGE = Path(__file__).parent
+LOCK = "requirements.lock"
+DATA_SUFFIXES = {".json", ".jinja", ".html", ".css", ".js"}
+
+
+def steps(package: Path = PACKAGE) -> list[str]:
+    """The steps that there are: the modules of `pocketnet.cli`, without what they share."""
+    names = {path.stem for path in (package / "cli").glob("*.py")}
+    return sorted(names - {"__init__", "common", "code"})
+
+
+@cache
+def code_hash(step: str, package: Path = PACKAGE) -> str:
+    """Checksum of the code of one step, 16 hexadecimal digits.
+
+    Args:
+        step: The name after `pocket-`, for example `train`.
+        package: The package's folder.
+
+    Raises:
+        UsageError: There is no such step.
+    """
+    total = hashlib.sha256()
+    for path in closure(step, package):
+        total.update(f"{path.relative_to(package.parent).as_posix()}\n{_checksum(path)}\n".encode())
+    return total.hexdigest()[:16]
+
+
+@cache
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def closure(step: str, package: Path = PACKAGE) -> list[Path]:
+    """The files whose content defines a step, sorted by path."""
+    start = package / "cli" / f"{step}.py"
+    if not start.is_file():
+        raise UsageError(f"There is no step '{step}'.", todo=f"Known steps: {', '.join(steps(package))}.")
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(_imports(path, package))
+    found.update(data for module in list(found) for data in _data_beside(module))
+    lock = package.parent / LOCK
+    if lock.is_file():
+        found.add(lock)
+    return sorted(found)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def _imports(path: Path, package: Path) -> tuple[Path, ...]:
+    """The package's own files that importing `path` may load."""
+    here = path.relative_to(package.parent).with_suffix("").parts[:-1]
+    return tuple(file for name in _module_names(_tree(path), here) if name[0] == package.name
+                 for file in _files(name, package))
+
+
+def _module_names(tree: ast.AST, here: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every dotted name that an import may mean, as parts; `here` is the importing module's package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield tuple(alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            yield base
+            for alias in node.names:  # `from .models import build` may name a module
+                yield (*base, alias.name)
+
+
+def _files(name: tuple[str, ...], package: Path) -> Iterator[Path]:
+    """The source files of a module and of the packages around it; nothing for a name that isn't a module."""
+    folder = package.parent
+    for part in name:
+        module, folder = folder / f"{part}.py", folder / part
+        if (folder / "__init__.py").is_file():
+            yield folder / "__init__.py"
+        elif module.is_file():
+            yield module
+            return
+        else:
+            return
+
+
+def _data_beside(module: Path) -> Iterator[Path]:
+    """Data files beside a module that it names, or whose folder it names, in a string."""
+    named = {node.value.rsplit("/", 1)[-1] for node in ast.walk(_tree(module))
+             if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    for entry in module.parent.iterdir():
+        if entry.name in named and not (entry / "__init__.py").exists():
+            files = entry.rglob("*") if entry.is_dir() else [entry]
+            yield from (file for file in files if file.suffix in DATA_SUFFIXES)

@@ -1,0 +1,158 @@
+"""`comparison.json`: the networks of one dataset side by side, the full network against every other width.
+
+Cases are paired by case and fold: both networks of a pair have seen the same training cases. A case's `mean`
+is the mean over its labels that are defined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from .metrics import METRICS
+from .statistics import MARGIN, compare_paired, equivalence, holm, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFERENCE = "full"
+MEAN = "mean"
+
+
+def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
+    """Build a comparison from the rows of every `metrics.csv`.
+
+    Args:
+        rows: The columns of `metrics.csv` and `file`, where each row is from.
+        allow_mixed_code: Take rows of networks that were trained by different code, with a note.
+
+    Returns:
+        The content of `comparison.json`.
+
+    Raises:
+        UsageError: Rows of several datasets, recipes or (unless allowed) codes, a case and label twice for one
+            network, or one network with several parameter counts.
+    """
+    notes = _check(rows, allow_mixed_code)
+    labels = list(dict.fromkeys(rows["label"]))
+    rows = _with_mean(rows)
+    groups = {key: group for key, group in rows.groupby(["arch", "width"], sort=False)}
+    networks, pairs = [], []
+    for (arch, width), group in sorted(groups.items(), key=_order):
+        for label in [*labels, MEAN]:
+            networks.append(_network(arch, width, label, group[group["label"] == label]))
+        reference = groups.get((arch, REFERENCE))
+        if width == REFERENCE:
+            continue
+        if reference is None:
+            notes.append(f"{arch} {width}: there is no {REFERENCE} network of this architecture to compare with.")
+            continue
+        notes += _unpaired(arch, width, group, reference)
+        for label in [*labels, MEAN]:
+            pairs += _pairs(arch, width, label, reference, group)
+    for metric in METRICS:
+        family = [pair for pair in pairs if pair["metric"] == metric]
+        for pair, corrected in zip(family, holm([pair["p_value"] for pair in family]), strict=True):
+            pair["p_holm"] = corrected
+    if not pairs:
+        notes.append("No pair of networks to compare: the table lists each network by itself.")
+    notes += _undefined(networks)
+    return {"dataset": rows["dataset"].iloc[0], "recipe": rows["recipe"].iloc[0], "labels": labels,
+            "code": sorted(set(rows["code"])), "networks": networks, "pairs": pairs,
+            "notes": list(dict.fromkeys(notes))}
+
+
+def _order(item: tuple) -> tuple:
+    """By architecture, the reference first, then from many parameters to few."""
+    (arch, width), group = item
+    return arch, width != REFERENCE, -int(group["parameters"].iloc[0]), width
+
+
+def _check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
+    notes = []
+    for column in ("dataset", "recipe"):
+        if rows[column].nunique() > 1:
+            raise UsageError(f"These metrics are of several {column}s, which cannot be compared.",
+                             where=_groups(rows, column), todo=f"Give the files of one {column} only.")
+    if rows["code"].nunique() > 1:
+        if not allow_mixed_code:
+            raise UsageError("These networks were trained by different code.", where=_groups(rows, "code"),
+                             todo="Train them again with the same code, or compare them knowingly with "
+                                  "--allow-mixed-code.")
+        notes.append("The networks were trained by different code (--allow-mixed-code): "
+                     + ", ".join(sorted(set(rows["code"]))) + ".")
+    twice = rows[rows.duplicated(["case", "fold", "arch", "width", "label"], keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        raise UsageError(f"The same case and label appears more than once for one network, {len(twice)} rows in all: "
+                         f"{first['arch']} {first['width']} fold {first['fold']}, case {first['case']}, "
+                         f"label {first['label']}.",
+                         where=", ".join(dict.fromkeys(twice["file"])), todo="Give each metrics.csv once.")
+    for (arch, width), group in rows.groupby(["arch", "width"]):
+        if group["parameters"].nunique() > 1:
+            raise UsageError(f"{arch} {width} comes with different numbers of parameters: these are different "
+                             "networks.", where=_groups(group, "parameters"), todo="Give the files of one of them.")
+    if rows["seed"].nunique() > 1:
+        notes.append("The networks were trained with different seeds: "
+                     + ", ".join(map(str, sorted(set(rows["seed"])))) + ".")
+    return notes
+
+
+def _groups(rows: pd.DataFrame, column: str) -> str:
+    """Each value of a column with the files that hold it."""
+    return "; ".join(f"{value}: {', '.join(dict.fromkeys(group['file']))}"
+                     for value, group in rows.groupby(column))
+
+
+def _with_mean(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows and, a case and network, one more with label `mean`."""
+    import pandas as pd
+
+    keys = ["dataset", "case", "fold", "arch", "width", "recipe", "seed", "parameters", "code"]
+    means = rows.groupby(keys, sort=False, as_index=False)[list(METRICS)].mean()
+    return pd.concat([rows, means.assign(label=MEAN)], ignore_index=True)
+
+
+def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> dict:
+    return {"arch": arch, "width": width, "parameters": int(group["parameters"].iloc[0]),
+            "folds": sorted({int(fold) for fold in group["fold"]}), "cases": len(group), "label": label,
+            "metrics": {metric: asdict(summarise(group[metric])) for metric in METRICS}}
+
+
+def _pairs(arch: str, width: str, label: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
+    paired = reference[reference["label"] == label].merge(
+        other[other["label"] == label], on=["case", "fold"], suffixes=("_reference", "_other"))
+    result = []
+    for metric in METRICS:
+        sides = paired[f"{metric}_reference"], paired[f"{metric}_other"]
+        outcome = asdict(compare_paired(*sides))
+        interval = outcome["interval"]
+        outcome["interval"] = list(interval) if interval else None
+        if metric == "dice":
+            p_value = equivalence(*sides)
+            outcome["equivalence"] = {"margin": MARGIN, "p_value": p_value,
+                                      "equivalent": p_value is not None and p_value < 0.05}
+        result.append({"arch": arch, "width": width, "reference": REFERENCE, "label": label, "metric": metric,
+                       **outcome})
+    return result
+
+
+def _unpaired(arch: str, width: str, other: pd.DataFrame, reference: pd.DataFrame) -> list[str]:
+    """What keeps cases of two networks from being paired."""
+    notes = []
+    for here, there, names in ((other, reference, (width, REFERENCE)), (reference, other, (REFERENCE, width))):
+        keys = set(zip(here["case"], here["fold"], strict=True))
+        lonely = keys - set(zip(there["case"], there["fold"], strict=True))
+        folds = sorted({fold for _, fold in lonely} - set(there["fold"]))
+        if lonely:
+            notes.append(f"{arch}: {len(lonely)} of {len(keys)} cases of {names[0]} have no counterpart in {names[1]}"
+                         + (f" (no fold {', '.join(map(str, folds))} there)" if folds else "") + ".")
+    return notes
+
+
+def _undefined(networks: list[dict]) -> list[str]:
+    """A note for each network and label with cases in which the label is in neither mask."""
+    return [f"{row['arch']} {row['width']}, {row['label']}: {row['metrics']['dice']['undefined']} of {row['cases']} "
+            "cases have the label neither in the reference nor in the prediction and are left out of the means."
+            for row in networks if row["label"] != MEAN and row["metrics"]["dice"]["undefined"]]

@@ -1,0 +1,110 @@
+"""A comparison as tables: CSV for machines, Markdown laid out like the paper's Table I."""
+
+from __future__ import annotations
+
+from .metrics import METRICS
+
+TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "asd_mm": "ASD (mm)"}
+CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "sd", "median",
+               "reference", "pairs", "difference", "interval_low", "interval_high", "p_value", "p_holm",
+               "p_equivalence")
+
+
+def number(value: float | None, metric: str, signed: bool = False) -> str:
+    """A metric's value for people: four decimals of Dice, two of mm; a dash for nothing."""
+    if value is None:
+        return "–"
+    text = f"{value:{'+' if signed else ''}.{4 if metric == 'dice' else 2}f}"
+    return text.replace("-", "−")
+
+
+def p_text(value: float | None) -> str:
+    """A p-value for people."""
+    if value is None:
+        return "–"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def interval_text(interval: list[float] | None, metric: str) -> str:
+    """A confidence interval for people."""
+    if interval is None:
+        return "–"
+    return f"[{number(interval[0], metric, True)}, {number(interval[1], metric, True)}]"
+
+
+def pair_of(comparison: dict, network: dict, metric: str) -> dict | None:
+    """The pair that compares this row of `networks` with the full network; None for the full network itself."""
+    keys = ("arch", "width", "label")
+    for pair in comparison["pairs"]:
+        if pair["metric"] == metric and all(pair[key] == network[key] for key in keys):
+            return pair
+    return None
+
+
+def csv_rows(comparison: dict) -> list[dict]:
+    """A row a network, label and metric, with the columns `CSV_COLUMNS`."""
+    rows = []
+    for network in comparison["networks"]:
+        for metric in METRICS:
+            pair = pair_of(comparison, network, metric) or {}
+            low, high = pair.get("interval") or (None, None)
+            rows.append({**{key: network[key] for key in ("arch", "width", "parameters", "label")},
+                         "metric": metric, **network["metrics"][metric], "reference": pair.get("reference"),
+                         "pairs": pair.get("n"), "difference": pair.get("difference"), "interval_low": low,
+                         "interval_high": high, "p_value": pair.get("p_value"), "p_holm": pair.get("p_holm"),
+                         "p_equivalence": pair.get("equivalence", {}).get("p_value")})
+    return rows
+
+
+def markdown(comparison: dict) -> str:
+    """Title, a table of the networks like the paper's Table I, a table of the differences, and the notes."""
+    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+    header = ["Label", "Architecture", "Variant", "Parameters (M)", "Cases"]
+    for metric in METRICS:
+        header += [f"{TITLES[metric]}, mean ± sd", "median", "p"]
+    table = []
+    for network in sorted(comparison["networks"], key=lambda row: row["label"] == "mean"):
+        row = [network["label"], network["arch"], network["width"], f"{network['parameters'] / 1e6:.3f}",
+               str(network["cases"])]
+        for metric in METRICS:
+            values, pair = network["metrics"][metric], pair_of(comparison, network, metric)
+            row += [f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}",
+                    number(values["median"], metric), p_text(pair["p_value"]) if pair else ""]
+        table.append(row)
+    lines += _table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=3)
+    if comparison["pairs"]:
+        lines += ["", "Difference to the full network, paired by case (other − full), with the 95 % bootstrap "
+                  "interval over cases, p of the two-sided Wilcoxon signed-rank test, and Holm's correction of it over "
+                  "the rows of a metric:", ""]
+        header = ["Label", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "p", "p, Holm",
+                  "Equivalence"]
+        table = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
+                  number(pair["difference"], pair["metric"], True), interval_text(pair["interval"], pair["metric"]),
+                  p_text(pair["p_value"]), p_text(pair["p_holm"]), _equivalence(pair)] for pair in comparison["pairs"]]
+        lines += _table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=4)
+        lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
+                  "Wilcoxon p is not equivalence."]
+    if comparison["notes"]:
+        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison["notes"])]
+    return "\n".join(lines) + "\n"
+
+
+def _rank(comparison: dict, label: str) -> int:
+    """Labels in the dataset's order, the mean last."""
+    order = list(dict.fromkeys(row["label"] for row in comparison["networks"]))
+    return order.index(label)
+
+
+def _equivalence(pair: dict) -> str:
+    if "equivalence" not in pair:
+        return ""
+    outcome = pair["equivalence"]
+    if outcome["p_value"] is None:
+        return "–"
+    return f"{'yes' if outcome['equivalent'] else 'not shown'} (p {p_text(outcome['p_value'])})"
+
+
+def _table(header: list[str], rows: list[list[str]], numeric: int) -> list[str]:
+    """A Markdown table whose columns from `numeric` on are right-aligned."""
+    rule = ["---"] * numeric + ["---:"] * (len(header) - numeric)
+    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]

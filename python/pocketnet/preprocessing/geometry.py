@@ -6,6 +6,7 @@ Reading converts to that, writing converts back to the case's own grid: exact af
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,19 +71,28 @@ def read(path: str | Path, *, label: bool = False) -> Volume:
     Raises:
         DataError: The file is missing, truncated, not NIfTI, not 3D, or a label map with fractions.
     """
-    image = open_image(path)
+    volume = load(open_image(path), path)
+    if label:
+        whole = np.rint(volume.data)
+        if not np.array_equal(whole, volume.data):
+            raise DataError("The label map has values that are not whole numbers.", where=str(path))
+        volume = Volume(whole.astype(np.int16), volume.spacing, volume.grid)
+    return volume
+
+
+def load(image: nib.Nifti1Image, path: str | Path) -> Volume:
+    """The voxels of an open image as float32 in RAS+; `path` is for messages.
+
+    Raises:
+        DataError: The voxels cannot be read.
+    """
     try:
-        data = np.asarray(image.dataobj, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            data = np.asarray(image.dataobj, dtype=np.float32)
     except READ_ERRORS as error:
         raise DataError(f"The voxels cannot be read, the file may be truncated: {_short(error)}", where=str(path)) from None
     grid = Grid(tuple(image.shape[:3]), image.affine, image.header)
-    data = to_ras(data.reshape(grid.shape), grid)
-    if label:
-        whole = np.rint(data)
-        if not np.array_equal(whole, data):
-            raise DataError("The label map has values that are not whole numbers.", where=str(path))
-        data = whole.astype(np.int16)
-    return Volume(data, ras_spacing(grid), grid)
+    return Volume(to_ras(data.reshape(grid.shape), grid), ras_spacing(grid), grid)
 
 
 def open_image(path: str | Path) -> nib.Nifti1Image:
@@ -97,8 +107,44 @@ def open_image(path: str | Path) -> nib.Nifti1Image:
         image = nib.load(path)
     except READ_ERRORS as error:
         raise DataError(f"Not a readable NIfTI file: {_short(error)}", where=str(path)) from None
+    return _checked(image, path)
+
+
+def parse(content: bytes, path: str | Path) -> nib.Nifti1Image:
+    """Open the content of a 3D NIfTI file that was read already; `path` says by its suffix whether it is gzipped.
+
+    Unlike `open_image` this reads a gzip stream to its end, so a wrong length or checksum is found.
+
+    Raises:
+        DataError: Truncated, not gzip, not NIfTI, or not 3D.
+    """
+    if str(path).endswith(".gz"):
+        try:
+            content = gzip.decompress(content)
+        except EOFError:
+            raise DataError("The gzip stream ends too early: the file is truncated.", where=str(path)) from None
+        except gzip.BadGzipFile as error:
+            raise DataError(f"Not a sound gzip file: {_short(error)}", where=str(path)) from None
+        except zlib.error as error:
+            raise DataError(f"The gzip stream is damaged: {_short(error)}", where=str(path)) from None
+    kind = nib.Nifti2Image if content[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nib.Nifti1Image
+    try:
+        image = kind.from_bytes(content)
+    except READ_ERRORS as error:
+        raise DataError(f"Not a readable NIfTI file: {_short(error)}", where=str(path)) from None
+    expected = image.dataobj.offset + math.prod(image.shape) * image.get_data_dtype().itemsize
+    if len(content) < expected:
+        raise DataError(f"The file is truncated: its header announces {expected} bytes, there are {len(content)}.",
+                        where=str(path))
+    return _checked(image, path)
+
+
+def _checked(image: nib.spatialimages.SpatialImage, path: str | Path) -> nib.Nifti1Image:
+    """The image when it is one that we can use."""
     if not isinstance(image, nib.Nifti1Image):
         raise DataError(f"Expected NIfTI, found {type(image).__name__}.", where=str(path))
+    if image.get_data_dtype().kind not in "iuf":
+        raise DataError(f"Expected numbers as voxels, found {image.get_data_dtype()}.", where=str(path))
     if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]):
         raise DataError(f"Expected a 3D volume, found shape {image.shape}.", where=str(path))
     if abs(np.linalg.det(image.affine[:3, :3])) < 1e-12 or not np.isfinite(image.affine).all():

@@ -1,0 +1,94 @@
+"""`pocket-check`: read a dataset's folder once, and write its manifest and fingerprint or all that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, input_option, json_option, output_option, progress, quiet_option, result, say, split_list
+
+EXAMPLES = """
+pocket-check --dataset hippocampus --input Task04_Hippocampus -o out
+pocket-check --dataset brats --input BraTS --modalities t1ce,flair --labels multiclass -o out
+pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --folds 5 -o out
+"""
+
+
+@command("check", examples=EXAMPLES)
+@click.option("--dataset", required=True, metavar="NAME|FILE",
+              help="demo, hippocampus, brats, or the path of a preset file of your own.")
+@input_option
+@output_option("Folder for manifest.json and fingerprint.json, or problems.csv.")
+@click.option("--modalities", metavar="A,B", help="Use these, in this order. Default: all.")
+@click.option("--labels", "label_set", metavar="NAME|CLASS=V+V,…",
+              help="A label set of the dataset (brats: whole_tumor, multiclass), or classes from values.")
+@click.option("--folds", type=click.IntRange(min=2), help="Refuse fewer cases than this many folds need.")
+@quiet_option
+@json_option
+def main(dataset, input_, output, modalities, label_set, folds, quiet, as_json):
+    """Verify a dataset and take its fingerprint.
+
+    Every file is read once. With any problem all of them are listed, OUT/problems.csv is all that is
+    written, and the exit code is 3.
+    """
+    from ..datasets import check, presets
+    from ..errors import DataError
+
+    found = check.check(
+        input_, presets.load(dataset), modalities=split_list(modalities), label_set=label_set, folds=folds,
+        progress=lambda items, total: progress(items, "Checking cases", total, quiet))
+    check.write(found, output)
+    for warning in found.warnings:
+        say(f"Warning: {warning}", quiet)
+    if found.problems:
+        table = output / check.PROBLEMS
+        result({"problems": [vars(problem) for problem in found.problems], "warnings": found.warnings,
+                "table": str(table)}, as_json)
+        _show(found.problems)
+        cases = len({problem.case for problem in found.problems} - {""})
+        raise DataError(f"{len(found.problems)} problems, in {cases} of {found.cases} cases.", where=str(table),
+                        todo=found.todo or "Mend or take out these files and run the same command again.")
+    numbers = check.summary(found)
+    written = {"manifest": str(output / check.MANIFEST), "fingerprint": str(output / check.FINGERPRINT)}
+    result(numbers | written, as_json, _text(numbers) + f"\n  written   {', '.join(written.values())}", quiet)
+
+
+def _show(problems) -> None:
+    """All problems as one table on standard error: drawn on a terminal, plain columns in a log."""
+    import sys
+
+    columns = ("case", "file", "problem")
+    rows = [tuple(getattr(problem, column) or "-" for column in columns) for problem in problems]
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*columns)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        Console(stderr=True).print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        say("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _text(numbers: dict) -> str:
+    """The summary for people."""
+    lines = [f"{numbers['dataset']}: {numbers['cases']} cases without problems",
+             f"  images    {', '.join(numbers['modalities'])}; orientation {', '.join(numbers['orientations'])}"]
+    for key, name, unit in (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"),
+                            ("spacing_mm", "spacing", "mm")):
+        low, middle, high = (numbers[key][k] for k in ("minimum", "median", "maximum"))
+        spans = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(low, high, strict=True)]
+        median = "" if low == high else f", median {' × '.join(f'{m:g}' for m in middle)}"
+        lines.append(f"  {name:<9} {' × '.join(spans)} {unit}{median}")
+    lines += [f"  label {label['value']}   {label['name']} (in the files: {', '.join(map(str, label['source_values']))}): "
+              f"{label['share']:.2%} of all voxels, in {label['cases']} cases" for label in numbers["labels"]]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The layout of BraTS: `<case>/<case>_<modality>.nii.gz` and `<case>/<case>_seg.nii.gz`.
+
+A hyphen before the modality, as since 2023, and a preset's other spellings of a modality are understood.
+
+Source: https://www.synapse.org (BraTS); Menze et al., IEEE TMI 34, 1993 (2015).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .folder import Case, Listing, Problem, is_nifti, name_problems, select_modalities, stem, unreadable, visible
+from .presets import Preset
+
+LABEL = "seg"
+
+
+def matches(folder: Path) -> bool:
+    """Whether a folder looks like this layout: a folder in it has files that start with its own name."""
+    return any(is_nifti(file.name) and _ending(case.name, file.name)
+               for case in visible(folder) if os.access(case, os.R_OK) and case.is_dir() for file in visible(case))
+
+
+def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
+    """List the cases of a folder.
+
+    Args:
+        folder: The dataset's folder.
+        preset: Names the modalities, their other spellings, and known files that are not used.
+        wanted: The modalities to use; empty: all of the preset.
+
+    Raises:
+        UsageError: A wanted modality is not one of the preset's, or the preset has none.
+    """
+    known = preset.modalities or ()
+    modalities = select_modalities(wanted, known)
+    problems: list[Problem] = []
+    cases = []
+    for path in visible(folder):
+        if path.is_dir():
+            cases.append(_case(path, preset, modalities, problems))
+        elif is_nifti(path.name):
+            problems.append(Problem("", path.name, f"extra: not in a case's folder, as {_where(path.name, known)}"))
+    problems += name_problems(case.name for case in cases)
+    return Listing(modalities, None, cases, problems, todo=_hint(cases, modalities))
+
+
+def _case(folder: Path, preset: Preset, modalities: Sequence[str], problems: list[Problem]) -> Case:
+    """One case's files; what is wrong is added to `problems`."""
+    name = folder.name
+    found: dict[str, str] = {}
+    try:
+        files = visible(folder)
+    except OSError as error:
+        problems.append(Problem(name, name, unreadable(error)))
+        return Case(name, {}, None)
+    for path in files:
+        relative = f"{name}/{path.name}"
+        if path.is_dir() or not is_nifti(path.name):
+            continue
+        ending = _ending(name, path.name)
+        kind = preset.aliases.get(ending, ending)
+        if not ending:
+            problems.append(Problem(name, relative, f"extra: a file of this folder starts with {name}_"))
+        elif kind in found:
+            problems.append(Problem(name, relative, f"duplicate: {found[kind]} is there too"))
+        elif kind == LABEL or kind in (preset.modalities or ()):
+            found[kind] = relative
+        elif kind not in preset.extras:
+            problems.append(Problem(name, relative, f"extra: {ending!r} is not one of "
+                                                    f"{', '.join((*(preset.modalities or ()), LABEL))}"))
+    problems += [Problem(name, f"{name}/{name}_{kind}.nii.gz", f"missing: no {kind} file for this case")
+                 for kind in (*modalities, LABEL) if kind not in found]
+    return Case(name, {m: found[m] for m in modalities if m in found}, found.get(LABEL))
+
+
+def _ending(case: str, file: str) -> str:
+    """`flair` of `case1_flair.nii.gz` or `case1-flair.nii.gz` in folder `case1`; empty when it isn't so."""
+    rest = stem(file).removeprefix(case)
+    return rest[1:] if rest != stem(file) and rest[:1] in ("_", "-") else ""
+
+
+def _where(file: str, known: Sequence[str]) -> str:
+    case = stem(file)
+    for kind in (*known, LABEL):
+        case = case.removesuffix(f"_{kind}").removesuffix(f"-{kind}")
+    return f"{case}/{file}"
+
+
+def _hint(cases: Sequence[Case], modalities: Sequence[str]) -> str:
+    """What to do when no case has some modality: use the others."""
+    there = [m for m in modalities if any(m in case.images for case in cases)]
+    if not there or len(there) == len(modalities):
+        return ""
+    absent = ", ".join(m for m in modalities if m not in there)
+    return f"No case has {absent}: use the others with --modalities {','.join(there)}."

@@ -1,0 +1,162 @@
+"""A dataset's folder to its manifest and fingerprint, or to the table of everything that is wrong with it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from . import labels, layouts
+from .folder import Case, Problem
+from .presets import Preset
+from .verify import Checked, number, verify
+
+PROBLEMS = "problems.csv"
+MANIFEST = "manifest.json"
+FINGERPRINT = "fingerprint.json"
+MOST_THREADS = 8
+
+
+@dataclass
+class Result:
+    """What a check found.
+
+    Attributes:
+        cases: Number of cases.
+        problems: Everything that is wrong, sorted; none: the dataset can be used.
+        warnings: What a person should know but may be meant so.
+        todo: What to do about the problems, where there is more to say than "mend the files".
+        manifest: Content of `manifest.json`; None with problems.
+        fingerprint: Content of `fingerprint.json`; None with problems.
+    """
+
+    cases: int
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    todo: str = ""
+    manifest: dict | None = None
+    fingerprint: dict | None = None
+
+
+def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label_set: str | None = None,
+          folds: int | None = None, threads: int | None = None,
+          progress: Callable[[Iterable[Checked], int], Iterable[Checked]] = lambda items, total: items) -> Result:
+    """Read every case of a dataset once.
+
+    Args:
+        folder: The dataset's folder.
+        preset: Which dataset it is.
+        modalities: Those to use; empty: all.
+        label_set: A label set's name or `name=1+2,other=4`; None: the preset's default.
+        folds: Folds that the cases must be enough for; None: not looked at.
+        threads: Cases read at once; None: one a core that we may use. The result doesn't depend on it.
+        progress: Passes the checked cases through and shows how many of the total are done.
+
+    Raises:
+        UsageError: No such folder, another layout than the preset's, or unknown modalities or labels.
+    """
+    listing = layouts.scan(folder, preset, modalities)
+    classes = labels.choose(label_set, preset, listing.classes)
+    known = labels.known_values(preset, listing.classes)
+
+    def work(case: Case) -> Checked:
+        return verify(folder, case, classes, known)
+
+    with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
+        checked = list(progress(pool.map(work, listing.cases), len(listing.cases)))
+
+    problems = [*listing.problems, *(problem for one in checked for problem in one.problems)]
+    if not listing.cases and not problems:
+        problems.append(Problem("", "", "no cases: the folder has none"))
+    if folds and len(listing.cases) < max(folds, 3):
+        problems.append(Problem("", "", f"fewer cases than folds need: {len(listing.cases)} for {folds} folds "
+                                        f"of training, validation and test"))
+    warnings = [*listing.warnings, *(warning for one in checked for warning in one.warnings), *_same_files(checked)]
+    result = Result(len(listing.cases), sorted(problems), warnings, listing.todo)
+    if not problems:
+        result.manifest = _manifest(preset, listing.modalities, classes, checked)
+        result.fingerprint = _fingerprint(preset, checked)
+    return result
+
+
+def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
+    """Images that are byte for byte the same: a case twice would be trained on and tested on."""
+    where = defaultdict(list)
+    for one in checked:
+        for path in one.case.images.values():
+            if path in one.sha256:
+                where[one.sha256[path]].append(path)
+    for paths in where.values():
+        if len(paths) > 1:
+            yield f"the same image: {', '.join(paths)}"
+
+
+def _manifest(preset: Preset, modalities: Sequence[str], classes: labels.Classes, checked: Sequence[Checked]) -> dict:
+    return {
+        "dataset": preset.name, "layout": preset.layout, "dimensions": 3, "modalities": list(modalities),
+        "labels": labels.as_manifest(classes),
+        "cases": [{"case": one.case.name, "images": [one.case.images[m] for m in modalities],
+                   "label": one.case.label, "sha256": one.sha256} for one in checked],
+    }
+
+
+def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> dict:
+    cases = {one.case.name: one.fingerprint for one in checked}
+    return {
+        "dataset": preset.name, "cases": cases,
+        "summary": {key: [number(v) for v in np.median([case[key] for case in cases.values()], axis=0)]
+                    for key in ("shape", "cropped_shape", "spacing_mm")},
+    }
+
+
+def write(result: Result, out: Path) -> None:
+    """Write manifest and fingerprint, or only the table of problems; what an earlier check left of the other is removed.
+
+    The manifest is written last: where it is, the fingerprint beside it belongs to it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)
+    if result.problems:
+        (out / FINGERPRINT).unlink(missing_ok=True)
+        files.write_text(out / PROBLEMS, table(result.problems))
+    else:
+        (out / PROBLEMS).unlink(missing_ok=True)
+        files.write_json(out / FINGERPRINT, result.fingerprint, "fingerprint")
+        files.write_json(out / MANIFEST, result.manifest, "manifest")
+
+
+def table(problems: Sequence[Problem]) -> str:
+    """The problems as CSV with the columns `case,file,problem`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case", "file", "problem"))
+    writer.writerows((problem.case, problem.file, problem.problem) for problem in problems)
+    return text.getvalue()
+
+
+def summary(result: Result) -> dict:
+    """A result without problems in a few numbers: cases, labels with their share of all voxels, ranges."""
+    prints: Mapping[str, dict] = result.fingerprint["cases"]
+    total = sum(int(np.prod(case["shape"])) for case in prints.values())
+    counts = {label["name"]: [case["label_voxels"].get(label["name"], 0) for case in prints.values()]
+              for label in result.manifest["labels"]}
+    ranges = {}
+    for key in ("shape", "cropped_shape", "spacing_mm"):
+        values = np.array([case[key] for case in prints.values()])
+        ranges[key] = {"minimum": values.min(axis=0).tolist(), "median": result.fingerprint["summary"][key],
+                       "maximum": values.max(axis=0).tolist()}
+    return {
+        "dataset": result.manifest["dataset"], "cases": result.cases, "modalities": result.manifest["modalities"],
+        "labels": [{**label, "voxels": sum(counts[label["name"]]), "share": number(sum(counts[label["name"]]) / total),
+                    "cases": sum(count > 0 for count in counts[label["name"]])} for label in result.manifest["labels"]],
+        "orientations": sorted({case["orientation"] for case in prints.values()}),
+        **ranges, "warnings": result.warnings,
+    }

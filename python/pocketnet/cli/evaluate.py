@@ -1,0 +1,92 @@
+"""`pocket-evaluate`: predictions against references, a row a case and label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, input_option, json_option, output_option, progress, quiet_option, result
+
+
+@command("evaluate", examples="""
+pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --predictions predictions \\
+    --model models/unet-pocket/fold0 -o evaluation/unet-pocket/fold0
+""")
+@click.option("--manifest", required=True, type=click.Path(path_type=Path),
+              help="The cases to evaluate; every one with a label must have a prediction.")
+@input_option
+@click.option("--predictions", required=True, type=click.Path(path_type=Path), help="Folder of <case>.nii.gz.")
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder that made them.")
+@output_option("Folder for metrics.csv, overlays/ and overlays.json.")
+@quiet_option
+@json_option
+def main(manifest, input_, predictions, model, output, quiet, as_json):
+    """Measure Dice, HD95 and average surface distance, and draw the best, median and worst case."""
+    import pandas as pd
+
+    from ..errors import DataError
+    from ..evaluation import cases, overlay, table
+    from ..files import read_json, write_json
+    from ..preprocessing import geometry
+
+    listing = read_json(manifest, "manifest")
+    run = read_json(model / "provenance.json", "provenance")
+    labels = listing["labels"]
+    _same_classes(labels, read_json(model / "labels.json", "labels")["labels"], manifest, model)
+    labelled = [case for case in listing["cases"] if case["label"]]
+    if not labelled:
+        raise DataError("No case of this manifest has a reference to compare with.", where=str(manifest))
+    paths = {case["case"]: cases.prediction_path(predictions, case["case"]) for case in labelled}
+    missing = [f"{case}: {path}" for case, path in paths.items() if not path.is_file()]
+    if missing:
+        raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
+                        todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
+    keys = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
+    rows, problems = [], []
+    for case in progress(labelled, "evaluate", quiet=quiet):
+        try:
+            pair = cases.read_pair(input_ / case["label"], paths[case["case"]], labels)
+        except DataError as error:
+            problems.append(f"{case['case']}: {' '.join(error.render().split())}")
+            continue
+        rows += [{"case": case["case"], **{key: run[key] for key in keys}, **row}
+                 for row in cases.measure_case(*pair, labels)]
+    if problems:
+        raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
+    frame = pd.DataFrame(rows)
+    mean_dice = frame.groupby("case")["dice"].mean().to_dict()
+    entries = []
+    by_name = {case["case"]: case for case in labelled}
+    for rank, name in overlay.pick(mean_dice):
+        image = geometry.read(input_ / by_name[name]["images"][0]).data
+        pair = cases.read_pair(input_ / by_name[name]["label"], paths[name], labels)
+        entries.append({"case": name, "file": f"overlays/{rank}_{name}.png", "dice": mean_dice[name], "rank": rank})
+        overlay.draw(output / entries[-1]["file"], image, *pair,
+                     f"{name} · {run['arch']} {run['width']}, fold {run['fold']} · {rank}: Dice {mean_dice[name]:.3f}")
+    write_json(output / "overlays.json", {"overlays": entries}, "overlays")
+    table.write(output / "metrics.csv", frame)
+    means = frame.groupby("label", sort=False)[["dice", "hd95_mm", "asd_mm"]].mean()
+    text = "\n".join(f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm"
+                     for label, row in means.iterrows())
+    summary = {label: {key: None if pd.isna(value) else float(value) for key, value in row.items()}
+               for label, row in means.iterrows()}
+    result({"cases": len(labelled), "mean": summary}, as_json, f"{len(labelled)} cases\n{text}", quiet)
+
+
+def _same_classes(labels, learned, manifest, model) -> None:
+    """Refuse a manifest whose classes are not the model's.
+
+    Raises:
+        UsageError: Names both.
+    """
+    from ..errors import UsageError
+
+    ours, theirs = ({label["name"]: label["value"] for label in side} for side in (labels, learned))
+    if ours != theirs:
+        raise UsageError(f"The manifest's classes {ours} are not the model's {theirs}.",
+                         where=f"{manifest} and {model}", todo="Give the manifest that the model was trained with.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Read a case's reference and prediction from files and measure every label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..preprocessing import geometry
+from .metrics import measure
+
+
+def prediction_path(folder: Path, case: str) -> Path:
+    """Where `pocket-infer` wrote a case, `.nii.gz` before `.nii`."""
+    plain = folder / f"{case}.nii"
+    return plain if plain.is_file() else folder / f"{case}.nii.gz"
+
+
+def to_classes(values: np.ndarray, labels: Sequence[dict]) -> np.ndarray:
+    """A file's values as classes 0…K; a value of no class is background.
+
+    Args:
+        values: Integers of any shape.
+        labels: The manifest's `labels`.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    classes = np.zeros(values.shape, np.uint8)
+    for label in labels:
+        classes[np.isin(values, label["source_values"])] = label["value"]
+    return classes
+
+
+def read_pair(reference_path: Path, predicted_path: Path,
+              labels: Sequence[dict]) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+    """A case's reference and prediction as classes on one grid.
+
+    Args:
+        reference_path: The case's label file, with the dataset's own values.
+        predicted_path: What `pocket-infer` wrote, already classes.
+        labels: The manifest's `labels`.
+
+    Returns:
+        Reference and prediction, uint8 (x, y, z) in RAS+, and the spacing in mm.
+
+    Raises:
+        DataError: A file cannot be read, the two lie on different grids, or the prediction has other values than
+            the manifest's classes.
+    """
+    reference, prediction = (geometry.read(path, label=True) for path in (reference_path, predicted_path))
+    if not geometry.same_grid(reference.grid, prediction.grid):
+        raise DataError(f"The prediction lies on another grid than the reference: shape {prediction.grid.shape}, "
+                        f"{prediction.grid.orientation}, against {reference.grid.shape}, "
+                        f"{reference.grid.orientation}" +
+                        ("" if prediction.grid.shape != reference.grid.shape else ", with another affine") + ".",
+                        where=f"{predicted_path} and {reference_path}")
+    unknown = set(np.unique(prediction.data).tolist()) - {0} - {label["value"] for label in labels}
+    if unknown:
+        raise DataError(f"The prediction has values that are no class of the manifest: {sorted(unknown)}.",
+                        where=str(predicted_path))
+    return to_classes(reference.data, labels), prediction.data.astype(np.uint8), reference.spacing
+
+
+def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
+                 labels: Sequence[dict]) -> list[dict]:
+    """Metrics of each label: `label` and the fields of `metrics.Measurement`.
+
+    Args:
+        reference: Classes, (x, y, z).
+        prediction: Classes, likewise.
+        spacing: mm along the axes.
+        labels: The manifest's `labels`.
+    """
+    return [{"label": label["name"],
+             **asdict(measure(reference == label["value"], prediction == label["value"], spacing))}
+            for label in labels]

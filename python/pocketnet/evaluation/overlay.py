@@ -1,0 +1,171 @@
+"""A case as a picture: three planes with both contours, and below them where the two disagree.
+
+Colours are Okabe and Ito's, told apart by the colour-blind too; line styles differ as well. Planes are shown as
+radiologists do: the patient's right is on the left of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..files import atomic
+from .metrics import bounding_box
+
+REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
+MISSED, ADDED = "#56B4E9", "#D55E00"  # in the reference only, in the prediction only
+GREYS = 28  # levels in the picture: a third of the size, no visible loss
+MARGIN_MM = 5  # kept around what the image shows
+
+# name, axis through the plane, axes left-right and bottom-top, flip the horizontal one, letters left and top
+PLANES = (("axial", 2, (0, 1), True, "R", "A"), ("coronal", 1, (0, 2), True, "R", "S"),
+          ("sagittal", 0, (1, 2), True, "A", "S"))
+OPPOSITE = {"R": "L", "A": "P", "S": "I"}
+
+
+def centre(mask: np.ndarray) -> tuple[int, ...]:
+    """The median voxel along each axis; every plane through it meets the mask. The array's centre if empty."""
+    where = np.nonzero(mask)
+    if not where[0].size:
+        return tuple(n // 2 for n in mask.shape)
+    return tuple(int(np.sort(axis)[axis.size // 2]) for axis in where)
+
+
+def pick(mean_dice: dict[str, float]) -> list[tuple[str, str]]:
+    """Cases to show as (rank, case): best, median and worst by mean Dice, each case once.
+
+    Cases without a defined Dice are not shown; of two cases there is no median.
+    """
+    order = sorted((case for case, value in mean_dice.items() if not np.isnan(value)),
+                   key=lambda case: (-mean_dice[case], case))
+    picked: dict[str, str] = {}
+    for rank, index in (("best", 0), ("worst", len(order) - 1), ("median", len(order) // 2)):
+        if order and order[index] not in picked.values():
+            picked[rank] = order[index]
+    return [(rank, picked[rank]) for rank in ("best", "median", "worst") if rank in picked]
+
+
+def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
+         title: str) -> None:
+    """Write the picture as PNG.
+
+    Args:
+        path: The file.
+        image: (x, y, z) in RAS+, shown in grey between its 1st and 99th percentile.
+        reference: Classes, (x, y, z).
+        prediction: Classes, (x, y, z).
+        spacing: mm along x, y, z.
+        title: Above the picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.patheffects import withStroke
+    from PIL import Image
+
+    image, reference, prediction = _crop(image, reference, prediction, spacing)
+    foreground = image[image != 0]
+    low, high = np.percentile(foreground, [1, 99]) if foreground.size else (0, 1)
+    shown = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+    middle = centre((reference > 0) | (prediction > 0))
+    extent = np.asarray(image.shape) * np.asarray(spacing)
+    widths = [extent[plane[2][0]] for plane in PLANES]
+    heights = [extent[plane[2][1]] for plane in PLANES]
+    across = 7.4
+    down = 2 * max(heights) * across / sum(widths)
+    figure = Figure(figsize=(across, down + 0.75), dpi=100, facecolor="black")
+    axes = figure.subplots(2, 3, gridspec_kw={"width_ratios": widths, "wspace": 0.03, "hspace": 0.03, "left": 0.005,
+                                              "right": 0.995, "bottom": 0.36 / (down + 0.75),
+                                              "top": 1 - 0.33 / (down + 0.75)})
+    for column, plane in enumerate(PLANES):
+        name, through, _, _, left, top = plane
+        grey, truth, found = (_slice(volume, middle[through], plane) for volume in (shown, reference, prediction))
+        box = (0, widths[column], 0, heights[column])
+        upper, lower = axes[0, column], axes[1, column]
+        upper.imshow(grey, cmap="gray", vmin=0, vmax=1, origin="lower", extent=box, interpolation="nearest")
+        for value in range(1, int(max(reference.max(), prediction.max())) + 1):
+            for mask, colour, style in ((truth == value, REFERENCE, "solid"),
+                                        (found == value, PREDICTION, (0, (3, 2)))):
+                if mask.any():
+                    _contour(upper, mask, box, colour, style)
+        lower.imshow(grey * 0.45, cmap="gray", vmin=0, vmax=1, origin="lower", extent=box, interpolation="nearest")
+        lower.imshow(_errors(truth, found), origin="lower", extent=box, interpolation="nearest")
+        for axis in (upper, lower):
+            axis.set_axis_off()
+            axis.set_xlim(box[:2])
+            axis.set_ylim(box[2:])
+            axis.set_aspect("equal", anchor="C")
+        for text, x, y in ((left, 0.02, 0.5), (OPPOSITE[left], 0.98, 0.5), (top, 0.5, 0.97), (OPPOSITE[top], 0.5, 0.03)):
+            upper.text(x, y, text, color="white", fontsize=8, transform=upper.transAxes, va="center", zorder=9,
+                       ha="left" if x < 0.5 else "right" if x > 0.5 else "center",
+                       path_effects=[withStroke(linewidth=2, foreground="black")])
+        lower.text(0.02, 0.03, name, color="white", fontsize=8, transform=lower.transAxes, va="bottom",
+                   path_effects=[withStroke(linewidth=2, foreground="black")])
+    figure.text(0.5, 0.99, title, color="white", fontsize=9, ha="center", va="top")
+    figure.legend(handles=[Line2D([], [], color=REFERENCE, label="reference"),
+                           Line2D([], [], color=PREDICTION, linestyle=(0, (3, 2)), label="prediction"),
+                           Patch(color=MISSED, label="missed or other label"), Patch(color=ADDED, label="added")],
+                  loc="lower center", ncols=4, frameon=False, labelcolor="white", fontsize=8, handlelength=1.6)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    with atomic(path) as temporary:
+        picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(temporary, format="PNG", optimize=True)
+
+
+def _crop(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
+          spacing: Sequence[float]) -> tuple[np.ndarray, ...]:
+    """All three within a box around everything that is not zero in any of them, with a margin."""
+    box = bounding_box((image != 0) | (reference > 0) | (prediction > 0))
+    if box is None:
+        return image, reference, prediction
+    margins = [round(MARGIN_MM / step) for step in spacing]
+    window = tuple(slice(max(0, side.start - margin), side.stop + margin)
+                   for side, margin in zip(box, margins, strict=True))
+    return image[window], reference[window], prediction[window]
+
+
+def _palette():
+    """A picture whose palette has the greys, the colours, and their blends for smooth edges."""
+    from matplotlib.colors import to_rgb
+    from PIL import Image
+
+    greys = [np.full(3, level) for level in np.linspace(0, 1, GREYS)]
+    blends = [part * np.array(to_rgb(colour)) + (1 - part) * grey
+              for colour in {REFERENCE, PREDICTION, MISSED, ADDED} for part in (1, 0.65, 0.3)
+              for grey in (greys[::9] if part < 1 else greys[:1])]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.rint(np.array(greys + blends) * 255).astype(np.uint8).tobytes())
+    return palette
+
+
+def _slice(volume: np.ndarray, index: int, plane: tuple) -> np.ndarray:
+    """One plane as (rows from the bottom, columns from the left)."""
+    _, through, (across, up), flip, _, _ = plane
+    cut = np.take(volume, index, axis=through)
+    if across < up:  # the remaining axes stand in ascending order
+        cut = cut.T
+    return cut[:, ::-1] if flip else cut
+
+
+def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """RGBA picture of the voxels where the two differ."""
+    from matplotlib.colors import to_rgba
+
+    picture = np.zeros((*truth.shape, 4))
+    picture[(truth != found) & (truth > 0)] = to_rgba(MISSED)
+    picture[(truth == 0) & (found > 0)] = to_rgba(ADDED)
+    return picture
+
+
+def _contour(axis, mask: np.ndarray, box: tuple, colour: str, style: str) -> None:
+    """The outline of a mask, along voxel edges' middle; the mask is padded so that it closes at the edge."""
+    rows, columns = mask.shape
+    step_x, step_y = box[1] / columns, box[3] / rows
+    x = (np.arange(-1, columns + 1) + 0.5) * step_x
+    y = (np.arange(-1, rows + 1) + 0.5) * step_y
+    axis.contour(x, y, np.pad(mask, 1).astype(float), levels=[0.5], colors=[colour],
+                 linewidths=1.6 if style == "solid" else 1.2, linestyles=[style])

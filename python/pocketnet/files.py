@@ -92,9 +92,18 @@ def validate(value: Any, kind: str, where: str | Path) -> None:
     Raises:
         DataError: Names the file and every place that does not validate.
     """
+    _validate(value, schema(kind), kind, where)
+
+
+def validate_part(value: Any, kind: str, part: str, where: str | Path) -> None:
+    """Check one section of a file, for a step that depends on no other; raises as `validate` does."""
+    _validate(value, schema(kind)["properties"][part], kind, where)
+
+
+def _validate(value: Any, rules: dict, kind: str, where: str | Path) -> None:
     import jsonschema
 
-    validator = jsonschema.Draft202012Validator(schema(kind))
+    validator = jsonschema.Draft202012Validator(rules)
     problems = [
         f"{'.'.join(map(str, error.absolute_path)) or 'the whole file'}: {error.message[:300]}"
         for error in sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))

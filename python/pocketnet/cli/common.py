@@ -118,3 +118,34 @@ def integers(text: str | None, name: str) -> list[int] | None:
     except ValueError:
         raise click.BadParameter(f"expected whole numbers separated by commas. Received: {text}",
                                  param_hint=name) from None
+
+
+class StepProgress:
+    """Progress over numbered steps that may start anywhere: a bar on a terminal, nothing in a log.
+
+    In a log the step's own lines (an epoch each) say how far it is.
+    """
+
+    def __init__(self, description: str, total: int, quiet: bool = False):
+        self._bar = None
+        if sys.stderr.isatty() and not quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task(description, total=total)
+
+    def __enter__(self) -> StepProgress:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def tick(self, done: int) -> None:
+        """Tell that `done` steps are done in all."""
+        if self._bar:
+            self._bar.update(self._task, completed=done)

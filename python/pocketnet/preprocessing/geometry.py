@@ -147,7 +147,8 @@ def _checked(image: nib.spatialimages.SpatialImage, path: str | Path) -> nib.Nif
         raise DataError(f"Expected numbers as voxels, found {image.get_data_dtype()}.", where=str(path))
     if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]):
         raise DataError(f"Expected a 3D volume, found shape {image.shape}.", where=str(path))
-    if abs(np.linalg.det(image.affine[:3, :3])) < 1e-12 or not np.isfinite(image.affine).all():
+    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) < 1e-12 \
+            or np.isnan(nib.io_orientation(image.affine)).any():
         raise DataError("The affine is singular: the voxels have no size.", where=str(path))
     return image
 
@@ -199,8 +200,7 @@ def write(path: str | Path, data: np.ndarray, grid: Grid) -> None:
     data = from_ras(data, grid)
     if data.shape != grid.shape:
         raise ValueError(f"Expected the grid's shape {grid.shape}. Received: {data.shape}")
-    header = nib.Nifti1Header()
-    image = nib.Nifti1Image(np.ascontiguousarray(data), grid.affine, header)
+    image = nib.Nifti1Image(np.ascontiguousarray(data), grid.affine, dtype=data.dtype)
     if grid.header is not None:
         image.header.set_xyzt_units(*grid.header.get_xyzt_units())
         image.set_qform(grid.affine, int(grid.header["qform_code"]) or 1)

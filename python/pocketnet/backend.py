@@ -1,0 +1,121 @@
+"""What only one backend can do, in one place: devices, threads, determinism, memory.
+
+Import this module before Keras and call `configure` first; everything else is plain Keras and runs on
+TensorFlow (the default) and JAX alike.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_DEPRECATION_WARNINGS", "0")
+
+
+def name() -> str:
+    """`tensorflow` or `jax`, by Keras' own variable `KERAS_BACKEND`."""
+    return os.environ["KERAS_BACKEND"]
+
+
+def configure(threads: int | None = None, seed: int | None = None) -> None:
+    """Set threads and seeds before any network is built.
+
+    Args:
+        threads: CPU threads of one operation; None for all cores. The same number gives the same bits.
+        seed: Seeds Python, NumPy and the backend, and makes the backend's operations deterministic.
+    """
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    with _quiet_stderr():
+        import keras
+
+        if name() == "tensorflow":
+            import tensorflow as tf
+
+            if threads:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(1)
+            if seed is not None:
+                tf.config.experimental.enable_op_determinism()
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, True)
+    if seed is not None:
+        keras.utils.set_random_seed(seed % 2**32)
+
+
+class _quiet_stderr:
+    """Keep the start-up chatter of native libraries off the terminal; errors still raise."""
+
+    def __enter__(self):
+        sys.stderr.flush()
+        self._saved = os.dup(2)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+
+    def __exit__(self, *_):
+        os.dup2(self._saved, 2)
+        os.close(self._saved)
+
+
+def on_gpu() -> bool:
+    """Whether the backend sees a GPU."""
+    import keras
+
+    return any(device.startswith("gpu") for device in keras.distribution.list_devices("gpu"))
+
+
+def peak_host_memory_mib() -> float:
+    """Most resident memory that this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_device_memory_mib() -> float | None:
+    """Most memory that the backend's allocator has held on the first GPU, in MiB; None without a GPU."""
+    if not on_gpu():
+        return None
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+    import jax
+
+    return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is the device's allocator saying that it has no more."""
+    return type(error).__name__ in ("ResourceExhaustedError", "XlaRuntimeError") and (
+        "RESOURCE_EXHAUSTED" in str(error) or "OOM" in str(error) or "out of memory" in str(error).lower())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    from importlib import metadata
+
+    packages = ("tensorflow", "keras", "numpy", "scipy", "SimpleITK", "nibabel", "blosc2", "openvino")
+    return {"python": platform.python_version(), **{p.lower(): metadata.version(p) for p in packages}}
+
+
+def hardware() -> dict:
+    """Processor, cores, memory and GPUs; no host name."""
+    import keras
+    import psutil
+
+    model = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+                 platform.processor() or "unknown")
+    return {"cpu": model, "cores": len(os.sched_getaffinity(0)),
+            "memory_mib": psutil.virtual_memory().total // 2**20, "backend": name(),
+            "devices": keras.distribution.list_devices()}
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return handle.readlines()
+    except OSError:
+        return []

@@ -1,0 +1,73 @@
+"""pocket-plan: choose patch, depth and recipe, and split the cases into folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, integers, json_option, output_option, quiet_option, result, say
+
+EXAMPLES = """
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe quick -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --patch 32,48,32 --folds 3 -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --edited my_plan.json -o out
+"""
+
+
+@command("plan", examples=EXAMPLES)
+@click.option("--manifest", required=True, type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
+@click.option("--fingerprint", required=True, type=click.Path(path_type=Path), help="fingerprint.json, likewise.")
+@click.option("--recipe", default="quick", show_default=True, help="How to train and infer: quick or paper.")
+@click.option("--folds", default=5, show_default=True, help="Folds of the cross-validation.")
+@click.option("--seed", default=12345, show_default=True, help="Of splits, weights, patches and augmentation.")
+@click.option("--patch", metavar="X,Y,Z", help="Patch in voxels; one number for all axes. Default: chosen.")
+@click.option("--batch", type=int, help="Patches a step. Default: the recipe's.")
+@click.option("--epochs", type=int, help="Default: the recipe's.")
+@click.option("--steps-per-epoch", type=int, help="Default: the recipe's.")
+@click.option("--depth", type=int, help="Downsamplings. Default: as many as the patch bears.")
+@click.option("--feature-maps", type=int, help="Feature maps of the finest level. Default: the recipe's.")
+@click.option("--edited", type=click.Path(path_type=Path),
+              help="A plan.json that you edited: checked against the data and used as it is.")
+@output_option("Folder for plan.json and splits.json.")
+@quiet_option
+@json_option
+def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps_per_epoch, depth, feature_maps,
+         edited, output, quiet, as_json):
+    """Choose how to train on a dataset and split its cases into folds.
+
+    The plan is a file that you can read and edit; give it back with --edited.
+    """
+    from .. import files
+    from ..config import Plan, to_json
+    from ..datasets import presets
+    from ..planning.plan import check_edited, make_plan
+    from ..planning.splits import RULE, VALIDATION_SHARE, intensity_constants, make_folds
+
+    cases = files.read_json(manifest, "manifest")
+    prints = files.read_json(fingerprint, "fingerprint")
+    if edited:
+        plan = Plan.read(edited)
+        check_edited(plan, cases, edited)
+    else:
+        plan = make_plan(cases, prints, presets.load(cases["dataset"]).preprocessing, recipe, seed=seed,
+                         patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
+                         steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps)
+    labelled = [case["case"] for case in cases["cases"] if case["label"]]
+    splits = make_folds(labelled, folds, plan.seed)
+    for fold in splits:
+        fold["intensity"] = intensity_constants(prints, fold["train"], cases["modalities"])
+    plan.write(output / "plan.json")
+    files.write_json(output / "splits.json", {"dataset": plan.dataset, "rule": RULE.format(share=VALIDATION_SHARE),
+                                              "seed": plan.seed, "folds": splits}, "splits")
+    training = plan.training
+    sizes = splits[0]
+    say(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
+        f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
+        f"{training.steps} steps; {folds} folds of about {len(sizes['train'])} training, "
+        f"{len(sizes['validation'])} validation and {len(sizes['test'])} test cases.", quiet)
+    result({"plan": to_json(plan), "folds": folds}, as_json)
+
+
+if __name__ == "__main__":
+    main()

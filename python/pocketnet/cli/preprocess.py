@@ -1,0 +1,62 @@
+"""pocket-preprocess: crop and resample cases into stores that training reads patch by patch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, input_option, json_option, output_option, progress, quiet_option, result
+
+EXAMPLES = """
+pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input Task04_Hippocampus -o out/stores
+pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input BraTS2020 --case BraTS20_001 -o stores
+"""
+
+
+@command("preprocess", examples=EXAMPLES)
+@click.option("--manifest", required=True, type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
+@click.option("--plan", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
+@input_option
+@click.option("--case", "only", multiple=True, help="Only this case; may be given several times.")
+@output_option("Folder for the stores, one folder a case.")
+@quiet_option
+@json_option
+def main(manifest, plan, input_, only, output, quiet, as_json):
+    """Crop and resample cases into stores; normalisation happens on reading, with each fold's constants."""
+    from .. import files
+    from ..config import Label, from_json, read_preprocessing
+    from ..errors import DataError, UsageError
+    from ..preprocessing import case as cases
+    from ..preprocessing import geometry, store
+
+    listing = files.read_json(manifest, "manifest")
+    preprocessing = read_preprocessing(plan)
+    labels = [from_json(Label, label) for label in listing["labels"]]
+    entries = [entry for entry in listing["cases"] if not only or entry["case"] in only]
+    unknown = set(only) - {entry["case"] for entry in entries}
+    if unknown:
+        raise UsageError(f"The manifest has no case {', '.join(sorted(unknown))}.", where=str(manifest))
+    problems, done = [], []
+    for entry in progress(entries, "preprocess", quiet=quiet):
+        try:
+            image, volume = cases.read_images([input_ / name for name in entry["images"]])
+            prepared = cases.prepare(image, volume.spacing, preprocessing)
+            label = None
+            if entry["label"]:
+                values = geometry.read(input_ / entry["label"], label=True)
+                if values.data.shape != volume.data.shape:
+                    raise DataError(f"The label map has shape {values.data.shape}, the image {volume.data.shape}.")
+                label = cases.prepare_label(cases.map_labels(values.data, labels), prepared)
+            store.write(output, entry["case"], listing["modalities"], prepared, label,
+                        {item.name: item.value for item in labels})
+            done.append(entry["case"])
+        except DataError as error:
+            problems.append(f"{entry['case']}: {error.render()}")
+    if problems:
+        raise DataError(f"{len(problems)} of {len(entries)} cases could not be preprocessed.", problems=problems)
+    result({"stores": str(output), "cases": done}, as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""pocket-train: train one network on one fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, output_option, quiet_option, result, say
+
+EXAMPLES = """
+pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 -o model
+pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width full --fold 0 -o model-full
+"""
+
+
+@command("train", examples=EXAMPLES)
+@click.option("--plan", "plan_file", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
+@click.option("--splits", "splits_file", required=True, type=click.Path(path_type=Path), help="splits.json, likewise.")
+@click.option("--stores", required=True, multiple=True, type=click.Path(path_type=Path),
+              help="A store, or a folder of stores; may be given several times.")
+@click.option("--arch", default="unet", show_default=True, help="Architecture; pocket-models lists them.")
+@click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps>.")
+@click.option("--fold", default=0, show_default=True, help="Which fold's training cases.")
+@output_option("The model folder to write.")
+@click.option("--checkpoints", type=click.Path(path_type=Path), default=Path("checkpoints"), show_default=True,
+              help="Folder for checkpoints, one folder a run, named by what defines it.")
+@click.option("--checkpoint-seconds", default=60.0, show_default=True, help="A checkpoint at least so often.")
+@click.option("--time-limit", type=float, help="Stop with a checkpoint after so many seconds (exit code 75).")
+@click.option("--threads", type=int, help="CPU threads. Default: all cores.")
+@quiet_option
+@json_option
+def main(plan_file, splits_file, stores, arch, width, fold, output, checkpoints, checkpoint_seconds, time_limit,
+         threads, quiet, as_json):
+    """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
+    from .. import files
+    from ..config import Plan
+    from ..training.run import train
+    from .common import StepProgress
+
+    plan = Plan.read(plan_file)
+    splits = files.read_json(splits_file, "splits")
+    with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
+        provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, threads=threads,
+                           time_limit=time_limit, checkpoint_seconds=checkpoint_seconds,
+                           say=lambda line: say(line, quiet), tick=steps.tick)
+    say(f"model folder: {output}", quiet)
+    result(provenance, as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""The plan: frozen dataclasses, written to and read from `plan.json`.
+
+The plan is independent of network width and fold: these fan out over one plan, so that full and pocket
+are trained by exactly the same one.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import files
+from .models.network import Network
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class of the task.
+
+    Attributes:
+        name: As people call it.
+        value: Its value in our label maps, 1…K.
+        source_values: The values of the dataset's label maps that belong to it.
+    """
+
+    name: str
+    value: int
+    source_values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a file's volume to what the network sees.
+
+    Attributes:
+        crop: `nonzero`: to the box of voxels that are not zero in every modality; or `none`.
+        spacing_mm: Target spacing per RAS+ axis in mm; None keeps each case's own.
+        normalisation: `zscore`: by the case's own foreground (non-zero) mean and standard deviation, zero
+            stays zero; `window`: clipped to the fold's 0.5 and 99.5 percentiles of labelled voxels, then by
+            their mean and standard deviation.
+    """
+
+    crop: str = "nonzero"
+    spacing_mm: tuple[float, ...] | None = None
+    normalisation: str = "zscore"
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """What the networks have in common; architecture and width are added per training."""
+
+    dimensions: int
+    channels: int
+    classes: int
+    depth: int
+    feature_maps: int
+    pooling: tuple[tuple[int, ...], ...]
+    norm: str
+    skip: str
+
+    def network(self, arch: str, width: str) -> Network:
+        """The network of one architecture and width."""
+        return Network(arch=arch, width=width, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training patch, each applied with its probability (paper, Section II-B3).
+
+    Attributes:
+        flip: Probability of mirroring, per axis.
+        noise: Probability of additive Gaussian noise of a standard deviation drawn from `noise_sd`.
+        blur: Probability of Gaussian blur of a sigma in voxels drawn from `blur_sigma`.
+    """
+
+    flip: float
+    noise: float
+    blur: float
+    noise_sd: tuple[float, float] | None = (0.0, 0.1)
+    blur_sigma: tuple[float, float] | None = (0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        patch: Voxels per RAS+ axis.
+        batch: Patches a step.
+        epochs: Epochs of `steps_per_epoch` steps; validation, the plateau schedule and the "best"
+            checkpoint go by epochs.
+        loss: `l2_dice` (paper, Eq. 4).
+        learning_rate: At the start.
+        plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs without a
+            better validation loss.
+        clip_norm: Global gradient norm at most this; None for no clipping.
+        foreground_fraction: Probability that a patch is centred on a labelled voxel.
+    """
+
+    patch: tuple[int, ...]
+    batch: int
+    epochs: int
+    steps_per_epoch: int
+    loss: str
+    optimizer: str
+    learning_rate: float
+    plateau_factor: float
+    plateau_patience: int
+    clip_norm: float | None
+    foreground_fraction: float
+    augmentation: Augmentation
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How a trained network is applied (paper, Section II-B4).
+
+    Attributes:
+        overlap: Share of a patch side by which windows overlap.
+        gaussian_sigma: Standard deviation of a window's importance weight as a share of its side.
+        largest_component: Keep the largest connected component of each label only.
+    """
+
+    overlap: float
+    gaussian_sigma: float
+    largest_component: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a training and an inference of a dataset have in common."""
+
+    dataset: str
+    recipe: str
+    seed: int
+    modalities: tuple[str, ...]
+    labels: tuple[Label, ...]
+    preprocessing: Preprocessing
+    network: NetworkPlan
+    training: Training
+    inference: Inference
+
+    def write(self, path: str | Path) -> None:
+        """Write `plan.json`, whole or not at all."""
+        files.write_json(path, to_json(self), "plan")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Plan:
+        """Read and check a `plan.json`.
+
+        Raises:
+            DataError: It does not validate.
+            UsageError: It is not there, or its network or patch cannot be built.
+        """
+        plan = from_json(cls, files.read_json(path, "plan"))
+        plan.network.network("unet", "pocket").check_patch(plan.training.patch)
+        return plan
+
+
+def read_preprocessing(path: str | Path) -> Preprocessing:
+    """The `preprocessing` section of a plan, all that the preprocess step depends on.
+
+    A file that holds this section only is enough: the pipeline passes such a one, so that a change of the
+    batch does not preprocess anything again.
+    """
+    import json
+
+    value = json.loads(Path(path).read_text(encoding="utf-8"))
+    files.validate_part(value.get("preprocessing"), "plan", "preprocessing", path)
+    return from_json(Preprocessing, value["preprocessing"])
+
+
+def to_json(value: Any) -> dict:
+    """A dataclass as a JSON object (tuples become lists)."""
+    return _plain(asdict(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def from_json(kind: type[T], value: dict) -> T:
+    """A dataclass from a JSON object that its schema has already checked; other keys are left out."""
+    hints = typing.get_type_hints(kind)
+    return kind(**{f.name: _convert(hints[f.name], value[f.name]) for f in fields(kind) if f.name in value})
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _convert(next(a for a in typing.get_args(hint) if a is not type(None)), value)
+    if is_dataclass(hint):
+        return from_json(hint, value)
+    if origin is tuple:
+        item = typing.get_args(hint)[0]
+        return tuple(_convert(item, v) for v in value)
+    return value

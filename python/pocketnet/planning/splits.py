@@ -1,0 +1,61 @@
+"""Folds: which cases are trained on, which choose the best checkpoint, which are reported."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import KFold
+
+from ..errors import DataError, UsageError
+
+RULE = "sorted case names, KFold(shuffle, seed) for test; of the rest, {share:.0%} (at least one) for validation"
+VALIDATION_SHARE = 0.1
+
+
+def make_folds(cases: list[str], folds: int, seed: int) -> list[dict]:
+    """Split cases into folds of train, validation and test.
+
+    The test parts follow nnU-Net's rule (sorted names, `KFold(folds, shuffle=True, random_state=seed)`), so
+    that with seed 12345 and five folds they are the ones its published results were made with. The
+    validation part is drawn from the fold's training part and decides "best" and the learning rate.
+
+    Raises:
+        UsageError: Fewer than two folds.
+        DataError: Not enough cases.
+    """
+    if folds < 2:
+        raise UsageError(f"Cross-validation needs at least 2 folds. Received: {folds}")
+    names = sorted(cases)
+    if len(names) < max(folds, 3):
+        raise DataError(f"{len(names)} labelled cases are too few for {folds} folds of training, validation and test.",
+                        todo=f"Use --folds {max(2, min(len(names), folds - 1))} or more cases (at least 3)."
+                        if len(names) >= 3 else "Bring at least 3 labelled cases.")
+    out = []
+    for fold, (rest, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(names)):
+        rest = np.random.default_rng([seed, fold]).permutation(rest)
+        held = max(1, round(VALIDATION_SHARE * len(rest)))
+        out.append({
+            "fold": fold,
+            "train": sorted(names[i] for i in rest[held:]),
+            "validation": sorted(names[i] for i in rest[:held]),
+            "test": [names[i] for i in test],
+        })
+    return out
+
+
+def intensity_constants(fingerprint: dict, train: list[str], modalities: list[str]) -> list[dict]:
+    """A fold's intensity constants per modality, over the labelled voxels of its training cases only.
+
+    Each case contributes its sample (at most 500 intensities), so that large structures do not drown small
+    ones. Percentiles are in the image's own units (HU for CT).
+    """
+    out = []
+    for index, modality in enumerate(modalities):
+        samples = [fingerprint["cases"][case]["intensities"][index]["sample"] for case in train]
+        values = np.concatenate([np.asarray(s, dtype=np.float64) for s in samples])
+        if values.size == 0:
+            raise DataError(f"No training case has a labelled voxel in {modality}.", problems=train[:20])
+        low, high = np.percentile(values, (0.5, 99.5))
+        clipped = np.clip(values, low, high)
+        out.append({"modality": modality, "mean": float(clipped.mean()), "std": float(clipped.std()),
+                    "p0_5": float(low), "p99_5": float(high)})
+    return out

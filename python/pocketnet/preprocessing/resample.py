@@ -1,0 +1,63 @@
+"""Cropping and resampling between a case's grid and the network's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+Box = tuple[tuple[int, int], ...]
+
+
+def foreground_box(image: np.ndarray) -> Box:
+    """The box of voxels that are not zero in at least one channel, as (start, stop) per axis.
+
+    Args:
+        image: (x, y, z, channel). An image without foreground gives its whole extent.
+    """
+    mask = (image != 0).any(axis=-1)
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        box.append((int(hit[0]), int(hit[-1]) + 1) if hit.size else (0, mask.shape[axis]))
+    return tuple(box)
+
+
+def crop(array: np.ndarray, box: Box) -> np.ndarray:
+    """The part of `array` in `box` (its leading axes)."""
+    return array[tuple(slice(start, stop) for start, stop in box)]
+
+
+def resampled_shape(shape: tuple[int, ...], spacing: tuple[float, ...], target: tuple[float, ...]) -> tuple[int, ...]:
+    """Voxels per axis after resampling from `spacing` to `target` mm."""
+    return tuple(max(1, round(n * s / t)) for n, s, t in zip(shape, spacing, target, strict=True))
+
+
+def resample(array: np.ndarray, shape: tuple[int, ...], *, label: bool = False) -> np.ndarray:
+    """Resample a volume to `shape` voxels over the same extent in space.
+
+    Voxel edges stay where they are: the first and last voxel's outer faces coincide before and after.
+
+    Args:
+        array: (x, y, z), or (x, y, z, channel) for images and probabilities.
+        shape: Voxels per axis.
+        label: Nearest neighbour instead of linear interpolation.
+
+    Returns:
+        Same type as `array`.
+
+    Source: SimpleITK's `Resample`.
+    """
+    if tuple(array.shape[: len(shape)]) == tuple(shape):
+        return array
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(array, isVector=array.ndim > len(shape))
+    old = np.array(array.shape[: len(shape)][::-1], dtype=float)
+    new = np.array(shape[::-1], dtype=float)
+    spacing = old / new
+    resampled = sitk.Resample(
+        image, [int(n) for n in new], sitk.Transform(len(shape), sitk.sitkIdentity),
+        sitk.sitkNearestNeighbor if label else sitk.sitkLinear,
+        (spacing / 2 - 0.5).tolist(), spacing.tolist(), np.eye(len(shape)).ravel().tolist(),
+        0.0, image.GetPixelID(), True,
+    )
+    return sitk.GetArrayFromImage(resampled)

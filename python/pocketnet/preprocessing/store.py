@@ -1,0 +1,166 @@
+"""Stores: a preprocessed case on disk, read patch by patch.
+
+A store is a folder `<case>/` with `image.b2nd` (x, y, z, channel; float32, not normalised), `label.b2nd`
+(x, y, z; uint8) and `case.json`. Arrays are Blosc2 (`b2nd`), compressed in small blocks, so that a random
+patch is read without reading the volume. The measurement behind this choice: `docs/results/store.md`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from ..errors import DataError
+from .case import Prepared
+
+CHUNK = 64
+BLOCK = 16
+FOREGROUND_SAMPLE = 500
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    import blosc2
+
+    tail = array.shape[3:]
+    chunks = tuple(min(CHUNK, n) for n in array.shape[:3]) + tail
+    blocks = tuple(min(BLOCK, n) for n in array.shape[:3]) + tail
+    parameters = {"codec": blosc2.Codec.LZ4, "clevel": 5, "nthreads": 1, "filters": [blosc2.Filter.SHUFFLE]}
+    blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, urlpath=str(path), mode="w",
+                   cparams=parameters)
+
+
+def write(folder: str | Path, case: str, modalities: list[str], prepared: Prepared, label: np.ndarray | None,
+          labels: dict[str, int]) -> Path:
+    """Write one case's store, whole or not at all.
+
+    Args:
+        folder: Where the store `<case>/` goes.
+        label: (x, y, z) classes on the prepared grid, or None for a case without reference.
+        labels: Class value by name.
+    """
+    target = Path(folder) / case
+    with files.atomic_folder(target) as temporary:
+        _write_array(temporary / "image.b2nd", prepared.image)
+        if label is not None:
+            _write_array(temporary / "label.b2nd", label)
+        files.write_json(temporary / "case.json", {
+            "case": case, "modalities": modalities, "source_shape": list(prepared.source_shape),
+            "crop": [list(side) for side in prepared.box], "shape": list(prepared.image.shape[:-1]),
+            "spacing_mm": list(prepared.spacing), "statistics": prepared.statistics,
+            "foreground": {} if label is None else {name: _sample(label == value) for name, value in labels.items()},
+            "sha256": {path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
+        }, "case")
+    return target
+
+
+def _sample(mask: np.ndarray) -> list[list[int]]:
+    """At most `FOREGROUND_SAMPLE` voxel indices of a mask, evenly spaced in scan order."""
+    found = np.flatnonzero(mask)
+    if found.size > FOREGROUND_SAMPLE:
+        found = found[np.linspace(0, found.size - 1, FOREGROUND_SAMPLE).astype(np.int64)]
+    return np.stack(np.unravel_index(found, mask.shape), axis=1).tolist()
+
+
+class Store:
+    """A preprocessed case, opened for reading.
+
+    Args:
+        folder: The store's folder.
+
+    Raises:
+        DataError: The store is incomplete, or its `case.json` does not validate.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        missing = [n for n in ("case.json", "image.b2nd") if not (self.folder / n).is_file()]
+        if missing:
+            raise DataError(f"The store is incomplete: {', '.join(missing)} missing.", where=str(folder),
+                            todo="Preprocess the case again.")
+        self.properties = files.read_json(self.folder / "case.json", "case")
+        self.case: str = self.properties["case"]
+        self.shape: tuple[int, ...] = tuple(self.properties["shape"])
+        self.statistics: list[dict] = self.properties["statistics"]
+        self.foreground: dict[str, list] = self.properties["foreground"]
+
+    @cached_property
+    def _image(self):
+        import blosc2
+
+        return blosc2.open(str(self.folder / "image.b2nd"), mode="r")
+
+    @cached_property
+    def _label(self):
+        import blosc2
+
+        if not (self.folder / "label.b2nd").is_file():
+            raise DataError("The store has no reference label map.", where=str(self.folder))
+        return blosc2.open(str(self.folder / "label.b2nd"), mode="r")
+
+    @cached_property
+    def digest(self) -> str:
+        """Checksum of what the store holds (from its `case.json`)."""
+        return files.digest(self.properties)
+
+    def read_image(self, start: tuple[int, ...], size: tuple[int, ...], transform=None) -> np.ndarray:
+        """The patch of `size` voxels at `start`, (x, y, z, channel) float32; zeros outside the volume.
+
+        Args:
+            transform: Applied to the voxels inside the volume before zeros are put around them, so that the
+                padding is zero after normalisation, too.
+        """
+        return _read_padded(self._image, start, size, self.shape, transform)
+
+    def read_label(self, start: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
+        """The same of the label map, (x, y, z) uint8; background outside the volume."""
+        return _read_padded(self._label, start, size, self.shape)
+
+    def verify(self) -> None:
+        """Compare the files with their checksums.
+
+        Raises:
+            DataError: Names the files that were altered.
+        """
+        altered = [name for name, checksum in self.properties["sha256"].items()
+                   if not (self.folder / name).is_file() or files.sha256(self.folder / name) != checksum]
+        if altered:
+            raise DataError("The store was altered after it was written.", problems=altered, where=str(self.folder),
+                            todo="Preprocess the case again.")
+
+
+def _read_padded(array, start, size, shape, transform=None) -> np.ndarray:
+    low = [max(0, s) for s in start]
+    high = [min(n, s + length) for s, length, n in zip(start, size, shape, strict=True)]
+    part = array[tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))]
+    if transform is not None:
+        part = transform(part)
+    if part.shape[: len(size)] == tuple(size):
+        return part
+    out = np.zeros(tuple(size) + part.shape[len(size):], part.dtype)
+    out[tuple(slice(a - s, a - s + n) for a, s, n in zip(low, start, part.shape, strict=False))] = part
+    return out
+
+
+def open_stores(folders: list[Path]) -> dict[str, Store]:
+    """Stores by case name, from folders that are stores or hold stores.
+
+    Raises:
+        DataError: There is none, or two of one case.
+    """
+    found: dict[str, Store] = {}
+    for folder in folders:
+        candidates = [folder] if (folder / "case.json").is_file() else sorted(
+            p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) if folder.is_dir() else []
+        for candidate in candidates:
+            store = Store(candidate)
+            if store.case in found:
+                raise DataError(f"Two stores of case {store.case}.",
+                                problems=[str(found[store.case].folder), str(candidate)])
+            found[store.case] = store
+    if not found:
+        raise DataError("There are no stores here.", problems=[str(f) for f in folders],
+                        todo="Make them with pocket-preprocess.")
+    return found

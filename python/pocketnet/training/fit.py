@@ -1,0 +1,230 @@
+"""Training one network on one fold, so that stopping and resuming changes nothing.
+
+The loop is Keras' `train_on_batch` with the state around it in our hands: after any step everything that the
+next one depends on can be written to a checkpoint.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from .. import backend
+from ..config import Plan
+from ..errors import DeviceMemoryError, Stopped
+from . import checkpoints
+from .losses import LOSSES
+from .sampling import PatchSampler
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class State:
+    """What a checkpoint holds beside variables; JSON throughout.
+
+    Attributes:
+        step: Steps done.
+        loss_sum: Of the running epoch's steps.
+        history: A row an epoch, see `HISTORY_COLUMNS`.
+        best: Lowest validation loss so far, None before the first epoch's end.
+        waited: Epochs since the validation loss last became better, or the learning rate was reduced.
+        attempts: A dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`.
+        peak_host_memory_mib, peak_device_memory_mib: Largest over the attempts.
+    """
+
+    step: int = 0
+    loss_sum: float = 0.0
+    history: list[dict] = field(default_factory=list)
+    best: float | None = None
+    waited: int = 0
+    attempts: list[dict] = field(default_factory=list)
+    peak_host_memory_mib: float = 0.0
+    peak_device_memory_mib: float | None = None
+
+
+HISTORY_COLUMNS = ("epoch", "step", "learning_rate", "loss", "validation_loss", "validation_dice", "seconds")
+
+
+class Trainer:
+    """Trains a network by a plan.
+
+    Args:
+        model: Built, not compiled.
+        plan: What to train by.
+        train: Patches of the fold's training cases.
+        validation: Patches of its validation cases; only these decide "best" and the learning rate.
+        folder: The run's checkpoint folder.
+        checkpoint_seconds: A checkpoint at least so often.
+        time_limit: Stop with a checkpoint after so many seconds; None for no limit.
+        say: Called with a line now and then.
+    """
+
+    def __init__(self, model: keras.Model, plan: Plan, train: PatchSampler, validation: PatchSampler, folder: Path,
+                 *, checkpoint_seconds: float = 60, time_limit: float | None = None, say: Say = print):
+        self.model, self.plan, self.train_patches = model, plan, train
+        self.validation_batches = validation.fixed()
+        self.folder, self.say = folder, say
+        self.checkpoint_seconds = checkpoint_seconds
+        self.started = time.monotonic()
+        self.deadline = None if time_limit is None else self.started + time_limit
+        self.state = State()
+        self.best_variables: list[np.ndarray] = []
+        self._stop_signal: int | None = None
+        settings = plan.training
+        self.loss = LOSSES[settings.loss]
+        model.compile(
+            optimizer=keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm),
+            loss=self.loss,
+            jit_compile=backend.on_gpu() and backend.name() != "tensorflow",
+        )
+        model.optimizer.build(model.trainable_variables)
+
+    def run(self, tick: Callable[[int], None] = lambda step: None) -> State:
+        """Train to the last step, from the newest whole checkpoint if there is one.
+
+        Args:
+            tick: Called after each step with the number of steps done.
+
+        Raises:
+            Stopped: A signal or the time limit came; a checkpoint was written.
+            DeviceMemoryError: The device's memory does not hold a step.
+        """
+        self._resume()
+        first = self.state.step + 1
+        total = self.plan.training.steps
+        if first <= total:
+            self.state.attempts.append({"first_step": first, "last_step": first, "seconds": 0.0, "ended": "killed"})
+        last_written = time.monotonic()
+        with self._signals():
+            for step, image, label in self.train_patches.stream(first, total):
+                self._step(step, image, label)
+                tick(step)
+                if step == total:
+                    break
+                if reason := self._reason_to_stop():
+                    self._write("stopped")
+                    raise Stopped(f"Stopped at step {step} of {total} ({reason}); the checkpoint is whole.",
+                                  where=str(self.folder), todo="Run the same command again to go on.")
+                if time.monotonic() - last_written >= self.checkpoint_seconds:
+                    self._write("killed")
+                    last_written = time.monotonic()
+            if first <= total:
+                self._write("finished")
+        return self.state
+
+    def _step(self, step: int, image: np.ndarray, label: np.ndarray) -> None:
+        try:
+            self.model.reset_metrics()
+            loss = float(self.model.train_on_batch(image, label))
+        except Exception as error:
+            if backend.is_out_of_memory(error):
+                raise DeviceMemoryError(f"A step of batch {image.shape[0]} and patch {image.shape[1:-1]} does not fit "
+                                        "in the device's memory.", todo="Use a smaller --batch or --patch.") from error
+            raise
+        if not np.isfinite(loss):
+            raise FloatingPointError(f"The loss is {loss} at step {step}.")
+        state = self.state
+        state.step, state.loss_sum = step, state.loss_sum + loss
+        if step % self.plan.training.steps_per_epoch == 0:
+            self._end_epoch()
+
+    def _end_epoch(self) -> None:
+        state, settings = self.state, self.plan.training
+        optimizer = self.model.optimizer
+        rate = float(optimizer.learning_rate)
+        loss, dice = self._validate()
+        epoch = state.step // settings.steps_per_epoch
+        elapsed = sum(a["seconds"] for a in state.attempts[:-1]) + time.monotonic() - self.started
+        row = (epoch, state.step, rate, state.loss_sum / settings.steps_per_epoch, loss, dice, round(elapsed, 2))
+        state.history.append(dict(zip(HISTORY_COLUMNS, row, strict=True)))
+        better = state.best is None or loss < state.best
+        self.say(f"epoch {epoch}/{settings.epochs}: loss {row[3]:.4f}, validation loss {loss:.4f}, "
+                 f"validation Dice {dice:.4f}, learning rate {rate:.2e}, {elapsed:.0f} s{' · best' if better else ''}")
+        state.loss_sum = 0.0
+        if better:
+            state.best, state.waited = loss, 0
+            self.best_variables = _values(self.model.variables)
+            return
+        state.waited += 1
+        if state.waited > settings.plateau_patience:
+            optimizer.learning_rate = rate * settings.plateau_factor
+            state.waited = 0
+
+    def _validate(self) -> tuple[float, float]:
+        """Validation loss, and Dice averaged over patches and the classes that a patch has or predicts."""
+        losses, scores, count = [], [], 0
+        for image, label in self.validation_batches:
+            probabilities = self.model.predict_on_batch(image)
+            losses.append(float(self.loss(label, keras.ops.convert_to_tensor(probabilities))) * len(image))
+            count += len(image)
+            classes = probabilities.argmax(axis=-1)
+            for predicted, true in zip(classes, label, strict=True):
+                for value in range(1, probabilities.shape[-1]):
+                    size = int((predicted == value).sum() + (true == value).sum())
+                    if size:
+                        scores.append(2 * int(((predicted == value) & (true == value)).sum()) / size)
+        return sum(losses) / count, float(np.mean(scores)) if scores else 0.0
+
+    def _write(self, ended: str) -> None:
+        state = self.state
+        attempt = state.attempts[-1]
+        attempt.update(last_step=state.step, seconds=round(time.monotonic() - self.started, 2), ended=ended)
+        state.peak_host_memory_mib = max(state.peak_host_memory_mib, backend.peak_host_memory_mib())
+        device = backend.peak_device_memory_mib()
+        if device is not None:
+            state.peak_device_memory_mib = max(state.peak_device_memory_mib or 0.0, device)
+        checkpoints.write(self.folder, state.step, {
+            "model": _values(self.model.variables), "optimizer": _values(self.model.optimizer.variables),
+            "best": self.best_variables}, vars(state))
+
+    def _resume(self) -> None:
+        found = checkpoints.latest(self.folder, self.say)
+        if found is None:
+            return
+        arrays, state = found
+        _assign(self.model.variables, arrays["model"])
+        _assign(self.model.optimizer.variables, arrays["optimizer"])
+        self.best_variables = arrays.get("best", [])
+        self.state = State(**state)
+        self.say(f"going on after step {self.state.step} of {self.plan.training.steps} from a checkpoint")
+
+    def _reason_to_stop(self) -> str | None:
+        if self._stop_signal is not None:
+            return signal.Signals(self._stop_signal).name
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            return "time limit"
+        return None
+
+    @contextmanager
+    def _signals(self):
+        def remember(number, _frame):
+            self._stop_signal = number
+
+        handled = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, remember) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def use_best(self, model: keras.Model) -> None:
+        """Give a network of the same kind the variables with the best validation loss."""
+        _assign(model.variables, self.best_variables)
+
+
+def _values(variables) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables, values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,75 @@
+"""The model folder: self-sufficient, checked, written whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import files
+from ..config import Label, Plan, from_json
+from ..errors import DataError, UsageError
+
+REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
+
+
+def history_csv(rows: list[dict], columns: tuple[str, ...]) -> str:
+    """History rows as CSV text."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def write_checksums(folder: Path) -> None:
+    """Write `checksums.json` over every other file of the folder."""
+    paths = sorted(p for p in folder.iterdir() if p.is_file() and p.name != "checksums.json")
+    files.write_json(folder / "checksums.json", {"files": {p.name: files.sha256(p) for p in paths}}, "checksums")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A trained model's folder, verified.
+
+    Attributes:
+        path: The folder.
+        plan: What it was trained by; preprocessing and inference follow it.
+        labels: Its classes.
+        provenance: `provenance.json`.
+    """
+
+    path: Path
+    plan: Plan
+    labels: tuple[Label, ...]
+    provenance: dict
+
+    @classmethod
+    def open(cls, path: str | Path) -> ModelFolder:
+        """Open and verify a model folder.
+
+        Raises:
+            UsageError: There is no such folder.
+            DataError: A file is missing or was altered; all are named.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise UsageError("There is no model folder here.", where=str(path))
+        missing = [name for name in REQUIRED if not (path / name).is_file()]
+        if missing:
+            raise DataError("The model folder is incomplete.", problems=[f"{n} is missing" for n in missing],
+                            where=str(path))
+        recorded = files.read_json(path / "checksums.json", "checksums")["files"]
+        problems = []
+        for name, checksum in recorded.items():
+            if not (path / name).is_file():
+                problems.append(f"{name} is missing")
+            elif files.sha256(path / name) != checksum:
+                problems.append(f"{name} was altered: its checksum is not the recorded one")
+        if problems:
+            raise DataError("The model folder is not as it was written.", problems=problems, where=str(path),
+                            todo="Copy it again from where it was trained.")
+        labels = files.read_json(path / "labels.json", "labels")["labels"]
+        return cls(path, Plan.read(path / "plan.json"), tuple(from_json(Label, label) for label in labels),
+                   files.read_json(path / "provenance.json", "provenance"))

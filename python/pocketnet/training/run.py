@@ -1,0 +1,128 @@
+"""One training from its files to its model folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from .. import __version__, backend, files
+from ..code import code_hash
+from ..config import Plan, to_json
+from ..errors import DataError, UsageError
+from ..preprocessing.store import Store, open_stores
+from . import checkpoints
+from .model_folder import history_csv, write_checksums
+
+
+def split_of(splits: dict, fold: int) -> dict:
+    """A fold's entry of `splits.json`.
+
+    Raises:
+        UsageError: There is no such fold.
+    """
+    for entry in splits["folds"]:
+        if entry["fold"] == fold:
+            return entry
+    raise UsageError(f"There is no fold {fold}.", todo=f"Use 0 to {len(splits['folds']) - 1}.")
+
+
+def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, Store]) -> str:
+    """What defines a training: plan, fold, network, data and code. Another value of any is another run."""
+    cases = split["train"] + split["validation"]
+    return files.digest({
+        "plan": to_json(plan), "split": split, "arch": arch, "width": width, "code": code_hash("train"),
+        "stores": {case: stores[case].digest for case in sorted(cases)},
+    })
+
+
+def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
+          checkpoint_root: Path, *, threads: int | None = None, time_limit: float | None = None,
+          checkpoint_seconds: float = 60, say=print, tick=lambda step: None) -> dict:
+    """Train one network on one fold and write its model folder.
+
+    Args:
+        plan: What to train by.
+        splits: `splits.json`.
+        store_folders: Folders that are stores or hold stores.
+        output: The model folder to write.
+        checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
+
+    Returns:
+        The provenance that was written.
+
+    Raises:
+        DataError: A store is missing or altered, or a patch cannot be made.
+        Stopped: A signal or the time limit came; run again to go on.
+        DeviceMemoryError: A step does not fit.
+    """
+    split = split_of(splits, fold)
+    stores = open_stores(store_folders)
+    needed = split["train"] + split["validation"]
+    missing = [case for case in needed if case not in stores]
+    if missing:
+        raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
+                        todo="Preprocess them with pocket-preprocess.")
+    for case in needed:
+        stores[case].verify()
+    key = run_key(plan, split, arch, width, stores)
+    folder = checkpoint_root / key
+    with checkpoints.lock(folder, say):
+        backend.configure(threads, plan.seed)
+        from ..models.build import build
+        from .fit import HISTORY_COLUMNS, Trainer
+        from .sampling import PatchSampler
+
+        network = plan.network.network(arch, width)
+        network.check_patch(plan.training.patch)
+        model = build(network)
+        say(f"training {width} {arch}, fold {fold}: {model.count_params():,} parameters, "
+            f"{plan.training.steps} steps of {plan.training.batch} patches of "
+            f"{'×'.join(map(str, plan.training.patch))}; {len(split['train'])} training and "
+            f"{len(split['validation'])} validation cases; run {key}")
+        train_patches, validation_patches = (
+            PatchSampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
+        trainer = Trainer(model, plan, train_patches, validation_patches, folder, say=say,
+                          checkpoint_seconds=checkpoint_seconds, time_limit=time_limit)
+        state = trainer.run(tick)
+        provenance = {
+            "dataset": plan.dataset, "arch": arch, "width": width, "fold": fold, "recipe": plan.recipe,
+            "seed": plan.seed, "parameters": model.count_params(), "steps": state.step, "run_key": key,
+            "code": code_hash("train"), "version": __version__, "versions": backend.versions(),
+            "hardware": backend.hardware(), "attempts": state.attempts,
+            "wall_seconds": round(sum(a["seconds"] for a in state.attempts), 2),
+            "peak_host_memory_mib": round(state.peak_host_memory_mib, 1),
+            "peak_device_memory_mib": state.peak_device_memory_mib, "validation_loss": state.best,
+            "intensity": split["intensity"],
+        }
+        with files.atomic_folder(output) as temporary:
+            # A second, uncompiled copy is what is saved: the optimiser's state belongs to the checkpoint.
+            shipped = build(network)
+            shipped.set_weights(model.get_weights())
+            shipped.save(temporary / "last.keras")
+            trainer.use_best(shipped)
+            shipped.save(temporary / "model.keras")
+            _export_openvino(shipped, temporary)
+            plan.write(temporary / "plan.json")
+            files.write_json(temporary / "labels.json", {"modalities": list(plan.modalities),
+                                                         "labels": to_json(plan)["labels"]}, "labels")
+            files.write_text(temporary / "history.csv", history_csv(state.history, HISTORY_COLUMNS))
+            files.write_json(temporary / "provenance.json", provenance, "provenance")
+            write_checksums(temporary)
+    return provenance
+
+
+def _export_openvino(model, folder: Path) -> None:
+    """Write the network for OpenVINO in float32, for inference that starts without TensorFlow.
+
+    Keras exports the graph of its TensorFlow backend; on another backend the folder has `model.keras` only.
+    """
+    if backend.name() != "tensorflow":
+        return
+    import openvino
+    import tensorflow as tf
+
+    logging.getLogger("openvino").setLevel(logging.ERROR)
+    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
+    function = tf.function(lambda image: model(image, training=False), input_signature=[signature], autograph=False)
+    graph = openvino.convert_model(function)
+    openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)

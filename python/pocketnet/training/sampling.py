@@ -1,0 +1,114 @@
+"""Training patches: which, from where. A sample's chance is a pure function of seed, fold, step and position,
+so a run that was stopped and resumed sees the same patches as one that was not."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..config import Plan
+from ..errors import DataError, PocketError
+from ..preprocessing.intensity import normalise
+from ..preprocessing.store import Store
+from .augmentation import augment
+
+
+class PatchSampler:
+    """Random training patches and fixed validation patches of a fold.
+
+    Args:
+        plan: Patch, batch, augmentation, normalisation.
+        stores: Stores by case name.
+        cases: The cases to sample from.
+        constants: The fold's intensity constants.
+        fold: Enters every sample's random numbers.
+    """
+
+    def __init__(self, plan: Plan, stores: dict[str, Store], cases: list[str], constants: list[dict], fold: int):
+        self.plan, self.constants, self.fold = plan, constants, fold
+        self.stores = [stores[case] for case in cases]
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (batch, *patch, channel) float32 and classes (batch, *patch) uint8 of a training step."""
+        samples = [self._sample(step, position) for position in range(self.plan.training.batch)]
+        return np.stack([image for image, _ in samples]), np.stack([label for _, label in samples])
+
+    def _sample(self, step: int, position: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([self.plan.seed, self.fold, step, position])
+        store = self.stores[rng.integers(len(self.stores))]
+        try:
+            image, label = self._read(store, self._random_start(store, rng))
+            return augment(image, label, self.plan.training.augmentation, rng)
+        except PocketError:
+            raise
+        except Exception as error:
+            raise DataError(f"A patch of case {store.case} could not be made: {type(error).__name__}: {error}",
+                            where=str(store.folder)) from error
+
+    def _random_start(self, store: Store, rng: np.random.Generator) -> tuple[int, ...]:
+        patch = self.plan.training.patch
+        # Drawn in any case, so that the numbers that follow do not depend on the branch taken.
+        chance, which, where = rng.random(3)
+        corner = rng.random(len(patch))
+        present = [name for name in sorted(store.foreground) if store.foreground[name]]
+        if present and chance < self.plan.training.foreground_fraction:
+            voxels = store.foreground[present[int(which * len(present))]]
+            return start_around(voxels[int(where * len(voxels))], patch, store.shape)
+        free = [max(0, n - p) for n, p in zip(store.shape, patch, strict=True)]
+        start = [int(c * (f + 1)) for c, f in zip(corner, free, strict=True)]
+        return tuple(s - max(0, p - n) // 2 for s, p, n in zip(start, patch, store.shape, strict=True))
+
+    def _read(self, store: Store, start: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        patch = self.plan.training.patch
+        scheme = self.plan.preprocessing.normalisation
+        image = store.read_image(start, patch, lambda x: normalise(x, scheme, store.statistics, self.constants))
+        return image, store.read_label(start, patch)
+
+    def fixed(self, most: int = 32) -> list[tuple[np.ndarray, np.ndarray]]:
+        """One patch a case, in the middle of its labelled voxels, without augmentation: for validation.
+
+        Args:
+            most: At most so many cases, the first by name.
+
+        Returns:
+            Batches of images (batch, *patch, channel) and classes (batch, *patch); the last may be smaller.
+        """
+        pairs = []
+        for store in self.stores[:most]:
+            voxels = [voxel for name in store.foreground for voxel in store.foreground[name]]
+            centre = (np.min(voxels, axis=0) + np.max(voxels, axis=0)) // 2 if voxels else np.array(store.shape) // 2
+            pairs.append(self._read(store, start_around(centre, self.plan.training.patch, store.shape)))
+        size = self.plan.training.batch
+        return [(np.stack([i for i, _ in pairs[k:k + size]]), np.stack([y for _, y in pairs[k:k + size]]))
+                for k in range(0, len(pairs), size)]
+
+    def stream(self, first: int, last: int, ahead: int = 4) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Steps `first` to `last` (both included) with their batches, made `ahead` of time in a thread.
+
+        Raises:
+            DataError: A patch could not be made; names the case.
+        """
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches") as pool:
+            pending: deque = deque()
+            following = first
+            try:
+                for step in range(first, last + 1):
+                    while following <= last and len(pending) < ahead:
+                        pending.append(pool.submit(self.batch, following))
+                        following += 1
+                    image, label = pending.popleft().result()
+                    yield step, image, label
+            finally:
+                for future in pending:
+                    future.cancel()
+
+
+def start_around(centre, patch: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Where a patch around a voxel starts: inside the volume where it fits, else centred on the volume."""
+    start = []
+    for c, p, n in zip(centre, patch, shape, strict=True):
+        start.append(int(min(max(c - p // 2, 0), n - p)) if n >= p else -((p - n) // 2))
+    return tuple(start)

@@ -1,12 +1,20 @@
-"""`pocket-check`: read a dataset's folder once, and write its manifest and fingerprint or all that is wrong."""
+"""`pocket-check`: read a dataset's folder once; write its manifest and fingerprint, or all that is wrong."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from .common import command, input_option, json_option, output_option, progress, quiet_option, result, say, split_list
+from .common import (
+    command,
+    input_option,
+    json_option,
+    output_option,
+    progress,
+    quiet_option,
+    result,
+    say,
+    split_list,
+)
 
 EXAMPLES = """
 pocket-check --dataset hippocampus --input Task04_Hippocampus -o out
@@ -47,8 +55,8 @@ def main(dataset, input_, output, modalities, label_set, folds, quiet, as_json):
                 "table": str(table)}, as_json)
         _show(found.problems)
         cases = len({problem.case for problem in found.problems} - {""})
-        raise DataError(f"{len(found.problems)} problems, in {cases} of {found.cases} cases.", where=str(table),
-                        todo=found.todo or "Mend or take out these files and run the same command again.")
+        raise DataError(f"{len(found.problems)} problems, in {cases} of {found.cases} cases.",
+                        where=str(table), todo=found.todo or "Mend these and run the same command again.")
     numbers = check.summary(found)
     written = {"manifest": str(output / check.MANIFEST), "fingerprint": str(output / check.FINGERPRINT)}
     result(numbers | written, as_json, _text(numbers) + f"\n  written   {', '.join(written.values())}", quiet)
@@ -78,15 +86,18 @@ def _show(problems) -> None:
 def _text(numbers: dict) -> str:
     """The summary for people."""
     lines = [f"{numbers['dataset']}: {numbers['cases']} cases without problems",
-             f"  images    {', '.join(numbers['modalities'])}; orientation {', '.join(numbers['orientations'])}"]
+             f"  images    {', '.join(numbers['modalities'])}; "
+             f"orientation {', '.join(numbers['orientations'])}"]
     for key, name, unit in (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"),
                             ("spacing_mm", "spacing", "mm")):
         low, middle, high = (numbers[key][k] for k in ("minimum", "median", "maximum"))
         spans = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(low, high, strict=True)]
         median = "" if low == high else f", median {' × '.join(f'{m:g}' for m in middle)}"
         lines.append(f"  {name:<9} {' × '.join(spans)} {unit}{median}")
-    lines += [f"  label {label['value']}   {label['name']} (in the files: {', '.join(map(str, label['source_values']))}): "
-              f"{label['share']:.2%} of all voxels, in {label['cases']} cases" for label in numbers["labels"]]
+    for label in numbers["labels"]:
+        values = ", ".join(map(str, label["source_values"]))
+        lines.append(f"  label {label['value']}   {label['name']} (in the files: {values}): "
+                     f"{label['share']:.2%} of all voxels, in {label['cases']} cases")
     return "\n".join(lines)
 
 

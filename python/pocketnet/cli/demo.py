@@ -15,7 +15,7 @@ pocket-check --dataset demo --input demo -o out
 
 @command("demo", examples=EXAMPLES)
 @output_option("Folder for dataset.json, imagesTr/ and labelsTr/; new, empty, or an earlier demo.")
-@click.option("--cases", type=click.IntRange(min=1), default=12, show_default=True, help="How many cases to make.")
+@click.option("--cases", type=click.IntRange(min=1), default=12, show_default=True, help="How many to make.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="The same seed makes the same files.")
 @quiet_option
@@ -27,7 +27,8 @@ def main(output, cases, seed, quiet, as_json):
     """
     from ..datasets import demo
 
-    demo.make(output, cases=cases, seed=seed, progress=lambda items, total: progress(items, "Making cases", total, quiet))
+    demo.make(output, cases=cases, seed=seed,
+              progress=lambda items, total: progress(items, "Making cases", total, quiet))
     result({"folder": str(output), "cases": cases, "seed": seed}, as_json,
            f"{cases} cases in {output}; next: pocket-check --dataset demo --input {output} -o OUT", quiet)
 

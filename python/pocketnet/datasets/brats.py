@@ -7,11 +7,21 @@ Source: https://www.synapse.org (BraTS); Menze et al., IEEE TMI 34, 1993 (2015).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .folder import Case, Listing, Problem, is_nifti, name_problems, select_modalities, stem, unreadable, visible
+from .folder import (
+    Case,
+    Listing,
+    Problem,
+    is_nifti,
+    name_problems,
+    select_modalities,
+    stem,
+    subfolders,
+    unreadable,
+    visible,
+)
 from .presets import Preset
 
 LABEL = "seg"
@@ -20,7 +30,7 @@ LABEL = "seg"
 def matches(folder: Path) -> bool:
     """Whether a folder looks like this layout: a folder in it has files that start with its own name."""
     return any(is_nifti(file.name) and _ending(case.name, file.name)
-               for case in visible(folder) if os.access(case, os.R_OK) and case.is_dir() for file in visible(case))
+               for case in subfolders(folder) for file in visible(case))
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
@@ -37,29 +47,35 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     known = preset.modalities or ()
     modalities = select_modalities(wanted, known)
     problems: list[Problem] = []
+    warnings: list[str] = []
     cases = []
     for path in visible(folder):
         if path.is_dir():
-            cases.append(_case(path, preset, modalities, problems))
+            try:
+                files = visible(path)
+            except OSError as error:
+                problems.append(Problem(path.name, path.name, unreadable(error)))
+                continue
+            images = [file for file in files if is_nifti(file.name)]
+            if images:
+                cases.append(_case(path.name, images, preset, modalities, problems))
+            elif files:
+                warnings.append(f"{path.name}: no image in this folder, left out")
+            else:
+                problems.append(Problem(path.name, path.name, "missing: this case's folder is empty"))
         elif is_nifti(path.name):
-            problems.append(Problem("", path.name, f"extra: not in a case's folder, as {_where(path.name, known)}"))
+            problems.append(Problem("", path.name, "extra: it lies in no case's folder, as in "
+                                                   f"{_where(path.name, known)}"))
     problems += name_problems(case.name for case in cases)
-    return Listing(modalities, None, cases, problems, todo=_hint(cases, modalities))
+    return Listing(modalities, None, cases, problems, warnings, _hint(cases, modalities))
 
 
-def _case(folder: Path, preset: Preset, modalities: Sequence[str], problems: list[Problem]) -> Case:
-    """One case's files; what is wrong is added to `problems`."""
-    name = folder.name
+def _case(name: str, files: Sequence[Path], preset: Preset, modalities: Sequence[str],
+          problems: list[Problem]) -> Case:
+    """One case of the NIfTI files in its folder; what is wrong is added to `problems`."""
     found: dict[str, str] = {}
-    try:
-        files = visible(folder)
-    except OSError as error:
-        problems.append(Problem(name, name, unreadable(error)))
-        return Case(name, {}, None)
     for path in files:
         relative = f"{name}/{path.name}"
-        if path.is_dir() or not is_nifti(path.name):
-            continue
         ending = _ending(name, path.name)
         kind = preset.aliases.get(ending, ending)
         if not ending:

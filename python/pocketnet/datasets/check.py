@@ -46,9 +46,12 @@ class Result:
     fingerprint: dict | None = None
 
 
+Progress = Callable[[Iterable[Checked], int], Iterable[Checked]]
+
+
 def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label_set: str | None = None,
           folds: int | None = None, threads: int | None = None,
-          progress: Callable[[Iterable[Checked], int], Iterable[Checked]] = lambda items, total: items) -> Result:
+          progress: Progress = lambda items, total: items) -> Result:
     """Read every case of a dataset once.
 
     Args:
@@ -77,9 +80,9 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     if not listing.cases and not problems:
         problems.append(Problem("", "", "no cases: the folder has none"))
     if folds and len(listing.cases) < max(folds, 3):
-        problems.append(Problem("", "", f"fewer cases than folds need: {len(listing.cases)} for {folds} folds "
-                                        f"of training, validation and test"))
-    warnings = [*listing.warnings, *(warning for one in checked for warning in one.warnings), *_same_files(checked)]
+        problems.append(Problem("", "", f"fewer cases than folds need: {len(listing.cases)} for {folds} "
+                                        "folds of training, validation and test"))
+    warnings = [*listing.warnings, *(text for one in checked for text in one.warnings), *_same_files(checked)]
     result = Result(len(listing.cases), sorted(problems), warnings, listing.todo)
     if not problems:
         result.manifest = _manifest(preset, listing.modalities, classes, checked)
@@ -99,7 +102,8 @@ def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
             yield f"the same image: {', '.join(paths)}"
 
 
-def _manifest(preset: Preset, modalities: Sequence[str], classes: labels.Classes, checked: Sequence[Checked]) -> dict:
+def _manifest(preset: Preset, modalities: Sequence[str], classes: labels.Classes,
+              checked: Sequence[Checked]) -> dict:
     return {
         "dataset": preset.name, "layout": preset.layout, "dimensions": 3, "modalities": list(modalities),
         "labels": labels.as_manifest(classes),
@@ -118,9 +122,10 @@ def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> dict:
 
 
 def write(result: Result, out: Path) -> None:
-    """Write manifest and fingerprint, or only the table of problems; what an earlier check left of the other is removed.
+    """Write manifest and fingerprint, or only the table of problems.
 
-    The manifest is written last: where it is, the fingerprint beside it belongs to it.
+    What an earlier check left of the other is removed. The manifest is written last: where it is, the
+    fingerprint beside it belongs to it.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
@@ -146,17 +151,19 @@ def summary(result: Result) -> dict:
     """A result without problems in a few numbers: cases, labels with their share of all voxels, ranges."""
     prints: Mapping[str, dict] = result.fingerprint["cases"]
     total = sum(int(np.prod(case["shape"])) for case in prints.values())
-    counts = {label["name"]: [case["label_voxels"].get(label["name"], 0) for case in prints.values()]
-              for label in result.manifest["labels"]}
+    learned = []
+    for label in result.manifest["labels"]:
+        counts = [case["label_voxels"].get(label["name"], 0) for case in prints.values()]
+        learned.append({**label, "voxels": sum(counts), "share": number(sum(counts) / total),
+                        "cases": sum(count > 0 for count in counts)})
     ranges = {}
     for key in ("shape", "cropped_shape", "spacing_mm"):
         values = np.array([case[key] for case in prints.values()])
         ranges[key] = {"minimum": values.min(axis=0).tolist(), "median": result.fingerprint["summary"][key],
                        "maximum": values.max(axis=0).tolist()}
     return {
-        "dataset": result.manifest["dataset"], "cases": result.cases, "modalities": result.manifest["modalities"],
-        "labels": [{**label, "voxels": sum(counts[label["name"]]), "share": number(sum(counts[label["name"]]) / total),
-                    "cases": sum(count > 0 for count in counts[label["name"]])} for label in result.manifest["labels"]],
+        "dataset": result.manifest["dataset"], "cases": result.cases,
+        "modalities": result.manifest["modalities"], "labels": learned,
         "orientations": sorted({case["orientation"] for case in prints.values()}),
         **ranges, "warnings": result.warnings,
     }

@@ -92,7 +92,8 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             continue
         problems += [Problem("", path, f"extra: not listed in {INDEX}") for path in extra if path not in used]
     if index["count"] not in (None, len(index["training"])):
-        warnings.append(f"{INDEX}: numTraining is {index['count']}, but {len(index['training'])} cases are listed")
+        warnings.append(f"{INDEX}: numTraining is {index['count']}, "
+                        f"but {len(index['training'])} cases are listed")
     return Listing(modalities, index["labels"], [cases[name] for name in sorted(cases)], problems, warnings)
 
 
@@ -103,7 +104,7 @@ def _read_index(path: Path) -> dict:
         ValueError: It is missing, not JSON, or lacks one of these.
     """
     if not path.is_file():
-        raise ValueError(f"missing: the decathlon layout has a {INDEX} that lists cases, modalities and labels")
+        raise ValueError(f"missing: the decathlon layout has a {INDEX} with cases, modalities and labels")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -159,7 +160,8 @@ def _inside(path: str) -> str:
     return str(pure)
 
 
-def _image(folder: Path, listed: str, channel: int, channels: int) -> tuple[list[str], tuple[str, str] | None]:
+def _image(folder: Path, listed: str, channel: int,
+           channels: int) -> tuple[list[str], tuple[str, str] | None]:
     """The files of one modality of an entry, and (file, problem) when there isn't exactly one."""
     whole = os.path.exists(folder / listed)
     if channels == 1 and whole:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from ..errors import UsageError
@@ -87,7 +88,7 @@ def make(folder: Path, *, cases: int = 12, seed: int = 0,
 
 
 def load_template() -> Template:
-    """The template and its tissue maps at 2 mm, from the wheel of nilearn, smoothed for sampling at `SPACING_MM`."""
+    """The template and its tissue maps at 2 mm from nilearn's wheel, smoothed for `SPACING_MM`."""
     from nilearn import datasets
 
     image, grey, white = (load(resolution=TEMPLATE_MM) for load in (
@@ -98,7 +99,8 @@ def load_template() -> Template:
     return Template(*smooth, np.linalg.inv(image.affine))
 
 
-def make_case(template: Template, random: np.random.Generator, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def make_case(template: Template, random: np.random.Generator,
+              affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One case.
 
     Args:
@@ -107,7 +109,7 @@ def make_case(template: Template, random: np.random.Generator, affine: np.ndarra
         affine: 4×4, voxel index to mm.
 
     Returns:
-        Image (int16, 0 outside the brain) and label (uint8: 1 grey, 2 white matter), both (x, y, z) of `SHAPE`.
+        Image (int16, 0 outside the brain) and label (uint8: 1 grey, 2 white matter), (x, y, z) of `SHAPE`.
     """
     indices = template.to_index @ np.concatenate([_places(random, affine), np.ones((1, np.prod(SHAPE)))])
 
@@ -137,9 +139,11 @@ def _places(random: np.random.Generator, affine: np.ndarray) -> np.ndarray:
 
 def _smooth(random: np.random.Generator, knots: tuple[int, ...]) -> np.ndarray:
     """A smooth random field of `SHAPE`: normal values on a coarse grid, joined by cubic splines."""
-    coarse = random.standard_normal(knots)
-    field = ndimage.zoom(coarse, [n / k for n, k in zip(SHAPE, knots, strict=True)], order=3, mode="reflect")
-    return field[tuple(slice(n) for n in SHAPE)]
+    field = random.standard_normal(knots)
+    for axis, n in enumerate(SHAPE):
+        spline = CubicSpline(np.linspace(0, 1, knots[axis]), field, axis=axis, bc_type="natural")
+        field = spline(np.linspace(0, 1, n))
+    return field
 
 
 def nifti(data: np.ndarray, affine: np.ndarray) -> bytes:
@@ -155,16 +159,18 @@ def index(names: list[str], seed: int) -> dict:
     """The demo's `dataset.json`."""
     return {
         "name": TITLE,
-        "description": f"Grey and white matter in the MNI152 template, bent, shaded and noisy at random (seed {seed})",
+        "description": "Grey and white matter in the MNI152 template, bent, shaded and noisy at random "
+                       f"(seed {seed})",
         "reference": "ICBM 152 nonlinear symmetric 2009a, as shipped with nilearn",
-        "licence": "Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological "
-                   "Institute, McGill University: free to use, copy and change with this notice",
+        "licence": "Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal "
+                   "Neurological Institute, McGill University: free to use, copy and change with this notice",
         "tensorImageSize": "3D",
         "modality": {"0": "T1"},
         "labels": {str(value): name for value, name in LABELS.items()},
         "numTraining": len(names),
         "numTest": 0,
-        "training": [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in names],
+        "training": [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"}
+                     for name in names],
         "test": [],
     }
 
@@ -181,5 +187,5 @@ def _refuse_foreign(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         ours = False
     if there and not (ours and there <= {INDEX, *FOLDERS}):
-        raise UsageError("This folder has other things in it, which the demo would replace.", where=f"-o {folder}",
-                         todo="Name a folder that is new or empty.")
+        raise UsageError("This folder has other things in it, which the demo would replace.",
+                         where=f"-o {folder}", todo="Name a folder that is new or empty.")

@@ -1,4 +1,7 @@
-"""What every layout's adapter speaks of: cases, problems, names. Paths are relative to the dataset's folder."""
+"""What every layout's adapter speaks of: cases, problems, names.
+
+Paths in them are relative to the dataset's folder.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +79,11 @@ def visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder that we may read, sorted by name."""
+    return [path for path in visible(folder) if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
+
+
 def unreadable(error: OSError) -> str:
     """The problem of a file or folder that the system does not let us read."""
     return f"cannot be read: {error.strerror or error}"
@@ -107,8 +115,8 @@ def name_problems(names: Iterable[str]) -> list[Problem]:
     for name in names:
         alike[name.lower()].add(name)
         if not CASE_NAME.fullmatch(name):
-            problems.append(Problem(name, "", "the case's name may have only letters, digits, '_', '-' and '.', "
-                                              "and starts with a letter or digit"))
+            problems.append(Problem(name, "", "a case's name starts with a letter or digit and has only "
+                                              "letters, digits, '_', '-' and '.'"))
     for same in alike.values():
         if len(same) > 1:
             problems += [Problem(name, "", "duplicate name: differs only in upper and lower case from "

@@ -33,11 +33,12 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
     if "=" not in text:
         raise unknown("label set", text, sets, option="--labels", todo="Or write name=1+2,other=4.")
     classes = _parse(text)
+    known = sorted(known_values(preset, folder) - {0})
     values = [value for of_class in classes.values() for value in of_class]
     for value in sorted(set(values)):
-        if value not in known_values(preset, folder) or value == 0:
+        if value not in known:
             raise UsageError(f"The dataset has no label value {value}.", where=f"--labels {text}",
-                             todo=f"Its values: {', '.join(map(str, sorted(known_values(preset, folder) - {0})))}.")
+                             todo=f"Its values: {', '.join(map(str, known))}; 0 is background.")
         if values.count(value) > 1:
             raise UsageError(f"Value {value} is in two classes.", where=f"--labels {text}")
     return classes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from . import brats, decathlon, presets
-from .folder import Listing, visible
+from .folder import Listing, subfolders
 from .presets import Preset
 
 LAYOUTS = {"decathlon": decathlon, "brats": brats}
@@ -32,7 +32,8 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
         raise UsageError("There is no such folder.", where=f"--input {folder}",
                          todo=f"Get the data: {preset.source['where']}.")
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise UsageError("This folder may not be read.", where=f"--input {folder}", todo="Change its permissions.")
+        raise UsageError("This folder may not be read.", where=f"--input {folder}",
+                         todo="Change its permissions.")
     adapter = LAYOUTS[preset.layout]
     if not adapter.matches(folder):
         _refuse(folder, preset)
@@ -49,12 +50,14 @@ def _refuse(folder: Path, preset: Preset) -> None:
     found = detect(folder)
     if found:
         fitting = [name for name in presets.names() if presets.load(name).layout == found]
-        raise UsageError(f"This folder has the {found} layout, but dataset {preset.name!r} has {preset.layout}.",
-                         where=f"--input {folder}", todo=f"Use --dataset {' or '.join(fitting)}, or a preset file.")
-    inner = [path for path in visible(folder) if path.is_dir() and LAYOUTS[preset.layout].matches(path)]
+        raise UsageError(f"This folder has the {found} layout, but dataset {preset.name!r} has "
+                         f"{preset.layout}.", where=f"--input {folder}",
+                         todo=f"Use --dataset {' or '.join(fitting)}, or a preset file.")
+    inner = [path for path in subfolders(folder) if LAYOUTS[preset.layout].matches(path)]
     if inner:
         raise UsageError(f"This folder has not the {preset.layout} layout, but one in it has.",
-                         where=f"--input {folder}", todo="Use --input " + " or --input ".join(map(str, inner)) + ".")
+                         where=f"--input {folder}",
+                         todo=f"Use --input {' or --input '.join(map(str, inner))}.")
     first_line = LAYOUTS[preset.layout].__doc__.split("\n")[0]
     raise UsageError(f"This folder has no layout that is known; dataset {preset.name!r} has {preset.layout}.",
                      where=f"--input {folder}", todo=first_line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,8 @@ class Checked:
         self.problems.append(Problem(self.case.name, file, text))
 
 
-def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], known: frozenset[int]) -> Checked:
+def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]],
+           known: frozenset[int]) -> Checked:
     """Read a case's files, look for everything that could be wrong, and measure.
 
     Args:
@@ -63,12 +64,12 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], kno
     if case.label in volumes:
         counts = _check_label(volumes[case.label].data, case.label, known, out)
     if images and not out.problems:
-        label = volumes[case.label].data if case.label else None
-        voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()} \
-            if counts is not None else {}
-        if counts is not None and not any(voxels.values()):
-            out.warnings.append(f"{case.name}: the label map has no voxel of any class ({case.label})")
-        labelled = np.isin(label, [v for values in classes.values() for v in values]) if any(voxels.values()) else None
+        voxels, labelled = {}, None
+        if counts is not None:
+            voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()}
+            labelled = np.isin(volumes[case.label].data, [v for values in classes.values() for v in values])
+            if not any(voxels.values()):
+                out.warnings.append(f"{case.label}: the label map has no voxel of any class")
         out.fingerprint = _measure(images, labelled, voxels, next(iter(volumes.values())))
     return out
 
@@ -98,18 +99,16 @@ def _compare_grids(volumes: Mapping[str, Volume], out: Checked) -> None:
     for path, volume in volumes.items():
         first, grid = volumes[first_path].grid, volume.grid
         if grid.shape != first.shape:
-            out.problem(path, f"shape {_times(grid.shape)} differs from {_times(first.shape)} of {first_path}")
+            shapes = ["×".join(map(str, one.shape)) for one in (grid, first)]
+            out.problem(path, f"shape {shapes[0]} differs from {shapes[1]} of {first_path}")
         elif not same_grid(first, grid):
             out.problem(path, f"affine {_rows(grid)} differs from {_rows(first)} of {first_path}")
 
 
-def _times(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
-
-
 def _rows(grid: Grid) -> str:
-    rows = (" ".join(f"{value + 0.0:.5g}" for value in row) for row in np.where(abs(grid.affine[:3]) < 5e-7, 0.0, grid.affine[:3]))
-    return "[" + "; ".join(rows) + "]"
+    """An affine's first three rows as text, without negative zeros."""
+    rows = np.round(grid.affine[:3], 6) + 0.0
+    return "[" + "; ".join(" ".join(f"{value:.6g}" for value in row) for row in rows) + "]"
 
 
 def _check_image(data: np.ndarray, path: str, out: Checked) -> None:
@@ -138,7 +137,8 @@ def _check_label(data: np.ndarray, path: str, known: frozenset[int], out: Checke
     values, counts = np.unique(data[data != 0], return_counts=True)
     fractions = values != np.rint(values)
     if fractions.any():
-        out.problem(path, f"{int(counts[fractions].sum())} label voxels are not whole numbers: {_some(values[fractions])}")
+        out.problem(path, f"{int(counts[fractions].sum())} label voxels are not whole numbers: "
+                          f"{_some(values[fractions])}")
     unknown = ~fractions & ~np.isin(values, list(known))
     if unknown.any():
         out.problem(path, f"unknown label {_some(values[unknown])} in {int(counts[unknown].sum())} voxels; "
@@ -157,7 +157,7 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
 
     Args:
         images: Modality → (x, y, z), RAS+.
-        labelled: (x, y, z), the voxels of any class; None without any.
+        labelled: (x, y, z), the voxels of any class; None without a label map.
         voxels: Class name → voxels.
         first: The volume whose grid stands for the case's.
     """
@@ -171,7 +171,8 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
         "orientation": first.grid.orientation,
         "cropped_shape": [stop - start for start, stop in box],
         "label_voxels": voxels,
-        "intensities": [{"modality": modality, **_intensities(data, labelled)} for modality, data in images.items()],
+        "intensities": [{"modality": modality, **_intensities(data, labelled)}
+                        for modality, data in images.items()],
     }
 
 
@@ -179,11 +180,17 @@ def _intensities(data: np.ndarray, labelled: np.ndarray | None) -> dict:
     """Statistics over the voxels of one modality that are not zero, and a sample of the labelled ones."""
     values = data[data != 0].astype(np.float64)
     low, median, high = np.percentile(values, (0.5, 50, 99.5))
-    inside = data[labelled] if labelled is not None else np.empty(0)
-    picked = inside[np.arange(min(SAMPLE, inside.size)) * inside.size // min(SAMPLE, inside.size)] if inside.size else inside
-    return {"mean": number(values.mean()), "std": number(values.std()), "minimum": number(values.min()),
-            "maximum": number(values.max()), "p0_5": number(low), "median": number(median), "p99_5": number(high),
-            "voxels": int(values.size), "sample": [number(value) for value in picked]}
+    numbers = {"mean": values.mean(), "std": values.std(), "minimum": values.min(), "maximum": values.max(),
+               "p0_5": low, "median": median, "p99_5": high}
+    sample = _evenly(data[labelled]) if labelled is not None else []
+    return {**{key: number(value) for key, value in numbers.items()}, "voxels": int(values.size),
+            "sample": [number(value) for value in sample]}
+
+
+def _evenly(values: np.ndarray) -> np.ndarray:
+    """At most `SAMPLE` of the values, evenly spaced."""
+    count = min(SAMPLE, values.size)
+    return values[np.arange(count) * values.size // max(count, 1)]
 
 
 def number(value: float) -> float:

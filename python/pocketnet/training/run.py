@@ -51,7 +51,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         The provenance that was written.
 
     Raises:
-        DataError: A store is missing or altered, or a patch cannot be made.
+        DataError: A store is missing, or a patch cannot be made.
         Stopped: A signal or the time limit came; run again to go on.
         DeviceMemoryError: A step does not fit.
     """
@@ -62,8 +62,6 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
     if missing:
         raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
                         todo="Preprocess them with pocket-preprocess.")
-    for case in needed:
-        stores[case].verify()
     key = run_key(plan, split, arch, width, stores)
     folder = checkpoint_root / key
     with checkpoints.lock(folder, say):

@@ -1,0 +1,123 @@
+"""Which store format reads random patches fastest, and what does it cost on disk?
+
+Real volumes are written in each format, then the same random patches are read from each in turn, several
+times over, so that a noisy neighbour slows all alike. Figures are ratios to the plain memory map in the same
+run. Run it with `make bench-store`; the last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import blosc2
+import h5py
+import numpy as np
+
+from pocketnet.preprocessing.case import read_images
+from pocketnet.preprocessing.resample import crop, foreground_box
+
+ROOT = Path(os.environ.get("POCKET_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def memory_map(path: Path, image: np.ndarray):
+    np.save(path.with_suffix(".npy"), image)
+    return path.with_suffix(".npy"), np.load(path.with_suffix(".npy"), mmap_mode="r")
+
+
+def blosc(codec: blosc2.Codec, level: int, block: int):
+    def make(path: Path, image: np.ndarray):
+        tail = image.shape[3:]
+        blosc2.asarray(image, urlpath=str(path), mode="w", chunks=tuple(min(64, n) for n in image.shape[:3]) + tail,
+                       blocks=tuple(min(block, n) for n in image.shape[:3]) + tail,
+                       cparams={"codec": codec, "clevel": level, "nthreads": 1, "filters": [blosc2.Filter.SHUFFLE]})
+        return path, blosc2.open(str(path), mode="r")
+    return make
+
+
+def hdf5(compression: str | None):
+    def make(path: Path, image: np.ndarray):
+        chunks = tuple(min(32, n) for n in image.shape[:3]) + image.shape[3:]
+        with h5py.File(path, "w") as file:
+            file.create_dataset("image", data=image, chunks=chunks, compression=compression, shuffle=bool(compression))
+        return path, h5py.File(path, "r")["image"]
+    return make
+
+
+FORMATS = {
+    "memory map (.npy)": memory_map,
+    "Blosc2 LZ4, blocks 16": blosc(blosc2.Codec.LZ4, 5, 16),
+    "Blosc2 LZ4, blocks 32": blosc(blosc2.Codec.LZ4, 5, 32),
+    "Blosc2 Zstandard, blocks 16": blosc(blosc2.Codec.ZSTD, 5, 16),
+    "Blosc2 Zstandard, blocks 32": blosc(blosc2.Codec.ZSTD, 5, 32),
+    "HDF5 gzip, chunks 32": hdf5("gzip"),
+    "HDF5, chunks 32": hdf5(None),
+}
+
+
+def volumes(name: str) -> list[np.ndarray]:
+    """Cropped float32 volumes (x, y, z, channel) of a real dataset."""
+    if name == "brats":
+        cases = [[c / f"{c.name}_{m}.nii.gz" for m in ("flair", "t1ce")]
+                 for c in sorted((ROOT / "BraTS2015_sample").iterdir()) if c.is_dir()]
+    else:
+        cases = [[p] for p in sorted((ROOT / "Task04_Hippocampus" / "imagesTr").glob("*.nii.gz"))[:20]]
+    images = (read_images(case)[0] for case in cases)
+    return [np.ascontiguousarray(crop(image, foreground_box(image))) for image in images]
+
+
+def measure(name: str, patch: tuple[int, ...], patches: int, rounds: int) -> list[dict]:
+    images = volumes(name)
+    raw = sum(image.nbytes for image in images)
+    rng = np.random.default_rng(0)
+    starts = []
+    for _ in range(patches):
+        case = int(rng.integers(len(images)))
+        starts.append((case, tuple(int(rng.integers(max(1, n - p + 1)))
+                                   for n, p in zip(images[case].shape, patch, strict=False))))
+    with tempfile.TemporaryDirectory() as folder:
+        opened, sizes = {}, {}
+        for label, make in FORMATS.items():
+            made = [make(Path(folder) / f"{len(opened)}-{i}.store", image) for i, image in enumerate(images)]
+            opened[label] = [array for _, array in made]
+            sizes[label] = sum(path.stat().st_size for path, _ in made)
+        seconds: dict[str, list[float]] = {label: [] for label in FORMATS}
+        for _ in range(rounds):
+            for label, arrays in opened.items():
+                begin = time.perf_counter()
+                for case, start in starts:
+                    part = arrays[case][tuple(slice(s, s + p) for s, p in zip(start, patch, strict=True))]
+                    np.ascontiguousarray(part).sum()
+                seconds[label].append((time.perf_counter() - begin) / patches)
+    base = statistics.median(seconds["memory map (.npy)"])
+    return [{"data": name, "patch": list(patch), "format": label, "ms_per_patch": round(1e3 * statistics.median(s), 3),
+             "time_ratio": round(statistics.median(s) / base, 2), "size_ratio": round(sizes[label] / raw, 3)}
+            for label, s in seconds.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patches", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    if not ROOT.is_dir():
+        sys.exit(f"no data at {ROOT}; set POCKET_TEST_DATA")
+    rows = [row for name, patch in (("brats", (64, 64, 64)), ("brats", (128, 128, 128)), ("hippocampus", (32, 48, 32)))
+            for row in measure(name, patch, arguments.patches, arguments.rounds)]
+    print(f"{'data':12} {'patch':>12} {'format':30} {'ms/patch':>9} {'time ÷ map':>10} {'size ÷ raw':>10}")
+    for row in rows:
+        print(f"{row['data']:12} {'×'.join(map(str, row['patch'])):>12} {row['format']:30} {row['ms_per_patch']:9.3f} "
+              f"{row['time_ratio']:10.2f} {row['size_ratio']:10.3f}")
+    chosen = [row for row in rows if row["format"] == "Blosc2 LZ4, blocks 16"]
+    print(json.dumps({"figures": chosen, "bound": {"time_ratio": 25, "size_ratio": 0.9},
+                      "ok": all(r["time_ratio"] <= 25 and r["size_ratio"] <= 0.9 for r in chosen)}))
+
+
+if __name__ == "__main__":
+    main()

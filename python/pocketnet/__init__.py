@@ -1,13 +1,14 @@
 """PocketNet Suite: train, compare, profile and ship small segmentation networks for medical images."""
 
+from importlib import import_module
+
 __version__ = "0.1.0"
 __all__ = ["Predictor"]
 
 
 def __getattr__(name: str):
     # Late, so that `--help` of every command answers at once.
+    # By name, because every step imports this file and only `pocket-infer` depends on the predictor.
     if name == "Predictor":
-        from .inference.predictor import Predictor
-
-        return Predictor
+        return import_module("pocketnet.inference.predictor").Predictor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

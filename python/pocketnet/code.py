@@ -6,8 +6,10 @@ code does: editing the report retrains nothing. The rule is static and simple:
 1. start from `pocketnet.cli.<step>` and follow every `import` of a module of this package, wherever in the
    file it stands (late imports count);
 2. importing a module runs the `__init__.py` of the packages that it lies in, so these count too;
-3. a data file beside a counted module (JSON, template …) counts when the module names it, or the folder
-   that it lies in, in a string: `recipes.json` counts for the step that reads it, not for all;
+3. a data file beside a counted module (JSON, template …) counts when the module names it in a string:
+   `recipes.json` counts for the step that reads it, not for all. Of a folder that the module names, those
+   files count whose name up to the first dot any counted module has as a string: `schemas/plan.schema.json`
+   counts where somebody says "plan";
 4. the lock file counts, where the clone has it: other versions of the libraries are other code.
 
 Only the standard library is imported, so that the answer comes at once.
@@ -68,7 +70,8 @@ def closure(step: str, package: Path = PACKAGE) -> list[Path]:
         if path not in found:
             found.add(path)
             waiting.extend(_imports(path, package))
-    found.update(data for module in list(found) for data in _data_beside(module))
+    said = set().union(*(_strings(module) for module in found))
+    found.update(data for module in list(found) for data in _data_beside(module, said))
     lock = package.parent / LOCK
     if lock.is_file():
         found.add(lock)
@@ -116,11 +119,16 @@ def _files(name: tuple[str, ...], package: Path) -> Iterator[Path]:
             return
 
 
-def _data_beside(module: Path) -> Iterator[Path]:
-    """Data files beside a module that it names, or whose folder it names, in a string."""
-    named = {node.value.rsplit("/", 1)[-1] for node in ast.walk(_tree(module))
-             if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+@cache
+def _strings(module: Path) -> frozenset[str]:
+    """Every string in a module; of a path, its last part."""
+    return frozenset(node.value.rsplit("/", 1)[-1] for node in ast.walk(_tree(module))
+                     if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _data_beside(module: Path, said: set[str]) -> Iterator[Path]:
+    """Data files beside a module that it names; of a folder that it names, the files that `said` has by kind."""
     for entry in module.parent.iterdir():
-        if entry.name in named and not (entry / "__init__.py").exists():
-            files = entry.rglob("*") if entry.is_dir() else [entry]
+        if entry.name in _strings(module) and not (entry / "__init__.py").exists():
+            files = [f for f in entry.rglob("*") if f.name.split(".")[0] in said] if entry.is_dir() else [entry]
             yield from (file for file in files if file.suffix in DATA_SUFFIXES)

@@ -13,7 +13,9 @@ FILES = {
     "cli/train.py": "from .common import command\ndef main():\n    from ..training import fit",
     "cli/report.py": "from .common import command\nfrom ..report.page import write",
     "cli/plan.py": "from ..recipes import read",
-    "recipes.py": "PATH = 'recipes.json'",
+    "recipes.py": "PATH = 'recipes.json'\nFOLDER = 'schemas'\nKIND = 'plan'",
+    "schemas/plan.schema.json": "{}",
+    "schemas/other.schema.json": "{}",
     "training/__init__.py": "",
     "training/fit.py": "import pocketnet.training.losses\nimport json, os.path",
     "training/losses.py": "",
@@ -35,7 +37,7 @@ def package(tmp_path):
 
 
 def hashes(package):
-    for cached in (code.code_hash, code._checksum, code._imports, code._tree):
+    for cached in (code.code_hash, code._checksum, code._imports, code._tree, code._strings):
         cached.cache_clear()
     return {step: code.code_hash(step, package) for step in code.steps(package)}
 
@@ -46,6 +48,8 @@ def hashes(package):
     ("report/page.py", {"report"}),
     ("report/page.html.jinja", {"report"}),
     ("recipes.json", {"plan"}),
+    ("schemas/plan.schema.json", {"plan"}),
+    ("schemas/other.schema.json", set()),
     ("cli/common.py", {"train", "report"}),
     ("__init__.py", {"train", "report", "plan"}),
     ("../requirements.lock", {"train", "report", "plan"}),

@@ -80,7 +80,7 @@ def markdown(comparison: dict) -> str:
                   "Equivalence"]
         table = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
                   number(pair["difference"], pair["metric"], True), interval_text(pair["interval"], pair["metric"]),
-                  p_text(pair["p_value"]), p_text(pair["p_holm"]), _equivalence(pair)] for pair in comparison["pairs"]]
+                  p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)] for pair in comparison["pairs"]]
         lines += _table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=4)
         lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
                   "Wilcoxon p is not equivalence."]
@@ -95,7 +95,8 @@ def _rank(comparison: dict, label: str) -> int:
     return order.index(label)
 
 
-def _equivalence(pair: dict) -> str:
+def equivalence_text(pair: dict) -> str:
+    """Whether one Dice point of equivalence is shown; nothing for a metric that has no such test."""
     if "equivalence" not in pair:
         return ""
     outcome = pair["equivalence"]

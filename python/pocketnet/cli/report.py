@@ -1,0 +1,49 @@
+"""`pocket-report`: one page of everything that a run has left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, output_option, quiet_option, result
+
+
+@command("report", examples="""
+pocket-report --comparison comparison --models models --evaluations evaluation -o report.html
+pocket-report --comparison comparison --models models/unet-pocket/fold0 --models models/unet-full/fold0 \\
+    --evaluations evaluation --profiles profile/unet-pocket.json -o report.html
+""")
+@click.option("--comparison", type=click.Path(path_type=Path), help="Folder of pocket-compare.")
+@click.option("--models", multiple=True, type=click.Path(path_type=Path),
+              help="A model folder, or a folder that holds some; may be given several times.")
+@click.option("--evaluations", multiple=True, type=click.Path(path_type=Path),
+              help="A folder of pocket-evaluate, or one that holds some; may be given several times.")
+@click.option("--profiles", multiple=True, type=click.Path(path_type=Path),
+              help="A profile.json; may be given several times.")
+@click.option("--command", "command_line", help="The command line of the run, to be shown.")
+@output_option("The page to write, for example report.html.")
+@quiet_option
+@json_option
+def main(comparison, models, evaluations, profiles, command_line, output, quiet, as_json):
+    """Write one self-contained page: the verdict first, then tables, figures, cases and provenance.
+
+    What is missing or damaged is named on the page and does not keep the rest from being shown.
+    """
+    from ..errors import UsageError
+    from ..files import write_text
+    from ..report.page import render
+    from ..tracking.records import read_run
+
+    run = read_run(models, evaluations, comparison, profiles)
+    if run.comparison is None and not run.models and not run.evaluations:
+        raise UsageError("There is nothing to report: " + ("; ".join(run.problems) or "no folder was given") + ".",
+                         todo="Give --comparison, --models or --evaluations.")
+    page = render(run, command_line)
+    write_text(output, page)
+    result({"report": str(output), "bytes": len(page.encode()), "problems": run.problems}, as_json,
+           f"{output}: {len(page.encode()) / 1e6:.1f} MB", quiet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The report's figures as SVG that takes its colours and letters from the page, light or dark.
+
+matplotlib draws with one fixed colour a role; in the SVG each is replaced by the page's CSS variable. Colours are
+from Okabe and Ito's palette, which the colour-blind tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..evaluation.layout import TITLES
+from ..evaluation.metrics import METRICS
+from ..tracking.records import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT, FAINT = "#101112", "#9a9b9c"  # stand for the page's text colour and for its lines
+NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a300")
+MOST_LINES = 300  # paired lines in one panel
+
+
+def network_colours(names: Sequence[str]) -> dict[str, str]:
+    """A colour a network, in order; they repeat after eight."""
+    return {name: NETWORKS[index % len(NETWORKS)] for index, name in enumerate(names)}
+
+
+def css_variables() -> dict[str, str]:
+    """The page's CSS variable for each colour that the figures use."""
+    return {TEXT: "currentColor", FAINT: "var(--line)",
+            **{colour: f"var(--network-{index})" for index, colour in enumerate(NETWORKS)}}
+
+
+def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> str | None:
+    """Loss and validation Dice by epoch: a thin line a fold, a thick one for the mean over folds.
+
+    Args:
+        models: Those of any number of networks and folds.
+        colours: By `<arch> <width>`.
+
+    Returns:
+        SVG, None when no model has a history.
+    """
+    panels = (("loss", "training loss"), ("validation_loss", "validation loss"), ("validation_dice", "validation Dice"))
+    groups: dict[str, list[Model]] = {}
+    for model in models:
+        if model.history:
+            groups.setdefault(f"{model.provenance['arch']} {model.provenance['width']}", []).append(model)
+    if not groups:
+        return None
+    with _figure(9, 2.9, "learning curves", "Training loss, validation loss and validation Dice by epoch for "
+                 + ", ".join(groups)) as (figure, out):
+        axes = figure.subplots(1, 3)
+        for axis, (column, title) in zip(axes, panels, strict=True):
+            for name, members in groups.items():
+                for model in members:
+                    axis.plot([row["epoch"] for row in model.history], [row[column] for row in model.history],
+                              color=colours[name], linewidth=0.8, alpha=0.45 if len(members) > 1 else 1)
+                if len(members) > 1:
+                    shortest = min(len(model.history) for model in members)
+                    mean = np.mean([[row[column] for row in model.history[:shortest]] for model in members], axis=0)
+                    axis.plot([row["epoch"] for row in members[0].history[:shortest]], mean, color=colours[name],
+                              linewidth=2)
+            axis.set_title(title)
+            axis.set_xlabel("epoch")
+            axis.grid(axis="y")
+        figure.tight_layout()
+    return out[0]
+
+
+def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: str, colours: dict[str, str]) -> str:
+    """One label's metrics: a box a network, and a thin line for each case between networks of one architecture.
+
+    Args:
+        rows: `metrics.csv` of every network.
+        networks: (arch, width) from left to right.
+        label: Which label.
+        colours: By `<arch> <width>`.
+    """
+    rows = rows[rows["label"] == label]
+    with _figure(9, 3.1, label, f"Box plots of Dice, HD95 and ASD for {label}, by network, with a line for each case "
+                 "between networks") as (figure, out):
+        for axis, metric in zip(figure.subplots(1, 3), METRICS, strict=True):
+            values = {key: group.set_index(["case", "fold"])[metric].dropna()
+                      for key, group in rows.groupby(["arch", "width"])}
+            for place, key in enumerate(networks):
+                if key not in values:
+                    continue
+                _box(axis, place, values[key].to_numpy(), colours[" ".join(key)])
+                if place and networks[place - 1][0] == key[0] and networks[place - 1] in values:
+                    _lines(axis, place, values[networks[place - 1]], values[key])
+            axis.set_title(TITLES[metric])
+            axis.set_xticks(range(len(networks)), [" ".join(key) for key in networks],
+                            rotation=0 if len(networks) < 4 else 30, ha="center" if len(networks) < 4 else "right")
+            axis.set_xlim(-0.6, len(networks) - 0.4)
+            axis.grid(axis="y")
+            if metric != METRICS[0]:
+                axis.set_ylim(bottom=0)
+        figure.tight_layout()
+    return out[0]
+
+
+def _box(axis, place: int, values: np.ndarray, colour: str) -> None:
+    if values.size:
+        axis.boxplot([values], positions=[place], widths=0.34, whis=(5, 95), patch_artist=True,
+                     boxprops={"facecolor": "none", "edgecolor": colour, "linewidth": 1.6},
+                     medianprops={"color": colour, "linewidth": 2.4}, whiskerprops={"color": colour},
+                     capprops={"color": colour}, zorder=3,
+                     flierprops={"marker": "o", "markersize": 2.6, "markerfacecolor": colour, "markeredgewidth": 0})
+
+
+def _lines(axis, place: int, left: pd.Series, right: pd.Series) -> None:
+    """One path with a gap after each case, which is far smaller than a path a case."""
+    both = left.index.intersection(right.index)[:MOST_LINES]
+    x = np.tile([place - 0.8, place - 0.2, np.nan], len(both))
+    y = np.column_stack([left[both], right[both], np.full(len(both), np.nan)]).ravel()
+    axis.plot(x, y, color=FAINT, linewidth=0.6, alpha=0.7, zorder=1)
+
+
+@contextmanager
+def _figure(width: float, height: float, name: str, description: str) -> Iterator[tuple]:
+    """A matplotlib figure in inches and a list that holds its SVG once the block has ended."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    style = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "axes.titlesize": 10,
+             "text.color": TEXT, "axes.labelcolor": TEXT, "axes.edgecolor": FAINT, "xtick.color": FAINT,
+             "ytick.color": FAINT, "xtick.labelcolor": TEXT, "ytick.labelcolor": TEXT, "grid.color": FAINT,
+             "grid.linewidth": 0.5, "grid.alpha": 0.5, "axes.spines.top": False, "axes.spines.right": False,
+             "path.simplify": True}
+    out: list[str] = []
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height))
+        yield figure, out
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    out.append(_for_page(buffer.getvalue(), name, description))
+
+
+def _for_page(svg: str, name: str, description: str) -> str:
+    """A whole SVG file as an element of the page: no prolog, unique ids, the page's colours, a description."""
+    svg = svg[svg.index("<svg"):]
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>\s*", "", svg, flags=re.DOTALL)
+    prefix = re.sub(r"\W", "-", name) + "-"
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", svg)
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
+                 rf'<svg role="img" viewBox="\1" xmlns="http://www.w3.org/2000/svg" '
+                 rf'xmlns:xlink="http://www.w3.org/1999/xlink"><title>{escape(description)}</title>', svg, count=1)
+    for colour, variable in css_variables().items():
+        svg = svg.replace(colour, variable)
+    return re.sub(r"font-family: [^;\"]*;", "", svg)

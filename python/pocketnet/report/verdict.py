@@ -1,0 +1,54 @@
+"""What a comparison means, in words: is the pocket network as good as the full one?"""
+
+from __future__ import annotations
+
+from ..evaluation.layout import interval_text, number, p_text
+from ..evaluation.metrics import METRICS
+
+ARCHITECTURES = {"unet": "U-Net", "resnet": "ResNet", "densenet": "DenseNet", "hrnet": "HRNet"}
+
+
+def arch_name(arch: str) -> str:
+    """An architecture as people write it."""
+    return ARCHITECTURES.get(arch, arch)
+
+
+def headline_pairs(comparison: dict) -> list[dict]:
+    """The pairs that the verdict is about: Dice over labels, a pair an architecture and width."""
+    return [pair for pair in comparison["pairs"] if pair["label"] == "mean" and pair["metric"] == METRICS[0]]
+
+
+def verdict(pair: dict) -> dict:
+    """The verdict on one pair.
+
+    Args:
+        pair: One of `headline_pairs`.
+
+    Returns:
+        `kind` (`equivalent`, `worse`, `better`, `open`, `none`), `title` and `text`.
+    """
+    name = f"{pair['width']} {arch_name(pair['arch'])}"
+    other = f"{pair['reference']} {arch_name(pair['arch'])}"
+    if pair["difference"] is None:
+        return {"kind": "none", "title": f"The {name} cannot be compared with the {other}",
+                "text": "No case was measured under both networks."}
+    numbers = (f"Mean Dice difference {number(pair['difference'], 'dice', True)}, 95 % interval "
+               f"{interval_text(pair['interval'], 'dice')}, {pair['n']} paired cases, Wilcoxon "
+               f"p {p_text(pair['p_value'])}.")
+    test = pair.get("equivalence") or {"margin": 0.01, "p_value": None, "equivalent": False}
+    margin = f"±{test['margin']:g} Dice"
+    if pair["interval"] is None:
+        return {"kind": "open", "title": f"Too few cases to judge the {name}", "text": numbers}
+    low, high = pair["interval"]
+    apart = "below" if high < 0 else "above" if low > 0 else None
+    kind = {"below": "worse", "above": "better"}.get(apart, "open")
+    if test["equivalent"]:
+        text = f"Equivalent within {margin} (two one-sided tests, p {p_text(test['p_value'])})"
+        text += f", though measurably {apart} it." if apart else "."
+        return {"kind": "equivalent", "title": f"The {name} is as accurate as the {other}", "text": f"{text} {numbers}"}
+    shown = f"Equivalence within {margin} is not shown (two one-sided tests, p {p_text(test['p_value'])})."
+    if apart:
+        return {"kind": kind, "title": f"The {name} is {100 * abs(pair['difference']):.1f} Dice points {apart} the {other}",
+                "text": f"{numbers} {shown}"}
+    return {"kind": kind, "title": f"No difference found between the {name} and the {other}, nor equivalence shown",
+            "text": f"{numbers} {shown} More cases would tell."}

@@ -67,7 +67,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         UsageError: No such folder, another layout than the preset's, or unknown modalities or labels.
     """
     listing = layouts.scan(folder, preset, modalities)
-    classes = labels.choose(label_set, preset, listing.classes)
+    classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
     known = labels.known_values(preset, listing.classes)
 
     def work(case: Case) -> Checked:

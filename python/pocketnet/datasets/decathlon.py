@@ -60,16 +60,17 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         if name in cases:
             problems.append(Problem(name, image, f"duplicate name: listed more than once in {INDEX}"))
             continue
-        images = {}
+        images, faults = {}, {}
         for channel, modality in enumerate(known):
             path, fault = _image(folder, image, channel, len(known))
             used.update(path)
             if modality not in modalities:
                 continue
             if fault:
-                problems.append(Problem(name, *fault))
+                faults.update([fault])
             else:
                 images[modality] = path[0]
+        problems += [Problem(name, file, fault) for file, fault in faults.items()]
         if label in used:
             problems.append(Problem(name, label, "the label is another entry's file too"))
         used.add(label)

@@ -51,10 +51,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
         notes += _unpaired(arch, width, group, reference)
         for label in [*labels, MEAN]:
             pairs += _pairs(arch, width, label, reference, group)
-    for metric in METRICS:
-        family = [pair for pair in pairs if pair["metric"] == metric]
-        for pair, corrected in zip(family, holm([pair["p_value"] for pair in family]), strict=True):
-            pair["p_holm"] = corrected
+    _correct(pairs)
     if not pairs:
         notes.append("No pair of networks to compare: the table lists each network by itself.")
     notes += _undefined(networks)
@@ -136,6 +133,15 @@ def _pairs(arch: str, width: str, label: str, reference: pd.DataFrame, other: pd
         result.append({"arch": arch, "width": width, "reference": REFERENCE, "label": label, "metric": metric,
                        **outcome})
     return result
+
+
+def _correct(pairs: list[dict]) -> None:
+    """Add Holm's correction: one family a metric over the labels, another over the means of labels."""
+    for metric in METRICS:
+        for of_means in (False, True):
+            family = [pair for pair in pairs if pair["metric"] == metric and (pair["label"] == MEAN) == of_means]
+            for pair, corrected in zip(family, holm([pair["p_value"] for pair in family]), strict=True):
+                pair["p_holm"] = corrected
 
 
 def _unpaired(arch: str, width: str, other: pd.DataFrame, reference: pd.DataFrame) -> list[str]:

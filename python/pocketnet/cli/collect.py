@@ -1,0 +1,73 @@
+"""`pocket-collect`: what a run has left into the MLflow store."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, quiet_option, result
+
+
+@command("collect", examples="""
+pocket-collect --models models --evaluations evaluation --comparison comparison --report report.html
+pocket-collect --models models --evaluations evaluation --mlflow-uri sqlite:////data/results/mlflow/mlflow.db
+pocket-collect --models models --evaluations evaluation --mlflow-uri http://127.0.0.1:5000
+""")
+@click.option("--models", multiple=True, type=click.Path(path_type=Path),
+              help="A model folder, or a folder that holds some; may be given several times.")
+@click.option("--evaluations", multiple=True, type=click.Path(path_type=Path),
+              help="A folder of pocket-evaluate, or one that holds some; may be given several times.")
+@click.option("--comparison", type=click.Path(path_type=Path), help="Folder of pocket-compare.")
+@click.option("--report", type=click.Path(path_type=Path), help="The page of pocket-report.")
+@click.option("--mlflow-uri", default="sqlite:///mlflow/mlflow.db", show_default=True,
+              help="sqlite:///<file> or http(s)://<server>.")
+@quiet_option
+@json_option
+def main(models, evaluations, comparison, report, mlflow_uri, quiet, as_json):
+    """Bring a run's records into the MLflow store; doing it twice adds nothing twice.
+
+    An address that is wrong or dead costs a warning, not the run: the records stay where they are and can be
+    collected later.
+    """
+    from ..errors import PocketError, UsageError
+    from ..tracking.collect import collect
+    from ..tracking.records import read_run
+    from ..tracking.store import Store
+
+    run = read_run(models, evaluations, comparison)
+    if not run.models and run.comparison is None:
+        raise UsageError("There is nothing to collect: " + ("; ".join(run.problems) or "no folder was given") + ".",
+                         todo="Give --models, --evaluations and --comparison.")
+    if report is not None and not report.is_file():
+        run.problems.append(f"report: there is none at {report}")
+        report = None
+    for problem in run.problems:
+        click.secho(f"Warning: {problem}", fg="yellow", err=True)
+    try:
+        store = Store(mlflow_uri)
+        collected = collect(run, store, report)
+    except Exception as error:  # whatever a tracking store does, it must not fail a run whose results are there
+        reason = error.what if isinstance(error, PocketError) else f"{type(error).__name__}: {_first_line(error)}"
+        shown = re.sub(r"//[^/@]*@", "//", mlflow_uri)  # without a password
+        click.secho(f"Warning: The runs could not be tracked at {shown}.\n  why: {reason}\n"
+                    "  what to do: The records are kept in the folders given; run pocket-collect again with an "
+                    "address that works.", fg="yellow", err=True)
+        result({"tracked": False, "mlflow_uri": shown, "reason": reason}, as_json)
+        return
+    opening = (f"mlflow ui --backend-store-uri {shlex.quote(store.uri)} --host 127.0.0.1" if store.database
+               else store.uri)
+    text = (f"{collected.new} runs added, {collected.known} known already, experiment "
+            f"{', '.join(collected.experiments)}\nTo look at them: {opening}")
+    result({"tracked": True, "mlflow_uri": store.uri, "new": collected.new, "known": collected.known,
+            "experiments": collected.experiments, "open": opening}, as_json, text, quiet)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:300]
+
+
+if __name__ == "__main__":
+    main()

@@ -27,6 +27,8 @@ from .errors import UsageError
 
 PACKAGE = Path(__file__).parent
 LOCK = "requirements.lock"
+LIBRARIES = ("pocketnet", "tensorflow", "keras", "numpy", "scipy", "pandas", "SimpleITK", "nibabel", "blosc2",
+             "openvino", "mlflow")
 DATA_SUFFIXES = {".json", ".jinja", ".html", ".css", ".js"}
 
 
@@ -132,3 +134,17 @@ def _data_beside(module: Path, said: set[str]) -> Iterator[Path]:
         if entry.name in _strings(module) and not (entry / "__init__.py").exists():
             files = [f for f in entry.rglob("*") if f.name.split(".")[0] in said] if entry.is_dir() else [entry]
             yield from (file for file in files if file.suffix in DATA_SUFFIXES)
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of Python, this package and the libraries that results depend on; nothing is imported."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "missing"
+    return versions

@@ -1,0 +1,146 @@
+import groovy.json.JsonOutput
+import groovy.json.JsonSlurper
+import java.nio.file.Files
+import java.nio.file.Path
+
+/**
+ * The pipeline's parameters against nextflow_schema.json: the text of --help, and every problem with what was
+ * given, each with the nearest valid name or value. Nextflow's own plugin for this would need a download.
+ *
+ * Understood of JSON Schema: type, enum, pattern, minimum, items, minItems, maxItems, uniqueItems, required;
+ * format directory-path and file-path mean that it must exist; x-keys-of names a JSON file whose keys are the
+ * valid values. A list is given as text with commas and checked item by item.
+ */
+class Parameters {
+
+    private final Path project
+    private final Collection<Map> groups
+    private final Map<String, Map> rules
+
+    Parameters(Object project) {
+        this.project = project as Path
+        def schema = json('nextflow_schema.json')
+        groups = schema['$defs'].values()
+        rules = groups.collectEntries { group -> group.properties }
+    }
+
+    private Map json(String path) { new JsonSlurper().parse(project.resolve(path).toFile()) as Map }
+
+    /** Every parameter by group, with its type, default, valid values and help. */
+    String help() {
+        def lines = ['Usage: nextflow run main.nf --dataset <name> --input <folder> [parameters] [-profile <profiles>] [-resume]',
+                     '', 'A list is text with commas: --width pocket,full,capped128']
+        groups.each { group ->
+            lines << '' << group.title
+            group.properties.findAll { name, rule -> !rule.hidden }.each { name, rule ->
+                def known = rule.containsKey('default') ? "default: ${rule.default}" :
+                    name in (group.required ?: []) ? 'required' : null
+                def values = choices(rule.items ?: rule)
+                def notes = [known, values && !('examples' in (rule.items ?: rule)) ? "one of: ${values.join(', ')}" : null]
+                lines << "  ${"--$name".padRight(18)} ${typeName(rule).padRight(9)} ${rule.description}"
+                if (notes.any()) lines << ' ' * 31 + "[${notes.findAll().join('; ')}]"
+            }
+        }
+        lines.join('\n')
+    }
+
+    /** What is wrong with the given parameters, a line each; empty when nothing is. */
+    List<String> problems(Map given) {
+        def unknown = given.keySet().findAll { name -> !rules.containsKey(name) }
+            .groupBy { name -> snake(name) }  // Nextflow adds fooBar to a given foo-bar
+            .collect { name, spellings -> "--${spellings.min()} is not a parameter.${suggestion(name, rules.keySet(), '--')}" }
+        def missing = groups.collectMany { group -> group.required ?: [] }
+            .findAll { name -> given[name] == null }
+            .collect { name -> "--$name is needed.${known(rules[name])}" }
+        def wrong = rules.findAll { name, rule -> given[name] != null }
+            .collectMany { name, rule -> wrongValue(rule, given[name]).collect { problem -> "--$name${given[name] instanceof Boolean ? "" : " ${given[name]}"}: $problem" } }
+        (unknown + missing + (wrong ?: together(given)))*.toString()
+    }
+
+    /** What is wrong with parameters that are each valid alone. */
+    private List<String> together(Map given) {
+        def found = []
+        def beyond = items(given.fold).findAll { fold -> fold.toInteger() >= given.folds }
+        if (beyond) found << "--fold ${given.fold}: with --folds ${given.folds}, folds are 0 to ${given.folds - 1}."
+        def folder = Inputs.folder(given)
+        if (given.dataset && given.dataset != 'demo' && !folder) {
+            found << '--input is needed: the folder of the dataset (or set POCKET_DATA to the folder that it lies in).'
+        } else if (given.dataset && folder && !Files.isDirectory(folder)) {
+            found << "there is no folder $folder (from POCKET_DATA): give --input."
+        }
+        found
+    }
+
+    /** Leave the parameters among the run's records. */
+    void save(Map given, Path folder) {
+        def file = folder.resolve("pipeline_info/params_${given.started}.json")
+        Files.createDirectories(file.parent)
+        file.text = JsonOutput.prettyPrint(JsonOutput.toJson(given.findAll { name, value -> rules.containsKey(name) })) + '\n'
+    }
+
+    /** The items of a list parameter; empty for none. */
+    static List<String> items(Object value) {
+        value == null ? [] : value.toString().split(',', -1)*.trim()
+    }
+
+    private List<String> wrongValue(Map rule, Object value) {
+        if (value instanceof Boolean && rule.type != 'boolean') return ["a value is missing (expected: ${typeName(rule)})."]
+        if (value instanceof Collection || value instanceof Map) return ['give this as text, its items separated by commas.']
+        if (rule.type != 'array') return wrongItem(rule, value.toString())
+        def list = items(value)
+        def found = list.collectMany { item -> wrongItem(rule.items, item) }
+        if (rule.minItems && list.size() < rule.minItems) found << "expected at least ${rule.minItems} items."
+        if (rule.maxItems && list.size() > rule.maxItems) found << "expected at most ${rule.maxItems} items."
+        if (rule.uniqueItems && list.toSet().size() < list.size()) found << 'an item is given twice.'
+        found
+    }
+
+    private List<String> wrongItem(Map rule, String text) {
+        def quoted = "'$text'"
+        if (rule.type == 'boolean') return text in ['true', 'false'] ? [] : ["expected true or false, not $quoted."]
+        if (rule.type == 'integer') {
+            if (!(text ==~ /-?\d{1,15}/)) return ["expected a whole number, not $quoted."]
+            if (rule.minimum != null && (text as long) < rule.minimum) return ["expected ${rule.minimum} or more."]
+        }
+        def values = choices(rule)
+        def valid = rule.pattern ? text ==~ rule.pattern : !(rule.enum || rule['x-keys-of']) || text in values
+        if (!valid) return ["$quoted is not valid.${suggestion(text, values)}${known(rule)}"]
+        if (rule.format == 'directory-path' && !Files.isDirectory(Path.of(text))) return ['there is no such folder.']
+        if (rule.format == 'file-path' && !Files.isRegularFile(Path.of(text))) return ['there is no such file.']
+        []
+    }
+
+    private List<String> choices(Map rule) {
+        (rule.enum ?: rule['x-keys-of'] ? rule.enum ?: json(rule['x-keys-of']).keySet() : rule.examples ?: []).collect { it.toString() }
+    }
+
+    private String known(Map rule) {
+        def values = choices(rule)
+        values ? " ${rule.pattern ? 'For example' : 'Known'}: ${values.join(', ')}." : ''
+    }
+
+    private static String typeName(Map rule) { rule.type == 'array' ? 'list' : rule.format?.replace('-path', '') ?: rule.type }
+
+    private static String suggestion(String word, Collection<String> valid, String prefix = '') {
+        def nearest = valid.min { candidate -> distance(word.toLowerCase(), candidate.toLowerCase()) }
+        def near = nearest && distance(word.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, nearest.size().intdiv(2))
+        near ? " Did you mean $prefix$nearest?" : prefix ? ' --help lists them all.' : ''
+    }
+
+    private static String snake(String name) {
+        name.replace('-', '_').replaceAll(/([a-z0-9])([A-Z])/) { all, before, capital -> "${before}_${capital}" }.toLowerCase()
+    }
+
+    /** Levenshtein distance: how many single-character edits lie between two words. */
+    static int distance(String a, String b) {
+        def previous = (0..b.size()).toList()
+        a.eachWithIndex { x, i ->
+            def current = [i + 1]
+            b.eachWithIndex { y, j ->
+                current << [current[j] + 1, previous[j + 1] + 1, previous[j] + (x == y ? 0 : 1)].min()
+            }
+            previous = current
+        }
+        previous[b.size()]
+    }
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env nextflow
+// PocketNet Suite. Parameters in, workflows out; `nextflow run main.nf --help` explains the parameters.
+
+include { DEMO         } from './modules/demo'
+include { VERSIONS     } from './modules/versions'
+include { SEGMENTATION } from './workflows/segmentation'
+
+workflow {
+    main:
+    parameters = new Parameters(projectDir)
+    problems   = parameters.problems(params)
+    if (params.help) {
+        println parameters.help()
+    } else if (problems) {
+        error "These parameters cannot be used:\n  - ${problems.join('\n  - ')}\nSee: nextflow run main.nf --help"
+    } else {
+        folder     = file(params.outdir).resolve(params.dataset)
+        mlflow_uri = params.mlflow_uri ?: "sqlite:///${file(params.outdir)}/mlflow/mlflow.db"
+        parameters.save(params, folder)
+
+        VERSIONS(nextflow.version.toString())
+        code = VERSIONS.out.json.map { json -> new groovy.json.JsonSlurper().parse(json).code }
+
+        data = Inputs.folder(params)
+        if (!data) {
+            DEMO(code.map { hash -> hash.demo })
+        }
+        networks = [Parameters.items(params.arch), Parameters.items(params.width)].combinations()
+            .collect { arch, width -> [id: "${arch}-${width}".toString(), arch: arch, width: width] }
+
+        SEGMENTATION(
+            params.dataset,
+            data ? Channel.value(data) : DEMO.out.data,
+            data ? Inputs.listing(data) : 'made',
+            Channel.fromList(networks),
+            Parameters.items(params.fold)*.toInteger(),
+            params.cases_per_task,
+            params.plan ? file(params.plan) : [],
+            params.skip_profile,
+            folder.resolve('checkpoints').toString(),
+            mlflow_uri,
+            code,
+        )
+
+        workflow.onComplete = {
+            println(workflow.success ? Messages.done(folder, mlflow_uri, projectDir) : Messages.failed(workflow.exitStatus))
+        }
+    }
+}

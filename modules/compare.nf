@@ -1,0 +1,23 @@
+/** Compare the networks over all folds, paired by case. */
+process COMPARE {
+    tag "${dataset}"
+    label 'small'
+
+    input:
+    val dataset
+    path evaluations, stageAs: 'evaluations/*'
+    val code
+
+    output:
+    path 'comparison', emit: comparison
+
+    script:
+    """
+    pocket-compare evaluations/*/metrics.csv ${task.ext.args ?: ''} -o comparison
+    """
+
+    stub:
+    """
+    mkdir comparison
+    """
+}

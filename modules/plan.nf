@@ -1,0 +1,29 @@
+/** Decide how to preprocess, train and infer, and which case is in which fold. `edited` is a plan to use
+    instead, or an empty list. */
+process PLAN {
+    tag "${dataset}"
+    label 'small'
+
+    input:
+    val dataset
+    path manifest
+    path fingerprint
+    path edited, stageAs: 'edited/*'
+    val code
+
+    output:
+    path 'plan.json', emit: plan
+    path 'splits.json', emit: splits
+
+    script:
+    """
+    pocket-plan --manifest ${manifest} --fingerprint ${fingerprint} ${edited ? "--edited ${edited}" : ''} \\
+        ${task.ext.args ?: ''} -o .
+    """
+
+    stub:
+    """
+    echo '{"preprocessing": {"crop": "nonzero"}}' > plan.json
+    echo '{"folds": [{"fold": 0, "test": ["case_0", "case_1", "case_2"]}, {"fold": 1, "test": ["case_3", "case_4", "case_5"]}]}' > splits.json
+    """
+}

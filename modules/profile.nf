@@ -1,0 +1,26 @@
+/** Predict and measure the memory and speed of training one network. */
+process PROFILE {
+    tag "${meta.id}"
+    label 'network'
+
+    input:
+    tuple val(meta), val(plan)
+    val code
+
+    output:
+    tuple val(meta), path("${meta.id}.json"), emit: profile
+
+    script:
+    """
+    cat > plan.json <<'JSON'
+    ${plan}
+    JSON
+    pocket-profile --plan plan.json --arch ${meta.arch} --width ${meta.width} --threads ${task.cpus} \\
+        ${task.ext.args ?: ''} -o ${meta.id}.json
+    """
+
+    stub:
+    """
+    echo '{"configurations": [{"predicted": {"host_memory_mib": 1000}, "measured": {"host_memory_mib": 1500}}]}' > ${meta.id}.json
+    """
+}

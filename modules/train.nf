@@ -1,0 +1,36 @@
+/** Train one network on one fold. Checkpoints lie outside the work directory, so that a killed or stopped
+    training goes on where it was, also in a new task. It stops by its own clock before the task's time is up. */
+process TRAIN {
+    tag "${meta.id}"
+    label 'network'
+
+    input:
+    tuple val(meta), val(memory_gib)
+    val plan
+    val splits
+    path stores, stageAs: 'stores/*'
+    val checkpoints
+    val code
+
+    output:
+    tuple val(meta), path("${meta.id}"), emit: model
+
+    script:
+    """
+    cat > plan.json <<'JSON'
+    ${plan}
+    JSON
+    cat > splits.json <<'JSON'
+    ${splits}
+    JSON
+    pocket-train --plan plan.json --splits splits.json ${stores.collect { folder -> "--stores $folder" }.join(' ')} \\
+        --arch ${meta.arch} --width ${meta.width} --fold ${meta.fold} --threads ${task.cpus} \\
+        --checkpoints '${checkpoints}' ${task.time ? "--time-limit ${task.time.toSeconds() - 90}" : ''} \\
+        ${task.ext.args ?: ''} -o ${meta.id}
+    """
+
+    stub:
+    """
+    mkdir ${meta.id}
+    """
+}

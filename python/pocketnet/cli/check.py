@@ -30,7 +30,7 @@ pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --fol
 @output_option("Folder for manifest.json and fingerprint.json, or problems.csv.")
 @click.option("--modalities", metavar="A,B", help="Use these, in this order. Default: all.")
 @click.option("--labels", "label_set", metavar="NAME|CLASS=V+V,…",
-              help="A label set of the dataset (brats: whole_tumor, multiclass), or classes from values.")
+              help="A label set of the dataset (brats: whole_tumor, multiclass …), or classes from values.")
 @click.option("--folds", type=click.IntRange(min=2), help="Refuse fewer cases than this many folds need.")
 @quiet_option
 @json_option
@@ -55,8 +55,9 @@ def main(dataset, input_, output, modalities, label_set, folds, quiet, as_json):
                 "table": str(table)}, as_json)
         _show(found.problems)
         cases = len({problem.case for problem in found.problems} - {""})
-        raise DataError(f"{len(found.problems)} problems, in {cases} of {found.cases} cases.",
-                        where=str(table), todo=found.todo or "Mend these and run the same command again.")
+        count = f"{len(found.problems)} problem{'s' * (len(found.problems) > 1)}"
+        raise DataError(f"{count}, in {cases} of {found.cases} cases.", where=str(table),
+                        todo=found.todo or "Mend these and run the same command again.")
     numbers = check.summary(found)
     written = {"manifest": str(output / check.MANIFEST), "fingerprint": str(output / check.FINGERPRINT)}
     result(numbers | written, as_json, _text(numbers) + f"\n  written   {', '.join(written.values())}", quiet)

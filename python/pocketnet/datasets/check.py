@@ -82,7 +82,8 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     if folds and len(listing.cases) < max(folds, 3):
         problems.append(Problem("", "", f"fewer cases than folds need: {len(listing.cases)} for {folds} "
                                         "folds of training, validation and test"))
-    warnings = [*listing.warnings, *(text for one in checked for text in one.warnings), *_same_files(checked)]
+    warnings = [*listing.warnings, *(text for one in checked for text in one.warnings), *_same_files(checked),
+                *_absent_classes(classes, checked)]
     result = Result(len(listing.cases), sorted(problems), warnings, listing.todo)
     if not problems:
         result.manifest = _manifest(preset, listing.modalities, classes, checked)
@@ -100,6 +101,14 @@ def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
     for paths in where.values():
         if len(paths) > 1:
             yield f"the same image: {', '.join(paths)}"
+
+
+def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iterator[str]:
+    """Classes that no case has: the label set may be another year's."""
+    counted = [one.fingerprint["label_voxels"] for one in checked if one.fingerprint]
+    for name in classes:
+        if counted and not any(voxels.get(name) for voxels in counted):
+            yield f"no case has a voxel of class {name!r}"
 
 
 def _manifest(preset: Preset, modalities: Sequence[str], classes: labels.Classes,

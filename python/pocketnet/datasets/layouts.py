@@ -55,9 +55,9 @@ def _refuse(folder: Path, preset: Preset) -> None:
                          todo=f"Use --dataset {' or '.join(fitting)}, or a preset file.")
     inner = [path for path in subfolders(folder) if LAYOUTS[preset.layout].matches(path)]
     if inner:
-        raise UsageError(f"This folder has not the {preset.layout} layout, but one in it has.",
+        raise UsageError(f"This folder has no {preset.layout} layout, but a folder in it has.",
                          where=f"--input {folder}",
                          todo=f"Use --input {' or --input '.join(map(str, inner))}.")
     first_line = LAYOUTS[preset.layout].__doc__.split("\n")[0]
-    raise UsageError(f"This folder has no layout that is known; dataset {preset.name!r} has {preset.layout}.",
+    raise UsageError(f"This folder has no known layout; dataset {preset.name!r} has {preset.layout}.",
                      where=f"--input {folder}", todo=first_line)

@@ -149,7 +149,7 @@ def test_a_bad_file_is_named(hippocampus, tmp_path, what, file, spoil, said):
     ((named, path, problem),) = table(tmp_path / "out")
     assert (named, path) == (case, file.format(case))
     assert said in problem
-    assert said in stderr and "1 problems, in 1 of 14 cases" in stderr
+    assert said in stderr and "1 problem, in 1 of 14 cases" in stderr
     assert stdout == ""
     assert contents(hippocampus) == before
 
@@ -308,6 +308,15 @@ def test_a_label_map_without_foreground_is_a_warning(hippocampus, tmp_path):
     code, _, stderr = run("--dataset", "hippocampus", "--input", hippocampus, "-o", tmp_path / "out")
     assert code == 0
     assert "Warning: labelsTr/hippocampus_004.nii.gz: the label map has no voxel of any class" in stderr
+
+
+def test_a_class_that_no_case_has_is_a_warning(brats, tmp_path):
+    for path in brats.glob("*/*_seg.nii.gz"):
+        voxels(lambda data: np.where(data == 4, 3, data), np.uint8)(path)
+    code, _, stderr = run("--dataset", "brats", "--modalities", "flair", "--labels", "multiclass",
+                          "--input", brats, "-o", tmp_path / "out")
+    assert code == 0
+    assert "Warning: no case has a voxel of class 'enhancing'" in stderr
 
 
 def test_the_same_image_twice_is_a_warning(hippocampus, tmp_path):

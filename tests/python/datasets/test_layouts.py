@@ -116,8 +116,8 @@ def test_decathlon_warns_when_the_count_is_another(tmp_path):
 @pytest.mark.parametrize(("names", "dataset", "what", "todo"), [
     (["a/a_flair.nii.gz"], "hippocampus", "has the brats layout", "Use --dataset brats"),
     (["dataset.json"], "brats", "has the decathlon layout", "Use --dataset demo or hippocampus"),
-    (["Task04/dataset.json"], "hippocampus", "one in it has", "/Task04."),
-    (["readme.txt"], "brats", "no layout that is known", "<case>/<case>_<modality>.nii.gz"),
+    (["Task04/dataset.json"], "hippocampus", "a folder in it has", "/Task04."),
+    (["readme.txt"], "brats", "no known layout", "<case>/<case>_<modality>.nii.gz"),
 ])
 def test_another_layout(tmp_path, names, dataset, what, todo):
     with pytest.raises(UsageError) as error:

@@ -58,6 +58,8 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     mean_dice = frame.groupby("case")["dice"].mean().to_dict()
     entries = []
     by_name = {case["case"]: case for case in labelled}
+    for old in (output / "overlays").glob("*.png"):
+        old.unlink()
     for rank, name in overlay.pick(mean_dice):
         image = geometry.read(input_ / by_name[name]["images"][0]).data
         pair = cases.read_pair(input_ / by_name[name]["label"], paths[name], labels)

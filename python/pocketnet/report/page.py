@@ -75,7 +75,8 @@ def _rows(run: Run) -> pd.DataFrame | None:
 
 def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
     """(arch, width), the full network first, then from many parameters to few."""
-    found = {(m.provenance["arch"], m.provenance["width"]): m.provenance["parameters"] for m in run.models}
+    found = {(row["arch"], row["width"]): row["parameters"] for row in (run.comparison or {"networks": []})["networks"]}
+    found |= {(m.provenance["arch"], m.provenance["width"]): m.provenance["parameters"] for m in run.models}
     if rows is not None:
         found |= {key: int(group["parameters"].iloc[0]) for key, group in rows.groupby(["arch", "width"])}
     return sorted(found, key=lambda key: (key[0], key[1] != REFERENCE, -found[key], key[1]))

@@ -1,0 +1,119 @@
+"""`pocket-evaluate` on real images: hippocampus in the dataset's own values, BraTS in LPS with merged classes."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from fake_run import LABELS, edit_json, write_model
+from pocketnet import files
+from pocketnet.cli.evaluate import main
+from pocketnet.evaluation import table
+from pocketnet.preprocessing import geometry
+
+
+def manifest(path, cases, labels=LABELS, **changes):
+    files.write_json(path, {"dataset": "hippocampus", "layout": "decathlon", "dimensions": 3, "modalities": ["MRI"],
+                            "labels": labels, "cases": cases, **changes}, "manifest")
+    return path
+
+
+@pytest.fixture
+def hippocampi(hippocampus, tmp_path):
+    """Four cases and, for each, a prediction: the reference moved by 0 to 3 voxels."""
+    names = sorted(path.name.removesuffix(".nii.gz") for path in (hippocampus / "labelsTr").iterdir())[:4]
+    for step, name in enumerate(names):
+        volume = geometry.read(hippocampus / "labelsTr" / f"{name}.nii.gz", label=True)
+        geometry.write(tmp_path / "predictions" / f"{name}.nii.gz", np.roll(volume.data, step, 0).astype(np.uint8),
+                       volume.grid)
+    write_model(tmp_path / "model", fold=1)
+    manifest(tmp_path / "manifest.json", [
+        {"case": name, "images": [f"imagesTr/{name}.nii.gz"], "label": f"labelsTr/{name}.nii.gz", "sha256": {}}
+        for name in names])
+    return names
+
+
+def run(tmp_path, input_, *options):
+    return CliRunner().invoke(main, ["--manifest", str(tmp_path / "manifest.json"), "--input", str(input_),
+                                     "--predictions", str(tmp_path / "predictions"), "--model",
+                                     str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--quiet", *options])
+
+
+def test_rows_pictures_and_who_made_them(hippocampi, hippocampus, tmp_path):
+    outcome = run(tmp_path, hippocampus, "--json")
+    assert outcome.exit_code == 0, outcome.output
+    rows = table.read(tmp_path / "out" / "metrics.csv")
+    assert len(rows) == 8
+    assert set(rows["run_key"]) == {"unet-pocket-1"} and set(rows["fold"]) == {1}
+    first = rows[rows["case"] == hippocampi[0]]
+    assert first["dice"].tolist() == [1, 1] and first["hd95_mm"].tolist() == [0, 0]
+    assert rows.groupby("case")["dice"].mean()[hippocampi].is_monotonic_decreasing
+    shown = files.read_json(tmp_path / "out" / "overlays.json", "overlays")["overlays"]
+    assert [(entry["rank"], entry["case"]) for entry in shown] == [
+        ("best", hippocampi[0]), ("median", hippocampi[2]), ("worst", hippocampi[3])]
+    for entry in shown:
+        assert (tmp_path / "out" / entry["file"]).stat().st_size < 60_000
+    assert json.loads(outcome.stdout)["cases"] == 4
+
+
+def test_every_missing_prediction_is_named(hippocampi, hippocampus, tmp_path):
+    for name in hippocampi[1:3]:
+        (tmp_path / "predictions" / f"{name}.nii.gz").unlink()
+    outcome = run(tmp_path, hippocampus)
+    assert outcome.exit_code == 3
+    assert all(name in outcome.stderr for name in hippocampi[1:3]) and hippocampi[0] not in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_bad_prediction_is_named(hippocampi, hippocampus, tmp_path):
+    moved, truncated, strange, _ = (tmp_path / "predictions" / f"{name}.nii.gz" for name in hippocampi)
+    volume = geometry.read(moved, label=True)
+    affine = volume.grid.affine.copy()
+    affine[0, 3] += 2
+    geometry.write(moved, volume.data, geometry.Grid(volume.grid.shape, affine, volume.grid.header))
+    truncated.write_bytes(truncated.read_bytes()[:200])
+    volume = geometry.read(strange, label=True)
+    geometry.write(strange, volume.data * 3, volume.grid)
+    outcome = run(tmp_path, hippocampus)
+    assert outcome.exit_code == 3
+    assert "3 of 4" in outcome.stderr
+    for name, reason in zip(hippocampi, ("another grid", "truncated", "no class of the manifest: [3, 6]"), strict=False):
+        line = next(line for line in outcome.stderr.splitlines() if f"- {name}:" in line)
+        assert reason in line and str(tmp_path / "predictions" / name) in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_cases_without_reference_are_left_out(hippocampi, hippocampus, tmp_path):
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    content["cases"][0]["label"] = None
+    edit_json(tmp_path / "manifest.json", cases=content["cases"])
+    assert run(tmp_path, hippocampus).exit_code == 0
+    assert len(table.read(tmp_path / "out" / "metrics.csv")) == 6
+    edit_json(tmp_path / "manifest.json", cases=content["cases"][:1])
+    outcome = run(tmp_path, hippocampus)
+    assert outcome.exit_code == 3 and "No case" in outcome.stderr
+
+
+def test_a_manifest_with_other_classes_is_refused(hippocampi, hippocampus, tmp_path):
+    edit_json(tmp_path / "manifest.json", labels=[{"name": "hippocampus", "value": 1, "source_values": [1, 2]}])
+    outcome = run(tmp_path, hippocampus)
+    assert outcome.exit_code == 2 and "hippocampus" in outcome.stderr and "Anterior" in outcome.stderr
+
+
+def test_merged_classes_and_a_file_that_is_not_ras(brats, tmp_path):
+    labels = [{"name": "whole tumour", "value": 1, "source_values": [1, 2, 3, 4]}]
+    cases = []
+    for folder in sorted(brats.iterdir()):
+        name = folder.name
+        volume = geometry.read(folder / f"{name}_seg.nii.gz", label=True)
+        assert volume.grid.orientation != "RAS"
+        geometry.write(tmp_path / "predictions" / f"{name}.nii.gz", (volume.data > 0).astype(np.uint8), volume.grid)
+        cases.append({"case": name, "images": [f"{name}/{name}_flair.nii.gz"], "label": f"{name}/{name}_seg.nii.gz",
+                      "sha256": {}})
+    manifest(tmp_path / "manifest.json", cases, labels, modalities=["FLAIR"])
+    write_model(tmp_path / "model")
+    edit_json(tmp_path / "model" / "labels.json", labels=labels)
+    outcome = run(tmp_path, brats)
+    assert outcome.exit_code == 0, outcome.output
+    rows = table.read(tmp_path / "out" / "metrics.csv")
+    assert rows["dice"].tolist() == [1, 1, 1] and rows["asd_mm"].tolist() == [0, 0, 0]

@@ -1,0 +1,153 @@
+"""Pairing, statistics and refusals of the comparison."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import metrics
+from pocketnet.errors import DataError, UsageError
+from pocketnet.evaluation import layout, table
+from pocketnet.evaluation.comparison import compare
+
+NAN = float("nan")
+
+
+def rows(*tables):
+    return pd.concat([one.assign(file=f"{index}.csv") for index, one in enumerate(tables)], ignore_index=True)
+
+
+def pair(comparison, label="mean", metric="dice", width="pocket"):
+    found = [p for p in comparison["pairs"] if (p["label"], p["metric"], p["width"]) == (label, metric, width)]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_pairs_are_by_case_and_the_mean_is_over_labels():
+    full, pocket = metrics("full", cases=3), metrics("pocket", cases=3)
+    full["dice"], pocket["dice"] = [0.8, 0.9, 0.7, 0.7, 0.5, 0.9], [0.7, 0.9, 0.7, 0.9, 0.6, 0.9]
+    comparison = compare(rows(full, pocket.sample(frac=1, random_state=0)))
+    assert pair(comparison, "Anterior")["difference"] == pytest.approx(0)
+    assert pair(comparison, "Posterior")["difference"] == pytest.approx(0.2 / 3)
+    assert pair(comparison)["difference"] == pytest.approx((-0.05 + 0.1 + 0.05) / 3)
+    network = next(n for n in comparison["networks"] if n["label"] == "mean" and n["width"] == "full")
+    assert network["metrics"]["dice"]["mean"] == pytest.approx(np.mean([0.85, 0.7, 0.7]))
+    assert network["metrics"]["dice"]["median"] == pytest.approx(0.7)
+    assert comparison["notes"] == []
+
+
+def test_every_width_is_paired_with_full_and_networks_are_in_order():
+    comparison = compare(rows(metrics("pocket"), metrics("capped64"), metrics("full")))
+    assert [n["width"] for n in comparison["networks"] if n["label"] == "mean"] == ["full", "capped64", "pocket"]
+    assert {p["width"] for p in comparison["pairs"]} == {"pocket", "capped64"}
+
+
+def test_undefined_values_are_left_out_and_counted():
+    full, pocket = metrics("full", cases=4), metrics("pocket", cases=4)
+    both = (full["case"] == "case_0_01") & (full["label"] == "Posterior")
+    for frame in (full, pocket):
+        frame.loc[both, ["dice", "hd95_mm", "asd_mm"]] = NAN
+    comparison = compare(rows(full, pocket))
+    outcome = pair(comparison, "Posterior")
+    assert (outcome["n"], outcome["undefined"]) == (3, 1)
+    assert pair(comparison)["n"] == 4  # the case still has its other label
+    assert any("1 of 4" in note for note in comparison["notes"])
+
+
+def test_a_label_that_no_case_has_is_all_none():
+    full, pocket = metrics("full", cases=2), metrics("pocket", cases=2)
+    for frame in (full, pocket):
+        frame.loc[frame["label"] == "Posterior", ["dice", "hd95_mm", "asd_mm"]] = NAN
+    outcome = pair(compare(rows(full, pocket)), "Posterior")
+    assert (outcome["difference"], outcome["interval"], outcome["p_value"]) == (None, None, None)
+    assert layout.markdown(compare(rows(full, pocket)))
+
+
+@pytest.mark.parametrize("tables, note", [
+    ([metrics("pocket")], "No pair"),
+    ([metrics("pocket")], "no full network"),
+    ([metrics("full", 0), metrics("full", 1), metrics("pocket", 0)], "10 of 20 cases of full have no counterpart"),
+    ([metrics("full", 0), metrics("pocket", 1)], "no fold 1 there"),
+    ([metrics("full"), metrics("pocket", seed=7)], "different seeds"),
+])
+def test_what_is_missing_is_said(tables, note):
+    assert any(note in line for line in compare(rows(*tables))["notes"])
+
+
+@pytest.mark.parametrize("tables, message", [
+    ([metrics("full"), metrics("pocket", code="other")], "(?s)different code.*c0de: 0.csv.*other: 1.csv"),
+    ([metrics("full"), metrics("pocket", dataset="brats")], "several datasets"),
+    ([metrics("full"), metrics("pocket", recipe="paper")], "several recipes"),
+    ([metrics("full"), metrics("full")], "(?s)more than once.*0.csv, 1.csv"),
+    ([metrics("full", 0), metrics("full", 1, parameters=7)], "different numbers of parameters"),
+])
+def test_what_cannot_be_compared_is_refused(tables, message):
+    with pytest.raises(UsageError, match=message):
+        compare(rows(*tables))
+
+
+def test_mixed_code_can_be_allowed_and_is_noted():
+    comparison = compare(rows(metrics("full"), metrics("pocket", code="other")), allow_mixed_code=True)
+    assert comparison["code"] == ["c0de", "other"]
+    assert "different code" in comparison["notes"][0]
+
+
+def test_holm_counts_labels_and_means_as_two_families():
+    comparison = compare(rows(metrics("full", cases=20), metrics("pocket", cases=20, shift=-0.001)))
+    assert pair(comparison)["p_holm"] == pair(comparison)["p_value"]
+    raw = sorted(pair(comparison, label)["p_value"] for label in ("Anterior", "Posterior"))
+    holm = sorted(pair(comparison, label)["p_holm"] for label in ("Anterior", "Posterior"))
+    assert holm[0] == pytest.approx(min(1, 2 * raw[0]))
+
+
+def test_equivalence_is_for_dice_only():
+    comparison = compare(rows(metrics("full", cases=30), metrics("pocket", cases=30, shift=-0.001)))
+    assert pair(comparison)["equivalence"]["equivalent"]
+    assert "equivalence" not in pair(comparison, metric="asd_mm")
+
+
+def test_markdown_has_a_row_a_network_and_label_with_the_mean_last():
+    text = layout.markdown(compare(rows(metrics("full"), metrics("pocket"))))
+    lines = [line for line in text.splitlines() if line.startswith("| ") and " unet " in line]
+    assert [line.split(" | ")[0].strip("| ") for line in lines[:6]] == [
+        "Anterior", "Anterior", "Posterior", "Posterior", "mean", "mean"]
+    assert "5.642" in lines[0] and "0.387" in lines[1]
+
+
+@pytest.mark.parametrize("value, metric, signed, text", [
+    (0.87654, "dice", False, "0.8765"), (-0.00012, "dice", True, "−0.0001"), (3.14159, "hd95_mm", False, "3.14"),
+    (None, "dice", False, "–"), (0.5, "asd_mm", True, "+0.50"),
+])
+def test_numbers_for_people(value, metric, signed, text):
+    assert layout.number(value, metric, signed) == text
+
+
+def test_table_keeps_values_and_empty_fields(tmp_path):
+    frame = metrics("full", cases=2)
+    frame.loc[0, ["dice", "hd95_mm", "asd_mm"]] = NAN
+    table.write(tmp_path / "metrics.csv", frame)
+    again = table.read(tmp_path / "metrics.csv")
+    assert again["dice"].isna().sum() == 1
+    assert again["dice"][1] == pytest.approx(frame["dice"][1], rel=1e-5)
+    assert ",,,," in (tmp_path / "metrics.csv").read_text().splitlines()[1]
+
+
+@pytest.mark.parametrize("content, message", [
+    ("case,dice\na,1\n", "lacks dataset"), (",".join(table.COLUMNS) + "\n", "lacks rows"), ("", "cannot be read"),
+])
+def test_a_bad_table_is_refused(tmp_path, content, message):
+    path = tmp_path / "metrics.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        table.read(path)
+
+
+def test_text_where_a_number_belongs_is_refused(tmp_path):
+    frame = metrics("full", cases=1).astype({"dice": object})
+    frame.loc[0, "dice"] = "good"
+    frame.to_csv(tmp_path / "metrics.csv", index=False)
+    with pytest.raises(DataError, match="good"):
+        table.read(tmp_path / "metrics.csv")
+
+
+def test_a_case_named_na_is_a_name(tmp_path):
+    table.write(tmp_path / "metrics.csv", metrics("full", cases=1).assign(case="NA"))
+    assert set(table.read(tmp_path / "metrics.csv")["case"]) == {"NA"}

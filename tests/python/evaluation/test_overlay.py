@@ -1,0 +1,56 @@
+"""Which cases are shown, and the picture itself."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from pocketnet.evaluation import overlay
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("dice, picked", [
+    ({"a": 0.5, "b": 0.9, "c": 0.7, "d": NAN}, [("best", "b"), ("median", "c"), ("worst", "a")]),
+    ({"a": 0.5, "b": 0.9}, [("best", "b"), ("worst", "a")]),
+    ({"a": 0.5}, [("best", "a")]),
+    ({"a": NAN}, []),
+])
+def test_best_median_worst(dice, picked):
+    assert overlay.pick(dice) == picked
+
+
+def test_planes_meet_the_mask_even_where_its_centre_is_hollow():
+    mask = np.zeros((20, 20, 20), bool)
+    mask[2:5, 2:18, 3:5] = mask[15:18, 2:18, 3:5] = True
+    middle = overlay.centre(mask)
+    assert all(np.take(mask, index, axis).any() for axis, index in enumerate(middle))
+    assert overlay.centre(np.zeros((4, 6, 8), bool)) == (2, 3, 4)
+
+
+def test_radiological_orientation():
+    """A voxel on the patient's right, front and top lies on the picture's left (or front) and top."""
+    volume = np.zeros((5, 6, 7))
+    volume[4, 5, 6] = 1  # R, A, S in RAS+
+    for plane, index in zip(overlay.PLANES, (6, 5, 4), strict=True):
+        cut = overlay._slice(volume, index, plane)
+        assert np.argwhere(cut).tolist() == [[cut.shape[0] - 1, 0]], plane[0]  # rows count from the bottom
+
+
+@pytest.mark.parametrize("shape, spacing", [((35, 50, 36), (1, 1, 1)), ((60, 60, 12), (0.7, 0.7, 5))])
+def test_picture_is_small_and_has_both_colours(tmp_path, shape, spacing):
+    generator = np.random.default_rng(0)
+    image = generator.normal(100, 20, shape).astype(np.float32)
+    truth, found = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    truth[10:20, 15:30, 4:9] = 1
+    truth[10:20, 30:40, 4:9] = 2
+    found[12:22, 15:40, 4:9] = 1
+    overlay.draw(tmp_path / "a.png", image, truth, found, spacing, "a case")
+    assert (tmp_path / "a.png").stat().st_size < 60_000
+    colours = {tuple(colour) for colour in np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)}
+    assert {(0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00), (0xD5, 0x5E, 0x00)} <= colours
+
+
+@pytest.mark.parametrize("image", [np.zeros((8, 9, 10)), np.full((8, 9, 10), 7.0)])
+def test_empty_masks_and_flat_images_are_drawn(tmp_path, image):
+    empty = np.zeros((8, 9, 10), np.uint8)
+    overlay.draw(tmp_path / "a.png", image, empty, empty, (1, 1, 1), "nothing")
+    assert Image.open(tmp_path / "a.png").size[0] > 100

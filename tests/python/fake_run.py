@@ -1,0 +1,114 @@
+"""A finished run made from code, for tests of the steps after training: small, real in form, no network needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pocketnet import files
+from pocketnet.evaluation import table
+
+PARAMETERS = {"full": 5_642_306, "pocket": 387_394, "capped64": 800_000}
+LABELS = [{"name": "Anterior", "value": 1, "source_values": [1]},
+          {"name": "Posterior", "value": 2, "source_values": [2]}]
+PLAN = {
+    "dataset": "hippocampus", "recipe": "quick", "seed": 12345, "modalities": ["MRI"], "labels": LABELS,
+    "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"},
+    "network": {"dimensions": 3, "channels": 1, "classes": 3, "depth": 3, "feature_maps": 32,
+                "pooling": [[2, 2, 2]] * 3, "norm": "batch", "skip": "concatenate"},
+    "training": {"patch": [32, 48, 32], "batch": 2, "epochs": 6, "steps_per_epoch": 20, "loss": "l2_dice",
+                 "optimizer": "adam", "learning_rate": 0.001, "plateau_factor": 0.9, "plateau_patience": 9,
+                 "clip_norm": None, "foreground_fraction": 0.5,
+                 "augmentation": {"flip": 0.5, "noise": 0.2, "blur": 0.2}},
+    "inference": {"overlap": 0.5, "gaussian_sigma": 0.125, "largest_component": True},
+}
+
+
+def provenance(width: str = "pocket", fold: int = 0, arch: str = "unet", **changes) -> dict:
+    """A `provenance.json`."""
+    return {"dataset": "hippocampus", "arch": arch, "width": width, "fold": fold, "recipe": "quick", "seed": 12345,
+            "parameters": PARAMETERS[width], "steps": 120, "run_key": f"{arch}-{width}-{fold}", "code": "c0de",
+            "version": "0.1.0", "versions": {"python": "3.11.7", "keras": "3.12.0"},
+            "hardware": {"cpu": "a CPU", "cores": 2, "memory_mib": 24000, "devices": []},
+            "attempts": [{"first_step": 0, "last_step": 120, "seconds": 66.0, "ended": "finished"}],
+            "wall_seconds": 66.0 if width == "pocket" else 132.0, "peak_host_memory_mib": 1700.0,
+            "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": [], **changes}
+
+
+def write_model(folder: Path, **changes) -> Path:
+    """A model folder with a history of six epochs, without the network itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = provenance(**changes)
+    files.write_json(folder / "provenance.json", record, "provenance")
+    files.write_json(folder / "plan.json", PLAN, "plan")
+    files.write_json(folder / "labels.json", {"modalities": ["MRI"], "labels": LABELS}, "labels")
+    lines = ["epoch,step,learning_rate,loss,validation_loss,validation_dice,seconds"]
+    lines += [f"{epoch},{epoch * 20},0.001,{0.8 / epoch:.4f},{0.9 / epoch:.4f},{1 - 0.8 / epoch:.4f},{epoch * 11}"
+              for epoch in range(1, 7)]
+    files.write_text(folder / "history.csv", "\n".join(lines) + "\n")
+    (folder / "model.keras").write_bytes(record["run_key"].encode())
+    return folder
+
+
+def metrics(width: str = "pocket", fold: int = 0, cases: int = 10, shift: float = 0.0, **changes) -> pd.DataFrame:
+    """Rows of `metrics.csv`; the same case has similar values under every width, `shift` is added to its Dice."""
+    record = provenance(width, fold, **changes)
+    keys = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
+    rows = []
+    for index in range(cases):
+        generator = np.random.default_rng([fold, index])
+        own = np.random.default_rng([fold, index, len(width)])
+        for label in LABELS:
+            dice = 0.9 - 0.05 * generator.random() + shift + 0.002 * own.normal()
+            rows.append({**{key: record[key] for key in keys}, "case": f"case_{fold}_{index:02d}",
+                         "label": label["name"], "dice": dice, "hd95_mm": 20 * (1 - dice), "asd_mm": 5 * (1 - dice),
+                         "reference_ml": 1.5, "predicted_ml": 1.6})
+    return pd.DataFrame(rows)
+
+
+def write_evaluation(folder: Path, rows: pd.DataFrame) -> Path:
+    """An evaluation's folder with one small picture."""
+    from PIL import Image
+
+    (folder / "overlays").mkdir(parents=True, exist_ok=True)
+    table.write(folder / "metrics.csv", rows)
+    mean = rows.groupby("case")["dice"].mean()
+    entries = []
+    for rank, case in (("best", mean.idxmax()), ("worst", mean.idxmin())):
+        Image.new("L", (8, 8), 128).save(folder / "overlays" / f"{rank}_{case}.png")
+        entries.append({"case": case, "file": f"overlays/{rank}_{case}.png", "dice": float(mean[case]), "rank": rank})
+    files.write_json(folder / "overlays.json", {"overlays": entries}, "overlays")
+    return folder
+
+
+def write_run(root: Path, widths=("full", "pocket"), folds=(0, 1), shift: float = -0.004) -> Path:
+    """Models, evaluations and comparison of a run, laid out as published."""
+    from click.testing import CliRunner
+    from pocketnet.cli.compare import main
+
+    for width in widths:
+        for fold in folds:
+            write_model(root / "models" / f"unet-{width}" / f"fold{fold}", width=width, fold=fold)
+            write_evaluation(root / "evaluation" / f"unet-{width}" / f"fold{fold}",
+                             metrics(width, fold, shift=shift if width == "pocket" else 0))
+    paths = sorted(map(str, root.glob("evaluation/*/*/metrics.csv")))
+    outcome = CliRunner().invoke(main, [*paths, "-o", str(root / "comparison"), "--quiet"])
+    assert outcome.exit_code == 0, outcome.output
+    return root
+
+
+def write_profile(path: Path, width: str = "pocket") -> Path:
+    """A `profile.json` of one configuration."""
+    files.write_json(path, {"configurations": [{
+        "arch": "unet", "width": width, "patch": [32, 48, 32], "batch": 2, "parameters": PARAMETERS[width],
+        "mode": "train", "predicted": {"host_memory_mib": 1500, "device_memory_mib": 900},
+        "measured": {"host_memory_mib": 1650, "device_memory_mib": None, "step_seconds": 0.5, "step_seconds_sd": 0.02,
+                     "patches_per_second": 4.0}}]}, "profile")
+    return path
+
+
+def edit_json(path: Path, **changes) -> None:
+    """Change keys of a JSON file without validation, as a careless hand would."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))

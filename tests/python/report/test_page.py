@@ -1,0 +1,159 @@
+"""The page: self-contained, complete, and honest about what is missing."""
+
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from fake_run import edit_json, metrics, write_evaluation, write_model, write_profile, write_run
+from pocketnet.report import page
+from pocketnet.tracking.records import read_run
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Collects addresses, ids and pictures, and checks that elements nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.stack, self.links, self.ids, self.images, self.text = [], [], [], [], []
+        self.feed(text)
+        assert not self.stack
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.links += [attributes[name] for name in ("href", "src", "xlink:href") if name in attributes]
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "img":
+            self.images.append(attributes)
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.stack.pop()
+
+    def handle_endtag(self, tag):
+        assert self.stack and self.stack[-1] == tag, f"</{tag}> closes {self.stack[-1:]}"
+        self.stack.pop()
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def render(root, **options):
+    found = {"models": [root / "models"], "evaluations": [root / "evaluation"], "comparison": root / "comparison"}
+    return page.render(read_run(**(found | options)), command="nextflow run main.nf --dataset hippocampus")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    root = write_run(tmp_path_factory.mktemp("run"))
+    return render(root, profiles=[write_profile(root / "profile.json")])
+
+
+def test_no_request_leaves_the_page(whole):
+    checked = Checker(whole)
+    assert all(link.startswith(("#", "data:")) for link in checked.links)
+    assert not re.search(r"url\((?!#)|@import|https?://(?!www\.w3\.org)", whole)
+    assert len(set(checked.ids)) == len(checked.ids)
+    targets = {link[1:] for link in checked.links if link.startswith("#")}
+    assert targets <= set(checked.ids)
+
+
+def test_every_picture_is_described(whole):
+    checked = Checker(whole)
+    assert len(checked.images) == 6
+    assert all(len(image["alt"]) > 40 for image in checked.images)
+    figures = re.findall(r"<svg[^>]*>(.{40})", whole, re.DOTALL)
+    assert len(figures) == 3 and all(text.startswith("<title>") for text in figures)
+
+
+def test_verdict_comes_first_and_everything_is_there(whole):
+    text = " ".join(" ".join(Checker(whole).text).split())
+    assert text.index("as accurate as the full U-Net") < text.index("What ran")
+    for part in ("14.6 times fewer", "Eq. 3", "21.2 times fewer", "50 % less", "nextflow run main.nf", "Anterior",
+                 "unet-pocket-1", "IEEE Transactions on Medical Imaging", "1,500 MiB", "1,650 MiB", "32×48×32"):
+        assert part in text, part
+
+
+def test_text_from_files_is_escaped(tmp_path):
+    root = write_run(tmp_path)
+    edit_json(root / "models" / "unet-full" / "fold0" / "provenance.json", version="<script>alert(1)</script>")
+    assert "<script>alert(1)" not in render(root)
+
+
+@pytest.mark.parametrize("widths, folds, says", [
+    (("pocket",), (0, 1), ["Only one network was run", "No verdict"]),
+    (("full",), (0,), ["Only one network was run", "Only one fold"]),
+    (("full", "pocket"), (0,), ["Only one fold was run"]),
+    (("pocket", "capped64"), (0, 1), ["No full network was run", "No verdict"]),
+])
+def test_what_was_not_run_is_said(tmp_path, widths, folds, says):
+    text = render(write_run(tmp_path, widths, folds))
+    Checker(text)
+    for part in says:
+        assert part in text
+
+
+def test_parts_may_be_missing_or_damaged(tmp_path):
+    root = write_run(tmp_path)
+    models = root / "models"
+    (models / "unet-full" / "fold0" / "history.csv").unlink()
+    (models / "unet-full" / "fold1" / "plan.json").write_text("{")
+    (models / "unet-pocket" / "fold0" / "provenance.json").write_text("{}")
+    (root / "comparison" / "comparison.json").unlink()
+    for picture in (root / "evaluation").rglob("*.png"):
+        picture.unlink()
+    text = render(root)
+    Checker(text)
+    for part in ("unet full, fold 0: there is no learning history", "This plan is not JSON",
+                 "not a valid provenance", "There is no comparison", "There are no pictures"):
+        assert part in text, part
+
+
+@pytest.mark.parametrize("kept", ["models", "evaluation", "comparison"])
+def test_one_part_alone_is_enough(tmp_path, kept):
+    write_run(tmp_path)
+    only = {"models": [], "evaluations": [], "comparison": None}
+    only |= {"models": {"models": [tmp_path / "models"]}, "evaluation": {"evaluations": [tmp_path / "evaluation"]},
+             "comparison": {"comparison": tmp_path / "comparison"}}[kept]
+    Checker(render(tmp_path, **only))
+
+
+def test_undefined_and_failed_cases(tmp_path):
+    write_run(tmp_path)
+    rows = metrics("pocket", 0)
+    rows.loc[:1, ["dice", "hd95_mm", "asd_mm"]] = float("nan")
+    rows.loc[2, "dice"] = 0
+    write_evaluation(tmp_path / "evaluation" / "unet-pocket" / "fold0", rows)
+    text = render(tmp_path)
+    assert "Anterior has Dice 0 in 1 case: case_0_01" in text
+    assert not re.search(r"\bnan\b", " ".join(Checker(text.split("<script>")[0] + "</body></html>").text).lower())
+
+
+def test_resumed_trainings_are_told(tmp_path):
+    write_run(tmp_path)
+    edit_json(tmp_path / "models" / "unet-pocket" / "fold0" / "provenance.json", attempts=[
+        {"first_step": 0, "last_step": 60, "seconds": 30, "ended": "killed"},
+        {"first_step": 60, "last_step": 120, "seconds": 36, "ended": "finished"}])
+    assert "unet pocket, fold 0: trained in 2 attempts (killed before)" in render(tmp_path)
+
+
+def test_hundreds_of_cases_stay_small(tmp_path):
+    for width in ("full", "pocket"):
+        for fold in range(5):
+            write_model(tmp_path / "models" / f"{width}{fold}", width=width, fold=fold)
+            write_evaluation(tmp_path / "evaluation" / f"{width}{fold}", metrics(width, fold, cases=80))
+    run = read_run([tmp_path / "models"], [tmp_path / "evaluation"])
+    text = page.render(run)
+    assert len(pd.concat([one.rows for one in run.evaluations])) == 1600
+    assert len(text) < 1_500_000  # without pictures, of which there are three a network at most, 60 kB each
+
+
+@pytest.mark.parametrize("seconds, text", [(12.4, "12 s"), (200, "3 min 20 s"), (3720, "1 h 02 min"), (59.7, "1 min 00 s")])
+def test_durations(seconds, text):
+    assert page.duration(seconds) == text

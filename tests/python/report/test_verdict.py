@@ -1,0 +1,32 @@
+"""The words of the verdict follow from interval and equivalence test, not from a large p."""
+
+import pytest
+from pocketnet.report.verdict import headline_pairs, verdict
+
+
+def pair(difference=-0.004, interval=(-0.006, -0.002), p_equivalence=0.001, p_value=0.2, n=50):
+    return {"arch": "unet", "width": "pocket", "reference": "full", "label": "mean", "metric": "dice", "n": n,
+            "difference": difference, "interval": list(interval) if interval else None, "p_value": p_value,
+            "equivalence": {"margin": 0.01, "p_value": p_equivalence,
+                            "equivalent": p_equivalence is not None and p_equivalence < 0.05}}
+
+
+@pytest.mark.parametrize("given, kind, title, text", [
+    (pair(interval=(-0.006, 0.001)), "equivalent", "as accurate as", "Equivalent within ±0.01 Dice"),
+    (pair(), "equivalent", "as accurate as", "measurably below"),
+    (pair(interval=(0.002, 0.006)), "equivalent", "as accurate as", "measurably above"),
+    (pair(-0.03, (-0.04, -0.02), 0.9), "worse", "3.0 Dice points below the full U-Net", "not shown"),
+    (pair(0.03, (0.02, 0.04), 0.9), "better", "3.0 Dice points above the full U-Net", "not shown"),
+    (pair(interval=(-0.02, 0.02), p_equivalence=0.4, p_value=0.8), "open", "nor equivalence shown", "p 0.800"),
+    (pair(interval=None, p_equivalence=None, n=1), "open", "Too few cases", "1 paired"),
+    (pair(None, None, None, None, 0), "none", "cannot be compared", "No case"),
+])
+def test_verdict(given, kind, title, text):
+    outcome = verdict(given)
+    assert outcome["kind"] == kind
+    assert title in outcome["title"] and text in outcome["text"]
+
+
+def test_headlines_are_dice_over_labels():
+    other = [pair() | {"label": "Anterior"}, pair() | {"metric": "asd_mm"}]
+    assert headline_pairs({"pairs": [*other, pair()]}) == [pair()]

@@ -1,0 +1,169 @@
+"""The MLflow store: what is in it, and that collecting twice adds nothing twice."""
+
+import shutil
+import sqlite3
+
+import pytest
+from fake_run import edit_json, metrics, write_evaluation, write_run
+from pocketnet.errors import UsageError
+from pocketnet.tracking.collect import aggregate, collect
+from pocketnet.tracking.records import read_run
+from pocketnet.tracking.store import Store, safe, sqlite_file
+
+
+def read(root):
+    return read_run([root / "models"], [root / "evaluation"], root / "comparison")
+
+
+def rows(database):
+    """Every row of the tables that collecting writes to."""
+    with sqlite3.connect(database) as connection:
+        return {table: sorted(map(repr, connection.execute(f"select * from {table}")))
+                for table in ("experiments", "runs", "metrics", "params", "tags")}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A store's file without experiments: making one takes MLflow seconds, copying it none."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    Store(f"sqlite:///{path}")
+    return path
+
+
+def new_store(root, empty):
+    (root / "mlflow").mkdir()
+    shutil.copyfile(empty, root / "mlflow" / "mlflow.db")
+    return Store(f"sqlite:///{root}/mlflow/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory, empty):
+    """A run collected into a new store."""
+    root = write_run(tmp_path_factory.mktemp("run"))
+    (root / "report.html").write_text("<p>page</p>")
+    store = new_store(root, empty)
+    outcome = collect(read(root), store, root / "report.html")
+    return root, store, outcome
+
+
+def by_kind(store, kind):
+    experiment = store.client.get_experiment_by_name("hippocampus").experiment_id
+    return store.client.search_runs([experiment], f"tags.`pocketnet.kind` = '{kind}'")
+
+
+def test_parents_and_children(collected):
+    _, store, outcome = collected
+    assert (outcome.new, outcome.known, outcome.experiments) == (7, 0, ["hippocampus"])
+    parents = {run.info.run_id: run for run in by_kind(store, "network")}
+    children = by_kind(store, "fold")
+    assert len(parents) == 2 and len(children) == 4 and len(by_kind(store, "comparison")) == 1
+    for child in children:
+        parent = parents[child.data.tags["mlflow.parentRunId"]]
+        assert parent.data.tags["width"] == child.data.tags["width"] == child.data.params["width"]
+        assert child.info.status == parent.info.status == "FINISHED"
+
+
+def test_a_fold_has_parameters_metrics_history_and_files(collected):
+    root, store, _ = collected
+    child = next(run for run in by_kind(store, "fold") if run.data.tags["pocketnet.run_key"] == "unet-pocket-1")
+    assert {"arch": "unet", "fold": "1", "recipe": "quick", "seed": "12345", "patch": "32×48×32", "batch": "2",
+            "learning_rate": "0.001"}.items() <= child.data.params.items()
+    assert {"dataset": "hippocampus", "width": "pocket", "fold": "1", "code": "c0de"}.items() <= child.data.tags.items()
+    expected = metrics("pocket", 1, shift=-0.004)
+    anterior = expected[expected["label"] == "Anterior"]["dice"].mean()
+    assert child.data.metrics["dice/Anterior"] == pytest.approx(anterior, abs=1e-5)
+    assert child.data.metrics["dice/mean"] == pytest.approx(expected["dice"].mean(), abs=1e-5)
+    history = store.client.get_metric_history(child.info.run_id, "validation_dice")
+    assert [point.step for point in history] == [20, 40, 60, 80, 100, 120]
+    assert [b.timestamp - a.timestamp for a, b in zip(history, history[1:], strict=False)] == [11_000] * 5
+    assert history[-1].timestamp == child.info.end_time
+    names = {item.path for item in store.client.list_artifacts(child.info.run_id, "model")}
+    assert names == {f"model/{name}" for name in ("model.keras", "plan.json", "labels.json", "history.csv",
+                                                  "provenance.json")}
+    assert store.client.list_artifacts(child.info.run_id, "overlays")
+    assert (root / "mlflow" / "artifacts" / "hippocampus" / child.info.run_id).is_dir()
+
+
+def test_the_parent_has_the_means_over_all_folds(collected):
+    _, store, _ = collected
+    parent = next(run for run in by_kind(store, "network") if run.data.tags["width"] == "full")
+    dice = [metrics("full", fold)["dice"].mean() for fold in (0, 1)]
+    assert parent.data.metrics["dice/mean"] == pytest.approx(sum(dice) / 2, abs=1e-5)
+    assert parent.data.tags["folds"] == "0, 1"
+
+
+def test_the_comparison_has_differences_and_the_page(collected):
+    _, store, _ = collected
+    run = by_kind(store, "comparison")[0]
+    assert run.data.metrics["difference/dice/mean/unet-pocket"] == pytest.approx(-0.004, abs=0.002)
+    assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {"comparison", "report.html"}
+
+
+def test_collecting_again_changes_nothing(collected):
+    root, _, _ = collected
+    before = rows(root / "mlflow" / "mlflow.db")
+    outcome = collect(read(root), Store(f"sqlite:///{root}/mlflow/mlflow.db"), root / "report.html")
+    assert (outcome.new, outcome.known) == (0, 7)
+    assert rows(root / "mlflow" / "mlflow.db") == before
+
+
+def test_a_later_fold_and_new_metrics_are_added_to_what_is_there(tmp_path, empty):
+    root = write_run(tmp_path, widths=("pocket",), folds=(0,))
+    store = new_store(root, empty)
+    collect(read(root), store)
+    write_run(tmp_path, widths=("pocket",), folds=(0, 1))
+    write_evaluation(root / "evaluation" / "unet-pocket" / "fold0", metrics("pocket", 0, shift=-0.1))
+    outcome = collect(read(root), store)
+    assert (outcome.new, outcome.known) == (2, 2)  # the fold and its comparison; the parent and the first fold
+    assert len(by_kind(store, "network")) == 1
+    first = next(run for run in by_kind(store, "fold") if run.data.params["fold"] == "0")
+    assert first.data.metrics["dice/mean"] == pytest.approx(metrics("pocket", 0, shift=-0.1)["dice"].mean(), abs=1e-5)
+
+
+def test_a_collection_that_was_killed_is_completed(tmp_path, empty, monkeypatch):
+    root = write_run(tmp_path, folds=(0,))
+    store = new_store(root, empty)
+    calls = []
+
+    def die(self, run, files):
+        calls.append(run)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Store, "log_files", die)
+        collect(read(root), store)
+    assert collect(read(root), store).new == 3
+    assert len(by_kind(store, "fold")) == 2
+    assert store.client.list_artifacts(calls[0], "model")
+    assert len(store.client.get_metric_history(calls[0], "loss")) == 6
+
+
+def test_another_plan_is_another_parent(tmp_path, empty):
+    root = write_run(tmp_path, widths=("pocket",), folds=(0, 1))
+    store = new_store(root, empty)
+    edit_json(root / "models" / "unet-pocket" / "fold1" / "plan.json", seed=7)
+    collect(read(root), store)
+    assert len(by_kind(store, "network")) == 2
+
+
+def test_undefined_metrics_are_not_logged():
+    frame = metrics("pocket", cases=2)
+    frame.loc[frame["label"] == "Anterior", "dice"] = float("nan")
+    values = aggregate(frame)
+    assert "dice/Anterior" not in values and "hd95_mm/Anterior" in values and "dice/mean" in values
+
+
+@pytest.mark.parametrize("uri", ["nonsense", "sqlite:///", "http://", "results/mlflow.db", "", "file:///tmp/x"])
+def test_what_is_no_tracking_address_is_refused(uri):
+    with pytest.raises(UsageError, match="not a tracking address"):
+        sqlite_file(uri)
+
+
+def test_addresses():
+    assert str(sqlite_file("sqlite:////data/mlflow.db")) == "/data/mlflow.db"
+    assert sqlite_file("sqlite:///mlflow.db").is_absolute()
+    assert sqlite_file("http://127.0.0.1:5000") is None
+
+
+def test_names_that_mlflow_refuses_are_made_safe():
+    assert safe("dice/Ödem (links)") == "dice/_dem _links_"

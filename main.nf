@@ -37,7 +37,6 @@ workflow {
             params.cases_per_task,
             params.plan ? file(params.plan) : [],
             params.skip_profile,
-            folder.resolve('checkpoints').toString(),
             mlflow_uri,
             code,
         )

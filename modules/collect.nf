@@ -1,7 +1,6 @@
 /** Bring the run's records into the MLflow store. The only task that writes there. */
 process COLLECT {
     tag "${dataset}"
-    label 'small'
 
     input:
     val dataset

@@ -1,7 +1,6 @@
 /** Compare the networks over all folds, paired by case. */
 process COMPARE {
     tag "${dataset}"
-    label 'small'
 
     input:
     val dataset

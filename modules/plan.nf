@@ -2,7 +2,6 @@
     instead, or an empty list. */
 process PLAN {
     tag "${dataset}"
-    label 'small'
 
     input:
     val dataset

@@ -1,7 +1,6 @@
 /** Write one page to read. */
 process REPORT {
     tag "${dataset}"
-    label 'small'
 
     input:
     val dataset

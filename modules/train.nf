@@ -1,5 +1,5 @@
-/** Train one network on one fold. Checkpoints lie outside the work directory, so that a killed or stopped
-    training goes on where it was, also in a new task. It stops by its own clock before the task's time is up. */
+/** Train one network on one fold. Checkpoints lie outside the work directory (nextflow.config says where), so
+    that a killed or stopped training goes on where it was, also in a new task. It stops by its own clock before the task's time is up. */
 process TRAIN {
     tag "${meta.id}"
     label 'network'
@@ -9,7 +9,6 @@ process TRAIN {
     val plan
     val splits
     path stores, stageAs: 'stores/*'
-    val checkpoints
     val code
 
     output:
@@ -25,7 +24,7 @@ process TRAIN {
     JSON
     pocket-train --plan plan.json --splits splits.json ${stores.collect { folder -> "--stores $folder" }.join(' ')} \\
         --arch ${meta.arch} --width ${meta.width} --fold ${meta.fold} --threads ${task.cpus} \\
-        --checkpoints '${checkpoints}' ${task.time ? "--time-limit ${task.time.toSeconds() - 90}" : ''} \\
+        --checkpoints "\$POCKET_CHECKPOINTS" ${task.time ? "--time-limit ${task.time.toSeconds() - 90}" : ''} \\
         ${task.ext.args ?: ''} -o ${meta.id}
     """
 

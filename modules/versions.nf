@@ -2,7 +2,6 @@
     and the versions of the software. Asked anew in every run. */
 process VERSIONS {
     tag "${workflow.manifest.version}"
-    label 'small'
     cache false
 
     input:

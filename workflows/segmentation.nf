@@ -45,7 +45,6 @@ workflow SEGMENTATION {
     cases_per_task  // value: a number
     edited          // value: a plan to use instead of a new one, or an empty list
     skip_profile    // value: true or false
-    checkpoints     // value: a folder outside the work directory
     mlflow_uri      // value: where the runs are tracked
     code            // value channel: the checksum of each step's code, a map
 
@@ -79,7 +78,7 @@ workflow SEGMENTATION {
         .combine(fold_cases.map { fold, test -> fold })
         .map { meta, memory, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], memory] }
         .set { trainings }  // channel: [meta, GiB of memory, 0 when not known]
-    TRAIN(trainings, plan, splits, stores, checkpoints, code.map { hash -> hash.train })
+    TRAIN(trainings, plan, splits, stores, code.map { hash -> hash.train })
 
     // INFER each fold's test cases, in batches; EVALUATE model by model
     TRAIN.out.model

@@ -1,0 +1,124 @@
+"""Patch, depth and folds are chosen as documented, and impossible wishes are refused."""
+
+import json
+
+import pytest
+from pocketnet.config import Plan, read_preprocessing, to_json
+from pocketnet.errors import DataError, UsageError
+from pocketnet.planning.plan import check_edited, choose_depth, choose_patch, make_plan
+from pocketnet.planning.splits import intensity_constants, make_folds
+from sklearn.model_selection import KFold
+
+MANIFEST = {
+    "dataset": "hippocampus", "layout": "decathlon", "dimensions": 3, "modalities": ["MRI"],
+    "labels": [{"name": "Anterior", "value": 1, "source_values": [1]}],
+    "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"}, "cases": [],
+}
+
+
+def fingerprint(shape, spacing=(1, 1, 1)):
+    return {"summary": {"shape": list(shape), "cropped_shape": list(shape), "spacing_mm": list(spacing)}}
+
+
+@pytest.mark.parametrize("shape, recipe, patch, depth", [
+    ((35, 50, 36), "quick", (32, 48, 32), 3),
+    ((140, 173, 137), "quick", (32, 32, 40), 3),
+    ((240, 240, 155), "paper", (128, 128, 128), 5),
+    ((35, 50, 36), "paper", (32, 48, 32), 3),
+    ((12, 90, 90), "quick", None, None),
+])
+def test_plan_suits_the_images(shape, recipe, patch, depth):
+    plan = make_plan(MANIFEST, fingerprint(shape), recipe, seed=1)
+    if patch:
+        assert (plan.training.patch, plan.network.depth) == (patch, depth)
+    # Whatever is chosen can be built.
+    plan.network.network("unet", "pocket").check_patch(plan.training.patch)
+
+
+def test_plan_follows_the_target_spacing():
+    manifest = MANIFEST | {"preprocessing": MANIFEST["preprocessing"] | {"spacing_mm": [2.0, 2.0, 2.0]}}
+    plan = make_plan(manifest, fingerprint((64, 64, 64)), "quick", seed=1)
+    assert plan.training.patch == (32, 32, 32)
+
+
+@pytest.mark.parametrize("wish, message", [
+    ({"batch": 0}, "--batch must be at least 1"), ({"epochs": 0}, "--epochs"),
+    ({"patch": [32, 32]}, "1 or 3 positive"), ({"patch": [30], "depth": 3}, "multiple of"),
+    ({"recipe": "papper"}, "Use one of: quick, paper")])
+def test_impossible_wishes_are_refused(wish, message):
+    wish = dict(wish)
+    with pytest.raises(UsageError, match=message):
+        make_plan(MANIFEST, fingerprint((35, 50, 36)), wish.pop("recipe", "quick"), seed=1, **wish)
+
+
+def test_plan_survives_its_file_and_an_edit(tmp_path):
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, patch=[16], batch=3)
+    plan.write(tmp_path / "plan.json")
+    assert Plan.read(tmp_path / "plan.json") == plan
+    assert read_preprocessing(tmp_path / "plan.json") == plan.preprocessing
+    value = json.loads((tmp_path / "plan.json").read_text())
+    value["training"]["patch"] = [17, 16, 16]
+    (tmp_path / "plan.json").write_text(json.dumps(value))
+    with pytest.raises(UsageError, match="multiple of"):
+        Plan.read(tmp_path / "plan.json")
+    value["training"]["loss"] = "hinge"
+    value["training"]["batch"] = 0
+    (tmp_path / "plan.json").write_text(json.dumps(value))
+    with pytest.raises(DataError) as caught:
+        Plan.read(tmp_path / "plan.json")
+    assert len(caught.value.problems) == 2 and "training.loss" in str(caught.value)
+
+
+def test_edited_plan_of_another_dataset_is_refused(tmp_path):
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1)
+    check_edited(plan, MANIFEST, "plan.json")
+    with pytest.raises(UsageError, match="modalities"):
+        check_edited(plan, MANIFEST | {"modalities": ["T1", "T2"]}, "plan.json")
+
+
+def test_cut_down_plan_is_enough_to_preprocess(tmp_path):
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1)
+    (tmp_path / "p.json").write_text(json.dumps({"preprocessing": to_json(plan)["preprocessing"]}))
+    assert read_preprocessing(tmp_path / "p.json") == plan.preprocessing
+    (tmp_path / "p.json").write_text(json.dumps({"preprocessing": {"crop": "nonzero"}}))
+    with pytest.raises(DataError, match="normalisation"):
+        read_preprocessing(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("patch, depth", [((128, 128, 128), 5), ((32, 48, 32), 3), ((64, 64, 64), 4), ((20, 20, 20), 2), ((7, 8, 8), 0)])
+def test_depth_leaves_four_voxels(patch, depth):
+    assert choose_depth(patch, 5) == depth
+
+
+def test_patch_keeps_within_its_voxels():
+    patch = choose_patch([240, 240, 155], 64, 49152, 3)
+    assert patch[0] * patch[1] * patch[2] <= 49152 and all(side % 8 == 0 for side in patch)
+
+
+def test_folds_follow_nnunets_rule_and_keep_cases_apart():
+    names = [f"case_{i:03d}" for i in range(23)]
+    folds = make_folds(list(reversed(names)), 5, 12345)
+    expected = [[names[i] for i in test] for _, test in KFold(5, shuffle=True, random_state=12345).split(names)]
+    assert [fold["test"] for fold in folds] == expected
+    assert sorted(case for fold in folds for case in fold["test"]) == names
+    for fold in folds:
+        parts = fold["train"], fold["validation"], fold["test"]
+        assert sorted(sum(parts, [])) == names and all(parts)
+    assert folds == make_folds(names, 5, 12345) != make_folds(names, 5, 1)
+
+
+@pytest.mark.parametrize("cases, folds, error", [(2, 2, DataError), (4, 5, DataError), (9, 1, UsageError)])
+def test_too_few_cases_or_folds(cases, folds, error):
+    with pytest.raises(error):
+        make_folds([str(i) for i in range(cases)], folds, 0)
+
+
+def test_intensity_constants_come_from_training_cases_only():
+    def case(values):
+        return {"intensities": [{"sample": values}]}
+
+    prints = {"cases": {"a": case([0.0, 10.0]), "b": case([20.0]), "test": case([1e9])}}
+    constants = intensity_constants(prints, ["a", "b"], ["CT"])[0]
+    assert constants["modality"] == "CT" and constants["p99_5"] < 21 and 0 < constants["mean"] < 20
+    with pytest.raises(DataError, match="labelled voxel"):
+        intensity_constants({"cases": {"a": case([])}}, ["a"], ["CT"])

@@ -1,0 +1,92 @@
+"""Crop, resampling, normalisation and the way back."""
+
+import numpy as np
+import pytest
+from pocketnet.config import Label, Preprocessing
+from pocketnet.errors import DataError
+from pocketnet.preprocessing import geometry
+from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images, restore
+from pocketnet.preprocessing.intensity import foreground_statistics, normalise
+from pocketnet.preprocessing.resample import foreground_box, resample
+
+
+def blob(shape=(20, 18, 16), channels=2, seed=0):
+    image = np.zeros((*shape, channels), np.float32)
+    image[4:15, 3:12, 5:14] = np.random.default_rng(seed).uniform(50, 150, (11, 9, 9, channels))
+    return image
+
+
+def test_crop_is_the_box_of_the_foreground():
+    image = blob()
+    assert foreground_box(image) == ((4, 15), (3, 12), (5, 14))
+    assert foreground_box(np.zeros((3, 4, 5, 1))) == ((0, 3), (0, 4), (0, 5))
+    prepared = prepare(image, (1, 1, 1), Preprocessing())
+    np.testing.assert_array_equal(prepared.image, image[4:15, 3:12, 5:14])
+    assert prepare(image, (1, 1, 1), Preprocessing(crop="none")).image.shape == image.shape
+
+
+def test_zscore_is_over_the_foreground_and_keeps_zero():
+    image = blob()
+    out = normalise(image, "zscore", foreground_statistics(image), [])
+    inside = image[..., 0] != 0
+    assert out[..., 0][inside].mean() == pytest.approx(0, abs=1e-5)
+    assert out[..., 0][inside].std() == pytest.approx(1, abs=1e-5)
+    assert not out[~inside].any() and out.dtype == np.float32
+
+
+def test_window_is_clipped_and_by_the_folds_constants():
+    constants = [{"mean": 90.0, "std": 40.0, "p0_5": -17.0, "p99_5": 201.0}]
+    image = np.array([-1000, -17, 90, 201, 3000], np.float32).reshape(5, 1, 1, 1)
+    out = normalise(image, "window", [], constants).ravel()
+    np.testing.assert_allclose(out, (np.array([-17, -17, 90, 201, 201]) - 90) / 40, rtol=1e-6)
+    with pytest.raises(ValueError, match="Unknown normalisation"):
+        normalise(image, "minmax", [], constants)
+
+
+def test_patch_is_normalised_as_the_volume_is():
+    image = blob()
+    statistics = foreground_statistics(image)
+    whole = normalise(image, "zscore", statistics, [])
+    np.testing.assert_array_equal(normalise(image[2:9, 2:9, 2:9], "zscore", statistics, []), whole[2:9, 2:9, 2:9])
+
+
+def test_resampling_keeps_extent_and_linear_ramps():
+    ramp = np.broadcast_to((np.arange(16, dtype=np.float32) + 0.5)[:, None, None], (16, 4, 4)).copy()
+    half = resample(ramp, (8, 4, 4))
+    np.testing.assert_allclose(half[:, 0, 0], np.arange(8) * 2 + 1.0, atol=1e-5)  # voxel centres, twice as wide
+    double = resample(ramp, (32, 4, 4))
+    np.testing.assert_allclose(double[2:-2, 1, 1], ((np.arange(32) + 0.5) / 2)[2:-2], atol=1e-5)
+    channels = resample(np.stack([ramp, -ramp], -1), (8, 4, 4))
+    np.testing.assert_allclose(channels[..., 1], -half, atol=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [None, (2.0, 1.0, 1.5)])
+def test_label_returns_to_its_own_grid(spacing):
+    image = blob()
+    label = np.zeros(image.shape[:3], np.uint8)
+    label[6:13, 4:11, 6:13] = 1
+    prepared = prepare(image, (1.0, 1.0, 1.0), Preprocessing(spacing_mm=spacing))
+    back = restore(prepare_label(label, prepared), prepared)
+    assert back.shape == label.shape and back.dtype == label.dtype
+    overlap = 2 * (back & label).sum() / (back.sum() + label.sum())
+    assert overlap == 1 if spacing is None else overlap > 0.85
+
+
+def test_labels_are_merged_and_the_rest_is_background():
+    labels = [Label("whole tumour", 1, (1, 2, 4)), Label("cyst", 2, (7,))]
+    out = map_labels(np.array([[[0, 1, 2, 3, 4, 7]]]), labels)
+    assert out.tolist() == [[[0, 1, 1, 0, 1, 2]]] and out.dtype == np.uint8
+
+
+def test_modalities_on_other_grids_or_with_nan_are_named(tmp_path):
+    grid = geometry.Grid((4, 4, 4), np.eye(4))
+    moved = geometry.Grid((4, 4, 4), np.diag([1.0, 1.0, 2.0, 1.0]))
+    data = np.ones((4, 4, 4), np.float32)
+    geometry.write(tmp_path / "a.nii", data, grid)
+    geometry.write(tmp_path / "b.nii", data, moved)
+    data[0, 0, 0] = np.nan
+    geometry.write(tmp_path / "c.nii", data, grid)
+    with pytest.raises(DataError) as caught:
+        read_images([tmp_path / name for name in ("a.nii", "b.nii", "c.nii")])
+    assert len(caught.value.problems) == 2
+    assert "b.nii" in caught.value.problems[0] and "1 voxels are NaN" in caught.value.problems[1]

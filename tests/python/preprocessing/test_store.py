@@ -1,0 +1,64 @@
+"""Stores give back what was written, patch by patch, and nothing that is half written."""
+
+import numpy as np
+import pytest
+from pocketnet.config import Preprocessing
+from pocketnet.errors import DataError
+from pocketnet.preprocessing import store
+from pocketnet.preprocessing.case import prepare
+
+
+@pytest.fixture
+def case(tmp_path):
+    rng = np.random.default_rng(0)
+    image = rng.normal(100, 20, (30, 20, 70, 2)).astype(np.float32)
+    label = rng.integers(0, 3, (30, 20, 70)).astype(np.uint8)
+    folder = store.write(tmp_path, "a", ["t1", "t2"], prepare(image, (1, 1, 2), Preprocessing()), label,
+                         {"one": 1, "two": 2})
+    return store.Store(folder), image, label
+
+
+@pytest.mark.parametrize("start, size", [
+    ((0, 0, 0), (30, 20, 70)), ((3, 4, 60), (8, 8, 10)), ((-5, -2, -3), (40, 24, 76)), ((25, 15, 65), (10, 10, 10))])
+def test_patches_are_the_volumes_and_zero_outside(case, start, size):
+    opened, image, label = case
+    margin = 50
+    padded = np.pad(image, [(margin, margin)] * 3 + [(0, 0)])
+    window = tuple(slice(s + margin, s + margin + n) for s, n in zip(start, size, strict=True))
+    np.testing.assert_array_equal(opened.read_image(start, size), padded[window])
+    np.testing.assert_array_equal(opened.read_label(start, size), np.pad(label, margin)[window])
+
+
+def test_padding_is_zero_after_normalisation(case):
+    opened, image, _ = case
+    patch = opened.read_image((-2, 0, 0), (4, 4, 4), lambda x: x + 1000)
+    assert not patch[:2].any() and (patch[2:] > 1000).all()
+
+
+def test_foreground_samples_lie_in_their_class(case):
+    opened, _, label = case
+    assert set(opened.foreground) == {"one", "two"}
+    for value, name in enumerate(("one", "two"), 1):
+        voxels = np.array(opened.foreground[name])
+        assert len(voxels) == store.FOREGROUND_SAMPLE and (label[tuple(voxels.T)] == value).all()
+
+
+def test_incomplete_or_missing_stores_are_refused(case, tmp_path):
+    opened, *_ = case
+    assert list(store.open_stores([tmp_path])) == ["a"] == list(store.open_stores([opened.folder]))
+    with pytest.raises(DataError, match="Two stores of case a"):
+        store.open_stores([tmp_path, opened.folder])
+    (opened.folder / "image.b2nd").unlink()
+    with pytest.raises(DataError, match="image.b2nd missing"):
+        store.open_stores([tmp_path])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no stores here"):
+        store.open_stores([tmp_path / "empty"])
+
+
+def test_a_failure_leaves_no_store(tmp_path, monkeypatch):
+    prepared = prepare(np.ones((4, 4, 4, 1), np.float32), (1, 1, 1), Preprocessing())
+    monkeypatch.setattr(store.files, "write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space left"):
+        store.write(tmp_path, "a", ["t1"], prepared, None, {})
+    assert list(tmp_path.iterdir()) == []

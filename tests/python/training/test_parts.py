@@ -1,0 +1,141 @@
+"""Loss, augmentation, sampling and checkpoints, each by itself."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import tiny
+from pocketnet.config import Augmentation, Preprocessing
+from pocketnet.errors import DataError
+from pocketnet.preprocessing import store
+from pocketnet.preprocessing.case import prepare
+from pocketnet.training import checkpoints
+from pocketnet.training.augmentation import augment
+from pocketnet.training.sampling import PatchSampler, start_around
+
+
+def reference_l2_dice(label, probabilities):
+    """Eq. 4 written out in NumPy: per sample and channel, mean over both."""
+    out = []
+    for true, predicted in zip(label, probabilities, strict=True):
+        for channel in range(predicted.shape[-1]):
+            y, p = (true == channel).astype(float), predicted[..., channel]
+            out.append(((y - p) ** 2).sum() / ((y**2).sum() + (p**2).sum() + 1e-6))
+    return np.mean(out)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4), (3, 4, 5, 6)])
+def test_l2_dice_is_equation_4(shape):
+    from pocketnet.training.losses import l2_dice
+
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, shape).astype(np.uint8)
+    probabilities = rng.dirichlet([1, 1, 1], shape).astype(np.float32)
+    assert float(l2_dice(label, probabilities)) == pytest.approx(reference_l2_dice(label, probabilities), abs=1e-5)
+    perfect = np.eye(3, dtype=np.float32)[label]
+    assert float(l2_dice(label, perfect)) == pytest.approx(0, abs=1e-6)
+    assert float(l2_dice(label, np.roll(perfect, 1, axis=-1))) == pytest.approx(1, abs=1e-5)
+
+
+def settings(**changes):
+    return Augmentation(**({"flip": 0.0, "noise": 0.0, "blur": 0.0} | changes))
+
+
+def test_flips_move_image_and_label_together():
+    image, label = tiny.volume(0)
+    marked = image + label[..., None] * np.float32(1000)
+    for seed in range(8):
+        out, flipped = augment(marked, label, settings(flip=0.5), np.random.default_rng(seed))
+        np.testing.assert_array_equal(flipped > 0, out[..., 0] > 900)
+
+
+def test_noise_and_blur_change_the_image_only():
+    image, label = tiny.volume(0)
+    noisy, same = augment(image, label, settings(noise=1.0, noise_sd=(0.1, 0.1)), np.random.default_rng(0))
+    np.testing.assert_array_equal(same, label)
+    assert (noisy - image).std() == pytest.approx(0.1, rel=0.05)
+    blurred, _ = augment(image, label, settings(blur=1.0), np.random.default_rng(0))
+    assert np.diff(blurred, axis=0).std() < np.diff(image, axis=0).std() and blurred.dtype == np.float32
+    unchanged, _ = augment(image, label, settings(), np.random.default_rng(0))
+    np.testing.assert_array_equal(unchanged, image)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stores")
+    for index in range(6):
+        image, label = tiny.volume(index)
+        store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), Preprocessing()), label,
+                    {"ball": 1, "core": 2})
+    return store.open_stores([folder])
+
+
+def sampler(stores, **training):
+    return PatchSampler(tiny.plan(**training), stores, ["case_2", "case_3"], [], fold=0)
+
+
+def test_a_batch_is_a_function_of_its_step(stores):
+    one, other = sampler(stores), sampler(stores)
+    for step in (5, 1, 5):
+        for left, right in zip(one.batch(step), other.batch(step), strict=True):
+            np.testing.assert_array_equal(left, right)
+    assert not np.array_equal(one.batch(1)[0], one.batch(2)[0])
+    streamed = {step: (image, label) for step, image, label in one.stream(3, 7)}
+    assert list(streamed) == [3, 4, 5, 6, 7]
+    np.testing.assert_array_equal(streamed[6][0], one.batch(6)[0])
+
+
+def test_cases_smaller_than_the_patch_are_surrounded_by_background(stores):
+    image, label = sampler(stores, patch=[32, 16, 16]).batch(1)
+    assert image.shape == (2, 32, 16, 16, 2) and label.shape == (2, 32, 16, 16)
+    quiet = sampler(stores, patch=[32, 16, 16], augmentation=vars(settings(flip=0.5)) | {})
+    image, label = quiet.batch(1)
+    assert not image[:, :6].any() and not image[:, 26:].any() and not label[:, :6].any()
+
+
+def test_foreground_patches_have_foreground(stores):
+    image, label = zip(*(sampler(stores, patch=[8, 8, 8], foreground_fraction=1.0).batch(s) for s in range(5)), strict=True)
+    assert all(one.any() for batch in label for one in batch)
+
+
+def test_validation_patches_are_fixed_and_lie_on_the_labels(stores):
+    batches = sampler(stores).fixed()
+    assert sum(len(image) for image, _ in batches) == 2
+    assert all(one.any() for _, label in batches for one in label)
+    np.testing.assert_array_equal(batches[0][0], sampler(stores).fixed()[0][0])
+
+
+def test_error_in_the_thread_names_the_case(stores, monkeypatch):
+    monkeypatch.setattr(store.Store, "read_label", lambda *_: 1 / 0)
+    with pytest.raises(DataError, match=r"case case_[23] could not be made: ZeroDivisionError"):
+        list(sampler(stores).stream(1, 2))
+
+
+@pytest.mark.parametrize("centre, start", [((0, 0, 0), (0, -2, 0)), ((19, 6, 12), (4, -2, 4)), ((10, 11, 23), (2, -2, 8))])
+def test_patch_around_a_voxel_stays_inside(centre, start):
+    assert start_around(centre, (16, 16, 16), (20, 12, 24)) == start
+
+
+def test_checkpoints_keep_two_and_pass_over_torn_ones(tmp_path):
+    arrays = {"model": [np.arange(5.0), np.float32(3)], "optimizer": [np.int64(7)]}
+    for step in (1, 2, 3):
+        checkpoints.write(tmp_path, step, arrays, {"step": step, "loss_sum": 0.1 + 0.2})
+    kept = sorted(tmp_path.glob("step-*.npz"))
+    assert [p.name for p in kept] == ["step-00000002.npz", "step-00000003.npz"]
+    found, state = checkpoints.latest(tmp_path)
+    assert state == {"step": 3, "loss_sum": 0.1 + 0.2}
+    np.testing.assert_array_equal(found["model"][0], np.arange(5.0))
+    whole = kept[1].read_bytes()
+    for torn in (whole[: len(whole) // 2], b"", whole[:200] + bytes([whole[200] ^ 1]) + whole[201:]):
+        kept[1].write_bytes(torn)
+        said = []
+        assert checkpoints.latest(tmp_path, said.append)[1]["step"] == 2
+        assert len(said) == 1 and "step-00000003.npz" in said[0]
+    kept[0].write_bytes(b"x")
+    assert checkpoints.latest(tmp_path) is None
+
+
+def test_a_checkpoint_is_never_unpickled(tmp_path):
+    np.savez(tmp_path / "step-00000001.npz", state=np.array([{"evil": 1}], dtype=object))
+    assert zipfile.is_zipfile(tmp_path / "step-00000001.npz")
+    assert checkpoints.latest(tmp_path) is None

@@ -1,0 +1,143 @@
+"""A training stopped in any way and run again ends with the weights of one that was not, to the bit."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tiny
+from pocketnet import files
+from pocketnet.errors import DataError
+from pocketnet.training.model_folder import ModelFolder
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Stores, plan, splits and an undisturbed training of fold 0."""
+    folder = tmp_path_factory.mktemp("training")
+    files.write_json(folder / "manifest.json", tiny.dataset(folder / "data"), "manifest")
+    files.write_json(folder / "splits.json", tiny.splits(), "splits")
+    tiny.plan(epochs=4, steps_per_epoch=10).write(folder / "plan.json")
+    step("preprocess", "--manifest", "manifest.json", "--plan", "plan.json", "--input", "data", "-o", "stores", cwd=folder)
+    train(folder, "undisturbed")
+    return folder
+
+
+def step(name, *arguments, cwd, code=0, **options):
+    """Run a command as its users do, in a process of its own."""
+    ran = subprocess.run([sys.executable, "-m", f"pocketnet.cli.{name}", *arguments], cwd=cwd, text=True,
+                         capture_output=True, **options)
+    assert ran.returncode == code, ran.stderr
+    return ran
+
+
+def training_arguments(name):
+    return ["--plan", "plan.json", "--splits", "splits.json", "--stores", "stores", "--fold", "0", "--threads", "1",
+            "--checkpoints", f"checkpoints-{name}", "--checkpoint-seconds", "0", "-o", f"model-{name}"]
+
+
+def train(folder, name, *more, code=0):
+    return step("train", *training_arguments(name), *more, cwd=folder, code=code)
+
+
+def weights(folder, name):
+    from pocketnet.models.build import load
+
+    return {file: load(folder / f"model-{name}" / file).get_weights() for file in ("model.keras", "last.keras")}
+
+
+def assert_same_weights(folder, name):
+    expected, found = weights(folder, "undisturbed"), weights(folder, name)
+    for file in expected:
+        for a, b in zip(expected[file], found[file], strict=True):
+            np.testing.assert_array_equal(a, b)
+    rows = [list(csv.DictReader(open(folder / f"model-{n}" / "history.csv"))) for n in ("undisturbed", name)]
+    for row in rows[0] + rows[1]:
+        row.pop("seconds")
+    assert rows[0] == rows[1]
+
+
+def attempts(folder, name):
+    return ModelFolder.open(folder / f"model-{name}").provenance["attempts"]
+
+
+def test_model_folder_is_whole_and_checked(work, tmp_path):
+    model = ModelFolder.open(work / "model-undisturbed")
+    names = {p.name for p in model.path.iterdir()}
+    assert names == {"model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json", "history.csv",
+                     "provenance.json", "checksums.json"}
+    assert model.provenance["steps"] == 40 and model.provenance["attempts"][0]["ended"] == "finished"
+    history = list(csv.DictReader(open(model.path / "history.csv")))
+    assert [int(row["step"]) for row in history] == [10, 20, 30, 40]
+    assert float(history[-1]["loss"]) < float(history[0]["loss"])
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in model.path.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "model.keras").write_bytes(b"other")
+    (copy / "history.csv").unlink()
+    with pytest.raises(DataError) as caught:
+        ModelFolder.open(copy)
+    assert len(caught.value.problems) == 2
+
+
+def kill_when_a_checkpoint_is_there(work, name, number):
+    process = subprocess.Popen([sys.executable, "-m", "pocketnet.cli.train", *training_arguments(name)], cwd=work,
+                               stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(work.glob(f"checkpoints-{name}/*/step-0000001*.npz")):
+        assert process.poll() is None and time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.005)
+    os.kill(process.pid, number)
+    return process.wait()
+
+
+def test_killed_and_run_again(work):
+    assert kill_when_a_checkpoint_is_there(work, "killed", signal.SIGKILL) == -signal.SIGKILL
+    train(work, "killed")
+    assert_same_weights(work, "killed")
+    first, second = attempts(work, "killed")
+    assert first["ended"] == "killed" and second["first_step"] == first["last_step"] + 1 and second["last_step"] == 40
+
+
+def test_terminated_stops_with_a_checkpoint(work):
+    assert kill_when_a_checkpoint_is_there(work, "terminated", signal.SIGTERM) == 75
+    assert not (work / "model-terminated").exists()
+    newest = sorted(work.glob("checkpoints-terminated/*/step-*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])  # torn: the one before is used
+    ran = train(work, "terminated")
+    assert "not a whole checkpoint" in ran.stderr
+    assert_same_weights(work, "terminated")
+
+
+def test_time_limit_stops_with_a_checkpoint(work):
+    ran = train(work, "limited", "--time-limit", "0.01", code=75)
+    assert "time limit" in ran.stderr and "Run the same command again" in ran.stderr
+    train(work, "limited")
+    assert_same_weights(work, "limited")
+    assert [a["ended"] for a in attempts(work, "limited")] == ["stopped", "finished"]
+
+
+def test_finished_training_is_not_repeated(work):
+    ran = train(work, "undisturbed")
+    assert "after step 40 of 40" in ran.stderr and len(attempts(work, "undisturbed")) == 1
+
+
+def test_missing_stores_are_all_named(work, tmp_path):
+    ran = step("train", *training_arguments("x")[:-1], str(tmp_path / "model"), "--stores", "stores/case_2",
+               cwd=work, code=3)
+    assert "Two stores" in ran.stderr
+    arguments = training_arguments("x")
+    arguments[arguments.index("stores")] = "stores/case_2"
+    ran = step("train", *arguments, cwd=work, code=3)
+    assert "case_3" in ran.stderr and "case_5" in ran.stderr and not (work / "model-x").exists()
+
+
+@pytest.mark.parametrize("change, message", [(["--fold", "7"], "no fold 7"), (["--width", "wide"], "Unknown width"),
+                                             (["--arch", "vnet"], "Unknown architecture")])
+def test_wrong_usage(work, change, message):
+    assert message in step("train", *training_arguments("x"), *change, cwd=work, code=2).stderr

@@ -40,7 +40,6 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     """
     from .. import files
     from ..config import Plan, to_json
-    from ..datasets import presets
     from ..planning.plan import check_edited, make_plan
     from ..planning.splits import RULE, VALIDATION_SHARE, intensity_constants, make_folds
 
@@ -50,7 +49,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         plan = Plan.read(edited)
         check_edited(plan, cases, edited)
     else:
-        plan = make_plan(cases, prints, presets.load(cases["dataset"]).preprocessing, recipe, seed=seed,
+        plan = make_plan(cases, prints, recipe, seed=seed,
                          patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
                          steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps)
     labelled = [case["case"] for case in cases["cases"] if case["label"]]

@@ -115,7 +115,7 @@ def _manifest(preset: Preset, modalities: Sequence[str], classes: labels.Classes
               checked: Sequence[Checked]) -> dict:
     return {
         "dataset": preset.name, "layout": preset.layout, "dimensions": 3, "modalities": list(modalities),
-        "labels": labels.as_manifest(classes),
+        "labels": labels.as_manifest(classes), "preprocessing": dict(preset.preprocessing),
         "cases": [{"case": one.case.name, "images": [one.case.images[m] for m in modalities],
                    "label": one.case.label, "sha256": one.sha256} for one in checked],
     }

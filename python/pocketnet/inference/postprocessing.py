@@ -18,7 +18,7 @@ def largest_components(classes: np.ndarray) -> np.ndarray:
     out = np.zeros_like(classes)
     for value in np.unique(classes[classes > 0]):
         mask = sitk.GetImageFromArray((classes == value).astype(np.uint8))
-        components = sitk.GetArrayViewFromImage(sitk.ConnectedComponent(mask, False))
+        components = sitk.GetArrayFromImage(sitk.ConnectedComponent(mask, False))
         sizes = np.bincount(components.ravel())
         sizes[0] = 0
         out[components == sizes.argmax()] = value

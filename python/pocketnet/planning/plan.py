@@ -42,7 +42,7 @@ def _product(values) -> int:
     return product
 
 
-def make_plan(manifest: dict, fingerprint: dict, preprocessing: dict, recipe_name: str, *, seed: int,
+def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
               patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
               steps_per_epoch: int | None = None, depth: int | None = None,
               feature_maps: int | None = None) -> Plan:
@@ -51,7 +51,6 @@ def make_plan(manifest: dict, fingerprint: dict, preprocessing: dict, recipe_nam
     Args:
         manifest: `manifest.json`.
         fingerprint: `fingerprint.json`.
-        preprocessing: The dataset preset's preprocessing section.
         recipe_name: A recipe of `recipes.json`.
         seed: Of splits, initial weights, patches and augmentation.
         patch: Voxels per axis; one number stands for all axes.
@@ -60,6 +59,7 @@ def make_plan(manifest: dict, fingerprint: dict, preprocessing: dict, recipe_nam
         UsageError: An option that nothing can be built from.
     """
     recipe = load(recipe_name)
+    preprocessing = manifest["preprocessing"]
     training: dict[str, Any] = dict(recipe["training"])
     for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
         if value is not None:

@@ -12,6 +12,7 @@ workflow {
     if (params.help) {
         println parameters.help()
     } else if (problems) {
+        parameters.discardTrace(params)
         error "These parameters cannot be used:\n  - ${problems.join('\n  - ')}\nSee: nextflow run main.nf --help"
     } else {
         folder     = file(params.outdir).resolve(params.dataset)

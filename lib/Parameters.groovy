@@ -71,6 +71,15 @@ class Parameters {
         found
     }
 
+    /** Remove the record that Nextflow began before the parameters were refused, and the folders made for it. */
+    static void discardTrace(Map given) {
+        def path = Path.of("${given.outdir}/${given.dataset}/pipeline_info/trace_${given.started}.txt").toAbsolutePath()
+        for (int level = 0; level < 4 && (!Files.isDirectory(path) || !path.toFile().list()); level++) {
+            Files.deleteIfExists(path)
+            path = path.parent
+        }
+    }
+
     /** Leave the parameters among the run's records. */
     void save(Map given, Path folder) {
         def file = folder.resolve("pipeline_info/params_${given.started}.json")

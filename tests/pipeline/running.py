@@ -1,0 +1,66 @@
+"""Running the real Nextflow on a copy of the clone, so that a test may edit the copy's code."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LIMIT_SECONDS = 900  # of one pipeline run, on a slow and busy machine
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The pipeline of a copy of the clone, run in a folder of its own.
+
+    Attributes:
+        clone: The copy.
+        folder: Where it is run: work/ and results/ appear here.
+        options: What every run is given.
+    """
+
+    clone: Path
+    folder: Path
+    options: tuple[str, ...] = ()
+
+    def command(self, *options: str) -> list[str]:
+        return [str(self.clone / "bin/nextflow"), "run", str(self.clone / "main.nf"), "-ansi-log", "false",
+                *self.options, *options]
+
+    def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end; output and errors are in `stdout`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("POCKET_", "NXF_"))}
+        return subprocess.run(self.command(*options), cwd=self.folder, env=env | environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS)
+
+    def finish(self, *options: str) -> dict[str, str]:
+        """Run it, check that it succeeds, and give the status of each task by name."""
+        done = self.run(*options)
+        assert done.returncode == 0, done.stdout
+        return self.statuses()
+
+    def statuses(self) -> dict[str, str]:
+        """By task, without the workflow's name: COMPLETED or CACHED in the newest run."""
+        newest = max(self.folder.glob("results/*/pipeline_info/trace_*.txt"), key=lambda path: path.name)
+        with open(newest, newline="") as handle:
+            rows = csv.DictReader(handle, delimiter="\t")
+            return {row["name"].split(":")[-1]: row["status"] for row in rows}
+
+
+def copy_clone(target: Path) -> Path:
+    """Copy what git knows or would add; share the installed tools."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                            cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (REPOSITORY / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, target / name, follow_symlinks=False)
+    for name in (".venv", ".tools"):
+        if (REPOSITORY / name).exists():
+            (target / name).symlink_to(REPOSITORY / name)
+    return target

@@ -1,0 +1,69 @@
+"""--help and the refusal of parameters: all at once, with the nearest valid one, before any task starts."""
+
+import json
+
+import pytest
+from running import REPOSITORY, Pipeline
+
+SCHEMA = json.loads((REPOSITORY / "nextflow_schema.json").read_text())
+RULES = {name: rule for group in SCHEMA["$defs"].values() for name, rule in group["properties"].items()}
+
+
+@pytest.fixture
+def pipeline(clone, tmp_path):
+    return Pipeline(clone, tmp_path)
+
+
+def test_help_lists_every_parameter_by_group(pipeline):
+    done = pipeline.run("--help")
+    assert done.returncode == 0
+    for group in SCHEMA["$defs"].values():
+        assert f"\n{group['title']}\n" in done.stdout
+    for name, rule in RULES.items():
+        assert rule.get("hidden") or f"--{name} " in done.stdout
+        assert rule.get("hidden") or rule["description"] in done.stdout
+    assert "default: pocket,full" in done.stdout and "one of: demo, hippocampus, brats" in done.stdout
+    assert not (pipeline.folder / "results").exists()
+
+
+def test_defaults_in_the_config_are_those_of_the_schema(pipeline):
+    config = pipeline.clone / "nextflow.config"
+    block = config.read_text().split("params {")[1].split("\n}")[0]
+    lines = [line.split("=", 1) for line in block.splitlines() if "=" in line]
+    values = {name.strip(): value.strip().strip("'") for name, value in lines}
+    assert values.keys() == RULES.keys()
+    for name, rule in RULES.items():
+        if not rule.get("hidden"):
+            assert values[name] == str(rule.get("default", "null")).replace("False", "false"), name
+
+
+def test_every_problem_is_named_at_once_with_the_nearest_valid_choice(pipeline):
+    done = pipeline.run("--datset", "demo", "--max-cpus", "2", "--recipe", "quik", "--width", "pocket,ful",
+                        "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri", "postgres://x")
+    assert done.returncode != 0
+    for words in ("--datset is not a parameter. Did you mean --dataset?", "Did you mean --max_cpus?",
+                  "--dataset is needed", "'quik' is not valid. Did you mean quick?",
+                  "'ful' is not valid. Did you mean full?", "expected a whole number, not 'x'",
+                  "--folds 1: expected 2 or more", "--batch: a value is missing",
+                  "--mlflow_uri postgres://x: 'postgres://x' is not valid"):
+        assert words in done.stdout
+    assert "Submitted process" not in done.stdout and "Exception" not in done.stdout
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--dataset", "hippocampos"], "Did you mean hippocampus?"),
+    (["--dataset", "hippocampus"], "--input is needed"),
+    (["--dataset", "hippocampus", "--input", "nowhere"], "--input nowhere: there is no such folder."),
+    (["--dataset", "demo", "--folds", "3", "--fold", "1,3"], "with --folds 3, folds are 0 to 2"),
+])
+def test_refused_before_any_task_starts(pipeline, options, words):
+    done = pipeline.run(*options)
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert "Submitted process" not in done.stdout
+    assert not (pipeline.folder / "results").exists()
+
+
+def test_input_defaults_to_the_datasets_folder_in_pocket_data(pipeline):
+    done = pipeline.run("--dataset", "hippocampus", POCKET_DATA=str(pipeline.folder))
+    assert f"there is no folder {pipeline.folder}/hippocampus (from POCKET_DATA)" in done.stdout

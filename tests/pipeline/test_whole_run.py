@@ -1,0 +1,160 @@
+"""The real pipeline on tiny made data: what it publishes, what -resume repeats, and what a kill costs."""
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import nibabel
+import numpy as np
+import psutil
+import pytest
+from running import LIMIT_SECONDS, Pipeline
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(edited_clone, tmp_path_factory):
+    """A whole run with -profile test; the tests that use it run it again with -resume."""
+    pipeline = Pipeline(edited_clone, tmp_path_factory.mktemp("run"), ("-profile", "test"))
+    done = pipeline.run()
+    assert done.returncode == 0, done.stdout
+    (pipeline.folder / "log").write_text(done.stdout)
+    return pipeline
+
+
+def repeated(statuses):
+    """The processes that ran again; VERSIONS, which asks for the code's checksums, always does."""
+    assert statuses.pop(next(name for name in statuses if name.startswith("VERSIONS"))) == "COMPLETED"
+    return {name.split(" ")[0] for name, status in statuses.items() if status != "CACHED"}
+
+
+def test_everything_is_published_and_said(finished):
+    results = finished.folder / "results/demo"
+    names = ["report.html", "dataset/manifest.json", "dataset/fingerprint.json", "plan/plan.json",
+             "plan/splits.json", "comparison/comparison.json", "comparison/comparison.csv",
+             "comparison/comparison.md", "comparison/metrics.csv", "../mlflow/mlflow.db"]
+    splits = json.loads((results / "plan/splits.json").read_text())
+    for network in ("unet-pocket", "unet-full"):
+        names.append(f"profile/{network}.json")
+        for split in splits["folds"]:
+            part = f"{network}/fold{split['fold']}"
+            names += [f"models/{part}/{name}" for name in
+                      ("model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json",
+                       "history.csv", "provenance.json", "checksums.json")]
+            names += [f"evaluation/{part}/metrics.csv", f"evaluation/{part}/overlays.json"]
+            published = {path.name for path in (results / "predictions" / part).iterdir()}
+            assert published == {f"{case}.nii.gz" for case in split["test"]}
+    assert not [name for name in names if not (results / name).is_file()]
+    info = {path.name.split("_2")[0] for path in (results / "pipeline_info").iterdir()}
+    assert {"report", "timeline", "trace", "dag", "params", "software_versions"} <= info
+    log = (finished.folder / "log").read_text()
+    assert f"{results}/report.html" in log and "mlflow ui --host 127.0.0.1" in log
+
+
+def test_resume_repeats_nothing(finished):
+    assert repeated(finished.finish("-resume")) == set()
+
+
+def test_a_change_of_the_reports_code_repeats_only_what_reads_it(finished):
+    with open(finished.clone / "python/pocketnet/report/page.py", "a") as handle:
+        handle.write("\n# edited\n")
+    assert repeated(finished.finish("-resume")) == {"REPORT", "COLLECT"}
+
+
+def test_another_outdir_trains_nothing(finished):
+    done = finished.run("-resume", "--outdir", "elsewhere")
+    assert done.returncode == 0, done.stdout
+    assert (finished.folder / "elsewhere/demo/models/unet-full/fold1/model.keras").is_file()
+    assert "Submitted process > SEGMENTATION:TRAIN" not in done.stdout
+
+
+# One network and fold, with enough steps to be killed among and a checkpoint after each.
+KILLED_CONFIG = "process { withName: TRAIN { ext.args = '--checkpoint-seconds 0' } }\n"
+KILLED_OPTIONS = ("-profile", "test", "-c", "checkpoints.config", "--width", "pocket", "--fold", "0",
+                  "--skip_profile", "--epochs", "4", "--steps_per_epoch", "15")
+
+
+def single_training(clone, folder, data):
+    folder.mkdir()
+    (folder / "checkpoints.config").write_text(KILLED_CONFIG)
+    return Pipeline(clone, folder, (*KILLED_OPTIONS, "--input", str(data)))
+
+
+def kill_in_training(pipeline):
+    """Start a run and SIGKILL it and all its tasks once some steps of training are done."""
+    log = pipeline.folder / "killed.log"
+    with open(log, "w") as handle:
+        process = subprocess.Popen(pipeline.command(), cwd=pipeline.folder, stdout=handle, stderr=handle)
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not any(int(path.stem.split("-")[1]) >= 10
+                  for path in pipeline.folder.glob("results/demo/checkpoints/*/step-*.npz")):
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)  # Nextflow first, so that it cannot retry
+    for child in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    process.wait()
+    assert not (pipeline.folder / "results/demo/models").exists()
+
+
+def metrics(pipeline):
+    with open(pipeline.folder / "results/demo/comparison/metrics.csv", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def provenance(pipeline):
+    return json.loads((pipeline.folder / "results/demo/models/unet-pocket/fold0/provenance.json").read_text())
+
+
+def test_a_killed_run_ends_with_the_same_metrics_and_a_changed_image_repeats_its_batch(
+        clone, made_data, tmp_path):
+    undisturbed = single_training(clone, tmp_path / "undisturbed", made_data)
+    undisturbed.finish()
+
+    killed = single_training(clone, tmp_path / "killed", made_data)
+    kill_in_training(killed)
+    killed.finish("-resume")
+
+    assert metrics(killed) == metrics(undisturbed)
+    attempts = provenance(killed)["attempts"]
+    assert [attempt["ended"] for attempt in attempts] == ["killed", "finished"]
+    assert attempts[0]["first_step"] == 1 and attempts[0]["last_step"] >= 10
+    assert attempts[1]["first_step"] == attempts[0]["last_step"] + 1
+    assert attempts[1]["last_step"] == provenance(killed)["steps"] == 60
+
+    # The label of the last case: its batch is preprocessed again, the other is not.
+    label = sorted((made_data / "labelsTr").glob("*.nii.gz"))[-1]
+    change_a_voxel(label)
+    statuses = killed.finish("-resume", "--epochs", "1", "--steps_per_epoch", "1")
+    assert statuses["CHECK (demo)"] == "COMPLETED"
+    assert statuses["PREPROCESS (demo, batch 0)"] == "CACHED"
+    assert statuses["PREPROCESS (demo, batch 1)"] == "COMPLETED"
+
+
+def change_a_voxel(path):
+    image = nibabel.load(path)
+    values = np.asarray(image.dataobj).copy()
+    inside = tuple(np.argwhere(values == 1)[0])
+    values[inside] = 2
+    nibabel.save(nibabel.Nifti1Image(values, image.affine, image.header), path)
+
+
+def test_bad_data_ends_the_run_with_every_file_named(clone, made_data, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(made_data, data)
+    images = sorted((data / "imagesTr").glob("*.nii.gz"))
+    images[0].unlink()
+    images[1].write_bytes(images[1].read_bytes()[:1000])
+    done = Pipeline(clone, tmp_path / "run", ("-profile", "test", "--input", str(data))).run()
+    assert done.returncode != 0
+    assert "exit status (3)" in done.stdout
+    assert images[0].name in done.stdout and images[1].name in done.stdout
+    assert "PLAN" not in done.stdout

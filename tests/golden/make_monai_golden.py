@@ -45,7 +45,9 @@ def cases():
     corner = np.zeros(shape, bool)
     corner[:9, :7, :6] = True
     yield "touching the image's edge", corner, np.roll(corner, (2, 1, 0), (0, 1, 2)) | corner, (1.0, 1.0, 1.5)
-    yield "one voxel against a cube", cube, np.pad(np.ones((1, 1, 1), bool), [(8, 15), (9, 18), (7, 12)]), (1.0, 1.0, 1.0)
+    voxel = np.zeros(shape, bool)
+    voxel[8, 9, 7] = True
+    yield "one voxel against a cube", cube, voxel, (1.0, 1.0, 1.0)
     yield "ball in a ball", ball(shape, (12, 14, 10), (9, 11, 8)), ball(shape, (12, 13, 10), (5, 5, 4)), (1.0, 0.9, 1.2)
     for seed in range(3):
         yield f"blobs {seed}", blob(shape, seed), blob(shape, seed + 100), (0.9, 0.9, 3.0)
@@ -65,7 +67,8 @@ def main():
         })
         print(name, {key: rows[-1][key] for key in ("dice", "hd95_mm", "asd_mm")})
     target = Path(__file__).with_name("monai_metrics.json")
-    target.write_text(json.dumps({"monai": monai.__version__, "torch": torch.__version__.split("+")[0], "rows": rows}, indent=1) + "\n")
+    versions = {"monai": monai.__version__, "torch": torch.__version__.split("+")[0]}
+    target.write_text(json.dumps({**versions, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
     notes = _check(rows, allow_mixed_code)
     labels = list(dict.fromkeys(rows["label"]))
     rows = _with_mean(rows)
-    groups = {key: group for key, group in rows.groupby(["arch", "width"], sort=False)}
+    groups = dict(iter(rows.groupby(["arch", "width"], sort=False)))
     networks, pairs = [], []
     for (arch, width), group in sorted(groups.items(), key=_order):
         for label in [*labels, MEAN]:

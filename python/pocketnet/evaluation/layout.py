@@ -80,7 +80,8 @@ def markdown(comparison: dict) -> str:
                   "Equivalence"]
         table = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
                   number(pair["difference"], pair["metric"], True), interval_text(pair["interval"], pair["metric"]),
-                  p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)] for pair in comparison["pairs"]]
+                  p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
+                 for pair in comparison["pairs"]]
         lines += _table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=4)
         lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
                   "Wilcoxon p is not equivalence."]

@@ -98,7 +98,8 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
             axis.set_xlim(box[:2])
             axis.set_ylim(box[2:])
             axis.set_aspect("equal", anchor="C")
-        for text, x, y in ((left, 0.02, 0.5), (OPPOSITE[left], 0.98, 0.5), (top, 0.5, 0.97), (OPPOSITE[top], 0.5, 0.03)):
+        for text, x, y in ((left, 0.02, 0.5), (OPPOSITE[left], 0.98, 0.5), (top, 0.5, 0.97),
+                           (OPPOSITE[top], 0.5, 0.03)):
             upper.text(x, y, text, color="white", fontsize=8, transform=upper.transAxes, va="center", zorder=9,
                        ha="left" if x < 0.5 else "right" if x > 0.5 else "center",
                        path_effects=[withStroke(linewidth=2, foreground="black")])

@@ -102,9 +102,19 @@ def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: st
             axis.set_xlim(-0.6, len(networks) - 0.4)
             axis.grid(axis="y")
             if metric != METRICS[0]:
-                axis.set_ylim(bottom=0)
+                _distance_scale(axis, rows[metric].dropna().to_numpy())
         figure.tight_layout()
     return out[0]
+
+
+def _distance_scale(axis, values: np.ndarray) -> None:
+    """From 0; logarithmic above 1 mm where outliers would squash the boxes."""
+    if values.size and values.max() > 5 * np.percentile(values, 95) and values.max() > 5:
+        axis.set_yscale("symlog", linthresh=1, subs=[2, 5])
+        axis.set_yticks([tick for tick in (0, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.3 * values.max()])
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
+    axis.set_ylim(bottom=0)
 
 
 def _box(axis, place: int, values: np.ndarray, colour: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..evaluation.layout import interval_text, number, p_text
 from ..evaluation.metrics import METRICS
 
+FEW = 20  # paired cases below which intervals and tests are rough
 ARCHITECTURES = {"unet": "U-Net", "resnet": "ResNet", "densenet": "DenseNet", "hrnet": "HRNet"}
 
 
@@ -35,6 +36,8 @@ def verdict(pair: dict) -> dict:
     numbers = (f"Mean Dice difference {number(pair['difference'], 'dice', True)}, 95 % interval "
                f"{interval_text(pair['interval'], 'dice')}, {pair['n']} paired cases, Wilcoxon "
                f"p {p_text(pair['p_value'])}.")
+    if pair["n"] < FEW:
+        numbers += " With so few cases these are rough."
     test = pair.get("equivalence") or {"margin": 0.01, "p_value": None, "equivalent": False}
     margin = f"±{test['margin']:g} Dice"
     if pair["interval"] is None:
@@ -48,7 +51,8 @@ def verdict(pair: dict) -> dict:
         return {"kind": "equivalent", "title": f"The {name} is as accurate as the {other}", "text": f"{text} {numbers}"}
     shown = f"Equivalence within {margin} is not shown (two one-sided tests, p {p_text(test['p_value'])})."
     if apart:
-        return {"kind": kind, "title": f"The {name} is {100 * abs(pair['difference']):.1f} Dice points {apart} the {other}",
+        points = f"{100 * abs(pair['difference']):.1f} Dice points"
+        return {"kind": kind, "title": f"The {name} is {points} {apart} the {other}",
                 "text": f"{numbers} {shown}"}
     return {"kind": kind, "title": f"No difference found between the {name} and the {other}, nor equivalence shown",
             "text": f"{numbers} {shown} More cases would tell."}

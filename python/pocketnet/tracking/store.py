@@ -19,6 +19,10 @@ from ..files import digest, sha256
 
 KEY, KIND, ARTIFACTS = "pocketnet.run_key", "pocketnet.kind", "pocketnet.artifacts"
 SQLITE = "sqlite:///"
+NOTE = """Pocket or full? Tick the two parent runs (`<arch> <width> <recipe>`) and press Compare: their `dice/mean`,
+`hd95_mm/mean` and `asd_mm/mean` are means over all cases of all folds. The run `comparison of …` holds the paired
+differences, the tables and the report. Below each parent are its folds with learning curves, model and pictures.
+"""
 BATCH = 1000  # metrics in one request, MLflow's limit
 
 # Nothing is reported to anyone, and a dead server is noticed within seconds instead of minutes.
@@ -67,7 +71,9 @@ class Store:
         if found:
             return found.experiment_id
         folder = None if self.database is None else self.database.parent / "artifacts" / safe(name)
-        return self.client.create_experiment(name, artifact_location=folder.as_uri() if folder else None)
+        return self.client.create_experiment(
+            name, artifact_location=folder.as_uri() if folder else None,
+            tags={"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": NOTE})
 
     def run(self, experiment: str, key: str, name: str, kind: str, *, start: int | None = None,
             parent: str | None = None) -> tuple[str, bool]:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from fake_run import LABELS, edit_json, write_model
+from fake_run import LABELS, PLAN, edit_json, write_model
 from pocketnet import files
 from pocketnet.cli.evaluate import main
 from pocketnet.evaluation import table
@@ -14,7 +14,8 @@ from pocketnet.preprocessing import geometry
 
 def manifest(path, cases, labels=LABELS, **changes):
     files.write_json(path, {"dataset": "hippocampus", "layout": "decathlon", "dimensions": 3, "modalities": ["MRI"],
-                            "labels": labels, "cases": cases, **changes}, "manifest")
+                            "labels": labels, "preprocessing": PLAN["preprocessing"], "cases": cases, **changes},
+                     "manifest")
     return path
 
 
@@ -77,7 +78,8 @@ def test_every_bad_prediction_is_named(hippocampi, hippocampus, tmp_path):
     outcome = run(tmp_path, hippocampus)
     assert outcome.exit_code == 3
     assert "3 of 4" in outcome.stderr
-    for name, reason in zip(hippocampi, ("another grid", "truncated", "no class of the manifest: [3, 6]"), strict=False):
+    reasons = ("another grid", "truncated", "no class of the manifest: [3, 6]")
+    for name, reason in zip(hippocampi, reasons, strict=False):
         line = next(line for line in outcome.stderr.splitlines() if f"- {name}:" in line)
         assert reason in line and str(tmp_path / "predictions" / name) in line
     assert not (tmp_path / "out").exists()

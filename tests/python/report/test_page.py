@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from fake_run import edit_json, metrics, write_evaluation, write_model, write_profile, write_run
-from pocketnet.report import page
+from pocketnet.report import content, page
 from pocketnet.tracking.records import read_run
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -154,6 +154,7 @@ def test_hundreds_of_cases_stay_small(tmp_path):
     assert len(text) < 1_500_000  # without pictures, of which there are three a network at most, 60 kB each
 
 
-@pytest.mark.parametrize("seconds, text", [(12.4, "12 s"), (200, "3 min 20 s"), (3720, "1 h 02 min"), (59.7, "1 min 00 s")])
+@pytest.mark.parametrize("seconds, text", [
+    (12.4, "12 s"), (200, "3 min 20 s"), (3720, "1 h 02 min"), (59.7, "1 min 00 s")])
 def test_durations(seconds, text):
-    assert page.duration(seconds) == text
+    assert content.duration(seconds) == text

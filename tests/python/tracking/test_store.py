@@ -167,3 +167,8 @@ def test_addresses():
 
 def test_names_that_mlflow_refuses_are_made_safe():
     assert safe("dice/Ödem (links)") == "dice/_dem _links_"
+
+
+def test_the_experiment_says_how_to_compare(collected):
+    _, store, _ = collected
+    assert "Compare" in store.client.get_experiment_by_name("hippocampus").tags["mlflow.note.content"]

@@ -1,0 +1,307 @@
+"""What the report shows, computed from a run's records: numbers and words, no markup."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import __version__
+from ..evaluation import layout
+from ..evaluation.comparison import MEAN, REFERENCE
+from ..evaluation.metrics import METRICS
+from ..evaluation.overlay import pick
+from ..tracking.records import Evaluation, Model, Run
+from . import figures, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_CASE_ROWS = 3000
+
+
+def context(run: Run, command: str | None = None) -> dict:
+    """Everything that the template shows, computed."""
+    rows = _rows(run)
+    networks = _networks(run, rows)
+    names = [" ".join(key) for key in networks]
+    colours = figures.network_colours(names)
+    labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
+    comparison = run.comparison
+    pairs = verdict.headline_pairs(comparison) if comparison else []
+    dataset = (comparison or (run.models[0].provenance if run.models else {})).get("dataset", "unknown dataset")
+    return {
+        "dataset": dataset, "version": __version__, "command": command,
+        "verdicts": [verdict.verdict(pair) | {"facts": _facts(run, pair), "reference": pair["reference"],
+                                              "width": pair["width"]} for pair in pairs],
+        "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
+                                               for name, colour in colours.items()},
+        "what": _what_ran(run, rows, labels), "missing": _missing(run, rows, networks),
+        "notes": comparison["notes"] if comparison else [], "warnings": _warnings(run, rows),
+        "accuracy": _accuracy(comparison) if comparison else [], "titles": layout.TITLES,
+        "differences": _differences(comparison) if comparison else [],
+        "curves": figures.learning_curves(run.models, colours),
+        "boxes": [(label, figures.box_plots(rows, networks, label, colours)) for label in labels],
+        "many": rows is not None and rows.groupby(["arch", "width", "label"]).size().max() > figures.MOST_LINES,
+        "overlays": _overlays(run.evaluations), "cases": _cases(rows), "resources": _resources(run),
+        "training": _training(run.models), "provenance": _provenance(run.models),
+        "markdown": layout.markdown(comparison) if comparison else None,
+    }
+
+
+def _rows(run: Run) -> pd.DataFrame | None:
+    import pandas as pd
+
+    return pd.concat([one.rows for one in run.evaluations], ignore_index=True) if run.evaluations else None
+
+
+def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
+    """(arch, width), the full network first, then from many parameters to few."""
+    found = {(row["arch"], row["width"]): row["parameters"] for row in (run.comparison or {"networks": []})["networks"]}
+    found |= {(m.provenance["arch"], m.provenance["width"]): m.provenance["parameters"] for m in run.models}
+    if rows is not None:
+        found |= {key: int(group["parameters"].iloc[0]) for key, group in rows.groupby(["arch", "width"])}
+    return sorted(found, key=lambda key: (key[0], key[1] != REFERENCE, -found[key], key[1]))
+
+
+def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
+    return [m for m in models if (m.provenance["arch"], m.provenance["width"]) == (arch, width)]
+
+
+def _facts(run: Run, pair: dict) -> list[dict]:
+    """What the smaller network costs and saves: a row a quantity, with both networks' values."""
+    from ..models.widths import predicted_saving
+
+    arch, width, reference = pair["arch"], pair["width"], pair["reference"]
+    parameters = {row["width"]: row["parameters"] for row in run.comparison["networks"] if row["arch"] == arch}
+    ratio = parameters[reference] / parameters[width]
+    facts = [{"name": "Parameters", reference: f"{parameters[reference]:,}", width: f"{parameters[width]:,}",
+              "ratio": f"{ratio:.1f} times fewer"}]
+    here, there = _of(run.models, arch, width), _of(run.models, arch, reference)
+    depths = {model.plan["network"]["depth"] for model in here if model.plan}
+    if width == "pocket" and len(depths) == 1:
+        facts.append({"name": "Parameters by the paper's Eq. 3", reference: "", width: "",
+                      "ratio": f"{predicted_saving(depths.pop()):.1f} times fewer"})
+    for name, key, form in (("Training time a fold", "wall_seconds", duration),
+                            ("Peak host memory", "peak_host_memory_mib", mebibytes),
+                            ("Peak device memory", "peak_device_memory_mib", mebibytes)):
+        mine, theirs = (_mean(model.provenance[key] for model in side) for side in (here, there))
+        if mine and theirs:
+            share = 100 * (1 - mine / theirs)
+            facts.append({"name": name, reference: form(theirs), width: form(mine),
+                          "ratio": f"{abs(share):.0f} % {'less' if share >= 0 else 'more'}"})
+    return [fact | {"reference": fact[reference], "other": fact[width]} for fact in facts]
+
+
+def _mean(values) -> float | None:
+    values = [value for value in values if value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def duration(seconds: float) -> str:
+    """`1 h 02 min`, `3 min 20 s` or `12 s`."""
+    seconds = round(seconds)
+    if seconds >= 3600:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
+
+
+def mebibytes(value: float | None) -> str:
+    """MiB below 10 GiB, else GiB; a dash for nothing."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f} MiB" if value < 10240 else f"{value / 1024:.1f} GiB"
+
+
+def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> list[tuple[str, str]]:
+    """Name and value, a row each."""
+    def several(key: str) -> str:
+        return ", ".join(dict.fromkeys(str(model.provenance[key]) for model in run.models))
+
+    what = []
+    if rows is not None:
+        what.append(("Cases", f"{rows['case'].nunique()} tested, labels: {', '.join(labels)}"))
+    if run.models:
+        what += [("Recipe", several("recipe")), ("Seed", several("seed")),
+                 ("Folds", ", ".join(map(str, sorted({m.provenance["fold"] for m in run.models}))))]
+    plans = [model.plan for model in run.models if model.plan]
+    if plans:
+        training, network = plans[0]["training"], plans[0]["network"]
+        what += [("Modalities", ", ".join(plans[0]["modalities"])),
+                 ("Network", f"{network['dimensions']}D, {network['depth']} downsamplings, "
+                  f"{network['feature_maps']} first feature maps, {network['norm']} norm"),
+                 ("Training", f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch "
+                  f"{training['batch']}, patch {'×'.join(map(str, training['patch']))}, {training['optimizer']} "
+                  f"{training['learning_rate']:g}, loss {training['loss']}")]
+    if run.models:
+        first = run.models[0].provenance
+        hardware = [str(first["hardware"][key]) for key in ("cpu",) if first["hardware"].get(key)]
+        if first["hardware"].get("cores"):
+            hardware.append(f"{first['hardware']['cores']} cores")
+        if first["hardware"].get("memory_mib"):
+            hardware.append(mebibytes(first["hardware"]["memory_mib"]))
+        hardware += [str(device) for device in first["hardware"].get("devices") or []]
+        what += [("Hardware", ", ".join(hardware)),
+                 ("Software", ", ".join([f"pocketnet {several('version')}",
+                                         *(f"{name} {value}" for name, value in first["versions"].items())])),
+                 ("Training time in all", duration(sum(m.provenance["wall_seconds"] for m in run.models)))]
+    return what
+
+
+def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, str]]) -> list[str]:
+    """What a full report would have and this run has not."""
+    lines = list(run.problems)
+    if run.comparison is None:
+        lines.append("There is no comparison.")
+    if not run.models:
+        lines.append("There are no model folders: no learning curves, no provenance, no times.")
+    if rows is None:
+        lines.append("There are no evaluations: no box plots, no cases, no pictures.")
+    widths = {width for _, width in networks}
+    if len(networks) == 1:
+        lines.append(f"Only one network was run ({' '.join(networks[0])}): there is nothing to compare it with.")
+    elif networks and REFERENCE not in widths:
+        lines.append("No full network was run: the others are not compared with it.")
+    folds = {model.provenance["fold"] for model in run.models}
+    if len(folds) == 1:
+        lines.append("Only one fold was run: the spread over trainings is unknown.")
+    evaluated = {one.run_key for one in run.evaluations}
+    lines += [f"{model.name}: trained, but there is no evaluation." for model in run.models
+              if run.evaluations and model.provenance["run_key"] not in evaluated]
+    lines += [f"{model.name}: there is no learning history." for model in run.models if not model.history]
+    return lines
+
+
+def _warnings(run: Run, rows: pd.DataFrame | None) -> list[str]:
+    lines = []
+    for model in run.models:
+        attempts = model.provenance["attempts"]
+        if len(attempts) > 1:
+            ends = ", ".join(attempt["ended"] for attempt in attempts[:-1])
+            lines.append(f"{model.name}: trained in {len(attempts)} attempts ({ends} before); "
+                         f"{model.provenance['steps']} steps in all.")
+    if rows is not None:
+        lost = rows[rows["dice"] == 0]
+        for (arch, width, label), group in lost.groupby(["arch", "width", "label"]):
+            cases = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
+            lines.append(f"{arch} {width}: {label} has Dice 0 in {len(group)} case{'s' * (len(group) > 1)}: {cases}")
+    return lines
+
+
+def _accuracy(comparison: dict) -> list[dict]:
+    """A row a label and network, as in the paper's Table I."""
+    order = comparison["networks"]
+    labels = list(dict.fromkeys(row["label"] for row in order))
+    if len(labels) == 2 and MEAN in labels:
+        labels.remove(MEAN)
+    result = []
+    for label in labels:
+        for row in (row for row in order if row["label"] == label):
+            cells = []
+            for metric in METRICS:
+                values, pair = row["metrics"][metric], layout.pair_of(comparison, row, metric)
+                cells.append({"mean": values["mean"], "median": values["median"],
+                              "mean_text": f"{layout.number(values['mean'], metric)} ± "
+                                           f"{layout.number(values['sd'], metric)}",
+                              "median_text": layout.number(values["median"], metric),
+                              "p": pair["p_value"] if pair else None,
+                              "p_text": layout.p_text(pair["p_value"]) if pair else ""})
+            result.append({"label": label, "network": f"{row['arch']} {row['width']}", "cases": row["cases"],
+                           "parameters": row["parameters"], "cells": cells})
+    return result
+
+
+def _differences(comparison: dict) -> list[dict]:
+    single = len({pair["label"] for pair in comparison["pairs"]}) == 2
+    rows = []
+    for pair in comparison["pairs"]:
+        if single and pair["label"] == MEAN:
+            continue
+        metric = pair["metric"]
+        rows.append({"label": pair["label"], "network": f"{pair['arch']} {pair['width']}",
+                     "metric": layout.TITLES[metric], "n": pair["n"], "difference": pair["difference"],
+                     "difference_text": layout.number(pair["difference"], metric, True),
+                     "interval": layout.interval_text(pair["interval"], metric),
+                     "p": pair["p_value"], "p_text": layout.p_text(pair["p_value"]),
+                     "holm": pair.get("p_holm"), "holm_text": layout.p_text(pair.get("p_holm")),
+                     "equivalence": layout.equivalence_text(pair)})
+    return rows
+
+
+def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
+    """Best, median and worst of each network over its folds, as data URIs: three pictures a network at most."""
+    groups: dict[tuple[str, str], dict[str, tuple[dict, Path]]] = {}
+    for one in evaluations:
+        key = one.rows["arch"].iloc[0], one.rows["width"].iloc[0]
+        for entry in one.overlays:
+            if entry["dice"] is not None and (one.folder / entry["file"]).is_file():
+                groups.setdefault(key, {})[entry["case"]] = (entry, one.folder / entry["file"])
+    result = []
+    for (arch, width), drawn in sorted(groups.items()):
+        for rank, case in pick({case: entry["dice"] for case, (entry, _) in drawn.items()}):
+            entry, path = drawn[case]
+            data = base64.b64encode(path.read_bytes()).decode("ascii")
+            result.append({"network": f"{arch} {width}", "rank": rank, "case": case, "dice": f"{entry['dice']:.3f}",
+                           "data": f"data:image/png;base64,{data}",
+                           "alt": f"{case}, {rank} case of {arch} {width}, Dice {entry['dice']:.3f}: three planes with "
+                                  "the outlines of reference and prediction, and below them the voxels that differ"})
+    return result
+
+
+def _cases(rows: pd.DataFrame | None) -> dict | None:
+    """Each case's metrics, the worst first; the last rows are left out of very long tables."""
+    if rows is None:
+        return None
+    ordered = rows.sort_values(["dice", "case"], na_position="last")
+    shown = [{"case": row.case, "label": row.label, "network": f"{row.arch} {row.width}", "fold": row.fold,
+              "cells": [(None if np.isnan(value) else float(value),
+                         layout.number(None if np.isnan(value) else value, metric))
+                        for metric in METRICS for value in [getattr(row, metric)]]}
+             for row in ordered.head(MOST_CASE_ROWS).itertuples()]
+    return {"rows": shown, "left_out": max(0, len(ordered) - MOST_CASE_ROWS)}
+
+
+def _training(models: Sequence[Model]) -> list[dict]:
+    return [{"network": f"{m.provenance['arch']} {m.provenance['width']}", "fold": m.provenance["fold"],
+             "steps": m.provenance["steps"], "seconds": m.provenance["wall_seconds"],
+             "time": duration(m.provenance["wall_seconds"]), "loss": m.provenance["validation_loss"],
+             "dice": max((row["validation_dice"] for row in m.history), default=None),
+             "host": mebibytes(m.provenance["peak_host_memory_mib"]), "host_mib": m.provenance["peak_host_memory_mib"],
+             "device": mebibytes(m.provenance["peak_device_memory_mib"]),
+             "attempts": len(m.provenance["attempts"])} for m in models]
+
+
+def _resources(run: Run) -> list[dict]:
+    """Each profiled configuration: what was predicted, what the profile measured, what the training used."""
+    result = []
+    for profile in run.profiles:
+        models = _of(run.models, profile["arch"], profile["width"])
+        measured, predicted = profile["measured"] or {}, profile["predicted"]
+        result.append({
+            "network": f"{profile['arch']} {profile['width']}",
+            "patch": "×".join(map(str, profile["patch"])), "batch": profile["batch"],
+            **{kind: [mebibytes(predicted[f"{kind}_memory_mib"]), mebibytes(measured.get(f"{kind}_memory_mib")),
+                      mebibytes(_largest(models, f"peak_{kind}_memory_mib"))] for kind in ("host", "device")},
+            "step": f"{measured['step_seconds']:.3f} s" if measured else "–",
+            "used_step": duration_of_step(models)})
+    return result
+
+
+def _largest(models: Sequence[Model], key: str) -> float | None:
+    """The largest value over models, None when no model has one."""
+    return max((model.provenance[key] for model in models if model.provenance[key] is not None), default=None)
+
+
+def duration_of_step(models: Sequence[Model]) -> str:
+    """Mean wall time a training step, validation and checkpoints included; a dash without models."""
+    steps = sum(model.provenance["steps"] for model in models)
+    return f"{sum(model.provenance['wall_seconds'] for model in models) / steps:.3f} s" if steps else "–"
+
+
+def _provenance(models: Sequence[Model]) -> list[dict]:
+    return [{"network": f"{m.provenance['arch']} {m.provenance['width']}", "fold": m.provenance["fold"],
+             "run_key": m.provenance["run_key"], "code": m.provenance["code"], "seed": m.provenance["seed"],
+             "version": m.provenance["version"]} for m in models]

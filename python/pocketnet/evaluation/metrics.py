@@ -76,7 +76,7 @@ def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
         prediction: Boolean mask of the same shape.
     """
     total = np.count_nonzero(reference) + np.count_nonzero(prediction)
-    return 2 * np.count_nonzero(reference & prediction) / total if total else float("nan")
+    return float(2 * np.count_nonzero(reference & prediction) / total) if total else float("nan")
 
 
 def surface_distances(reference: np.ndarray, prediction: np.ndarray,

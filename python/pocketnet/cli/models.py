@@ -30,6 +30,7 @@ def main(arch, width, dimensions, channels, classes, depth, feature_maps, as_jso
     """
     import itertools
     import json
+    import sys
 
     from .. import backend
 
@@ -55,8 +56,7 @@ def main(arch, width, dimensions, channels, classes, depth, feature_maps, as_jso
         formula = "" if r["saving_formula"] is None else f"{r['saving_formula']:.1f}×"
         table.add_row(r["arch"], r["width"], f"{r['dimensions']}D", str(r["channels"]), str(r["depth"]),
                       str(r["feature_maps"]), f"{r['parameters']:,}", formula, f"{r['saving_true']:.1f}×")
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 120)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 if __name__ == "__main__":

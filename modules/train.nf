@@ -15,6 +15,7 @@ process TRAIN {
     tuple val(meta), path("${meta.id}"), emit: model
 
     script:
+    def seconds = task.time?.toSeconds()
     """
     cat > plan.json <<'JSON'
     ${plan}
@@ -24,7 +25,7 @@ process TRAIN {
     JSON
     pocket-train --plan plan.json --splits splits.json ${stores.collect { folder -> "--stores $folder" }.join(' ')} \\
         --arch ${meta.arch} --width ${meta.width} --fold ${meta.fold} --threads ${task.cpus} \\
-        --checkpoints "\$POCKET_CHECKPOINTS" ${task.time ? "--time-limit ${task.time.toSeconds() - 90}" : ''} \\
+        --checkpoints "\$POCKET_CHECKPOINTS" ${seconds ? "--time-limit ${Math.max(seconds - 90, seconds.intdiv(2))}" : ''} \\
         ${task.ext.args ?: ''} -o ${meta.id}
     """
 

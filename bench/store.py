@@ -19,7 +19,6 @@ from pathlib import Path
 import blosc2
 import h5py
 import numpy as np
-
 from pocketnet.preprocessing.case import read_images
 from pocketnet.preprocessing.resample import crop, foreground_box
 

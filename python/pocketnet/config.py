@@ -62,6 +62,7 @@ class NetworkPlan:
     pooling: tuple[tuple[int, ...], ...]
     norm: str
     skip: str
+    convolution: str = "standard"
 
     def network(self, arch: str, width: str) -> Network:
         """The network of one architecture and width."""

@@ -89,14 +89,13 @@ def progress(items: Iterable[T], description: str, total: int | None = None, qui
             yield from bar.track(items, total=total, description=description)
         return
     start = last = time.monotonic()
-    done = 0
-    for item in items:
+    for done, item in enumerate(items, 1):
         yield item
-        done += 1
         now = time.monotonic()
         if total and (now - last >= every_seconds or done == total):
             left = (now - start) / done * (total - done)
-            say(f"{description}: {done}/{total}" + (f", {left:.0f} s left" if done < total else f", {now - start:.0f} s"))
+            rest = f"{left:.0f} s left" if done < total else f"{now - start:.0f} s"
+            say(f"{description}: {done}/{total}, {rest}")
             last = now
 
 

@@ -43,8 +43,8 @@ def main(plan_file, arch, width, steps, threads, output, quiet, as_json):
     if not backend.on_gpu() and memory.host_mib > psutil.virtual_memory().total / 2**20:
         raise DeviceMemoryError(
             f"A training step of {width} {arch} needs about {memory.host_mib / 1024:.1f} GiB, this machine has "
-            f"{psutil.virtual_memory().total / 2**30:.1f} GiB.", where=f"patch {training.patch}, batch {training.batch}",
-            todo="Use a smaller --patch or --batch.")
+            f"{psutil.virtual_memory().total / 2**30:.1f} GiB.",
+            where=f"patch {training.patch}, batch {training.batch}", todo="Use a smaller --patch or --batch.")
     measured = training_step(model, plan, steps) if steps else None
     entry = {"arch": arch, "width": width, "patch": list(training.patch), "batch": training.batch,
              "parameters": model.count_params(), "mode": "train",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from keras import layers
 
+from .depthwise import DepthwiseConv3D
+
 
 @dataclass(frozen=True)
 class BlockOptions:
@@ -19,16 +21,28 @@ class BlockOptions:
     Attributes:
         dimensions: 2 or 3 spatial dimensions.
         norm: `batch` (the paper's), `instance` or `none`.
+        convolution: `standard`, or `separable`: depthwise without bias, then pointwise (paper, Discussion).
     """
 
     dimensions: int = 3
     norm: str = "batch"
+    convolution: str = "standard"
 
 
-def convolution(x, feature_maps: int, options: BlockOptions, name: str, kernel: int = 3, strides=1):
-    """A "same" convolution with bias, in as many dimensions as the network has."""
+def convolution(x, feature_maps: int, options: BlockOptions, name: str):
+    """A "same" convolution of kernel 3 with bias, standard or depthwise-separable."""
+    if options.convolution == "separable":
+        depthwise = (layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")
+                     if options.dimensions == 2 else DepthwiseConv3D(3, name=f"{name}_depthwise"))
+        return pointwise(depthwise(x), feature_maps, options, name)
     layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
-    return layer(feature_maps, kernel, strides=strides, padding="same", name=name)(x)
+    return layer(feature_maps, 3, padding="same", name=name)(x)
+
+
+def pointwise(x, feature_maps: int, options: BlockOptions, name: str):
+    """A convolution of kernel 1 with bias: it mixes feature maps and sees no neighbours."""
+    layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
+    return layer(feature_maps, 1, name=name)(x)
 
 
 def normalisation(x, options: BlockOptions, name: str):
@@ -47,6 +61,37 @@ def unet_block(x, feature_maps: int, options: BlockOptions, name: str):
         x = normalisation(x, options, f"{name}_norm{i}")
         x = layers.ReLU(name=f"{name}_relu{i}")(x)
     return x
+
+
+def prelu(x, options: BlockOptions, name: str):
+    """A parametric ReLU with one slope a feature map, shared over space."""
+    return layers.PReLU(shared_axes=list(range(1, options.dimensions + 1)), name=name)(x)
+
+
+def resnet_block(x, feature_maps: int, options: BlockOptions, name: str):
+    """Two convolutions with a shortcut of a convolution of kernel 1, which stands there always."""
+    shortcut = pointwise(x, feature_maps, options, f"{name}_shortcut")
+    for i in (1, 2):
+        x = convolution(x, feature_maps, options, f"{name}_conv{i}")
+        x = normalisation(x, options, f"{name}_norm{i}")
+        x = prelu(x, options, f"{name}_prelu{i}")
+    return prelu(layers.Add(name=f"{name}_add")([x, shortcut]), options, f"{name}_prelu3")
+
+
+def densenet_block(x, feature_maps: int, options: BlockOptions, name: str):
+    """Twice a convolution whose output joins its input (growth: the width), then a convolution of kernel 1."""
+    for i in (1, 2):
+        y = convolution(x, feature_maps, options, f"{name}_conv{i}")
+        y = prelu(normalisation(y, options, f"{name}_norm{i}"), options, f"{name}_prelu{i}")
+        x = layers.Concatenate(name=f"{name}_join{i}")([x, y])
+    x = pointwise(x, feature_maps, options, f"{name}_transition")
+    return prelu(x, options, f"{name}_prelu3")
+
+
+def strided_convolution(x, feature_maps: int, factors: tuple[int, ...], options: BlockOptions, name: str):
+    """A convolution whose kernel and stride are `factors`; bias, no normalisation."""
+    layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
+    return layer(feature_maps, factors, strides=factors, padding="same", name=name)(x)
 
 
 def max_pool(x, feature_maps: int, factors: tuple[int, ...], options: BlockOptions, name: str):
@@ -70,4 +115,6 @@ class Backbone:
 
 BACKBONES: dict[str, Backbone] = {
     "unet": Backbone(unet_block, max_pool),
+    "resnet": Backbone(resnet_block, max_pool),
+    "densenet": Backbone(densenet_block, strided_convolution),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from .blocks import BACKBONES, BlockOptions, convolution
+from .blocks import BACKBONES, BlockOptions, pointwise
 from .network import Network
 from .widths import parse_width
 
@@ -28,7 +28,7 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
     """
     backbone = BACKBONES[network.arch]
     width = parse_width(network.width)
-    options = BlockOptions(network.dimensions, network.norm)
+    options = BlockOptions(network.dimensions, network.norm, network.convolution)
     maps = [width.feature_maps(network.feature_maps, depth) for depth in range(network.depth + 1)]
     upsampling = layers.Conv2DTranspose if network.dimensions == 2 else layers.Conv3DTranspose
 
@@ -48,6 +48,6 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
         else:
             x = layers.Add(name=f"skip{depth}")([x, skips[depth]])
         x = backbone.block(x, maps[depth], options, f"decoder{depth}")
-    x = convolution(x, network.classes, options, "logits", kernel=1)
+    x = pointwise(x, network.classes, options, "logits")
     outputs = layers.Softmax(axis=-1, dtype="float32", name="probabilities")(x)
     return keras.Model(inputs, outputs, name=f"{width.name}_{network.arch}")

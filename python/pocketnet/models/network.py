@@ -7,9 +7,29 @@ from dataclasses import dataclass
 from ..errors import UsageError
 from .widths import parse_width
 
-ARCHITECTURES = ("unet",)
+ARCHITECTURES = ("unet", "resnet", "densenet", "hrnet", "classifier")
+PAPER_SHAPES = {
+    "unet": {"dimensions": 3, "depth": 5, "feature_maps": 32},
+    "resnet": {"dimensions": 3, "depth": 5, "feature_maps": 32},
+    "densenet": {"dimensions": 3, "depth": 5, "feature_maps": 32},
+    "hrnet": {"dimensions": 3, "depth": 3, "feature_maps": 32},
+    "classifier": {"dimensions": 2, "depth": 4, "feature_maps": 16},
+}
+"""What the paper counted (its text says 32 first feature maps for the classifier, too; 16 give its count)."""
 NORMS = ("batch", "instance", "none")
 SKIPS = ("concatenate", "add")
+CONVOLUTIONS = ("standard", "separable")
+
+
+def check_arch(name: str) -> str:
+    """Give back the name of an architecture that there is.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in ARCHITECTURES:
+        raise UsageError(f"Unknown architecture '{name}'.", todo=f"Use one of {', '.join(ARCHITECTURES)}.")
+    return name
 
 
 @dataclass(frozen=True)
@@ -26,7 +46,8 @@ class Network:
         feature_maps: Feature maps of the finest level.
         pooling: Per downsampling a factor per axis; empty for 2 everywhere.
         norm: Normalisation layer, one of `NORMS`.
-        skip: `concatenate`, or `add` as in the paper's Algorithm 1.
+        skip: `concatenate`, or `add` as in the paper's Algorithm 1; HRNet has none.
+        convolution: `standard` or `separable` (depthwise, then pointwise).
 
     Raises:
         UsageError: A value is not one that a network can be built from.
@@ -42,10 +63,10 @@ class Network:
     pooling: tuple[tuple[int, ...], ...] = ()
     norm: str = "batch"
     skip: str = "concatenate"
+    convolution: str = "standard"
 
     def __post_init__(self):
-        if self.arch not in ARCHITECTURES:
-            raise UsageError(f"Unknown architecture '{self.arch}'.", todo=f"Use one of {', '.join(ARCHITECTURES)}.")
+        check_arch(self.arch)
         parse_width(self.width)
         if self.dimensions not in (2, 3):
             raise UsageError(f"A network has 2 or 3 dimensions. Received: {self.dimensions}")
@@ -58,6 +79,9 @@ class Network:
             raise UsageError(f"Unknown normalisation layer '{self.norm}'.", todo=f"Use one of {', '.join(NORMS)}.")
         if self.skip not in SKIPS:
             raise UsageError(f"Unknown skip '{self.skip}'.", todo=f"Use one of {', '.join(SKIPS)}.")
+        if self.convolution not in CONVOLUTIONS:
+            raise UsageError(f"Unknown convolution '{self.convolution}'.",
+                             todo=f"Use one of {', '.join(CONVOLUTIONS)}.")
         pooling = self.pooling or ((2,) * self.dimensions,) * self.depth
         object.__setattr__(self, "pooling", tuple(tuple(int(f) for f in factors) for factors in pooling))
         if len(self.pooling) != self.depth or any(len(f) != self.dimensions for f in self.pooling):

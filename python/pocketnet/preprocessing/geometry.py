@@ -90,7 +90,8 @@ def load(image: nib.Nifti1Image, path: str | Path) -> Volume:
         with np.errstate(over="ignore", invalid="ignore"):
             data = np.asarray(image.dataobj, dtype=np.float32)
     except READ_ERRORS as error:
-        raise DataError(f"The voxels cannot be read, the file may be truncated: {_short(error)}", where=str(path)) from None
+        raise DataError(f"The voxels cannot be read, the file may be truncated: {_short(error)}",
+                        where=str(path)) from None
     grid = Grid(tuple(image.shape[:3]), image.affine, image.header)
     return Volume(to_ras(data.reshape(grid.shape), grid), ras_spacing(grid), grid)
 

@@ -42,7 +42,8 @@ def work(tmp_path_factory):
 
 
 @pytest.mark.parametrize("size, patch, overlap, expected", [
-    (16, 16, 0.5, [0]), (17, 16, 0.5, [0, 1]), (32, 16, 0.5, [0, 8, 16]), (30, 16, 0.0, [0, 14]), (40, 16, 0.25, [0, 12, 24])])
+    (16, 16, 0.5, [0]), (17, 16, 0.5, [0, 1]), (32, 16, 0.5, [0, 8, 16]), (30, 16, 0.0, [0, 14]),
+    (40, 16, 0.25, [0, 12, 24])])
 def test_windows_cover_an_axis(size, patch, overlap, expected):
     assert starts(size, patch, overlap) == expected
     assert len(positions((size, size), (patch, patch), overlap)) == len(expected) ** 2
@@ -53,7 +54,8 @@ def test_gaussian_weight_is_the_papers():
     assert weight.max() == 1 and weight.min() > 0
     assert weight[7, 3] == weight[8, 4] == 1
     # One standard deviation, an eighth of the side, away from the middle.
-    np.testing.assert_allclose(gaussian_weight((17,), 2 / 17)[10] / gaussian_weight((17,), 2 / 17)[8], np.exp(-0.5), rtol=1e-5)
+    weight = gaussian_weight((17,), 2 / 17)
+    np.testing.assert_allclose(weight[10] / weight[8], np.exp(-0.5), rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(20, 12, 24), (16, 16, 16), (5, 40, 17)])
@@ -120,7 +122,8 @@ def test_command_goes_on_after_a_bad_case(work, tmp_path):
     (data / "case_1_t2.nii.gz").write_bytes((data / "case_1_t2.nii.gz").read_bytes()[:500])
     for path in data.glob("*_seg.nii.gz"):
         path.unlink()
-    ran = CliRunner().invoke(main, ["--model", str(work / "model"), str(data), "-o", str(tmp_path / "out"), "--json", "--quiet"])
+    ran = CliRunner().invoke(main, ["--model", str(work / "model"), str(data), "-o", str(tmp_path / "out"), "--json",
+                                    "--quiet"])
     assert ran.exit_code == 3 and "case_1" in ran.stderr and "case_1_t2.nii.gz" in ran.stderr
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["case_0.nii.gz", "case_2.nii.gz"]
     assert [case["case"] for case in json.loads(ran.stdout)["cases"]] == ["case_0", "case_2"]

@@ -7,24 +7,74 @@ from click.testing import CliRunner
 from pocketnet.cli.models import main
 from pocketnet.errors import UsageError
 from pocketnet.models.counts import count, row
-from pocketnet.models.network import Network
+from pocketnet.models.network import PAPER_SHAPES, Network
 from pocketnet.models.widths import parse_width, predicted_saving
 
 
-@pytest.mark.parametrize("width, channels, parameters", [
-    ("full", 1, 90_498_306),
-    ("pocket", 1, 764_418),
-    ("full", 4, 90_500_898),
-    ("pocket", 4, 767_010),
-    ("capped1024", 1, 90_498_306),  # the ablation's d = 0
-    ("capped512", 1, 60_084_482),
-    ("capped(256)", 1, 24_359_426),
-    ("capped128", 1, 8_394_754),
-    ("capped64", 1, 2_643_394),
-    ("capped32", 1, 764_418),
+@pytest.mark.parametrize("arch, full_1, pocket_1, full_4, pocket_4", [
+    ("unet", 90_498_306, 764_418, 90_500_898, 767_010),
+    ("resnet", 91_907_106, 781_218, 91_909_794, 783_906),
+    ("densenet", 135_908_194, 1_260_450, 135_913_474, 1_265_730),
+    ("hrnet", 6_495_618, 699_650, 6_498_306, 702_338),
 ])
-def test_unet_has_the_papers_parameters(width, channels, parameters):
-    assert count(Network(width=width, channels=channels)) == parameters
+def test_segmentation_networks_have_the_papers_parameters(arch, full_1, pocket_1, full_4, pocket_4):
+    counted = [count(Network(arch=arch, width=width, channels=channels, **PAPER_SHAPES[arch]))
+               for channels in (1, 4) for width in ("full", "pocket")]
+    assert counted == [full_1, pocket_1, full_4, pocket_4]
+
+
+def test_hrnet_has_at_most_four_resolutions():
+    assert count(Network(arch="hrnet", width="pocket", depth=5)) == 699_650
+
+
+@pytest.mark.parametrize("feature_maps, full, pocket", [(16, 1_178_994, 21_074), (32, 4_712_674, 83_618)])
+def test_classifier_has_the_papers_parameters_at_16_feature_maps(feature_maps, full, pocket):
+    shape = PAPER_SHAPES["classifier"] | {"feature_maps": feature_maps}
+    assert [count(Network(arch="classifier", width=width, **shape)) for width in ("full", "pocket")] == [full, pocket]
+
+
+@pytest.mark.parametrize("feature_maps, depth, parameters", [(32, 5, 110_653), (8, 4, 9_797)])
+def test_separable_resnet(feature_maps, depth, parameters):
+    # The paper's Discussion says roughly 10,000, which its own width of 32 does not give.
+    network = Network(arch="resnet", convolution="separable", feature_maps=feature_maps, depth=depth)
+    assert count(network) == parameters
+
+
+@pytest.mark.parametrize("arch, convolution", [
+    ("unet", "standard"), ("resnet", "standard"), ("densenet", "standard"), ("hrnet", "standard"),
+    ("resnet", "separable")])
+def test_every_network_trains_and_survives_its_file(arch, convolution, tmp_path):
+    import numpy as np
+    from pocketnet.models.build import build, load
+    from pocketnet.training.losses import l2_dice
+
+    network = Network(arch=arch, convolution=convolution, width="capped6", depth=1, feature_maps=4, channels=2)
+    model = build(network, (8, 8, 8))
+    image = np.random.default_rng(0).normal(size=(2, 8, 8, 8, 2)).astype(np.float32)
+    label = (image[..., 0] > 0).astype(np.uint8)
+    model.compile("adam", l2_dice, jit_compile=False)
+    losses = []
+    for _ in range(3):
+        model.reset_metrics()
+        losses.append(float(model.train_on_batch(image, label)))
+    assert losses[-1] < losses[0]
+    model.save(tmp_path / "model.keras")
+    loaded = load(tmp_path / "model.keras")
+    assert loaded.count_params() == model.count_params()
+    for before, after in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("width, parameters", [
+    ("capped1024", 90_498_306),  # the ablation's d = 0
+    ("capped512", 60_084_482),
+    ("capped(256)", 24_359_426),
+    ("capped128", 8_394_754),
+    ("capped64", 2_643_394),
+    ("capped32", 764_418),
+])
+def test_ablations_widths_have_exact_counts(width, parameters):
+    assert count(Network(width=width)) == parameters
 
 
 @pytest.mark.parametrize("width, published", [
@@ -34,7 +84,8 @@ def test_unet_agrees_with_table_iv(width, published):
     assert count(Network(width=width)) / 1e6 == pytest.approx(published, abs=0.1)
 
 
-@pytest.mark.parametrize("dimensions, depth, channels, classes", [(2, 3, 1, 2), (2, 5, 3, 4), (3, 0, 1, 2), (3, 2, 2, 5)])
+@pytest.mark.parametrize("dimensions, depth, channels, classes", [
+    (2, 3, 1, 2), (2, 5, 3, 4), (3, 0, 1, 2), (3, 2, 2, 5)])
 def test_any_dimensions_depth_channels_and_classes(dimensions, depth, channels, classes):
     from pocketnet.models.build import build
 
@@ -81,7 +132,8 @@ def test_what_cannot_be_built_is_refused(change, message):
 
 
 def test_command_lists_networks_as_json():
-    ran = CliRunner().invoke(main, ["--depth", "2", "--feature-maps", "4", "--channels", "1", "--json"])
+    ran = CliRunner().invoke(main, ["--arch", "unet", "--depth", "2", "--feature-maps", "4", "--channels", "1",
+                                    "--json"])
     assert ran.exit_code == 0, ran.output
     rows = json.loads(ran.output)
     assert [(r["arch"], r["width"]) for r in rows] == [("unet", "full"), ("unet", "pocket")]

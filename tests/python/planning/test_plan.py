@@ -85,7 +85,8 @@ def test_cut_down_plan_is_enough_to_preprocess(tmp_path):
         read_preprocessing(tmp_path / "p.json")
 
 
-@pytest.mark.parametrize("patch, depth", [((128, 128, 128), 5), ((32, 48, 32), 3), ((64, 64, 64), 4), ((20, 20, 20), 2), ((7, 8, 8), 0)])
+@pytest.mark.parametrize("patch, depth", [((128, 128, 128), 5), ((32, 48, 32), 3), ((64, 64, 64), 4), ((20, 20, 20), 2),
+                                          ((7, 8, 8), 0)])
 def test_depth_leaves_four_voxels(patch, depth):
     assert choose_depth(patch, 5) == depth
 

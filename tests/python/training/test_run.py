@@ -22,7 +22,8 @@ def work(tmp_path_factory):
     files.write_json(folder / "manifest.json", tiny.dataset(folder / "data"), "manifest")
     files.write_json(folder / "splits.json", tiny.splits(), "splits")
     tiny.plan(epochs=4, steps_per_epoch=10).write(folder / "plan.json")
-    step("preprocess", "--manifest", "manifest.json", "--plan", "plan.json", "--input", "data", "-o", "stores", cwd=folder)
+    step("preprocess", "--manifest", "manifest.json", "--plan", "plan.json", "--input", "data", "-o", "stores",
+         cwd=folder)
     train(folder, "undisturbed")
     return folder
 
@@ -55,10 +56,15 @@ def assert_same_weights(folder, name):
     for file in expected:
         for a, b in zip(expected[file], found[file], strict=True):
             np.testing.assert_array_equal(a, b)
-    rows = [list(csv.DictReader(open(folder / f"model-{n}" / "history.csv"))) for n in ("undisturbed", name)]
+    rows = [history(folder, n) for n in ("undisturbed", name)]
     for row in rows[0] + rows[1]:
         row.pop("seconds")
     assert rows[0] == rows[1]
+
+
+def history(folder, name):
+    with open(folder / f"model-{name}" / "history.csv", newline="") as handle:
+        return list(csv.DictReader(handle))
 
 
 def attempts(folder, name):
@@ -71,9 +77,9 @@ def test_model_folder_is_whole_and_checked(work, tmp_path):
     assert names == {"model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json", "history.csv",
                      "provenance.json", "checksums.json"}
     assert model.provenance["steps"] == 40 and model.provenance["attempts"][0]["ended"] == "finished"
-    history = list(csv.DictReader(open(model.path / "history.csv")))
-    assert [int(row["step"]) for row in history] == [10, 20, 30, 40]
-    assert float(history[-1]["loss"]) < float(history[0]["loss"])
+    rows = history(work, "undisturbed")
+    assert [int(row["step"]) for row in rows] == [10, 20, 30, 40]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     copy = tmp_path / "copy"
     copy.mkdir()
     for path in model.path.iterdir():

@@ -1,0 +1,46 @@
+"""A 3D depthwise convolution, which neither Keras nor TensorFlow's CPU kernels have."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("pocketnet")
+class DepthwiseConv3D(layers.Layer):
+    """Each feature map convolved with a kernel of its own: "same" padding, stride 1, no bias.
+
+    Computed as a sum of shifted inputs, each scaled per feature map, which trains on every backend.
+
+    Args:
+        kernel_size: Voxels a side, odd.
+
+    Input shape: (batch, x, y, z, feature maps). Output shape: the same.
+    """
+
+    def __init__(self, kernel_size: int = 3, **options):
+        super().__init__(**options)
+        self.kernel_size = kernel_size
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(*(self.kernel_size,) * 3, input_shape[-1]), name="kernel",
+            initializer=keras.initializers.VarianceScaling(1.0, "fan_avg", "uniform"))
+
+    def call(self, inputs):
+        reach = self.kernel_size // 2
+        padded = ops.pad(inputs, [(0, 0), *[(reach, reach)] * 3, (0, 0)])
+        size = ops.shape(inputs)
+        total = 0.0
+        for i, j, k in itertools.product(range(self.kernel_size), repeat=3):
+            part = padded[:, i:i + size[1], j:j + size[2], k:k + size[3]]
+            total = total + part * self.kernel[i, j, k]
+        return total
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -16,8 +16,8 @@ process COLLECT {
 
     script:
     """
-    pocket-collect ${models.collect { folder -> "--models $folder" }.join(' ')} \\
-        ${evaluations.collect { folder -> "--evaluations $folder" }.join(' ')} \\
+    pocket-collect ${[models].flatten().collect { folder -> "--models $folder" }.join(' ')} \\
+        ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} \\
         --comparison ${comparison} --report ${report} --mlflow-uri '${mlflow_uri}' ${task.ext.args ?: ''}
     """
 

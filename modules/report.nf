@@ -15,9 +15,9 @@ process REPORT {
 
     script:
     """
-    pocket-report --comparison ${comparison} ${models.collect { folder -> "--models $folder" }.join(' ')} \\
-        ${evaluations.collect { folder -> "--evaluations $folder" }.join(' ')} \\
-        ${profiles.collect { file -> "--profiles $file" }.join(' ')} ${task.ext.args ?: ''} -o report.html
+    pocket-report --comparison ${comparison} ${[models].flatten().collect { folder -> "--models $folder" }.join(' ')} \\
+        ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} \\
+        ${[profiles].flatten().collect { file -> "--profiles $file" }.join(' ')} ${task.ext.args ?: ''} -o report.html
     """
 
     stub:

@@ -23,7 +23,7 @@ process TRAIN {
     cat > splits.json <<'JSON'
     ${splits}
     JSON
-    pocket-train --plan plan.json --splits splits.json ${stores.collect { folder -> "--stores $folder" }.join(' ')} \\
+    pocket-train --plan plan.json --splits splits.json ${[stores].flatten().collect { folder -> "--stores $folder" }.join(' ')} \\
         --arch ${meta.arch} --width ${meta.width} --fold ${meta.fold} --threads ${task.cpus} \\
         --checkpoints "\$POCKET_CHECKPOINTS" ${seconds ? "--time-limit ${Math.max(seconds - 90, seconds.intdiv(2))}" : ''} \\
         ${task.ext.args ?: ''} -o ${meta.id}

@@ -1,0 +1,45 @@
+"""The pipeline on real BraTS images, cut small: another layout than the demo's, two modalities, one batch of cases."""
+
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from running import REPOSITORY, Pipeline
+
+pytestmark = pytest.mark.slow
+SIZE = (48, 40, 32)
+
+
+@pytest.fixture(scope="module")
+def small_brats(tmp_path_factory) -> Path:
+    """The three BraTS 2015 cases, each cut to a block around its tumour, in their own orientation."""
+    root = Path(os.environ.get("POCKET_TEST_DATA") or REPOSITORY.parent / "shared/data") / "BraTS2015_sample"
+    if not root.is_dir():
+        pytest.skip(f"no real images at {root} (set POCKET_TEST_DATA)")
+    folder = tmp_path_factory.mktemp("brats")
+    for case in sorted(path for path in root.iterdir() if path.is_dir()):
+        (folder / case.name).mkdir()
+        tumour = np.argwhere(np.asarray(nib.load(case / f"{case.name}_seg.nii.gz").dataobj) > 0).mean(axis=0)
+        block = tuple(slice(int(c) - n // 2, int(c) - n // 2 + n) for c, n in zip(tumour, SIZE, strict=True))
+        for path in sorted(case.iterdir()):
+            nib.save(nib.load(path).slicer[block], folder / case.name / path.name)
+    return folder
+
+
+def test_predictions_lie_in_their_images_geometry(clone, small_brats, tmp_path):
+    pipeline = Pipeline(clone, tmp_path, ("-profile", "test", "--dataset", "brats", "--input", str(small_brats),
+                                          "--modalities", "flair,t1ce", "--folds", "3", "--cases_per_task", "20",
+                                          "--width", "pocket", "--skip_profile"))
+    statuses = pipeline.finish()
+    assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 3
+    predictions = sorted((tmp_path / "results/brats/predictions").rglob("*.nii.gz"))
+    assert len(predictions) == 3
+    for path in predictions:
+        case = path.name.removesuffix(".nii.gz")
+        image, found = nib.load(small_brats / case / f"{case}_flair.nii.gz"), nib.load(path)
+        assert found.shape == image.shape and nib.aff2axcodes(found.affine) == nib.aff2axcodes(image.affine)
+        np.testing.assert_array_equal(found.affine, image.affine)
+    report = (tmp_path / "results/brats/report.html").read_text()
+    assert "whole tumor" in report and all(f"fold {fold}" in report.lower() for fold in range(3))

@@ -91,18 +91,3 @@ def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Prepro
 def prepare_label(label: np.ndarray, prepared: Prepared) -> np.ndarray:
     """Crop and resample a case's label map (x, y, z) as its image was."""
     return resample(np.ascontiguousarray(crop(label, prepared.box)), prepared.image.shape[:-1], label=True)
-
-
-def restore(classes: np.ndarray, prepared: Prepared) -> np.ndarray:
-    """A label map on the prepared grid back to the source grid; outside the crop it is background.
-
-    Args:
-        classes: (x, y, z) of `prepared.image`'s shape.
-
-    Returns:
-        (x, y, z) of `prepared.source_shape`.
-    """
-    out = np.zeros(prepared.source_shape, classes.dtype)
-    inside = tuple(slice(start, stop) for start, stop in prepared.box)
-    out[inside] = resample(classes, out[inside].shape, label=True)
-    return out

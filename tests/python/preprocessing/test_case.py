@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from pocketnet.config import Label, Preprocessing
 from pocketnet.errors import DataError
+from pocketnet.inference.predictor import classes_on_source
 from pocketnet.preprocessing import geometry
-from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images, restore
+from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
 from pocketnet.preprocessing.intensity import foreground_statistics, normalise
 from pocketnet.preprocessing.resample import foreground_box, resample
 
@@ -66,7 +67,7 @@ def test_label_returns_to_its_own_grid(spacing):
     label = np.zeros(image.shape[:3], np.uint8)
     label[6:13, 4:11, 6:13] = 1
     prepared = prepare(image, (1.0, 1.0, 1.0), Preprocessing(spacing_mm=spacing))
-    back = restore(prepare_label(label, prepared), prepared)
+    back = classes_on_source(np.eye(2, dtype=np.float32)[prepare_label(label, prepared)], prepared)
     assert back.shape == label.shape and back.dtype == label.dtype
     overlap = 2 * (back & label).sum() / (back.sum() + label.sum())
     assert overlap == 1 if spacing is None else overlap > 0.85

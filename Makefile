@@ -16,10 +16,10 @@ PYTEST_ARGS ?=
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test lint ui clean nextflow
+.PHONY: help setup demo test lint bench-store ui clean nextflow
 
 help: ## List what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 setup: .venv/.ready nextflow ## Install everything (again only when a lock file changed)
 
@@ -30,7 +30,10 @@ test: setup ## Run every test
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests
 
 lint: .venv/.ready ## Check the Python code's style
-	@.venv/bin/ruff check --config python/pyproject.toml python tests
+	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
+
+bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
+	@.venv/bin/python bench/store.py
 
 ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR) (127.0.0.1:5000)
 	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }

@@ -42,4 +42,4 @@ def test_predictions_lie_in_their_images_geometry(clone, small_brats, tmp_path):
         assert found.shape == image.shape and nib.aff2axcodes(found.affine) == nib.aff2axcodes(image.affine)
         np.testing.assert_array_equal(found.affine, image.affine)
     report = (tmp_path / "results/brats/report.html").read_text()
-    assert "whole tumor" in report and all(f"fold {fold}" in report.lower() for fold in range(3))
+    assert "whole tumor" in report and "unet pocket" in report

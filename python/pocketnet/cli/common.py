@@ -47,7 +47,8 @@ class Command(click.Command):
             if error.filename is None and error.errno is None:
                 raise
             click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(f"{error.strerror or error}\n  where: {error.filename or 'unknown file'}", err=True)
+            where = f"\n  where: {error.filename}" if error.filename else ""
+            click.echo(f"{error.strerror or error}{where}", err=True)
             context.exit(1)
 
 

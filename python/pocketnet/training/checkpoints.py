@@ -24,8 +24,8 @@ KEEP = 2
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, json.JSONDecodeError)
 
 
-def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: dict) -> Path:
-    """Write the checkpoint of `step` and remove those before the last `KEEP`.
+def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: dict, keep: int = KEEP) -> Path:
+    """Write the checkpoint of `step` and remove those before the last `keep`.
 
     Args:
         folder: One run's folder.
@@ -37,7 +37,7 @@ def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: d
     text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
     with files.atomic(path) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, state=text, **named)
-    for old in sorted(folder.glob("step-*.npz"))[:-KEEP]:
+    for old in sorted(folder.glob("step-*.npz"))[:-keep]:
         old.unlink(missing_ok=True)
     return path
 

@@ -183,7 +183,7 @@ class Trainer:
             state.peak_device_memory_mib = max(state.peak_device_memory_mib or 0.0, device)
         checkpoints.write(self.folder, state.step, {
             "model": _values(self.model.variables), "optimizer": _values(self.model.optimizer.variables),
-            "best": self.best_variables}, vars(state))
+            "best": self.best_variables}, vars(state), keep=1 if ended == "finished" else checkpoints.KEEP)
 
     def _resume(self) -> None:
         found = checkpoints.latest(self.folder, self.say)

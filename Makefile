@@ -16,10 +16,10 @@ PYTEST_ARGS ?=
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test lint bench-store ui clean nextflow
+.PHONY: help setup demo test lint bench-store bench-metrics ui clean nextflow
 
 help: ## List what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: .venv/.ready nextflow ## Install everything (again only when a lock file changed)
 
@@ -34,6 +34,9 @@ lint: .venv/.ready ## Check the Python code's style
 
 bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
 	@.venv/bin/python bench/store.py
+
+bench-metrics: .venv/.ready ## Time the metrics beside distance maps of SimpleITK and scipy, on a real tumour
+	@.venv/bin/python bench/metrics.py
 
 ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR) (127.0.0.1:5000)
 	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }

@@ -175,11 +175,6 @@ def ras_spacing(grid: Grid) -> tuple[float, float, float]:
     return tuple(float(grid.spacing[axis]) for axis in order)
 
 
-def ras_affine(grid: Grid) -> np.ndarray:
-    """The affine of the volume after `to_ras`."""
-    return grid.affine @ orientations.inv_ornt_aff(nib.io_orientation(grid.affine), grid.shape)
-
-
 def same_grid(a: Grid, b: Grid, tolerance: float = 1e-3) -> bool:
     """Whether two files lie on the same grid: shape, and affine within `tolerance` mm per voxel index."""
     return a.shape == b.shape and np.allclose(a.affine, b.affine, atol=tolerance)

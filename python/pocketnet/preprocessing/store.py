@@ -28,8 +28,9 @@ def _write_array(path: Path, array: np.ndarray) -> None:
     chunks = tuple(min(CHUNK, n) for n in array.shape[:3]) + tail
     blocks = tuple(min(BLOCK, n) for n in array.shape[:3]) + tail
     parameters = {"codec": blosc2.Codec.LZ4, "clevel": 5, "nthreads": 1, "filters": [blosc2.Filter.SHUFFLE]}
-    blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, urlpath=str(path), mode="w",
-                   cparams=parameters)
+    compressed = blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, cparams=parameters)
+    # Written by Python, because Blosc2 does not say why a write failed, for example that the disk is full.
+    path.write_bytes(compressed.to_cframe())
 
 
 def write(folder: str | Path, case: str, modalities: list[str], prepared: Prepared, label: np.ndarray | None,

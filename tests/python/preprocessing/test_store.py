@@ -1,11 +1,26 @@
 """Stores give back what was written, patch by patch, and nothing that is half written."""
 
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from pocketnet.config import Preprocessing
 from pocketnet.errors import DataError
 from pocketnet.preprocessing import store
 from pocketnet.preprocessing.case import prepare
+from pocketnet.training import checkpoints
+
+
+@contextmanager
+def largest_file(size):
+    """Let the system refuse to write any file beyond `size` bytes, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -56,9 +71,19 @@ def test_incomplete_or_missing_stores_are_refused(case, tmp_path):
         store.open_stores([tmp_path / "empty"])
 
 
-def test_a_failure_leaves_no_store(tmp_path, monkeypatch):
-    prepared = prepare(np.ones((4, 4, 4, 1), np.float32), (1, 1, 1), Preprocessing())
-    monkeypatch.setattr(store.files, "write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(OSError, match="No space left"):
+@pytest.mark.parametrize("room", [500, 20_000])
+def test_a_disk_without_room_leaves_no_store(tmp_path, room):
+    noise = np.random.default_rng(0).normal(size=(20, 20, 20, 1)).astype(np.float32)
+    prepared = prepare(noise, (1, 1, 1), Preprocessing())
+    with largest_file(room), pytest.raises(OSError) as caught:
         store.write(tmp_path, "a", ["t1"], prepared, None, {})
-    assert list(tmp_path.iterdir()) == []
+    assert caught.value.filename == str(tmp_path / "a") and list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_keeps_the_checkpoint_before(tmp_path):
+    arrays = {"model": [np.random.default_rng(0).normal(size=5000)]}
+    checkpoints.write(tmp_path, 1, arrays, {"step": 1})
+    with largest_file(10_000), pytest.raises(OSError):
+        checkpoints.write(tmp_path, 2, arrays, {"step": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.npz"]
+    assert checkpoints.latest(tmp_path)[1] == {"step": 1}

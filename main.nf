@@ -15,7 +15,7 @@ workflow {
         parameters.discardTrace(params)
         error "These parameters cannot be used:\n  - ${problems.join('\n  - ')}\nSee: nextflow run main.nf --help"
     } else {
-        folder     = file(params.outdir).resolve(params.dataset)
+        folder     = file(params.results)
         mlflow_uri = params.mlflow_uri ?: "sqlite:///${file(params.outdir)}/mlflow/mlflow.db"
         parameters.save(params, folder)
 
@@ -30,7 +30,8 @@ workflow {
             .collect { arch, width -> [id: "${arch}-${width}".toString(), arch: arch, width: width] }
 
         SEGMENTATION(
-            params.dataset,
+            folder.name,
+            Inputs.preset(params) ?: [],
             data ? Channel.value(data) : DEMO.out.data,
             data ? Inputs.listing(data) : 'made',
             Channel.fromList(networks),

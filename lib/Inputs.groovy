@@ -6,10 +6,16 @@ import java.security.MessageDigest
 /** The dataset's folder: where it is, and what stands for its content. */
 class Inputs {
 
+    /** The preset file that `--dataset` names, absolute; null when it names a preset of ours. */
+    static Path preset(Map params) {
+        params.dataset.toString().endsWith('.json') ? Path.of(params.dataset.toString()).toAbsolutePath().normalize() : null
+    }
+
     /** `--input`, else `$POCKET_DATA/<dataset>`, else null. */
     static Path folder(Map params) {
         def root = System.getenv('POCKET_DATA')
-        def text = params.input ?: params.dataset != 'demo' && root ? params.input ?: "$root/${params.dataset}" : null
+        def name = Path.of(params.results.toString()).fileName
+        def text = params.input ?: params.dataset != 'demo' && root ? params.input ?: "$root/$name" : null
         text == null ? null : Path.of(text.toString()).toAbsolutePath().normalize()
     }
 

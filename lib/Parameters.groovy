@@ -9,7 +9,8 @@ import java.nio.file.Path
  *
  * Understood of JSON Schema: type, enum, pattern, minimum, items, minItems, maxItems, uniqueItems, required;
  * format directory-path and file-path mean that it must exist; x-keys-of names a JSON file whose keys are the
- * valid values. A list is given as text with commas and checked item by item.
+ * valid values; x-or-file is the suffix of a file whose path is valid too. A list is given as text with commas and
+ * checked item by item.
  */
 class Parameters {
 
@@ -73,7 +74,7 @@ class Parameters {
 
     /** Remove the record that Nextflow began before the parameters were refused, and the folders made for it. */
     static void discardTrace(Map given) {
-        def path = Path.of("${given.outdir}/${given.dataset}/pipeline_info/trace_${given.started}.txt").toAbsolutePath()
+        def path = Path.of("${given.results}/pipeline_info/trace_${given.started}.txt").toAbsolutePath()
         for (int level = 0; level < 4 && (!Files.isDirectory(path) || !path.toFile().list()); level++) {
             Files.deleteIfExists(path)
             path = path.parent
@@ -111,6 +112,7 @@ class Parameters {
             if (!(text ==~ /-?\d{1,15}/)) return ["expected a whole number, not $quoted."]
             if (rule.minimum != null && (text as long) < rule.minimum) return ["expected ${rule.minimum} or more."]
         }
+        if (rule['x-or-file'] && text.endsWith(rule['x-or-file'])) return wrongFile(text)
         def values = choices(rule)
         def valid = rule.pattern ? text ==~ rule.pattern : !(rule.enum || rule['x-keys-of']) || text in values
         if (!valid) return ["$quoted is not valid.${suggestion(text, values)}${known(rule)}"]
@@ -119,13 +121,20 @@ class Parameters {
         []
     }
 
+    private static List<String> wrongFile(String text) {
+        def path = Path.of(text)
+        if (!Files.isRegularFile(path)) return ['there is no such file.']
+        path.fileName.toString() ==~ /[A-Za-z0-9][A-Za-z0-9_.-]*/ ? [] :
+            ["its name becomes the dataset's: letters, digits, '_', '-' and '.', beginning with a letter or digit."]
+    }
+
     private List<String> choices(Map rule) {
         (rule.enum ?: rule['x-keys-of'] ? rule.enum ?: json(rule['x-keys-of']).keySet() : rule.examples ?: []).collect { it.toString() }
     }
 
     private String known(Map rule) {
         def values = choices(rule)
-        values ? " ${rule.pattern ? 'For example' : 'Known'}: ${values.join(', ')}." : ''
+        values ? " ${rule.pattern ? 'For example' : 'Known'}: ${values.join(', ')}${rule['x-or-file'] ? ", or a ${rule['x-or-file']} file" : ''}." : ''
     }
 
     private static String typeName(Map rule) { rule.type == 'array' ? 'list' : rule.format?.replace('-path', '') ?: rule.type }

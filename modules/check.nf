@@ -1,11 +1,13 @@
 /** Read every case of the dataset's folder once, name every problem or describe it for the steps that follow.
-    `listing` stands for the names, sizes and times of all files, so that a changed file is read again. */
+    `listing` stands for the names, sizes and times of all files, so that a changed file is read again.
+    `preset` is a preset file of one's own, or an empty list. */
 process CHECK {
     tag "${dataset}"
     label 'cases'
 
     input:
     val dataset
+    path preset, stageAs: 'preset/*'
     path input, stageAs: 'input'
     val listing
     val code
@@ -16,7 +18,7 @@ process CHECK {
 
     script:
     """
-    pocket-check --dataset ${dataset} --input input ${task.ext.args ?: ''} -o .
+    pocket-check --dataset ${preset ?: dataset} --input input ${task.ext.args ?: ''} -o .
     """
 
     stub:

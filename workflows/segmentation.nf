@@ -37,7 +37,8 @@ def memoryGib(profile) {
 
 workflow SEGMENTATION {
     take:
-    dataset         // value: a key of conf/datasets.json
+    dataset         // value: the dataset's name
+    preset          // value: its preset file, or an empty list for a name in conf/datasets.json
     input           // value channel: the dataset's folder
     listing         // value: stands for the folder's content
     networks        // channel: [id, arch, width], a map a network
@@ -49,7 +50,7 @@ workflow SEGMENTATION {
     code            // value channel: the checksum of each step's code, a map
 
     main:
-    CHECK(dataset, input, listing, code.map { hash -> hash.check })
+    CHECK(dataset, preset, input, listing, code.map { hash -> hash.check })
     PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, code.map { hash -> hash.plan })
     manifest = CHECK.out.manifest.map { file -> parse(file) }
     plan     = PLAN.out.plan.map { file -> oneLine(file) }

@@ -25,16 +25,19 @@ pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --fol
 
 @command("check", examples=EXAMPLES)
 @click.option("--dataset", required=True, metavar="NAME|FILE",
-              help="demo, hippocampus, brats, or the path of a preset file of your own.")
+              help="One of our presets (docs/datasets.md), or the path of a preset file of your own.")
 @input_option
 @output_option("Folder for manifest.json and fingerprint.json, or problems.csv.")
 @click.option("--modalities", metavar="A,B", help="Use these, in this order. Default: all.")
 @click.option("--labels", "label_set", metavar="NAME|CLASS=V+V,…",
               help="A label set of the dataset (brats: whole_tumor, multiclass …), or classes from values.")
 @click.option("--folds", type=click.IntRange(min=2), help="Refuse fewer cases than this many folds need.")
+@click.option("--unlabelled", type=click.Choice(["refuse", "skip", "keep"]), default="refuse", show_default=True,
+              help="Cases without a label file: name them all as problems; leave them out; or keep them in the "
+                   "manifest, for pocket-infer.")
 @quiet_option
 @json_option
-def main(dataset, input_, output, modalities, label_set, folds, quiet, as_json):
+def main(dataset, input_, output, modalities, label_set, folds, unlabelled, quiet, as_json):
     """Verify a dataset and take its fingerprint.
 
     Every file is read once. With any problem all of them are listed, OUT/problems.csv is all that is
@@ -45,6 +48,7 @@ def main(dataset, input_, output, modalities, label_set, folds, quiet, as_json):
 
     found = check.check(
         input_, presets.load(dataset), modalities=split_list(modalities), label_set=label_set, folds=folds,
+        unlabelled=unlabelled,
         progress=lambda items, total: progress(items, "Checking cases", total, quiet))
     check.write(found, output)
     for warning in found.warnings:

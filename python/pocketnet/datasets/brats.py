@@ -47,6 +47,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     known = preset.modalities or ()
     modalities = select_modalities(wanted, known)
     problems: list[Problem] = []
+    missing: list[Problem] = []
     warnings: list[str] = []
     cases = []
     for path in visible(folder):
@@ -58,7 +59,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
                 continue
             images = [file for file in files if is_nifti(file.name)]
             if images:
-                cases.append(_case(path.name, images, preset, modalities, problems))
+                cases.append(_case(path.name, images, preset, modalities, problems, missing))
             elif files:
                 warnings.append(f"{path.name}: no image in this folder, left out")
             else:
@@ -67,12 +68,12 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem("", path.name, "extra: it lies in no case's folder, as in "
                                                    f"{_where(path.name, known)}"))
     problems += name_problems(case.name for case in cases)
-    return Listing(modalities, None, cases, problems, warnings, _hint(cases, modalities))
+    return Listing(modalities, None, cases, problems, missing, warnings, _hint(cases, modalities))
 
 
 def _case(name: str, files: Sequence[Path], preset: Preset, modalities: Sequence[str],
-          problems: list[Problem]) -> Case:
-    """One case of the NIfTI files in its folder; what is wrong is added to `problems`."""
+          problems: list[Problem], missing: list[Problem]) -> Case:
+    """One case of the NIfTI files in its folder; what is wrong is added to `problems`, no label to `missing`."""
     found: dict[str, str] = {}
     for path in files:
         relative = f"{name}/{path.name}"
@@ -87,8 +88,10 @@ def _case(name: str, files: Sequence[Path], preset: Preset, modalities: Sequence
         elif kind not in preset.extras:
             problems.append(Problem(name, relative, f"extra: {ending!r} is not one of "
                                                     f"{', '.join((*(preset.modalities or ()), LABEL))}"))
-    problems += [Problem(name, f"{name}/{name}_{kind}.nii.gz", f"missing: no {kind} file for this case")
-                 for kind in (*modalities, LABEL) if kind not in found]
+    for kind in (*modalities, LABEL):
+        if kind not in found:
+            (missing if kind == LABEL else problems).append(
+                Problem(name, f"{name}/{name}_{kind}.nii.gz", f"missing: no {kind} file for this case"))
     return Case(name, {m: found[m] for m in modalities if m in found}, found.get(LABEL))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import files
 from . import labels, layouts
-from .folder import Case, Problem
+from .folder import Case, Listing, Problem
 from .presets import Preset
 from .verify import Checked, number, verify
 
@@ -23,6 +23,8 @@ PROBLEMS = "problems.csv"
 MANIFEST = "manifest.json"
 FINGERPRINT = "fingerprint.json"
 MOST_THREADS = 8
+UNLABELLED = ("refuse", "skip", "keep")
+"""What to do with cases without a label: a missing file is a problem; leave them out; keep them, to be predicted."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ Progress = Callable[[Iterable[Checked], int], Iterable[Checked]]
 
 
 def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label_set: str | None = None,
-          folds: int | None = None, threads: int | None = None,
+          folds: int | None = None, unlabelled: str = "refuse", threads: int | None = None,
           progress: Progress = lambda items, total: items) -> Result:
     """Read every case of a dataset once.
 
@@ -60,6 +62,8 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         modalities: Those to use; empty: all.
         label_set: A label set's name or `name=1+2,other=4`; None: the preset's default.
         folds: Folds that the cases must be enough for; None: not looked at.
+        unlabelled: One of `UNLABELLED`. A case that the dataset itself says to have no label is left out by
+            `refuse`, too.
         threads: Cases read at once; None: one a core that we may use. The result doesn't depend on it.
         progress: Passes the checked cases through and shows how many of the total are done.
 
@@ -67,6 +71,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         UsageError: No such folder, another layout than the preset's, or unknown modalities or labels.
     """
     listing = layouts.scan(folder, preset, modalities)
+    cases, problems, left_out = _choose_cases(listing, unlabelled)
     classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
     known = labels.known_values(preset, listing.classes)
 
@@ -74,21 +79,36 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         return verify(folder, case, classes, known)
 
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
-        checked = list(progress(pool.map(work, listing.cases), len(listing.cases)))
+        checked = list(progress(pool.map(work, cases), len(cases)))
 
-    problems = [*listing.problems, *(problem for one in checked for problem in one.problems)]
-    if not listing.cases and not problems:
-        problems.append(Problem("", "", "no cases: the folder has none"))
-    if folds and len(listing.cases) < max(folds, 3):
-        problems.append(Problem("", "", f"fewer cases than folds need: {len(listing.cases)} for {folds} "
+    problems += [problem for one in checked for problem in one.problems]
+    if not cases and not problems:
+        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(left_out)))
+    enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
+    if folds and enough < max(folds, 3):
+        problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
                                         "folds of training, validation and test"))
-    warnings = [*listing.warnings, *(text for one in checked for text in one.warnings), *_same_files(checked),
+    warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings), *_same_files(checked),
                 *_absent_classes(classes, checked)]
-    result = Result(len(listing.cases), sorted(problems), warnings, listing.todo)
+    todo = listing.todo
+    if listing.missing_labels and unlabelled == "refuse":
+        todo += " Cases without a label may be left out: --unlabelled skip."
+    result = Result(len(cases), sorted(problems), warnings, todo.strip())
     if not problems:
         result.manifest = _manifest(preset, listing.modalities, classes, checked)
         result.fingerprint = _fingerprint(preset, checked)
     return result
+
+
+def _choose_cases(listing: Listing, unlabelled: str) -> tuple[list[Case], list[Problem], list[str]]:
+    """The cases to read, the problems with names and files, and a warning that says which cases are left out."""
+    missing = {problem.case for problem in listing.missing_labels}
+    out = {case.name for case in listing.cases if not case.labelled
+           and (unlabelled == "skip" or unlabelled == "refuse" and case.name not in missing)}
+    problems = [*listing.problems, *(listing.missing_labels if unlabelled == "refuse" else [])]
+    warning = [f"left out, they have no label: {', '.join(sorted(out))}"] if out else []
+    return ([case for case in listing.cases if case.name not in out],
+            [problem for problem in problems if problem.case not in out], warning)
 
 
 def _same_files(checked: Sequence[Checked]) -> Iterator[str]:

@@ -46,6 +46,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     modalities = select_modalities(wanted, known)
 
     problems: list[Problem] = []
+    missing: list[Problem] = []
     warnings: list[str] = []
     cases: dict[str, Case] = {}
     used: set[str] = set()
@@ -75,7 +76,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem(name, label, "the label is another entry's file too"))
         used.add(label)
         if not os.path.exists(folder / label):
-            problems.append(Problem(name, label, f"missing: {INDEX} lists this label"))
+            missing.append(Problem(name, label, f"missing: {INDEX} lists this label"))
             label = None
         elif stem(PurePosixPath(label).name) != name:
             warnings.append(f"{name}: its label is called {label}")
@@ -95,7 +96,8 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     if index["count"] not in (None, len(index["training"])):
         warnings.append(f"{INDEX}: numTraining is {index['count']}, "
                         f"but {len(index['training'])} cases are listed")
-    return Listing(modalities, index["labels"], [cases[name] for name in sorted(cases)], problems, warnings)
+    return Listing(modalities, index["labels"], [cases[name] for name in sorted(cases)], problems, missing,
+                   warnings)
 
 
 def _read_index(path: Path) -> dict:

@@ -35,12 +35,17 @@ class Case:
     Attributes:
         name: The case's name.
         images: Modality → path.
-        label: Path of the label map.
+        label: Path of the label map; None when there is none.
     """
 
     name: str
     images: Mapping[str, str]
     label: str | None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is something to learn from."""
+        return self.label is not None
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Listing:
         classes: Class name → values, where the folder itself says (`dataset.json`); else None.
         cases: All cases, sorted by name.
         problems: What is wrong with names and files, before any file is opened.
+        missing_labels: Label maps that should be there; cases that are said to have none are not among them.
         warnings: What a person should know but may be meant so.
         todo: What to do about the problems, where there is more to say than "mend the files".
     """
@@ -60,6 +66,7 @@ class Listing:
     classes: Mapping[str, tuple[int, ...]] | None
     cases: list[Case]
     problems: list[Problem] = field(default_factory=list)
+    missing_labels: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     todo: str = ""
 

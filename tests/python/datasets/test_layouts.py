@@ -45,7 +45,8 @@ BRATS = [  # what, files, problems as (file, start of the text)
 @pytest.mark.parametrize(("what", "names", "expected"), BRATS, ids=[row[0] for row in BRATS])
 def test_brats(tmp_path, what, names, expected):
     listing = layouts.scan(touch(tmp_path, *names), presets.load("brats"), ["flair", "t1ce"])
-    assert starts(listing.problems, expected) == expected
+    problems = [*listing.problems, *listing.missing_labels]
+    assert starts(problems, expected) == expected
     assert listing.modalities == ("flair", "t1ce")
     assert len(listing.cases) == 1
     if not expected:

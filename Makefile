@@ -12,6 +12,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OUTDIR ?= results
 PYTEST_ARGS ?=
+# Test files side by side; each file's tests stay in one process, which shares its fixtures.
+TEST_WORKERS ?= 2
 
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
@@ -27,7 +29,7 @@ demo: setup ## Train, compare and report on made-up brains, in minutes; results 
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
 
 test: setup ## Run every test
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS) tests
 
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench

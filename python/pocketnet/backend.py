@@ -47,6 +47,28 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
         keras.utils.set_random_seed(seed % 2**32)
 
 
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+def usable_precision(wanted: str) -> str:
+    """The precision that this machine can train in: `wanted`, or float32 for float16 on a CPU.
+
+    TensorFlow has no float16 max-pooling for processors, and they gain nothing by it.
+
+    Args:
+        wanted: One of `PRECISIONS`, Keras' names of dtype policies: weights stay in float32, layers compute in
+            16 bits, the last softmax and the loss in float32.
+    """
+    return "float32" if wanted == "mixed_float16" and name() == "tensorflow" and not on_gpu() else wanted
+
+
+def set_precision(precision: str) -> None:
+    """Build networks in a precision from now on (Keras' global dtype policy)."""
+    import keras
+
+    keras.config.set_dtype_policy(precision)
+
+
 class _quiet_stderr:
     """Keep the start-up chatter of native libraries off the terminal; errors still raise."""
 
@@ -70,8 +92,24 @@ def on_gpu() -> bool:
 
 
 def peak_host_memory_mib() -> float:
-    """Most resident memory that this process has had, in MiB."""
+    """Most resident memory that this process has had, in MiB (on Linux since it was started, whatever its parent)."""
+    peak = _status_mib("VmHWM")
+    if peak is not None:
+        return peak
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def host_memory_mib() -> float:
+    """Resident memory of this process now, in MiB."""
+    import psutil
+
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def _status_mib(field: str) -> float | None:
+    """A field of Linux' `/proc/self/status` in MiB; None where there is none."""
+    return next((int(line.split()[1]) / 1024 for line in _lines("/proc/self/status") if line.startswith(f"{field}:")),
+                None)
 
 
 def peak_device_memory_mib() -> float | None:

@@ -95,12 +95,14 @@ class Training:
         batch: Patches a step.
         epochs: Epochs of `steps_per_epoch` steps; validation, the plateau schedule and the "best"
             checkpoint go by epochs.
-        loss: `l2_dice` (paper, Eq. 4).
+        loss: `l2_dice` (paper, Eq. 4), `dice_cross_entropy`, or `cross_entropy` (the paper's for classification).
         learning_rate: At the start.
         plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs without a
             better validation loss.
         clip_norm: Global gradient norm at most this; None for no clipping.
         foreground_fraction: Probability that a patch is centred on a labelled voxel.
+        precision: `float32`, or `mixed_float16` or `mixed_bfloat16`: layers compute in 16 bits, weights and loss
+            stay in float32 (Keras' dtype policies). On a CPU `mixed_float16` is computed in float32.
     """
 
     patch: tuple[int, ...]
@@ -115,6 +117,7 @@ class Training:
     clip_norm: float | None
     foreground_fraction: float
     augmentation: Augmentation
+    precision: str = "float32"
 
     @property
     def steps(self) -> int:

@@ -20,6 +20,7 @@ from .. import backend
 from ..config import Plan
 from ..errors import DeviceMemoryError, Stopped
 from . import checkpoints
+from .compile import compile_for_training
 from .losses import LOSSES
 from .sampling import PatchSampler
 
@@ -80,12 +81,7 @@ class Trainer:
         self._stop_signal: int | None = None
         settings = plan.training
         self.loss = LOSSES[settings.loss]
-        model.compile(
-            optimizer=keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm),
-            loss=self.loss,
-            jit_compile=backend.on_gpu() and backend.name() != "tensorflow",
-        )
-        model.optimizer.build(model.trainable_variables)
+        compile_for_training(model, settings.loss, settings.learning_rate, settings.clip_norm)
 
     def run(self, tick: Callable[[int], None] = lambda step: None) -> State:
         """Train to the last step, from the newest whole checkpoint if there is one.

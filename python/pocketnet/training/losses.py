@@ -1,10 +1,11 @@
-"""Losses, as functions of class indices and probabilities."""
+"""Losses, as functions of class indices and probabilities; computed in float32 whatever the network's precision."""
 
 from __future__ import annotations
 
 from keras import ops
 
 EPSILON = 1e-6
+SMALLEST_PROBABILITY = 1e-7
 
 
 def l2_dice(y_true, y_pred):
@@ -20,11 +21,51 @@ def l2_dice(y_true, y_pred):
     Returns:
         A scalar in [0, 1].
     """
-    y_true = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
-    axes = tuple(range(1, len(y_pred.shape) - 1))
+    y_true, y_pred, axes = _prepare(y_true, y_pred)
     distance = ops.sum(ops.square(y_true - y_pred), axis=axes)
     norms = ops.sum(ops.square(y_true), axis=axes) + ops.sum(ops.square(y_pred), axis=axes)
     return ops.mean(distance / (norms + EPSILON))
 
 
-LOSSES = {"l2_dice": l2_dice}
+def cross_entropy(y_true, y_pred):
+    """Categorical cross-entropy: the mean of -log of the true class' probability.
+
+    Args:
+        y_true: Class indices, (batch[, x, y[, z]]), integer.
+        y_pred: Probabilities, (batch[, x, y[, z]], classes).
+
+    Returns:
+        A scalar from 0, in nats.
+    """
+    y_true, y_pred, _ = _prepare(y_true, y_pred)
+    return -ops.mean(ops.sum(y_true * ops.log(ops.maximum(y_pred, SMALLEST_PROBABILITY)), axis=-1))
+
+
+def dice_cross_entropy(y_true, y_pred):
+    """Soft Dice loss plus cross-entropy, both with weight 1 (as nnU-Net combines them).
+
+    The Dice part is 1 - 2 |t p| / (|t| + |p|) with plain sums, per sample and channel, background included;
+    mean over channels, then over the batch.
+
+    Args:
+        y_true: Class indices, (batch, x, y[, z]), integer.
+        y_pred: Probabilities, (batch, x, y[, z], classes).
+
+    Returns:
+        A scalar from 0.
+    """
+    one_hot, probabilities, axes = _prepare(y_true, y_pred)
+    shared = ops.sum(one_hot * probabilities, axis=axes)
+    sizes = ops.sum(one_hot, axis=axes) + ops.sum(probabilities, axis=axes)
+    dice = ops.mean(1.0 - (2.0 * shared + EPSILON) / (sizes + EPSILON))
+    return dice + cross_entropy(y_true, y_pred)
+
+
+def _prepare(y_true, y_pred):
+    """One-hot truth and probabilities in float32, and the spatial axes."""
+    y_pred = ops.cast(y_pred, "float32")
+    one_hot = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32")
+    return one_hot, y_pred, tuple(range(1, len(y_pred.shape) - 1))
+
+
+LOSSES = {"l2_dice": l2_dice, "dice_cross_entropy": dice_cross_entropy, "cross_entropy": cross_entropy}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from .. import __version__, backend, files
@@ -26,11 +25,12 @@ def split_of(splits: dict, fold: int) -> dict:
     raise UsageError(f"There is no fold {fold}.", todo=f"Use 0 to {len(splits['folds']) - 1}.")
 
 
-def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, Store]) -> str:
-    """What defines a training: plan, fold, network, data and code. Another value of any is another run."""
+def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, Store], precision: str) -> str:
+    """What defines a training: plan, fold, network, data, precision and code. Another value of any is another run."""
     cases = split["train"] + split["validation"]
     return files.digest({
         "plan": to_json(plan), "split": split, "arch": arch, "width": width, "code": code_hash("train"),
+        "precision": precision,
         "stores": {case: stores[case].digest for case in sorted(cases)},
     })
 
@@ -62,11 +62,14 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
     if missing:
         raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
                         todo="Preprocess them with pocket-preprocess.")
-    key = run_key(plan, split, arch, width, stores)
+    backend.configure(threads, plan.seed)
+    precision = backend.usable_precision(plan.training.precision)
+    key = run_key(plan, split, arch, width, stores, precision)
     folder = checkpoint_root / key
     with checkpoints.lock(folder, say):
-        backend.configure(threads, plan.seed)
+        backend.set_precision(precision)
         from ..models.build import build
+        from ..models.export import export_openvino
         from .fit import HISTORY_COLUMNS, Trainer
         from .sampling import PatchSampler
 
@@ -75,7 +78,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         model = build(network)
         say(f"training {width} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{plan.training.steps} steps of {plan.training.batch} patches of "
-            f"{'×'.join(map(str, plan.training.patch))}; {len(split['train'])} training and "
+            f"{'×'.join(map(str, plan.training.patch))} in {precision}; {len(split['train'])} training and "
             f"{len(split['validation'])} validation cases; run {key}")
         train_patches, validation_patches = (
             PatchSampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
@@ -84,8 +87,8 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         state = trainer.run(tick)
         provenance = {
             "dataset": plan.dataset, "arch": arch, "width": width, "fold": fold, "recipe": plan.recipe,
-            "seed": plan.seed, "parameters": model.count_params(), "steps": state.step, "run_key": key,
-            "code": code_hash("train"), "version": __version__, "versions": backend.versions(),
+            "seed": plan.seed, "precision": precision, "parameters": model.count_params(),
+            "steps": state.step, "run_key": key, "code": code_hash("train"), "version": __version__, "versions": backend.versions(),
             "hardware": backend.hardware(), "attempts": state.attempts,
             "wall_seconds": round(sum(a["seconds"] for a in state.attempts), 2),
             "peak_host_memory_mib": round(state.peak_host_memory_mib, 1),
@@ -93,13 +96,15 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             "intensity": split["intensity"],
         }
         with files.atomic_folder(output) as temporary:
-            # A second, uncompiled copy is what is saved: the optimiser's state belongs to the checkpoint.
+            # A second, uncompiled copy is what is saved: the optimiser's state belongs to the checkpoint, and
+            # inference and the exports are in float32 whatever the training's precision was.
+            backend.set_precision("float32")
             shipped = build(network)
             shipped.set_weights(model.get_weights())
             shipped.save(temporary / "last.keras")
             trainer.use_best(shipped)
             shipped.save(temporary / "model.keras")
-            _export_openvino(shipped, temporary)
+            export_openvino(shipped, temporary)
             plan.write(temporary / "plan.json")
             files.write_json(temporary / "labels.json", {"modalities": list(plan.modalities),
                                                          "labels": to_json(plan)["labels"]}, "labels")
@@ -107,20 +112,3 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             files.write_json(temporary / "provenance.json", provenance, "provenance")
             write_checksums(temporary)
     return provenance
-
-
-def _export_openvino(model, folder: Path) -> None:
-    """Write the network for OpenVINO in float32, for inference that starts without TensorFlow.
-
-    Keras exports the graph of its TensorFlow backend; on another backend the folder has `model.keras` only.
-    """
-    if backend.name() != "tensorflow":
-        return
-    import openvino
-    import tensorflow as tf
-
-    logging.getLogger("openvino").setLevel(logging.ERROR)
-    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
-    function = tf.function(lambda image: model(image, training=False), input_signature=[signature], autograph=False)
-    graph = openvino.convert_model(function)
-    openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)

@@ -5,10 +5,9 @@ import zipfile
 import numpy as np
 import pytest
 import tiny
-from pocketnet.config import Augmentation, Preprocessing
+from pocketnet.config import Augmentation
 from pocketnet.errors import DataError
 from pocketnet.preprocessing import store
-from pocketnet.preprocessing.case import prepare
 from pocketnet.training import checkpoints
 from pocketnet.training.augmentation import augment
 from pocketnet.training.sampling import PatchSampler, start_around
@@ -37,6 +36,35 @@ def test_l2_dice_is_equation_4(shape):
     assert float(l2_dice(label, np.roll(perfect, 1, axis=-1))) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 4), (4,)])
+def test_cross_entropy_is_minus_log_of_the_true_class(shape):
+    from pocketnet.training.losses import cross_entropy
+
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 3, shape).astype(np.uint8)
+    probabilities = rng.dirichlet([1, 1, 1], shape).astype(np.float32)
+    expected = -np.log(np.take_along_axis(probabilities, label[..., None].astype(int), -1)).mean()
+    assert float(cross_entropy(label, probabilities)) == pytest.approx(expected, rel=1e-5)
+    # A class held for impossible costs much, not infinity.
+    assert np.isfinite(float(cross_entropy(np.array([0]), np.array([[0.0, 1.0]], np.float32))))
+
+
+def test_dice_cross_entropy_adds_soft_dice_to_cross_entropy():
+    from pocketnet.training.losses import cross_entropy, dice_cross_entropy
+
+    rng = np.random.default_rng(2)
+    label = rng.integers(0, 3, (2, 4, 5, 6)).astype(np.uint8)
+    probabilities = rng.dirichlet([1, 1, 1], label.shape).astype(np.float32)
+    soft = []
+    for true, predicted in zip(label, probabilities, strict=True):
+        for channel in range(3):
+            y, p = (true == channel), predicted[..., channel]
+            soft.append(1 - 2 * p[y].sum() / (y.sum() + p.sum()))
+    expected = np.mean(soft) + float(cross_entropy(label, probabilities))
+    assert float(dice_cross_entropy(label, probabilities)) == pytest.approx(expected, rel=1e-5)
+    assert float(dice_cross_entropy(label, np.eye(3, dtype=np.float32)[label])) == pytest.approx(0, abs=1e-5)
+
+
 def settings(**changes):
     return Augmentation(**({"flip": 0.0, "noise": 0.0, "blur": 0.0} | changes))
 
@@ -58,16 +86,6 @@ def test_noise_and_blur_change_the_image_only():
     assert np.diff(blurred, axis=0).std() < np.diff(image, axis=0).std() and blurred.dtype == np.float32
     unchanged, _ = augment(image, label, settings(), np.random.default_rng(0))
     np.testing.assert_array_equal(unchanged, image)
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stores")
-    for index in range(6):
-        image, label = tiny.volume(index)
-        store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), Preprocessing()), label,
-                    {"ball": 1, "core": 2})
-    return store.open_stores([folder])
 
 
 def sampler(stores, **training):

@@ -1,0 +1,25 @@
+"""A built network written for engines other than Keras."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from .. import backend
+
+
+def export_openvino(model, folder: Path) -> None:
+    """Write the network for OpenVINO in float32, for inference that starts without TensorFlow.
+
+    Keras exports the graph of its TensorFlow backend; on another backend the folder has `model.keras` only.
+    """
+    if backend.name() != "tensorflow":
+        return
+    import openvino
+    import tensorflow as tf
+
+    logging.getLogger("openvino").setLevel(logging.ERROR)
+    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, name="image")
+    function = tf.function(lambda image: model(image, training=False), input_signature=[signature], autograph=False)
+    graph = openvino.convert_model(function)
+    openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)

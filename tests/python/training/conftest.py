@@ -1,0 +1,17 @@
+"""Stores of tiny cases, for the tests of this room."""
+
+import pytest
+import tiny
+from pocketnet.config import Preprocessing
+from pocketnet.preprocessing import store
+from pocketnet.preprocessing.case import prepare
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stores")
+    for index in range(6):
+        image, label = tiny.volume(index)
+        store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), Preprocessing()), label,
+                    {"ball": 1, "core": 2})
+    return store.open_stores([folder])

@@ -88,8 +88,8 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         provenance = {
             "dataset": plan.dataset, "arch": arch, "width": width, "fold": fold, "recipe": plan.recipe,
             "seed": plan.seed, "precision": precision, "parameters": model.count_params(),
-            "steps": state.step, "run_key": key, "code": code_hash("train"), "version": __version__, "versions": backend.versions(),
-            "hardware": backend.hardware(), "attempts": state.attempts,
+            "steps": state.step, "run_key": key, "code": code_hash("train"), "version": __version__,
+            "versions": backend.versions(), "hardware": backend.hardware(), "attempts": state.attempts,
             "wall_seconds": round(sum(a["seconds"] for a in state.attempts), 2),
             "peak_host_memory_mib": round(state.peak_host_memory_mib, 1),
             "peak_device_memory_mib": state.peak_device_memory_mib, "validation_loss": state.best,

@@ -88,8 +88,8 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     if folds and enough < max(folds, 3):
         problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
                                         "folds of training, validation and test"))
-    warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings), *_same_files(checked),
-                *_absent_classes(classes, checked)]
+    warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings),
+                *_same_files(checked), *_absent_classes(classes, checked)]
     todo = listing.todo
     if listing.missing_labels and unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."

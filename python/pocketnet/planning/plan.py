@@ -1,4 +1,4 @@
-"""Choosing a plan: the patch that suits the images, the depth that suits the patch, the recipe's rest."""
+"""Making a plan: what suits the images, and the recipe's rest."""
 
 from __future__ import annotations
 
@@ -6,40 +6,9 @@ from typing import Any
 
 from ..config import Plan, from_json
 from ..errors import UsageError
+from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_shape
+from .preprocessing import median_shape, resolve
 from .recipes import load
-
-SMALLEST_SIDE = 4
-"""Voxels per axis at the coarsest depth: 128 halved five times (architectures document)."""
-
-
-def choose_patch(median_shape: list[float], side: int, voxels: int, depth: int) -> tuple[int, ...]:
-    """The patch for images of `median_shape` voxels: their shape, within a side and a number of voxels.
-
-    Starts from the median shape after cropping and resampling, rounded to what `depth` downsamplings divide,
-    and takes from the longest axis until at most `voxels` are left.
-    """
-    step = 2**depth
-    shape = [min(side // step * step, max(step, round(size / step) * step)) for size in median_shape]
-    while _product(shape) > voxels and max(shape) > step:
-        longest = shape.index(max(shape))
-        shape[longest] -= step
-    return tuple(shape)
-
-
-def choose_depth(patch: tuple[int, ...], most: int) -> int:
-    """Downsamplings such that every side can be halved and keeps at least `SMALLEST_SIDE` voxels."""
-    depth = 0
-    while depth < most and all(side % 2 ** (depth + 1) == 0 and side // 2 ** (depth + 1) >= SMALLEST_SIDE
-                               for side in patch):
-        depth += 1
-    return depth
-
-
-def _product(values) -> int:
-    product = 1
-    for value in values:
-        product *= value
-    return product
 
 
 def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
@@ -59,7 +28,7 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         UsageError: An option that nothing can be built from.
     """
     recipe = load(recipe_name)
-    preprocessing = manifest["preprocessing"]
+    preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
     for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
         if value is not None:
@@ -67,6 +36,10 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1. Received: {value}")
             training[name] = value
     dimensions = manifest["dimensions"]
+    shape, spacing = median_shape(manifest, fingerprint, preprocessing)
+    if recipe.get("pooling") != "by_spacing":
+        spacing = [1.0] * dimensions
+    forced = None if depth is None else choose_pooling(spacing, depth, lambda axis, times: True)
     if patch:
         if len(patch) == 1:
             patch = patch * dimensions
@@ -74,36 +47,24 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
             raise UsageError(f"--patch needs 1 or {dimensions} positive numbers. Received: {patch}")
         training["patch"] = tuple(patch)
     else:
-        shape = _shape_at(fingerprint["summary"], preprocessing)
-        smallest = min(shape)
-        wanted = recipe["depth"] if depth is None else depth
-        while depth is None and wanted > 0 and 2**wanted * SMALLEST_SIDE > max(smallest, SMALLEST_SIDE) * 1.5:
-            wanted -= 1
-        training["patch"] = choose_patch(shape, recipe["patch_side"], recipe["patch_voxels"], wanted)
-    if depth is None:
-        depth = choose_depth(training["patch"], recipe["depth"])
+        wanted = pooling_of_shape(shape, spacing, recipe["depth"]) if forced is None else forced
+        training["patch"] = choose_patch(shape, spacing, recipe["patch_side"], recipe["patch_voxels"], wanted)
+    pooling = pooling_of_patch(training["patch"], spacing, recipe["depth"]) if forced is None else forced
     value = {
         "dataset": manifest["dataset"], "recipe": recipe_name, "seed": seed,
         "modalities": manifest["modalities"], "labels": manifest["labels"],
         "preprocessing": preprocessing,
         "network": {
             "dimensions": dimensions, "channels": len(manifest["modalities"]),
-            "classes": len(manifest["labels"]) + 1, "depth": depth,
+            "classes": len(manifest["labels"]) + 1, "depth": len(pooling),
             "feature_maps": feature_maps or recipe["feature_maps"],
-            "pooling": [[2] * dimensions] * depth, "norm": recipe["norm"], "skip": recipe["skip"],
+            "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
         },
         "training": training, "inference": recipe["inference"],
     }
     plan = from_json(Plan, value)
     plan.network.network("unet", "pocket").check_patch(plan.training.patch)
     return plan
-
-
-def _shape_at(summary: dict, preprocessing: dict) -> list[float]:
-    """The median case's shape in voxels after cropping and resampling."""
-    shape = summary["cropped_shape" if preprocessing["crop"] == "nonzero" else "shape"]
-    target = preprocessing["spacing_mm"] or summary["spacing_mm"]
-    return [n * s / t for n, s, t in zip(shape, summary["spacing_mm"], target, strict=True)]
 
 
 def check_edited(plan: Plan, manifest: dict, where) -> None:

@@ -46,7 +46,9 @@ def intensity_constants(fingerprint: dict, train: list[str], modalities: list[st
     """A fold's intensity constants per modality, over the labelled voxels of its training cases only.
 
     Each case contributes its sample (at most 500 intensities), so that large structures do not drown small
-    ones. Percentiles are in the image's own units (HU for CT).
+    ones. All four are of the voxels as they are, before any clipping, in the image's own units (HU for CT).
+
+    Source: the paper, Section II-B1 (LiTS), after nnU-Net.
     """
     out = []
     for index, modality in enumerate(modalities):
@@ -55,7 +57,6 @@ def intensity_constants(fingerprint: dict, train: list[str], modalities: list[st
         if values.size == 0:
             raise DataError(f"No training case has a labelled voxel in {modality}.", problems=train[:20])
         low, high = np.percentile(values, (0.5, 99.5))
-        clipped = np.clip(values, low, high)
-        out.append({"modality": modality, "mean": float(clipped.mean()), "std": float(clipped.std()),
+        out.append({"modality": modality, "mean": float(values.mean()), "std": float(values.std()),
                     "p0_5": float(low), "p99_5": float(high)})
     return out

@@ -48,7 +48,8 @@ def test_every_network_trains_and_survives_its_file(arch, convolution, tmp_path)
     from pocketnet.models.build import build, load
     from pocketnet.training.losses import l2_dice
 
-    network = Network(arch=arch, convolution=convolution, width="capped6", depth=1, feature_maps=4, channels=2)
+    network = Network(arch=arch, convolution=convolution, width="capped6", depth=1, feature_maps=4, channels=2,
+                      pooling=((2, 2, 1),))
     model = build(network, (8, 8, 8))
     image = np.random.default_rng(0).normal(size=(2, 8, 8, 8, 2)).astype(np.float32)
     label = (image[..., 0] > 0).astype(np.uint8)

@@ -13,9 +13,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import files
-from .models.network import Network
+from .errors import UsageError
+from .models.network import ARCHITECTURES, Network
 
 T = TypeVar("T")
+
+SEGMENTATION, CLASSIFICATION = TASKS = ("segmentation", "classification")
+
+
+def architectures(task: str) -> tuple[str, ...]:
+    """The architectures that do a task, the default first."""
+    return tuple(name for name in ARCHITECTURES if (name == "classifier") == (task == CLASSIFICATION))
+
+
+def check_architecture(task: str, arch: str) -> str:
+    """Give back the name of an architecture that does the task.
+
+    Raises:
+        UsageError: It does another task; says which ones do this.
+    """
+    if arch in ARCHITECTURES and arch not in architectures(task):
+        raise UsageError(f"The architecture '{arch}' is not for {task}.",
+                         todo=f"Use one of {', '.join(architectures(task))}.")
+    return arch
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,7 @@ class Label:
 
     Attributes:
         name: As people call it.
-        value: Its value in our label maps, 1…K.
+        value: Its value in our label maps, 1…K; in a classification its index, 0…K-1.
         source_values: The values of the dataset's label maps that belong to it.
     """
 
@@ -42,12 +62,15 @@ class Preprocessing:
         spacing_mm: Target spacing per RAS+ axis in mm; None keeps each case's own.
         normalisation: `zscore`: by the case's own foreground (non-zero) mean and standard deviation, zero
             stays zero; `window`: clipped to the fold's 0.5 and 99.5 percentiles of labelled voxels, then by
-            their mean and standard deviation.
+            their mean and standard deviation; `zscore_image`: by the mean and standard deviation of the whole
+            image, zeros included.
+        size: Rows and columns that an image is resized to, whatever its aspect ratio (classification); else None.
     """
 
     crop: str = "nonzero"
     spacing_mm: tuple[float, ...] | None = None
     normalisation: str = "zscore"
+    size: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,7 @@ class Augmentation:
 
     Attributes:
         flip: Probability of mirroring, per axis.
+        flip_axes: The axes that may be mirrored; None for all.
         noise: Probability of additive Gaussian noise of a standard deviation drawn from `noise_sd`.
         blur: Probability of Gaussian blur of a sigma in voxels drawn from `blur_sigma`.
     """
@@ -84,6 +108,7 @@ class Augmentation:
     blur: float
     noise_sd: tuple[float, float] | None = (0.0, 0.1)
     blur_sigma: tuple[float, float] | None = (0.5, 1.0)
+    flip_axes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +178,22 @@ class Plan:
     network: NetworkPlan
     training: Training
     inference: Inference
+    task: str = SEGMENTATION
+
+    @property
+    def default_arch(self) -> str:
+        """The architecture that is trained when none is named."""
+        return architectures(self.task)[0]
+
+    def network_of(self, arch: str, width: str) -> Network:
+        """The network of one architecture and width, for this plan's task and patch.
+
+        Raises:
+            UsageError: The architecture does another task, or cannot be built for the patch.
+        """
+        network = self.network.network(check_architecture(self.task, arch), width)
+        network.check_patch(self.training.patch)
+        return network
 
     def write(self, path: str | Path) -> None:
         """Write `plan.json`, whole or not at all."""
@@ -167,7 +208,7 @@ class Plan:
             UsageError: It is not there, or its network or patch cannot be built.
         """
         plan = from_json(cls, files.read_json(path, "plan"))
-        plan.network.network("unet", "pocket").check_patch(plan.training.patch)
+        plan.network_of(plan.default_arch, "pocket")
         return plan
 
 

@@ -99,6 +99,10 @@ def _text(numbers: dict) -> str:
         spans = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(low, high, strict=True)]
         median = "" if low == high else f", median {' × '.join(f'{m:g}' for m in middle)}"
         lines.append(f"  {name:<9} {' × '.join(spans)} {unit}{median}")
+    if numbers["task"] == "classification":
+        lines = [line for line in lines if not line.startswith(("  cropped", "  spacing"))]
+        return "\n".join(lines + [f"  class {label['value']}   {label['name']}: {label['cases']} images "
+                                  f"({label['share']:.1%})" for label in numbers["labels"]])
     for label in numbers["labels"]:
         values = ", ".join(map(str, label["source_values"]))
         lines.append(f"  label {label['value']}   {label['name']} (in the files: {values}): "

@@ -41,7 +41,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     from .. import files
     from ..config import Plan, to_json
     from ..planning.plan import check_edited, make_plan
-    from ..planning.splits import RULE, VALIDATION_SHARE, intensity_constants, make_folds
+    from ..planning.splits import intensity_constants, split_cases
 
     cases = files.read_json(manifest, "manifest")
     prints = files.read_json(fingerprint, "fingerprint")
@@ -52,20 +52,19 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         plan = make_plan(cases, prints, recipe, seed=seed,
                          patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
                          steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps)
-    labelled = [case["case"] for case in cases["cases"] if case["label"]]
-    splits = make_folds(labelled, folds, plan.seed)
+    rule, splits = split_cases(cases, folds, plan.seed)
     for fold in splits:
         fold["intensity"] = intensity_constants(prints, fold["train"], cases["modalities"])
     plan.write(output / "plan.json")
-    files.write_json(output / "splits.json", {"dataset": plan.dataset, "rule": RULE.format(share=VALIDATION_SHARE),
-                                              "seed": plan.seed, "folds": splits}, "splits")
+    files.write_json(output / "splits.json", {"dataset": plan.dataset, "rule": rule, "seed": plan.seed,
+                                              "folds": splits}, "splits")
     training = plan.training
     sizes = splits[0]
     say(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
         f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
-        f"{training.steps} steps; {folds} folds of about {len(sizes['train'])} training, "
+        f"{training.steps} steps; {len(splits)} fold{'s' * (len(splits) > 1)} of about {len(sizes['train'])} training, "
         f"{len(sizes['validation'])} validation and {len(sizes['test'])} test cases.", quiet)
-    result({"plan": to_json(plan), "folds": folds}, as_json)
+    result({"plan": to_json(plan), "folds": len(splits)}, as_json)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,15 @@ pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input BraT
 @quiet_option
 @json_option
 def main(manifest, plan, input_, only, output, quiet, as_json):
-    """Crop and resample cases into stores; normalisation happens on reading, with each fold's constants."""
+    """Crop and resample cases into stores; normalisation happens on reading, with each fold's constants.
+
+    The images of a classification are resized to the plan's size.
+    """
     from .. import files
     from ..config import Label, from_json, read_preprocessing
     from ..errors import DataError, UsageError
     from ..preprocessing import case as cases
-    from ..preprocessing import geometry, store
+    from ..preprocessing import geometry, picture, store
 
     listing = files.read_json(manifest, "manifest")
     preprocessing = read_preprocessing(plan)
@@ -37,10 +40,17 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
     unknown = set(only) - {entry["case"] for entry in entries}
     if unknown:
         raise UsageError(f"The manifest has no case {', '.join(sorted(unknown))}.", where=str(manifest))
+    classified = listing.get("task") == "classification"
     problems, done = [], []
     for entry in progress(entries, "preprocess", quiet=quiet):
         try:
-            image, volume = cases.read_images([input_ / name for name in entry["images"]])
+            paths = [input_ / name for name in entry["images"]]
+            if classified:
+                store.write(output, entry["case"], listing["modalities"],
+                            picture.prepare(picture.read_images(paths), preprocessing), None, {}, entry.get("class"))
+                done.append(entry["case"])
+                continue
+            image, volume = cases.read_images(paths)
             prepared = cases.prepare(image, volume.spacing, preprocessing)
             label = None
             if entry["label"]:

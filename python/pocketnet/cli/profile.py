@@ -16,7 +16,7 @@ pocket-profile --plan out/plan.json --width full --steps 0 -o profile.json
 
 @command("profile", examples=EXAMPLES)
 @click.option("--plan", "plan_file", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
-@click.option("--arch", default="unet", show_default=True, help="Architecture; pocket-models lists them.")
+@click.option("--arch", help="Architecture; pocket-models lists them. Default: unet, or classifier by the plan's task.")
 @click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps>.")
 @click.option("--steps", default=5, show_default=True, help="Steps to measure; 0 predicts only.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
@@ -32,13 +32,14 @@ def main(plan_file, arch, width, steps, threads, output, quiet, as_json):
     from ..errors import DeviceMemoryError
 
     plan = Plan.read(plan_file)
+    arch = arch or plan.default_arch
     backend.configure(threads, plan.seed)
     from ..models.build import build
     from ..profiling.measure import training_step
     from ..profiling.predict import training_memory
 
     training = plan.training
-    model = build(plan.network.network(arch, width), training.patch)
+    model = build(plan.network_of(arch, width), training.patch)
     memory = training_memory(model, training.batch)
     if not backend.on_gpu() and memory.host_mib > psutil.virtual_memory().total / 2**20:
         raise DeviceMemoryError(

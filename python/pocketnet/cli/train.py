@@ -19,7 +19,7 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @click.option("--splits", "splits_file", required=True, type=click.Path(path_type=Path), help="splits.json, likewise.")
 @click.option("--stores", required=True, multiple=True, type=click.Path(path_type=Path),
               help="A store, or a folder of stores; may be given several times.")
-@click.option("--arch", default="unet", show_default=True, help="Architecture; pocket-models lists them.")
+@click.option("--arch", help="Architecture; pocket-models lists them. Default: unet, or classifier by the plan's task.")
 @click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps>.")
 @click.option("--fold", default=0, show_default=True, help="Which fold's training cases.")
 @output_option("The model folder to write.")
@@ -39,6 +39,7 @@ def main(plan_file, splits_file, stores, arch, width, fold, output, checkpoints,
     from .common import StepProgress
 
     plan = Plan.read(plan_file)
+    arch = arch or plan.default_arch
     splits = files.read_json(splits_file, "splits")
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
         provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, threads=threads,

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
-from . import labels, layouts
+from ..config import CLASSIFICATION
+from . import labels, layouts, verify_picture
 from .folder import Case, Listing, Problem
 from .presets import Preset
 from .verify import Checked, number, verify
@@ -72,10 +73,16 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     """
     listing = layouts.scan(folder, preset, modalities)
     cases, problems, left_out = _choose_cases(listing, unlabelled)
-    classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
-    known = labels.known_values(preset, listing.classes)
+    if preset.task == CLASSIFICATION:
+        classes, names = {}, verify_picture.classes_of(listing, preset, label_set)
+        problems += verify_picture.class_problems(listing, names, folds)
+    else:
+        classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
+        known = labels.known_values(preset, listing.classes)
 
     def work(case: Case) -> Checked:
+        if preset.task == CLASSIFICATION:
+            return verify_picture.verify_picture(folder, case)
         return verify(folder, case, classes, known)
 
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
@@ -85,7 +92,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     if not cases and not problems:
         problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(left_out)))
     enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
-    if folds and enough < max(folds, 3):
+    if folds and preset.task != CLASSIFICATION and listing.test is None and enough < max(folds, 3):
         problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
                                         "folds of training, validation and test"))
     warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings),
@@ -95,7 +102,9 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         todo += " Cases without a label may be left out: --unlabelled skip."
     result = Result(len(cases), sorted(problems), warnings, todo.strip())
     if not problems:
-        result.manifest = _manifest(preset, listing.modalities, classes, checked)
+        described = ([{"name": name, "value": value, "source_values": [value]} for value, name in enumerate(names)]
+                     if preset.task == CLASSIFICATION else labels.as_manifest(classes))
+        result.manifest = _manifest(preset, listing, described, checked)
         result.fingerprint = _fingerprint(preset, checked)
     return result
 
@@ -131,14 +140,22 @@ def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iter
             yield f"no case has a voxel of class {name!r}"
 
 
-def _manifest(preset: Preset, modalities: Sequence[str], classes: labels.Classes,
-              checked: Sequence[Checked]) -> dict:
+def _manifest(preset: Preset, listing: Listing, described: Sequence[dict], checked: Sequence[Checked]) -> dict:
     return {
-        "dataset": preset.name, "layout": preset.layout, "dimensions": 3, "modalities": list(modalities),
-        "labels": labels.as_manifest(classes), "preprocessing": dict(preset.preprocessing),
-        "cases": [{"case": one.case.name, "images": [one.case.images[m] for m in modalities],
-                   "label": one.case.label, "sha256": one.sha256} for one in checked],
+        "dataset": preset.name, "layout": preset.layout, "task": preset.task,
+        "dimensions": 2 if preset.task == CLASSIFICATION else 3, "modalities": list(listing.modalities),
+        "labels": list(described), "preprocessing": dict(preset.preprocessing),
+        **({"split": {"rule": "listed", "test": list(listing.test)}} if listing.test else {}),
+        **({"caution": preset.caution} if preset.caution else {}),
+        "cases": [_entry(one, listing.modalities) for one in checked],
     }
+
+
+def _entry(one: Checked, modalities: Sequence[str]) -> dict:
+    """A case's entry in the manifest."""
+    known = {"class": one.case.class_name, "patient": one.case.patient}
+    return {"case": one.case.name, "images": [one.case.images[m] for m in modalities], "label": one.case.label,
+            **{key: value for key, value in known.items() if value is not None}, "sha256": one.sha256}
 
 
 def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> dict:
@@ -181,7 +198,12 @@ def summary(result: Result) -> dict:
     prints: Mapping[str, dict] = result.fingerprint["cases"]
     total = sum(int(np.prod(case["shape"])) for case in prints.values())
     learned = []
+    classified = result.manifest["task"] == CLASSIFICATION
     for label in result.manifest["labels"]:
+        if classified:
+            count = sum(case["class"] == label["name"] for case in result.manifest["cases"])
+            learned.append({**label, "cases": count, "share": number(count / result.cases)})
+            continue
         counts = [case["label_voxels"].get(label["name"], 0) for case in prints.values()]
         learned.append({**label, "voxels": sum(counts), "share": number(sum(counts) / total),
                         "cases": sum(count > 0 for count in counts)})
@@ -191,7 +213,7 @@ def summary(result: Result) -> dict:
         ranges[key] = {"minimum": values.min(axis=0).tolist(), "median": result.fingerprint["summary"][key],
                        "maximum": values.max(axis=0).tolist()}
     return {
-        "dataset": result.manifest["dataset"], "cases": result.cases,
+        "dataset": result.manifest["dataset"], "task": result.manifest["task"], "cases": result.cases,
         "modalities": result.manifest["modalities"], "labels": learned,
         "orientations": sorted({case["orientation"] for case in prints.values()}),
         **ranges, "warnings": result.warnings,

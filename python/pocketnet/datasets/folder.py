@@ -36,16 +36,20 @@ class Case:
         name: The case's name.
         images: Modality → path.
         label: Path of the label map; None when there is none.
+        class_name: The image's class, in a classification.
+        patient: Whom it shows, where the dataset says.
     """
 
     name: str
     images: Mapping[str, str]
     label: str | None
+    class_name: str | None = None
+    patient: str | None = None
 
     @property
     def labelled(self) -> bool:
         """Whether there is something to learn from."""
-        return self.label is not None
+        return self.label is not None or self.class_name is not None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Listing:
         missing_labels: Label maps that should be there; cases that are said to have none are not among them.
         warnings: What a person should know but may be meant so.
         todo: What to do about the problems, where there is more to say than "mend the files".
+        test: The dataset's own list of test cases; None where it has none.
     """
 
     modalities: tuple[str, ...]
@@ -69,6 +74,7 @@ class Listing:
     missing_labels: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     todo: str = ""
+    test: tuple[str, ...] | None = None
 
 
 def stem(name: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
-from . import brats, decathlon, presets
+from . import brats, covidx, decathlon, image_table, presets
 from .folder import Listing, subfolders
 from .presets import Preset
 
-LAYOUTS = {"decathlon": decathlon, "brats": brats}
+LAYOUTS = {"decathlon": decathlon, "brats": brats, "covidx": covidx, "image_table": image_table}
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:

@@ -35,6 +35,10 @@ class Preset:
         source: `where` it comes from and its `licence`.
         aliases: Other spelling of a modality in file names → its name.
         extras: Endings of files that may lie beside a case's images without being used.
+        task: `segmentation`, or `classification` of whole 2D images.
+        classes: A classification's classes in order, the one to be found last; None: those that the folder's table
+            has, sorted.
+        caution: What every result on this dataset must say; empty for nothing.
     """
 
     name: str
@@ -47,6 +51,9 @@ class Preset:
     source: MappingProxyType[str, str]
     aliases: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
     extras: tuple[str, ...] = ()
+    task: str = "segmentation"
+    classes: tuple[str, ...] | None = None
+    caution: str = ""
 
 
 def names() -> list[str]:
@@ -120,4 +127,6 @@ def _build(name: str, value: dict) -> Preset:
         label_sets=sets, default_labels=value["default_labels"],
         preprocessing=MappingProxyType(dict(value["preprocessing"])),
         source=MappingProxyType(dict(value["source"])),
-        aliases=MappingProxyType(dict(value.get("aliases", {}))), extras=tuple(value.get("extras", ())))
+        aliases=MappingProxyType(dict(value.get("aliases", {}))), extras=tuple(value.get("extras", ())),
+        task=value.get("task", "segmentation"), classes=tuple(value["classes"]) if value.get("classes") else None,
+        caution=value.get("caution", ""))

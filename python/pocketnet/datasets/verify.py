@@ -171,25 +171,30 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
         "orientation": first.grid.orientation,
         "cropped_shape": [stop - start for start, stop in box],
         "label_voxels": voxels,
-        "intensities": [{"modality": modality, **_intensities(data, labelled)}
+        "intensities": [{"modality": modality, **intensities(data, None if labelled is None else data[labelled])}
                         for modality, data in images.items()],
     }
 
 
-def _intensities(data: np.ndarray, labelled: np.ndarray | None) -> dict:
-    """Statistics over the voxels of one modality that are not zero, and a sample of the labelled ones."""
+def intensities(data: np.ndarray, population: np.ndarray | None, most: int = SAMPLE) -> dict:
+    """Statistics over the voxels of one modality that are not zero, and a sample.
+
+    Args:
+        data: Voxels.
+        population: What at most `most` values are sampled from, such as the labelled voxels; None for none.
+    """
     values = data[data != 0].astype(np.float64)
     low, median, high = np.percentile(values, (0.5, 50, 99.5))
     numbers = {"mean": values.mean(), "std": values.std(), "minimum": values.min(), "maximum": values.max(),
                "p0_5": low, "median": median, "p99_5": high}
-    sample = _evenly(data[labelled]) if labelled is not None else []
+    sample = _evenly(population, most) if population is not None else []
     return {**{key: number(value) for key, value in numbers.items()}, "voxels": int(values.size),
             "sample": [number(value) for value in sample]}
 
 
-def _evenly(values: np.ndarray) -> np.ndarray:
-    """At most `SAMPLE` of the values, evenly spaced."""
-    count = min(SAMPLE, values.size)
+def _evenly(values: np.ndarray, most: int) -> np.ndarray:
+    """At most `most` of the values, evenly spaced."""
+    count = min(most, values.size)
     return values[np.arange(count) * values.size // max(count, 1)]
 
 

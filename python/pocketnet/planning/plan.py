@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config import Plan, from_json
+from ..config import CLASSIFICATION, SEGMENTATION, Plan, from_json
 from ..errors import UsageError
 from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_shape
 from .preprocessing import median_shape, resolve
@@ -22,12 +22,14 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         fingerprint: `fingerprint.json`.
         recipe_name: A recipe of `recipes.json`.
         seed: Of splits, initial weights, patches and augmentation.
-        patch: Voxels per axis; one number stands for all axes.
+        patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
+            every image is resized to.
 
     Raises:
         UsageError: An option that nothing can be built from.
     """
-    recipe = load(recipe_name)
+    task = manifest.get("task", SEGMENTATION)
+    recipe = load(recipe_name, task)
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
     for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
@@ -46,25 +48,34 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         if len(patch) != dimensions or min(patch) < 1:
             raise UsageError(f"--patch needs 1 or {dimensions} positive numbers. Received: {patch}")
         training["patch"] = tuple(patch)
+    elif task == CLASSIFICATION:
+        training["patch"] = tuple(preprocessing["size"])
     else:
         wanted = pooling_of_shape(shape, spacing, recipe["depth"]) if forced is None else forced
         training["patch"] = choose_patch(shape, spacing, recipe["patch_side"], recipe["patch_voxels"], wanted)
     pooling = pooling_of_patch(training["patch"], spacing, recipe["depth"]) if forced is None else forced
+    if task == CLASSIFICATION:
+        preprocessing["size"] = list(training["patch"])
     value = {
-        "dataset": manifest["dataset"], "recipe": recipe_name, "seed": seed,
+        "dataset": manifest["dataset"], "recipe": recipe_name, "task": task, "seed": seed,
         "modalities": manifest["modalities"], "labels": manifest["labels"],
         "preprocessing": preprocessing,
         "network": {
             "dimensions": dimensions, "channels": len(manifest["modalities"]),
-            "classes": len(manifest["labels"]) + 1, "depth": len(pooling),
+            "classes": output_channels(manifest), "depth": len(pooling),
             "feature_maps": feature_maps or recipe["feature_maps"],
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
         },
         "training": training, "inference": recipe["inference"],
     }
     plan = from_json(Plan, value)
-    plan.network.network("unet", "pocket").check_patch(plan.training.patch)
+    plan.network_of(plan.default_arch, "pocket")
     return plan
+
+
+def output_channels(manifest: dict) -> int:
+    """What a network for this dataset tells apart: its classes, and in a segmentation the background, too."""
+    return len(manifest["labels"]) + (manifest.get("task", SEGMENTATION) == SEGMENTATION)
 
 
 def check_edited(plan: Plan, manifest: dict, where) -> None:
@@ -73,8 +84,9 @@ def check_edited(plan: Plan, manifest: dict, where) -> None:
     Raises:
         UsageError: Names what the plan says and what the manifest has.
     """
-    channels, classes = len(manifest["modalities"]), len(manifest["labels"]) + 1
+    channels, classes = len(manifest["modalities"]), output_channels(manifest)
     for name, found, expected in (
+        ("task", plan.task, manifest.get("task", SEGMENTATION)),
         ("dataset", plan.dataset, manifest["dataset"]),
         ("modalities", list(plan.modalities), manifest["modalities"]),
         ("labels", [label.name for label in plan.labels], [label["name"] for label in manifest["labels"]]),

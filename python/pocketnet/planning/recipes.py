@@ -10,13 +10,21 @@ from ..errors import UsageError
 RECIPES = Path(__file__).parents[1] / "recipes.json"
 
 
-def load(name: str) -> dict:
-    """The recipe called `name`.
+def load(name: str, task: str = "segmentation") -> dict:
+    """The recipe called `name`, for a task: for a classification, its section of that name overrides the rest.
 
     Raises:
-        UsageError: There is none of that name; names those that there are.
+        UsageError: There is none of that name, or it is not for this task; names those that there are.
     """
     recipes = json.loads(RECIPES.read_text(encoding="utf-8"))
     if name not in recipes:
         raise UsageError(f"Unknown recipe '{name}'.", todo=f"Use one of: {', '.join(recipes)}.")
-    return recipes[name]
+    recipe = dict(recipes[name])
+    special = recipe.pop("classification", None)
+    if task == "classification":
+        if special is None:
+            raise UsageError(f"The recipe '{name}' does not say how to train a classifier.",
+                             todo=f"Use one of: {', '.join(n for n in recipes if 'classification' in recipes[n])}.")
+        training = recipe["training"] | special.pop("training")
+        recipe |= special | {"training": training}
+    return recipe

@@ -5,10 +5,46 @@ from __future__ import annotations
 import numpy as np
 from sklearn.model_selection import KFold
 
+from ..config import CLASSIFICATION, SEGMENTATION
 from ..errors import DataError, UsageError
+from . import stratified
 
 RULE = "sorted case names, KFold(shuffle, seed) for test; of the rest, {share:.0%} (at least one) for validation"
 VALIDATION_SHARE = 0.1
+LISTED = "the dataset's own test list; of the other cases, {share:.0%} (at least one) for validation"
+
+
+def split_cases(manifest: dict, folds: int, seed: int) -> tuple[str, list[dict]]:
+    """The folds of a dataset by the rule that suits it, and that rule in words.
+
+    A manifest with a listed test set gives one fold; a classification is stratified by class and keeps the
+    images of a patient together; everything else is `make_folds`.
+
+    Raises:
+        UsageError: Fewer than two folds.
+        DataError: Not enough cases, or of some class.
+    """
+    test = manifest.get("split", {}).get("test")
+    if manifest.get("task", SEGMENTATION) == CLASSIFICATION:
+        cases = [case for case in manifest["cases"] if case.get("class")]
+        return stratified.split(cases, folds, seed, VALIDATION_SHARE, test)
+    names = [case["case"] for case in manifest["cases"] if case["label"]]
+    if test is None:
+        return RULE.format(share=VALIDATION_SHARE), make_folds(names, folds, seed)
+    rest = sorted(set(names) - set(test))
+    if len(rest) < 2:
+        raise DataError(f"Beside the {len(test)} listed test cases there are {len(rest)} labelled ones: too few for "
+                        "training and validation.", todo="Bring at least 2 more labelled cases.")
+    train, validation = hold_out(rest, [seed, 0])
+    return LISTED.format(share=VALIDATION_SHARE), [
+        {"fold": 0, "train": train, "validation": validation, "test": sorted(test)}]
+
+
+def hold_out(cases: list[str], seed: list[int]) -> tuple[list[str], list[str]]:
+    """Divide sorted cases into training and validation by chance, each sorted."""
+    order = np.random.default_rng(seed).permutation(len(cases))
+    held = max(1, round(VALIDATION_SHARE * len(cases)))
+    return sorted(cases[i] for i in order[held:]), sorted(cases[i] for i in order[:held])
 
 
 def make_folds(cases: list[str], folds: int, seed: int) -> list[dict]:
@@ -31,14 +67,8 @@ def make_folds(cases: list[str], folds: int, seed: int) -> list[dict]:
                         if len(names) >= 3 else "Bring at least 3 labelled cases.")
     out = []
     for fold, (rest, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(names)):
-        rest = np.random.default_rng([seed, fold]).permutation(rest)
-        held = max(1, round(VALIDATION_SHARE * len(rest)))
-        out.append({
-            "fold": fold,
-            "train": sorted(names[i] for i in rest[held:]),
-            "validation": sorted(names[i] for i in rest[:held]),
-            "test": [names[i] for i in test],
-        })
+        train, validation = hold_out([names[i] for i in rest], [seed, fold])
+        out.append({"fold": fold, "train": train, "validation": validation, "test": [names[i] for i in test]})
     return out
 
 

@@ -23,13 +23,20 @@ def foreground_statistics(image: np.ndarray) -> list[dict[str, float]]:
     return out
 
 
+def image_statistics(image: np.ndarray) -> list[dict[str, float]]:
+    """Mean and standard deviation per channel over all voxels, zeros included; as `foreground_statistics` else."""
+    return [{"mean": float(image[..., channel].mean(dtype=np.float64)),
+             "std": float(image[..., channel].std(dtype=np.float64)) or 1.0} for channel in range(image.shape[-1])]
+
+
 def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants: list[dict]) -> np.ndarray:
     """Normalise an image or a patch of it.
 
     Args:
         image: (x, y, z, channel) in the file's units.
-        scheme: `zscore` (paper, BraTS: over non-zero voxels, zero stays zero) or `window` (paper, LiTS).
-        statistics: The case's `foreground_statistics`, used by `zscore`.
+        scheme: `zscore` (paper, BraTS: over non-zero voxels, zero stays zero), `window` (paper, LiTS) or
+            `zscore_image` (over the whole image).
+        statistics: The case's `foreground_statistics`, used by `zscore`; or `image_statistics`, by `zscore_image`.
         constants: The fold's constants per modality (`mean`, `std`, `p0_5`, `p99_5`), used by `window`.
 
     Returns:
@@ -42,6 +49,8 @@ def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants:
     if scheme == "zscore":
         mean, std = _row(statistics, "mean"), _row(statistics, "std")
         return np.where(image != 0, (image - mean) / std, np.float32(0))
+    if scheme == "zscore_image":
+        return (image - _row(statistics, "mean")) / _row(statistics, "std")
     if scheme == "window":
         clipped = np.clip(image, _row(constants, "p0_5"), _row(constants, "p99_5"))
         return (clipped - _row(constants, "mean")) / np.maximum(_row(constants, "std"), np.float32(1e-6))

@@ -2,7 +2,8 @@
 
 A store is a folder `<case>/` with `image.b2nd` (x, y, z, channel; float32, not normalised), `label.b2nd`
 (x, y, z; uint8) and `case.json`. Arrays are Blosc2 (`b2nd`), compressed in small blocks, so that a random
-patch is read without reading the volume. The measurement behind this choice: `docs/results/store.md`.
+patch is read without reading the volume. In a classification `image.b2nd` is (row, column, channel), and instead of
+`label.b2nd` there is `class` in `case.json`. The measurement behind this choice: `docs/results/store.md`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ BLOCK = 16
 FOREGROUND_SAMPLE = 500
 
 
-def _write_array(path: Path, array: np.ndarray) -> None:
+def _write_array(path: Path, array: np.ndarray, axes: int = 3) -> None:
+    """Write an array of `axes` spatial axes; an image of two is read as a whole and is one chunk."""
     import blosc2
 
-    tail = array.shape[3:]
-    chunks = tuple(min(CHUNK, n) for n in array.shape[:3]) + tail
-    blocks = tuple(min(BLOCK, n) for n in array.shape[:3]) + tail
+    space, tail = array.shape[:axes], array.shape[axes:]
+    chunks = (space if axes == 2 else tuple(min(CHUNK, n) for n in space)) + tail
+    blocks = (space if axes == 2 else tuple(min(BLOCK, n) for n in space)) + tail
     parameters = {"codec": blosc2.Codec.LZ4, "clevel": 5, "nthreads": 1, "filters": [blosc2.Filter.SHUFFLE]}
     compressed = blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, cparams=parameters)
     # Written by Python, because Blosc2 does not say why a write failed, for example that the disk is full.
@@ -34,17 +36,18 @@ def _write_array(path: Path, array: np.ndarray) -> None:
 
 
 def write(folder: str | Path, case: str, modalities: list[str], prepared: Prepared, label: np.ndarray | None,
-          labels: dict[str, int]) -> Path:
+          labels: dict[str, int], class_name: str | None = None) -> Path:
     """Write one case's store, whole or not at all.
 
     Args:
         folder: Where the store `<case>/` goes.
         label: (x, y, z) classes on the prepared grid, or None for a case without reference.
         labels: Class value by name.
+        class_name: The case's class, in a classification.
     """
     target = Path(folder) / case
     with files.atomic_folder(target) as temporary:
-        _write_array(temporary / "image.b2nd", prepared.image)
+        _write_array(temporary / "image.b2nd", prepared.image, prepared.image.ndim - 1)
         if label is not None:
             _write_array(temporary / "label.b2nd", label)
         files.write_json(temporary / "case.json", {
@@ -53,6 +56,7 @@ def write(folder: str | Path, case: str, modalities: list[str], prepared: Prepar
             "spacing_mm": list(prepared.spacing), "statistics": prepared.statistics,
             "foreground": {} if label is None else {name: _sample(label == value) for name, value in labels.items()},
             "sha256": {path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
+            **({"class": class_name} if class_name else {}),
         }, "case")
     return target
 
@@ -86,6 +90,7 @@ class Store:
         self.shape: tuple[int, ...] = tuple(self.properties["shape"])
         self.statistics: list[dict] = self.properties["statistics"]
         self.foreground: dict[str, list] = self.properties["foreground"]
+        self.class_name: str | None = self.properties.get("class")
 
     @cached_property
     def digest(self) -> str:

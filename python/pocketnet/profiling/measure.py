@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from .. import backend
-from ..config import Plan
+from ..config import SEGMENTATION, Plan
 from ..errors import DeviceMemoryError
 from ..training.losses import LOSSES
 
@@ -32,7 +32,8 @@ def training_step(model: keras.Model, plan: Plan, steps: int) -> dict:
     settings = plan.training
     rng = np.random.default_rng(plan.seed)
     image = rng.standard_normal((settings.batch, *settings.patch, plan.network.channels), dtype=np.float32)
-    label = rng.integers(0, plan.network.classes, (settings.batch, *settings.patch), dtype=np.uint8)
+    shape = (settings.batch, *(settings.patch if plan.task == SEGMENTATION else ()))
+    label = rng.integers(0, plan.network.classes, shape, dtype=np.uint8)
     model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss=LOSSES[settings.loss],
                   jit_compile=backend.on_gpu() and backend.name() != "tensorflow")
     seconds = []

@@ -13,14 +13,16 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
     """Apply each change with its probability.
 
     Args:
-        image: (x, y, z, channel) float32, normalised.
-        label: (x, y, z) classes.
+        image: (x, y, z, channel) or (row, column, channel) float32, normalised.
+        label: Classes on the same grid.
         rng: The only source of chance; the same numbers are drawn whatever is applied.
 
     Returns:
         Changed copies, contiguous, of the same shapes and types.
     """
-    axes = [axis for axis in range(label.ndim) if rng.random() < settings.flip]
+    chances = rng.random(label.ndim)
+    allowed = range(label.ndim) if settings.flip_axes is None else settings.flip_axes
+    axes = [axis for axis in allowed if chances[axis] < settings.flip]
     if axes:
         image, label = np.flip(image, axes), np.flip(label, axes)
     chance, size = rng.random(2)

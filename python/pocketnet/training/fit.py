@@ -22,7 +22,8 @@ from ..errors import DeviceMemoryError, Stopped
 from . import checkpoints
 from .compile import compile_for_training
 from .losses import LOSSES
-from .sampling import PatchSampler
+from .sampling import Sampler
+from .scores import TASKS
 
 Say = Callable[[str], None]
 
@@ -34,7 +35,7 @@ class State:
     Attributes:
         step: Steps done.
         loss_sum: Of the running epoch's steps.
-        history: A row an epoch, see `HISTORY_COLUMNS`.
+        history: A row an epoch, see `history_columns`.
         best: Lowest validation loss so far, None before the first epoch's end.
         waited: Epochs since the validation loss last became better, or the learning rate was reduced.
         attempts: A dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`.
@@ -51,7 +52,9 @@ class State:
     peak_device_memory_mib: float | None = None
 
 
-HISTORY_COLUMNS = ("epoch", "step", "learning_rate", "loss", "validation_loss", "validation_dice", "seconds")
+def history_columns(task: str) -> tuple[str, ...]:
+    """The columns of `history.csv`."""
+    return ("epoch", "step", "learning_rate", "loss", "validation_loss", *TASKS[task].columns, "seconds")
 
 
 class Trainer:
@@ -60,15 +63,15 @@ class Trainer:
     Args:
         model: Built, not compiled.
         plan: What to train by.
-        train: Patches of the fold's training cases.
-        validation: Patches of its validation cases; only these decide "best" and the learning rate.
+        train: Patches or images of the fold's training cases.
+        validation: Those of its validation cases; only these decide "best" and the learning rate.
         folder: The run's checkpoint folder.
         checkpoint_seconds: A checkpoint at least so often.
         time_limit: Stop with a checkpoint after so many seconds; None for no limit.
         say: Called with a line now and then.
     """
 
-    def __init__(self, model: keras.Model, plan: Plan, train: PatchSampler, validation: PatchSampler, folder: Path,
+    def __init__(self, model: keras.Model, plan: Plan, train: Sampler, validation: Sampler, folder: Path,
                  *, checkpoint_seconds: float = 60, time_limit: float | None = None, say: Say = print):
         self.model, self.plan, self.train_patches = model, plan, train
         self.validation_batches = validation.fixed()
@@ -136,14 +139,16 @@ class Trainer:
         state, settings = self.state, self.plan.training
         optimizer = self.model.optimizer
         rate = float(optimizer.learning_rate)
-        loss, dice = self._validate()
+        loss, scores = self._validate()
         epoch = state.step // settings.steps_per_epoch
         elapsed = sum(a["seconds"] for a in state.attempts[:-1]) + time.monotonic() - self.started
-        row = (epoch, state.step, rate, state.loss_sum / settings.steps_per_epoch, loss, dice, round(elapsed, 2))
-        state.history.append(dict(zip(HISTORY_COLUMNS, row, strict=True)))
+        training_loss = state.loss_sum / settings.steps_per_epoch
+        row = (epoch, state.step, rate, training_loss, loss, *scores.values(), round(elapsed, 2))
+        state.history.append(dict(zip(history_columns(self.plan.task), row, strict=True)))
         better = state.best is None or loss < state.best
-        self.say(f"epoch {epoch}/{settings.epochs}: loss {row[3]:.4f}, validation loss {loss:.4f}, "
-                 f"validation Dice {dice:.4f}, learning rate {rate:.2e}, {elapsed:.0f} s{' · best' if better else ''}")
+        named = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
+        self.say(f"epoch {epoch}/{settings.epochs}: loss {training_loss:.4f}, validation loss {loss:.4f}, "
+                 f"{named}, learning rate {rate:.2e}, {elapsed:.0f} s{' · best' if better else ''}")
         state.loss_sum = 0.0
         if better:
             state.best, state.waited = loss, 0
@@ -154,20 +159,16 @@ class Trainer:
             optimizer.learning_rate = rate * settings.plateau_factor
             state.waited = 0
 
-    def _validate(self) -> tuple[float, float]:
-        """Validation loss, and Dice averaged over patches and the classes that a patch has or predicts."""
-        losses, scores, count = [], [], 0
+    def _validate(self) -> tuple[float, dict[str, float]]:
+        """Validation loss and the task's scores."""
+        task = TASKS[self.plan.task]
+        losses, kept, count = [], [], 0
         for image, label in self.validation_batches:
             probabilities = self.model.predict_on_batch(image)
             losses.append(float(self.loss(label, keras.ops.convert_to_tensor(probabilities))) * len(image))
             count += len(image)
-            classes = probabilities.argmax(axis=-1)
-            for predicted, true in zip(classes, label, strict=True):
-                for value in range(1, probabilities.shape[-1]):
-                    size = int((predicted == value).sum() + (true == value).sum())
-                    if size:
-                        scores.append(2 * int(((predicted == value) & (true == value)).sum()) / size)
-        return sum(losses) / count, float(np.mean(scores)) if scores else 0.0
+            kept.append(task.of_batch(probabilities, label))
+        return sum(losses) / count, task.scores(kept)
 
     def _write(self, ended: str) -> None:
         state = self.state

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import __version__, backend, files
 from ..code import code_hash
-from ..config import Plan, to_json
+from ..config import CLASSIFICATION, Plan, to_json
 from ..errors import DataError, UsageError
 from ..preprocessing.store import Store, open_stores
 from . import checkpoints
@@ -51,10 +51,13 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         The provenance that was written.
 
     Raises:
+        UsageError: There is no such fold, or the architecture is not for the plan's task.
         DataError: A store is missing, or a patch cannot be made.
         Stopped: A signal or the time limit came; run again to go on.
         DeviceMemoryError: A step does not fit.
     """
+    network = plan.network_of(arch, width)
+    images = "images" if plan.task == CLASSIFICATION else "patches"
     split = split_of(splits, fold)
     stores = open_stores(store_folders)
     needed = split["train"] + split["validation"]
@@ -70,18 +73,17 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         backend.set_precision(precision)
         from ..models.build import build
         from ..models.export import export_openvino
-        from .fit import HISTORY_COLUMNS, Trainer
-        from .sampling import PatchSampler
+        from .fit import Trainer, history_columns
+        from .scores import TASKS
 
-        network = plan.network.network(arch, width)
-        network.check_patch(plan.training.patch)
         model = build(network)
         say(f"training {width} {arch}, fold {fold}: {model.count_params():,} parameters, "
-            f"{plan.training.steps} steps of {plan.training.batch} patches of "
+            f"{plan.training.steps} steps of {plan.training.batch} {images} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}; {len(split['train'])} training and "
             f"{len(split['validation'])} validation cases; run {key}")
+        sampler = TASKS[plan.task].sampler
         train_patches, validation_patches = (
-            PatchSampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
+            sampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
         trainer = Trainer(model, plan, train_patches, validation_patches, folder, say=say,
                           checkpoint_seconds=checkpoint_seconds, time_limit=time_limit)
         state = trainer.run(tick)
@@ -108,7 +110,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             plan.write(temporary / "plan.json")
             files.write_json(temporary / "labels.json", {"modalities": list(plan.modalities),
                                                          "labels": to_json(plan)["labels"]}, "labels")
-            files.write_text(temporary / "history.csv", history_csv(state.history, HISTORY_COLUMNS))
+            files.write_text(temporary / "history.csv", history_csv(state.history, history_columns(plan.task)))
             files.write_json(temporary / "provenance.json", provenance, "provenance")
             write_checksums(temporary)
     return provenance

@@ -16,11 +16,11 @@ from ..preprocessing.store import Store
 from .augmentation import augment
 
 
-class PatchSampler:
-    """Random training patches and fixed validation patches of a fold.
+class Sampler:
+    """What a fold is trained on: a batch a step, made ahead of time.
 
     Args:
-        plan: Patch, batch, augmentation, normalisation.
+        plan: What to train by.
         stores: Stores by case name.
         cases: The cases to sample from.
         constants: The fold's intensity constants.
@@ -30,6 +30,38 @@ class PatchSampler:
     def __init__(self, plan: Plan, stores: dict[str, Store], cases: list[str], constants: list[dict], fold: int):
         self.plan, self.constants, self.fold = plan, constants, fold
         self.stores = [stores[case] for case in cases]
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images and classes of a training step."""
+        raise NotImplementedError
+
+    def fixed(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Batches of images and classes for validation, always the same."""
+        raise NotImplementedError
+
+    def stream(self, first: int, last: int, ahead: int = 4) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Steps `first` to `last` (both included) with their batches, made `ahead` of time in a thread.
+
+        Raises:
+            DataError: A patch could not be made; names the case.
+        """
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches") as pool:
+            pending: deque = deque()
+            following = first
+            try:
+                for step in range(first, last + 1):
+                    while following <= last and len(pending) < ahead:
+                        pending.append(pool.submit(self.batch, following))
+                        following += 1
+                    image, label = pending.popleft().result()
+                    yield step, image, label
+            finally:
+                for future in pending:
+                    future.cancel()
+
+
+class PatchSampler(Sampler):
+    """Random training patches and fixed validation patches of a fold, by the plan's patch, batch and augmentation."""
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Images (batch, *patch, channel) float32 and classes (batch, *patch) uint8 of a training step."""
@@ -84,26 +116,6 @@ class PatchSampler:
         size = self.plan.training.batch
         return [(np.stack([i for i, _ in pairs[k:k + size]]), np.stack([y for _, y in pairs[k:k + size]]))
                 for k in range(0, len(pairs), size)]
-
-    def stream(self, first: int, last: int, ahead: int = 4) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Steps `first` to `last` (both included) with their batches, made `ahead` of time in a thread.
-
-        Raises:
-            DataError: A patch could not be made; names the case.
-        """
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches") as pool:
-            pending: deque = deque()
-            following = first
-            try:
-                for step in range(first, last + 1):
-                    while following <= last and len(pending) < ahead:
-                        pending.append(pool.submit(self.batch, following))
-                        following += 1
-                    image, label = pending.popleft().result()
-                    yield step, image, label
-            finally:
-                for future in pending:
-                    future.cancel()
 
 
 def start_around(centre, patch: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,0 +1,72 @@
+"""The layout of a table of classes: a folder `images/` and one CSV file with the columns `filename` and `class`.
+
+A column `patient` keeps the images of a patient on one side of every split; other columns are not used.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from .folder import Listing, Problem, unreadable
+from .pictures import Entry, listing
+from .presets import Preset
+
+IMAGES = "images"
+COLUMNS = ("filename", "class")
+
+
+def matches(folder: Path) -> bool:
+    """Whether a folder looks like this layout."""
+    return (folder / IMAGES).is_dir() and bool(_tables(folder))
+
+
+def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
+    """List the images of a folder.
+
+    Args:
+        folder: The dataset's folder.
+        preset: Names the modality, and the classes where it knows them.
+        wanted: The modalities to use; empty: all.
+
+    Raises:
+        UsageError: A wanted modality is not there.
+    """
+    tables = _tables(folder)
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    if len(tables) > 1:
+        names = ", ".join(path.name for path in tables)
+        problems.append(Problem("", tables[0].name, f"several tables of classes: {names}; leave one there"))
+        return listing(folder, preset, wanted, entries, problems, has_test=False)
+    table = tables[0]
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, ValueError, csv.Error) as error:
+        fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
+        problems.append(Problem("", table.name, fault))
+        rows = []
+    for number, row in enumerate(rows, 2):
+        file, name = ((row[column] or "").strip() for column in COLUMNS)
+        if not file or not name or "/" in file or "\\" in file:
+            problems.append(Problem("", table.name, f"line {number} needs a file name in {IMAGES}/ and a class, found "
+                                                    f"{file!r} and {name!r}"))
+            continue
+        patient = (row.get("patient") or "").strip() or None
+        entries.append(Entry(f"{table.name} line {number}", IMAGES, file, name, patient))
+    return listing(folder, preset, wanted, entries, problems, has_test=False)
+
+
+def _tables(folder: Path) -> list[Path]:
+    """The CSV files of a folder whose header has the columns."""
+    return [path for path in sorted(folder.glob("*.csv")) if set(COLUMNS) <= set(_header(path))]
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as handle:
+            return next(csv.reader(handle), [])
+    except (OSError, ValueError, csv.Error):
+        return []

@@ -1,0 +1,100 @@
+"""What the layouts of 2D images share: file names to cases, listed images against those that are there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..preprocessing.picture import SUFFIXES
+from .folder import Case, Listing, Problem, name_problems, select_modalities, visible
+from .presets import Preset
+
+MOST_UNLISTED = 10
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a list of images.
+
+    Attributes:
+        line: Where it stands, for messages.
+        folder: The images' folder, relative to the dataset's.
+        file: The image's name in it.
+        class_name: Its class.
+        patient: Whom it shows, where the list says.
+        test: Whether the dataset lists it for the test.
+    """
+
+    line: str
+    folder: str
+    file: str
+    class_name: str
+    patient: str | None = None
+    test: bool = False
+
+    @property
+    def path(self) -> str:
+        """Relative to the dataset's folder."""
+        return f"{self.folder}/{self.file}"
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file name ends like a 2D image."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def listing(folder: Path, preset: Preset, wanted: Sequence[str], entries: Sequence[Entry],
+            problems: Sequence[Problem], has_test: bool) -> Listing:
+    """Entries as cases, and what is wrong with them.
+
+    Args:
+        folder: The dataset's folder.
+        preset: Names the one modality, and the classes where it knows them.
+        wanted: Modalities asked for.
+        entries: The lists' lines, in order.
+        problems: What the adapter has found already.
+        has_test: Whether the dataset has a test list of its own.
+
+    Raises:
+        UsageError: A wanted modality is not there.
+    """
+    modalities = select_modalities(wanted, preset.modalities or ("image",))
+    problems, warnings = list(problems), []
+    there = {name: {path.name for path in visible(folder / name) if is_picture(path.name)}
+             for name in sorted({entry.folder for entry in entries}) if (folder / name).is_dir()}
+    for where, files in there.items():
+        unlisted = sorted(files - {entry.file for entry in entries if entry.folder == where})
+        if unlisted:
+            more = f" … ({len(unlisted)} images)" if len(unlisted) > MOST_UNLISTED else ""
+            warnings.append(f"{where}/: not listed, left out: {', '.join(unlisted[:MOST_UNLISTED])}{more}")
+    stems = Counter(PurePosixPath(entry.file).stem for entry in {entry.path: entry for entry in entries}.values())
+    cases: dict[str, Case] = {}
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        plain = PurePosixPath(entry.file).stem
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", plain if stems[plain] == 1 else entry.file)
+        name = name if re.match(r"[A-Za-z0-9]", name) else f"image{name}"
+        if entry.path in seen:
+            problems.append(Problem(name, entry.path, f"duplicate: listed in {seen[entry.path].line} and {entry.line}"))
+            continue
+        seen[entry.path] = entry
+        if entry.file not in there.get(entry.folder, ()):
+            problems.append(Problem(name, entry.path, f"missing: {entry.line} lists it, but it is not there"))
+        if preset.classes and entry.class_name not in preset.classes:
+            near = difflib.get_close_matches(entry.class_name.lower(), preset.classes, n=1)
+            problems.append(Problem(name, entry.path, f"unknown class {entry.class_name!r} in {entry.line}"
+                                    + (f", did you mean {near[0]}?" if near else "")
+                                    + f" Known: {', '.join(preset.classes)}"))
+        if name in cases:
+            problems.append(Problem(name, entry.path, f"duplicate name: {cases[name].images[modalities[0]]} makes the "
+                                                      "same case"))
+            continue
+        cases[name] = Case(name, {modalities[0]: entry.path}, None, entry.class_name, entry.patient)
+    problems += name_problems(cases)
+    by_path = {case.images[modalities[0]]: case.name for case in cases.values()}
+    test = tuple(sorted({by_path[e.path] for e in entries if e.test and e.path in by_path})) if has_test else None
+    return Listing(modalities[:1], None, [cases[name] for name in sorted(cases)], problems, warnings, test=test)

@@ -1,0 +1,80 @@
+"""One 2D image: read once, for its checksum, its problems and its numbers; and the classes of all images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DataError, UsageError
+from ..planning.stratified import too_few
+from ..preprocessing.picture import parse
+from .folder import Case, Listing, Problem, unreadable
+from .presets import Preset
+from .verify import Checked, intensities
+
+SAMPLE = 50
+"""Pixels of each image that the fingerprint keeps: there are far more images than volumes in a dataset."""
+
+
+def verify_picture(folder: Path, case: Case) -> Checked:
+    """Read an image, look for everything that could be wrong, and measure.
+
+    Args:
+        folder: The dataset's folder.
+        case: The case; an image that is missing was reported by its layout and is passed over here.
+    """
+    out = Checked(case)
+    measured = []
+    for modality, path in case.images.items():
+        if not (folder / path).exists():
+            return out
+        try:
+            content = (folder / path).read_bytes()
+            out.sha256[path] = hashlib.sha256(content).hexdigest()
+            pixels = parse(content, path)
+        except OSError as error:
+            out.problem(path, unreadable(error))
+            continue
+        except DataError as error:
+            out.problem(path, error.what)
+            continue
+        if pixels.min() == pixels.max():
+            out.problem(path, f"empty image: every pixel is {pixels.flat[0]:g}")
+            continue
+        measured.append({"modality": modality, **intensities(pixels, pixels.ravel(), SAMPLE)})
+        shape = list(pixels.shape)
+    if measured and not out.problems:
+        out.fingerprint = {"shape": shape, "spacing_mm": [1.0, 1.0], "orientation": "rows, columns",
+                           "cropped_shape": shape, "label_voxels": {}, "intensities": measured}
+    return out
+
+
+def classes_of(listing: Listing, preset: Preset, asked: str | None) -> list[str]:
+    """The classes to tell apart, in order.
+
+    Raises:
+        UsageError: Labels were asked for: an image has its class from the dataset's list.
+    """
+    if asked:
+        raise UsageError("A classification has its classes from the dataset's list; --labels is for segmentation.",
+                         where=f"--labels {asked}", todo="Leave --labels out.")
+    return list(preset.classes or sorted({case.class_name for case in listing.cases}))
+
+
+def class_problems(listing: Listing, classes: Sequence[str], folds: int | None) -> list[Problem]:
+    """Classes with too few images to be split, and a dataset of one class only."""
+    if not listing.cases:
+        return []
+    counts = Counter(case.class_name for case in listing.cases)
+    present = [name for name in classes if counts[name]]
+    if len(present) < 2:
+        return [Problem("", "", f"only one class: every image is {present[0]!r}" if present else
+                        "no image has one of the classes " + ", ".join(classes))]
+    absent = [Problem("", "", f"no image has the class {name!r}") for name in classes if not counts[name]]
+    listed = set(listing.test or ())
+    rest = [(case.class_name, case.patient or f"case {case.name}") for case in listing.cases
+            if case.class_name in classes and case.name not in listed]
+    few = too_few(rest, folds or 2) if listing.test is None else too_few(rest, 1)
+    return absent + [Problem("", "", f"too few to split: {line}") for line in few]

@@ -1,0 +1,186 @@
+"""Receiver operating characteristic: curve, area, DeLong's variance; and proportions with Wilson's interval.
+
+Scores are any numbers of which larger ones speak for the positive class. Several test sets (folds, each scored by a
+network of its own, whose scores are not comparable between folds) are combined as the mean of their areas.
+
+Sources: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 837 (1988); computed by midranks as Sun and Xu, IEEE Signal
+Processing Letters 21, 1389 (2014). LeDell, Petersen and van der Laan, Electronic Journal of Statistics 9, 1583 (2015),
+for the mean over folds. Wilson, JASA 22, 209 (1927).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Areas under the ROC curves of several networks on the same cases.
+
+    Attributes:
+        values: An area a network.
+        covariance: Of the areas, (networks, networks); NaN where a class has one case only.
+    """
+
+    values: np.ndarray
+    covariance: np.ndarray
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference of two areas.
+
+    Attributes:
+        value: Other − reference.
+        interval: 95 % interval; None where there is no standard error.
+        p_value: Two-sided p of DeLong's test; None likewise.
+        p_equivalence: The larger p of two one-sided tests against the margin; None likewise.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    p_value: float | None
+    p_equivalence: float | None
+
+
+def auc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve: the chance that a positive case scores above a negative one, ties a half.
+
+    Args:
+        scores: (cases,).
+        positive: Boolean, (cases,).
+
+    Raises:
+        ValueError: Only one class is there.
+    """
+    return float(areas(np.asarray(scores)[None], positive).values[0])
+
+
+def areas(scores: np.ndarray, positive: np.ndarray) -> Areas:
+    """Areas of several networks with DeLong's covariance.
+
+    Args:
+        scores: (networks, cases).
+        positive: Boolean, (cases,).
+
+    Raises:
+        ValueError: Only one class is there.
+    """
+    from scipy.stats import rankdata
+
+    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    m, n = int(positive.sum()), int((~positive).sum())
+    if not m or not n:
+        raise ValueError(f"Expected cases of both classes. Received: {m} positive and {n} negative")
+    above, below = scores[:, positive], scores[:, ~positive]
+    together = rankdata(np.concatenate([above, below], axis=1), axis=1)
+    of_positive = (together[:, :m] - rankdata(above, axis=1)) / n  # share of negatives below each positive
+    of_negative = 1 - (together[:, m:] - rankdata(below, axis=1)) / m
+    unknown = np.full((len(scores),) * 2, np.nan)
+    spread = [np.atleast_2d(np.cov(part)) / size if size > 1 else unknown
+              for part, size in ((of_positive, m), (of_negative, n))]
+    return Areas(of_positive.mean(axis=1), spread[0] + spread[1])
+
+
+def mean_areas(parts: Sequence[Areas]) -> Areas:
+    """The mean over test sets that share no case: areas averaged, covariances added and divided by their square."""
+    return Areas(np.mean([part.values for part in parts], axis=0),
+                 np.sum([part.covariance for part in parts], axis=0) / len(parts) ** 2)
+
+
+def interval(found: Areas, index: int = 0) -> tuple[float, float] | None:
+    """The 95 % interval of one area within 0 and 1; None without a standard error, as for an area of exactly 1."""
+    error = _error(found.covariance[index, index])
+    if not error:
+        return None
+    low, high = found.values[index] - _z() * error, found.values[index] + _z() * error
+    return float(max(0, low)), float(min(1, high))
+
+
+def difference(found: Areas, margin: float, reference: int = 0, other: int = 1) -> Difference:
+    """DeLong's test of two areas on the same cases, and two one-sided tests of equivalence within ±`margin`."""
+    from scipy.stats import norm
+
+    value = float(found.values[other] - found.values[reference])
+    c = found.covariance
+    error = _error(c[reference, reference] + c[other, other] - 2 * c[reference, other])
+    if error is None:
+        return Difference(value, None, None, None)
+    if error == 0:
+        return Difference(value, (value, value), 1.0 if value == 0 else 0.0, 0.0 if abs(value) < margin else 1.0)
+    return Difference(value, (float(value - _z() * error), float(value + _z() * error)),
+                      float(2 * norm.sf(abs(value) / error)),
+                      float(max(norm.sf((value + margin) / error), norm.cdf((value - margin) / error))))
+
+
+def _error(variance: float) -> float | None:
+    """A standard error; 0 for a variance that is zero but for rounding, None for an unknown one."""
+    if np.isnan(variance):
+        return None
+    return 0.0 if variance < 1e-15 else float(variance) ** 0.5
+
+
+def _z() -> float:
+    from scipy.stats import norm
+
+    return float(norm.ppf(0.5 + LEVEL / 2))
+
+
+def curve(scores: np.ndarray, positive: np.ndarray) -> list[tuple[float, float]]:
+    """The ROC curve's corners as (false positive rate, true positive rate), from (0, 0) to (1, 1)."""
+    from sklearn.metrics import roc_curve
+
+    false, true, _ = roc_curve(positive, scores)
+    return [(float(x), float(y)) for x, y in zip(false, true, strict=True)]
+
+
+def mean_curve(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Curves averaged vertically (mean true positive rate at each false positive rate): its area is the mean area."""
+    if len(curves) == 1:
+        return list(curves[0])
+    places = np.unique(np.concatenate([[x for x, _ in points] for points in curves]))
+    sides = []
+    for side in ("left", "right"):  # a step has two values at one place: before and after it
+        sides.append(np.mean([_heights(points, places, side) for points in curves], axis=0))
+    return [(0.0, 0.0)] + [(float(x), float(y)) for x, *pair in zip(places, *sides, strict=True)
+                           for y in dict.fromkeys(pair)] + [(1.0, 1.0)]
+
+
+def _heights(points: Sequence[tuple[float, float]], places: np.ndarray, side: str) -> np.ndarray:
+    """True positive rates of a curve at some false positive rates, below or above each step."""
+    x, y = np.array(points).T
+    found = np.interp(places, x, y)
+    for index, place in enumerate(places):
+        here = y[x == place]
+        if here.size:
+            found[index] = here.min() if side == "left" else here.max()
+    return found
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float] | None:
+    """Wilson's 95 % interval of a proportion; None without a trial."""
+    from scipy.stats import binomtest
+
+    if not trials:
+        return None
+    found = binomtest(successes, trials).proportion_ci(LEVEL, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def mcnemar(reference: np.ndarray, other: np.ndarray) -> float:
+    """Exact two-sided McNemar test of two networks' correct answers on the same cases; 1 when they never differ.
+
+    Args:
+        reference: Whether each case was answered rightly, boolean.
+        other: Likewise.
+    """
+    from scipy.stats import binomtest
+
+    gained = int((~reference & other).sum())
+    lost = int((reference & ~other).sum())
+    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0

@@ -1,0 +1,115 @@
+"""2D images: from a PNG or JPEG file to what a classifier sees.
+
+In memory an image is (row, column, channel), float32, in the file's own grey values. Training and inference both go
+through `read` and `prepare`.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from ..config import Preprocessing
+from ..errors import DataError
+from .case import Prepared
+from .intensity import foreground_statistics, image_statistics
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+_WIDE = ("I", "F", "I;16", "I;16B", "I;16L")
+
+
+def read(path: str | Path) -> np.ndarray:
+    """Read an image file as (row, column) float32; see `parse`.
+
+    Raises:
+        DataError: The file is missing or cannot be decoded.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"The image cannot be read: {error.strerror or error}.", where=str(path)) from None
+    return parse(content, path)
+
+
+def parse(content: bytes, path: str | Path) -> np.ndarray:
+    """Decode an image file's content: 8- or 16-bit grey values, or colour converted to grey (ITU-R 601-2 luma).
+
+    A rotation that the camera has noted is applied; transparency is ignored.
+
+    Args:
+        path: For messages.
+
+    Returns:
+        (row, column) float32 in the file's grey values.
+
+    Raises:
+        DataError: Not an image, or truncated.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as image:
+            image.load()
+            image = ImageOps.exif_transpose(image)
+            if image.mode not in ("L", *_WIDE):
+                image = image.convert("RGB").convert("L") if image.mode != "LA" else image.getchannel("L")
+            return np.asarray(image).astype(np.float32)
+    except UnidentifiedImageError:
+        raise DataError("Not a PNG or JPEG image.", where=str(path)) from None
+    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, struct.error,
+            Image.DecompressionBombError) as error:
+        raise DataError(f"The image cannot be decoded: {str(error).splitlines()[0][:160]}.", where=str(path)) from None
+
+
+def read_images(paths: Sequence[str | Path]) -> np.ndarray:
+    """A case's image, (row, column, channel) float32, one file a channel.
+
+    Raises:
+        DataError: A file cannot be decoded, or differs from the first in size.
+    """
+    images = [read(path) for path in paths]
+    problems = [f"{path}: {image.shape[0]}×{image.shape[1]}" for path, image in zip(paths, images, strict=True)
+                if image.shape != images[0].shape]
+    if problems:
+        raise DataError(f"The images of a case differ in size; the first has {images[0].shape[0]}×"
+                        f"{images[0].shape[1]} pixels.", problems=problems)
+    return np.stack(images, axis=-1)
+
+
+def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resize to `size` rows and columns, whatever the aspect ratio, as the paper does with X-rays.
+
+    Linear interpolation; where the image becomes smaller, over as many pixels as fall onto one, so that fine
+    patterns do not alias.
+
+    Args:
+        image: (row, column, channel).
+
+    Returns:
+        float32 (*size, channel).
+
+    Source: Pillow's `resize` with `BILINEAR`.
+    """
+    from PIL import Image
+
+    channels = [image[..., channel].astype(np.float32, copy=False) for channel in range(image.shape[-1])]
+    if image.shape[:2] != tuple(size):
+        channels = [np.asarray(Image.fromarray(one).resize(tuple(size)[::-1], Image.Resampling.BILINEAR))
+                    for one in channels]
+    return np.stack(channels, axis=-1)
+
+
+def prepare(image: np.ndarray, preprocessing: Preprocessing) -> Prepared:
+    """Resize an image and take its statistics; its pixels' size in mm is not known and counts as 1.
+
+    Args:
+        image: (row, column, channel).
+    """
+    resized = resize(image, preprocessing.size or image.shape[:-1])
+    statistics = image_statistics if preprocessing.normalisation == "zscore_image" else foreground_statistics
+    return Prepared(resized, (1.0, 1.0), image.shape[:-1], tuple((0, n) for n in image.shape[:-1]), statistics(resized))

@@ -1,0 +1,85 @@
+"""Training images of a classification, and the validation of a classifier."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..config import Plan
+from ..errors import DataError, PocketError
+from ..preprocessing.intensity import normalise
+from ..preprocessing.store import Store
+from .augmentation import augment
+from .sampling import Sampler
+
+
+class ImageSampler(Sampler):
+    """Whole images of a fold: for training shuffled anew in each pass over them, and unchanged for validation.
+
+    Args:
+        plan: Size, batch, augmentation, normalisation, classes.
+        stores: Stores by case name.
+        cases: The cases to sample from.
+        constants: The fold's intensity constants.
+        fold: Enters every sample's random numbers.
+
+    Raises:
+        DataError: A store has no class, or one that the plan does not know, or another size than the plan's.
+    """
+
+    def __init__(self, plan: Plan, stores: dict[str, Store], cases: list[str], constants: list[dict], fold: int):
+        super().__init__(plan, stores, cases, constants, fold)
+        values = {label.name: label.value for label in plan.labels}
+        problems = [f"{store.case}: class {store.class_name!r}, {'×'.join(map(str, store.shape))}"
+                    for store in self.stores
+                    if store.class_name not in values or store.shape != tuple(plan.training.patch)]
+        if problems:
+            raise DataError(f"These stores are not images of {'×'.join(map(str, plan.training.patch))} with one of the "
+                            f"classes {', '.join(values)}.", problems=problems, todo="Preprocess them again.")
+        self.classes = [values[store.class_name] for store in self.stores]
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (batch, row, column, channel) float32 and classes (batch,) uint8 of a training step."""
+        size = self.plan.training.batch
+        samples = [self._sample((step - 1) * size + position) for position in range(size)]
+        return np.stack([image for image, _ in samples]), np.array([value for _, value in samples], np.uint8)
+
+    def _shuffled(self, turn: int) -> np.ndarray:
+        """The order of the images in one pass over them, a pure function of seed, fold and pass."""
+        return np.random.default_rng([self.plan.seed, self.fold, 0, turn]).permutation(len(self.stores))
+
+    def _sample(self, number: int) -> tuple[np.ndarray, int]:
+        turn, place = divmod(number, len(self.stores))
+        index = int(self._order(turn)[place])
+        rng = np.random.default_rng([self.plan.seed, self.fold, 1, number])
+        image = self._read(self.stores[index])
+        return augment(image, image[..., 0], self.plan.training.augmentation, rng)[0], self.classes[index]
+
+    def _read(self, store: Store) -> np.ndarray:
+        scheme = self.plan.preprocessing.normalisation
+        try:
+            return store.read_image((0, 0), store.shape,
+                                    lambda image: normalise(image, scheme, store.statistics, self.constants))
+        except PocketError:
+            raise
+        except Exception as error:
+            raise DataError(f"The image of case {store.case} could not be read: {type(error).__name__}: {error}",
+                            where=str(store.folder)) from error
+
+    def fixed(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Every image once, without augmentation: for validation.
+
+        Returns:
+            Batches of images (batch, row, column, channel) and classes (batch,); the last may be smaller.
+
+        Raises:
+            DataError: All are of one class, so that nothing can be validated.
+        """
+        if len(set(self.classes)) < 2:
+            raise DataError("All validation images are of one class.",
+                            problems=[store.case for store in self.stores][:20], todo="Make the splits anew.")
+        size = self.plan.training.batch
+        return [(np.stack([self._read(store) for store in self.stores[k:k + size]]),
+                 np.array(self.classes[k:k + size], np.uint8)) for k in range(0, len(self.stores), size)]

@@ -18,6 +18,7 @@ from .models.network import ARCHITECTURES, Network
 
 T = TypeVar("T")
 
+LOSS_NAMES = ("l2_dice", "dice_cross_entropy", "cross_entropy")
 SEGMENTATION, CLASSIFICATION = TASKS = ("segmentation", "classification")
 
 

@@ -101,10 +101,13 @@ def write_run(root: Path, widths=("full", "pocket"), folds=(0, 1), shift: float 
 
 def write_profile(path: Path, width: str = "pocket") -> Path:
     """A `profile.json` of one configuration."""
-    files.write_json(path, {"configurations": [{
-        "arch": "unet", "width": width, "patch": [32, 48, 32], "batch": 2, "parameters": PARAMETERS[width],
-        "mode": "train", "predicted": {"host_memory_mib": 1500, "device_memory_mib": 900},
-        "measured": {"host_memory_mib": 1650, "device_memory_mib": None, "step_seconds": 0.5, "step_seconds_sd": 0.02,
+    files.write_json(path, {"hardware": {}, "configurations": [{
+        "arch": "unet", "width": width, "dimensions": 3, "channels": 1, "classes": 3, "depth": 3, "feature_maps": 16,
+        "patch": [32, 48, 32], "batch": 2, "mode": "train", "engine": None, "precision": "float32", "threads": 2,
+        "steps": 5, "warm_up": 2, "parameters": PARAMETERS[width],
+        "predicted": {"host_memory_mib": 1500, "device_memory_mib": 900},
+        "measured": {"status": "ok", "reason": None, "host_memory_mib": 1650, "host_memory_growth_mib": 900,
+                     "device_memory_mib": None, "step_seconds": 0.5, "step_seconds_sd": 0.02,
                      "patches_per_second": 4.0}}]}, "profile")
     return path
 

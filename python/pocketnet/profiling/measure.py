@@ -1,55 +1,97 @@
-"""Memory and time of a training step, measured in this process (call it in a fresh one)."""
+"""Memory and time of training steps and forward passes, measured in this process (call it in a fresh one)."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
-import keras
 import numpy as np
 
 from .. import backend
-from ..config import SEGMENTATION, Plan
-from ..errors import DeviceMemoryError
-from ..training.losses import LOSSES
-
-WARM_UP = 2
+from .configuration import Configuration
 
 
-def training_step(model: keras.Model, plan: Plan, steps: int) -> dict:
+def training_step(model, configuration: Configuration) -> dict:
     """Run training steps on random patches and measure them.
 
     Args:
         model: Built, not compiled.
-        steps: Steps to time, after `WARM_UP` more.
 
     Returns:
-        `host_memory_mib` (peak resident), `device_memory_mib` (the allocator's peak; None on a CPU),
-        `step_seconds` (median), `step_seconds_sd`, `patches_per_second`.
-
-    Raises:
-        DeviceMemoryError: The device's memory does not hold a step.
+        See `timed`.
     """
-    settings = plan.training
-    rng = np.random.default_rng(plan.seed)
-    image = rng.standard_normal((settings.batch, *settings.patch, plan.network.channels), dtype=np.float32)
-    shape = (settings.batch, *(settings.patch if plan.task == SEGMENTATION else ()))
-    label = rng.integers(0, plan.network.classes, shape, dtype=np.uint8)
-    model.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss=LOSSES[settings.loss],
-                  jit_compile=backend.on_gpu() and backend.name() != "tensorflow")
+    from ..training.compile import compile_for_training
+
+    rng = np.random.default_rng(configuration.seed)
+    image = _image(rng, configuration)
+    label = rng.integers(0, configuration.network.classes, (configuration.batch, *model.output_shape[1:-1]),
+                         dtype=np.uint8)
+    compile_for_training(model, configuration.loss, configuration.learning_rate, configuration.clip_norm)
+    return timed(lambda: model.train_on_batch(image, label), configuration)
+
+
+def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Configuration) -> dict:
+    """Run forward passes on a random batch and measure them.
+
+    Args:
+        engine: As `pocket-infer` makes it.
+
+    Returns:
+        See `timed`.
+    """
+    image = _image(np.random.default_rng(configuration.seed), configuration)
+    return timed(lambda: engine(image), configuration)
+
+
+def timed(step: Callable[[], object], configuration: Configuration) -> dict:
+    """Time steps after the warm-up.
+
+    Returns:
+        `step_seconds` (median), `step_seconds_sd`, `patches_per_second` (batch over the median).
+    """
     seconds = []
-    try:
-        for _ in range(WARM_UP + steps):
-            start = time.perf_counter()
-            model.train_on_batch(image, label)
-            seconds.append(time.perf_counter() - start)
-    except Exception as error:
-        if backend.is_out_of_memory(error):
-            raise DeviceMemoryError(f"A step of batch {settings.batch} and patch {settings.patch} does not fit in "
-                                    "the device's memory.", todo="Use a smaller --batch or --patch.") from error
-        raise
-    steady = np.array(seconds[WARM_UP:])
+    for _ in range(configuration.warm_up + configuration.steps):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    steady = np.array(seconds[configuration.warm_up:])
     median = float(np.median(steady))
-    return {"host_memory_mib": round(backend.peak_host_memory_mib(), 1),
-            "device_memory_mib": backend.peak_device_memory_mib(), "step_seconds": round(median, 4),
-            "step_seconds_sd": round(float(steady.std(ddof=1)) if steps > 1 else 0.0, 4),
-            "patches_per_second": round(settings.batch / median, 2)}
+    return {"step_seconds": round(median, 6),
+            "step_seconds_sd": round(float(steady.std(ddof=1)) if len(steady) > 1 else 0.0, 6),
+            "patches_per_second": round(configuration.batch / median, 3)}
+
+
+def memory(before_mib: float, device: bool = True) -> dict:
+    """Peak memory of this process.
+
+    Args:
+        before_mib: Resident memory before the network was built.
+        device: Whether the backend is in use.
+
+    Returns:
+        `host_memory_mib` (peak resident), `host_memory_growth_mib` (over `before_mib`) and `device_memory_mib`
+        (the peak of the backend's allocator on the GPU; None without one).
+    """
+    peak = backend.peak_host_memory_mib()
+    return {"host_memory_mib": round(peak, 1), "host_memory_growth_mib": round(max(0.0, peak - before_mib), 1),
+            "device_memory_mib": backend.peak_device_memory_mib() if device else None}
+
+
+def inference_engine(folder: Path, configuration: Configuration) -> tuple[Callable, float]:
+    """The engine that `pocket-infer` would use, and the resident memory in MiB before it was made."""
+    from ..inference import engines
+
+    chosen = engines.choose(configuration.engine, folder)
+    if chosen == "openvino":
+        import openvino  # noqa: F401  (its own size is not the network's)
+    else:
+        backend.configure(configuration.threads)
+    before = backend.host_memory_mib()
+    return engines.make(chosen, folder, configuration.patch, configuration.network.channels,
+                        configuration.threads), before
+
+
+def _image(rng: np.random.Generator, configuration: Configuration) -> np.ndarray:
+    shape = (configuration.batch, *configuration.patch, configuration.network.channels)
+    return rng.standard_normal(shape, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import keras
@@ -13,7 +14,7 @@ RUNTIME_MIB = 850
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Parts of a training step's memory, in MiB, float32 throughout.
+    """Parts of a training step's memory, in MiB, variables in float32, outputs in the layers' own precision.
 
     Attributes:
         variables: Weights, gradients and Adam's two moments.
@@ -52,8 +53,9 @@ def training_memory(model: keras.Model, batch: int) -> TrainingMemory:
         size = 1
         for length in layer.output.shape[1:]:
             size *= length
-        outputs.append(size * batch * FLOAT_BYTES / 2**20)
-    trainable = sum(int(keras.ops.size(w)) for w in model.trainable_weights)
+        item = 2 if "16" in layer.output.dtype else FLOAT_BYTES
+        outputs.append(size * batch * item / 2**20)
+    trainable = sum(math.prod(w.shape) for w in model.trainable_weights)
     frozen = model.count_params() - trainable
     variables = (4 * trainable + frozen) * FLOAT_BYTES / 2**20
     return TrainingMemory(variables, sum(outputs), 2 * max(outputs))

@@ -279,13 +279,13 @@ def _resources(run: Run) -> list[dict]:
     result = []
     for profile in run.profiles:
         models = _of(run.models, profile["arch"], profile["width"])
-        measured, predicted = profile["measured"] or {}, profile["predicted"]
+        measured, predicted = profile["measured"] or {}, profile["predicted"] or {}
         result.append({
             "network": f"{profile['arch']} {profile['width']}",
             "patch": "×".join(map(str, profile["patch"])), "batch": profile["batch"],
-            **{kind: [mebibytes(predicted[f"{kind}_memory_mib"]), mebibytes(measured.get(f"{kind}_memory_mib")),
+            **{kind: [mebibytes(predicted.get(f"{kind}_memory_mib")), mebibytes(measured.get(f"{kind}_memory_mib")),
                       mebibytes(_largest(models, f"peak_{kind}_memory_mib"))] for kind in ("host", "device")},
-            "step": f"{measured['step_seconds']:.3f} s" if measured else "–",
+            "step": f"{measured['step_seconds']:.3f} s" if measured.get("step_seconds") else "–",
             "used_step": duration_of_step(models)})
     return result
 

@@ -1,0 +1,121 @@
+"""The process that measures one configuration: `python -m pocketnet.profiling.child FOLDER STAGE`.
+
+It reads `configuration.json` and writes `described.json` (what needs no memory: parameters and prediction) before
+`measured.json`, so that the first is there also when the kernel ends the process for want of memory.
+
+| stage | what |
+|---|---|
+| `train` | describe, and measure training steps |
+| `export` | describe, and write the network as a model folder has it |
+| `infer` | measure forward passes by the engine, in a process that has seen nothing but it |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+CONFIGURATION, DESCRIBED, MEASURED = "configuration.json", "described.json", "measured.json"
+
+
+def main(folder: Path, stage: str) -> None:
+    """Do one stage."""
+    from ..config import from_json
+    from .configuration import Configuration
+
+    _be_the_first_to_go()
+    configuration = from_json(Configuration, json.loads((folder / CONFIGURATION).read_text()))
+    try:
+        if stage == "infer":
+            result = _infer(folder, configuration)
+        else:
+            result = (_train if stage == "train" else _export)(folder, configuration)
+    except Exception as error:
+        from .. import backend
+
+        if not isinstance(error, MemoryError) and not backend.is_out_of_memory(error):
+            raise
+        result = out_of_memory(str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
+    if result is not None:
+        (folder / MEASURED).write_text(json.dumps(result))
+
+
+def out_of_memory(reason: str) -> dict:
+    """The result of a configuration that does not fit."""
+    return {"status": "out_of_memory", "reason": reason}
+
+
+def _train(folder: Path, configuration) -> dict | None:
+    from .. import backend
+    from ..models.build import build
+    from .measure import memory, training_step
+
+    problem = _describe(folder, configuration)
+    if problem or not configuration.steps:
+        return problem
+    before = backend.host_memory_mib()
+    measured = training_step(build(configuration.network, configuration.patch), configuration)
+    return {"status": "ok", **memory(before), **measured}
+
+
+def _export(folder: Path, configuration) -> dict | None:
+    from ..models.build import build
+    from ..models.export import export_openvino
+
+    _describe(folder, configuration)
+    if configuration.steps:
+        model = build(configuration.network)
+        model.save(folder / "model.keras")
+        if configuration.engine != "tensorflow":
+            export_openvino(model, folder)
+    return None
+
+
+def _infer(folder: Path, configuration) -> dict:
+    from .measure import forward_pass, inference_engine, memory
+
+    engine, before = inference_engine(folder, configuration)
+    measured = forward_pass(engine, configuration)
+    return {"status": "ok", "engine": engine.name, **memory(before, engine.name != "openvino"), **measured}
+
+
+def _describe(folder: Path, configuration) -> dict | None:
+    """Write parameters and prediction; the result where the prediction is over this machine's memory."""
+    import psutil
+
+    from .. import backend
+
+    backend.configure(configuration.threads, configuration.seed)
+    precision = backend.usable_precision(configuration.precision)
+    backend.set_precision(precision)
+    import keras
+
+    from ..models.build import build
+    from .predict import training_memory
+
+    with keras.StatelessScope(initialize_variables=False):
+        model = build(configuration.network, configuration.patch)
+        parameters = model.count_params()
+        predicted = training_memory(model, configuration.batch) if configuration.mode == "train" else None
+    described = {"parameters": parameters, "precision": precision, "hardware": backend.hardware(), "predicted": None}
+    if predicted:
+        described["predicted"] = {"host_memory_mib": round(predicted.host_mib, 1),
+                                  "device_memory_mib": round(predicted.device_mib, 1)}
+    (folder / DESCRIBED).write_text(json.dumps(described))
+    total = psutil.virtual_memory().total / 2**20
+    if predicted and not backend.on_gpu() and predicted.host_mib > total:
+        return out_of_memory(f"needs about {predicted.host_mib / 1024:.1f} GiB, "
+                             f"this machine has {total / 1024:.1f} GiB")
+    return None
+
+
+def _be_the_first_to_go() -> None:
+    """When memory runs out, Linux is to end this process and nobody else's."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,47 @@
+"""What is measured: one network at one patch, batch, mode and precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..models.network import Network
+
+MODES = ("train", "infer")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration of a profile; written to JSON for the process that measures it.
+
+    Attributes:
+        network: What is built.
+        patch: Voxels per axis.
+        batch: Patches a step.
+        mode: `train`: whole training steps as a training does them; `infer`: forward passes by an engine.
+        precision: As wished, one of `backend.PRECISIONS`; inference is in float32.
+        engine: What runs the inference, one of `inference.engines.ENGINES`.
+        loss, learning_rate, clip_norm: As in `config.Training`.
+        steps: Steps to time; 0 predicts only.
+        warm_up: Steps before them that don't count.
+        threads: CPU threads; None for all cores.
+        seed: Of weights and patches.
+    """
+
+    network: Network
+    patch: tuple[int, ...]
+    batch: int
+    mode: str = "train"
+    precision: str = "float32"
+    engine: str = "auto"
+    loss: str = "l2_dice"
+    learning_rate: float = 0.001
+    clip_norm: float | None = None
+    steps: int = 5
+    warm_up: int = 2
+    threads: int | None = None
+    seed: int = 0
+
+    def describe(self) -> str:
+        """A few words for a person."""
+        sides = "×".join(map(str, self.patch))
+        return f"{self.network.width} {self.network.arch}, {self.mode}, patch {sides}, batch {self.batch}"

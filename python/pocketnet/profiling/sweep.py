@@ -1,0 +1,75 @@
+"""Configurations measured one after the other, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ..config import to_json
+from . import child
+from .configuration import Configuration
+
+CHILD = "pocketnet.profiling.child"
+
+
+def measure(configuration: Configuration) -> tuple[dict, dict | None]:
+    """Measure one configuration in fresh processes.
+
+    Returns:
+        An entry of `profile.json`, and the hardware (None when the process ended before it could say). What does
+        not fit, on the device or because the kernel ended the process, has the status `out_of_memory`; what broke
+        for another reason `failed`. Both with a `reason`, and None for what wasn't measured.
+    """
+    with tempfile.TemporaryDirectory(prefix="pocket-profile-") as name:
+        folder = Path(name)
+        (folder / child.CONFIGURATION).write_text(json.dumps(to_json(configuration)))
+        measured = None
+        for stage in ("train",) if configuration.mode == "train" else ("export", "infer"):
+            if stage == "infer" and not configuration.steps:
+                break
+            measured = _run(folder, stage)
+            if measured is not None:
+                break
+        described = _read(folder / child.DESCRIBED) or {}
+    return _entry(configuration, described, measured), described.get("hardware")
+
+
+def _run(folder: Path, stage: str) -> dict | None:
+    """One stage's result; None when it went well and had nothing to measure."""
+    ran = subprocess.run([sys.executable, "-m", CHILD, str(folder), stage], stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE, text=True, errors="replace")
+    if ran.returncode == 0:
+        return _read(folder / child.MEASURED)
+    if ran.returncode == -signal.SIGKILL:
+        return child.out_of_memory("the process was killed, as the kernel does when the machine's memory runs out")
+    if ran.returncode == -signal.SIGABRT and "bad_alloc" in ran.stderr:
+        return child.out_of_memory("the machine's memory ran out (std::bad_alloc)")
+    lines = [line for line in ran.stderr.splitlines() if line.strip()]
+    return {"status": "failed", "reason": (lines[-1] if lines else f"ended with {ran.returncode}")[:300]}
+
+
+def _read(path: Path) -> dict | None:
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+NUMBERS = ("host_memory_mib", "host_memory_growth_mib", "device_memory_mib", "step_seconds", "step_seconds_sd",
+           "patches_per_second")
+
+
+def _entry(configuration: Configuration, described: dict, measured: dict | None) -> dict:
+    network = configuration.network
+    measured = measured and {"reason": None, **dict.fromkeys(NUMBERS), **measured}
+    engine = measured.pop("engine", None) if measured else None
+    return {
+        "arch": network.arch, "width": network.width, "dimensions": network.dimensions, "channels": network.channels,
+        "classes": network.classes, "depth": network.depth, "feature_maps": network.feature_maps,
+        "patch": list(configuration.patch), "batch": configuration.batch, "mode": configuration.mode,
+        "engine": engine or (configuration.engine if configuration.mode == "infer" else None),
+        "precision": described.get("precision", configuration.precision), "threads": configuration.threads,
+        "steps": configuration.steps, "warm_up": configuration.warm_up,
+        "parameters": described.get("parameters"), "predicted": described.get("predicted"), "measured": measured,
+    }

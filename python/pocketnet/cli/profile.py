@@ -100,7 +100,7 @@ def _configurations(plan, arch, width, patch, batches, shape, loss, precision, c
     from ..errors import UsageError
     from ..inference.engines import ENGINES
     from ..models.network import PAPER_SHAPES, Network
-    from ..planning.plan import choose_depth
+    from ..planning.patch import pooling_of_patch
     from ..profiling.configuration import Configuration
 
     infer = common["mode"] == "infer"
@@ -118,7 +118,8 @@ def _configurations(plan, arch, width, patch, batches, shape, loss, precision, c
         patch, settings = patch or [256 if network.dimensions == 2 else 128], None
     patch = tuple(patch) * network.dimensions if len(patch) == 1 else tuple(patch)
     if not plan:
-        shape = {"depth": choose_depth(patch, PAPER_SHAPES[arch]["depth"])} | shape
+        pooling = pooling_of_patch(patch, [1.0] * network.dimensions, PAPER_SHAPES[arch]["depth"])
+        shape = {"depth": len(pooling)} | shape
     if shape.get("depth", network.depth) != network.depth:
         shape = shape | {"pooling": ()}
     network = replace(network, **shape)

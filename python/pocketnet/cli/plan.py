@@ -11,6 +11,7 @@ from .common import command, integers, json_option, output_option, quiet_option,
 EXAMPLES = """
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe quick -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --patch 32,48,32 --folds 3 -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --training-sizes 8,16,32 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --edited my_plan.json -o out
 """
 
@@ -27,23 +28,35 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @click.option("--steps-per-epoch", type=int, help="Default: the recipe's.")
 @click.option("--depth", type=int, help="Downsamplings. Default: as many as the patch bears.")
 @click.option("--feature-maps", type=int, help="Feature maps of the finest level. Default: the recipe's.")
+@click.option("--no-augmentation", is_flag=True, help="Train on patches as they are.")
+@click.option("--training-sizes", metavar="N,N,…|auto",
+              help="Instead of folds: nested training sets of these sizes (auto: all cases, a half, a quarter …), one "
+                   "validation and one test set.")
+@click.option("--experiment", help="Plan for an experiment of the paper, and refuse data that it does not fit.")
 @click.option("--edited", type=click.Path(path_type=Path),
               help="A plan.json that you edited: checked against the data and used as it is.")
 @output_option("Folder for plan.json and splits.json.")
 @quiet_option
 @json_option
 def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps_per_epoch, depth, feature_maps,
-         edited, output, quiet, as_json):
+         no_augmentation, training_sizes, experiment, edited, output, quiet, as_json):
     """Choose how to train on a dataset and split its cases into folds.
 
     The plan is a file that you can read and edit; give it back with --edited.
     """
     from .. import files
     from ..config import Plan, to_json
-    from ..planning.plan import check_edited, make_plan
+    from ..experiments import definition
+    from ..planning import subsets
+    from ..planning.plan import check_edited, make_plan, without_augmentation
     from ..planning.splits import intensity_constants, split_cases
 
     cases = files.read_json(manifest, "manifest")
+    if experiment:
+        definition.check_fits(experiment, cases, str(manifest))
+        wanted = definition.load(experiment).get("plan", {})
+        no_augmentation = no_augmentation or wanted.get("augmentation") is False
+        training_sizes = training_sizes or wanted.get("training_sizes")
     prints = files.read_json(fingerprint, "fingerprint")
     if edited:
         plan = Plan.read(edited)
@@ -52,17 +65,25 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         plan = make_plan(cases, prints, recipe, seed=seed,
                          patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
                          steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps)
-    rule, splits = split_cases(cases, folds, plan.seed)
+    if no_augmentation:
+        plan = without_augmentation(plan)
+    if training_sizes:
+        wanted = None if training_sizes == "auto" else integers(training_sizes, "--training-sizes")
+        rule, splits = subsets.split_cases(cases, wanted, plan.seed)
+    else:
+        rule, splits = split_cases(cases, folds, plan.seed)
     for fold in splits:
         fold["intensity"] = intensity_constants(prints, fold["train"], cases["modalities"])
     plan.write(output / "plan.json")
     files.write_json(output / "splits.json", {"dataset": plan.dataset, "rule": rule, "seed": plan.seed,
                                               "folds": splits}, "splits")
     training = plan.training
-    sizes = splits[0]
+    sizes = splits[-1]
+    parts = f"{len(splits)} training sets of up to" if training_sizes else \
+        f"{len(splits)} fold{'s' * (len(splits) > 1)} of about"
     say(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
         f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
-        f"{training.steps} steps; {len(splits)} fold{'s' * (len(splits) > 1)} of about {len(sizes['train'])} training, "
+        f"{training.steps} steps; {parts} {len(sizes['train'])} training, "
         f"{len(sizes['validation'])} validation and {len(sizes['test'])} test cases.", quiet)
     result({"plan": to_json(plan), "folds": len(splits)}, as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..config import CLASSIFICATION, SEGMENTATION, Plan, from_json
@@ -76,6 +77,13 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
 def output_channels(manifest: dict) -> int:
     """What a network for this dataset tells apart: its classes, and in a segmentation the background, too."""
     return len(manifest["labels"]) + (manifest.get("task", SEGMENTATION) == SEGMENTATION)
+
+
+def without_augmentation(plan: Plan) -> Plan:
+    """The same plan with patches as they are."""
+    training = plan.training
+    as_they_are = replace(training.augmentation, flip=0.0, noise=0.0, blur=0.0)
+    return replace(plan, training=replace(training, augmentation=as_they_are))
 
 
 def check_edited(plan: Plan, manifest: dict, where) -> None:

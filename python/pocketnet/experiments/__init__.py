@@ -1,0 +1,36 @@
+"""The paper's experiments: from a run's files to a table and a figure, one module an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
+    from .outcome import Outcome
+
+
+def draw(inputs: Inputs) -> Outcome:
+    """The table and figure of the experiment that `inputs` are for.
+
+    Raises:
+        UsageError: What the experiment needs was not given.
+    """
+    from . import (
+        ablation,
+        accuracy,
+        activations,
+        classification,
+        multiclass,
+        profile,
+        pruning,
+        saturation,
+        throughput,
+    )
+
+    if inputs.task == "classification" and inputs.name == "accuracy":
+        return classification.accuracy(inputs)
+    if inputs.task == "classification" and inputs.name == "saturation":
+        return classification.saturation(inputs)
+    return {"accuracy": accuracy, "throughput": throughput, "profile": profile, "ablation": ablation,
+            "activations": activations, "saturation": saturation, "multiclass": multiclass,
+            "pruning": pruning}[inputs.name].draw(inputs)

@@ -1,0 +1,51 @@
+"""The experiments that there are: data in `experiments.json`, which the pipeline reads too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import DataError, UsageError
+
+EXPERIMENTS = Path(__file__).parent / "experiments.json"
+
+
+def names() -> list[str]:
+    """All experiments."""
+    return list(_all())
+
+
+def load(name: str) -> dict:
+    """The experiment called `name`.
+
+    Raises:
+        UsageError: There is none of that name; names those that there are.
+    """
+    if name not in _all():
+        raise UsageError(f"Unknown experiment '{name}'.", todo=f"Use one of: {', '.join(_all())}.")
+    return _all()[name]
+
+
+def check_fits(name: str, manifest: dict, where: str | None = None) -> None:
+    """Refuse a dataset that the experiment has no meaning for.
+
+    Args:
+        manifest: `manifest.json`.
+
+    Raises:
+        UsageError: The dataset is for another task.
+        DataError: It has too few labels.
+    """
+    entry, task = load(name), manifest.get("task", "segmentation")
+    if task not in entry["tasks"]:
+        fitting = [other for other in names() if task in load(other)["tasks"]]
+        raise UsageError(f"The experiment '{name}' is for {' and '.join(entry['tasks'])}; this dataset is for {task}.",
+                         where=where, todo=f"Use one of: {', '.join(fitting)}.")
+    least = entry.get("least_labels", 1)
+    if len(manifest["labels"]) < least:
+        raise DataError(f"The experiment '{name}' needs at least {least} labels, this dataset has "
+                        f"{len(manifest['labels'])}.", where=where, todo="Choose a label set with more (--labels).")
+
+
+def _all() -> dict:
+    return json.loads(EXPERIMENTS.read_text(encoding="utf-8"))

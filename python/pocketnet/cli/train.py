@@ -11,6 +11,8 @@ from .common import command, json_option, output_option, quiet_option, result, s
 EXAMPLES = """
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 -o model
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width full --fold 0 -o model-full
+pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 \\
+    --start-from pruned --variant pruned-tuned -o tuned
 """
 
 
@@ -22,6 +24,9 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @click.option("--arch", help="Architecture; pocket-models lists them. Default: unet, or classifier by the plan's task.")
 @click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps>.")
 @click.option("--fold", default=0, show_default=True, help="Which fold's training cases.")
+@click.option("--start-from", type=click.Path(path_type=Path),
+              help="A model folder of the same network to go on from. Default: start from chance.")
+@click.option("--variant", help="What the tables call the network in place of its width; needed with --start-from.")
 @output_option("The model folder to write.")
 @click.option("--checkpoints", type=click.Path(path_type=Path), default=Path("checkpoints"), show_default=True,
               help="Folder for checkpoints, one folder a run, named by what defines it.")
@@ -30,21 +35,27 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
 @quiet_option
 @json_option
-def main(plan_file, splits_file, stores, arch, width, fold, output, checkpoints, checkpoint_seconds, time_limit,
-         threads, quiet, as_json):
+def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant, output, checkpoints,
+         checkpoint_seconds, time_limit, threads, quiet, as_json):
     """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
     from .. import files
     from ..config import Plan
+    from ..errors import UsageError
     from ..training.run import train
+    from ..training.start import Start
     from .common import StepProgress
 
+    if bool(start_from) != bool(variant):
+        raise UsageError("--start-from and --variant go together.",
+                         todo="Name a network that starts from another, so that tables tell the two apart.")
+    start = Start.open(start_from, variant) if start_from else None
     plan = Plan.read(plan_file)
     arch = arch or plan.default_arch
     splits = files.read_json(splits_file, "splits")
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
         provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, threads=threads,
                            time_limit=time_limit, checkpoint_seconds=checkpoint_seconds,
-                           say=lambda line: say(line, quiet), tick=steps.tick)
+                           start=start, say=lambda line: say(line, quiet), tick=steps.tick)
     say(f"model folder: {output}", quiet)
     result(provenance, as_json)
 

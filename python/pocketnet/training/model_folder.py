@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from ..config import Label, Plan, from_json
+from ..config import Label, Plan, from_json, to_json
 from ..errors import DataError, UsageError
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
@@ -21,6 +21,16 @@ def history_csv(rows: list[dict], columns: tuple[str, ...]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
+
+
+def write_records(folder: Path, plan: Plan, provenance: dict, history: str) -> None:
+    """Write everything of a model folder beside the network itself, the checksums over all of it last."""
+    plan.write(folder / "plan.json")
+    files.write_json(folder / "labels.json", {"modalities": list(plan.modalities), "labels": to_json(plan)["labels"]},
+                     "labels")
+    files.write_text(folder / "history.csv", history)
+    files.write_json(folder / "provenance.json", provenance, "provenance")
+    write_checksums(folder)
 
 
 def write_checksums(folder: Path) -> None:

@@ -10,7 +10,8 @@ from ..config import CLASSIFICATION, Plan, to_json
 from ..errors import DataError, UsageError
 from ..preprocessing.store import Store, open_stores
 from . import checkpoints
-from .model_folder import history_csv, write_checksums
+from .model_folder import history_csv, write_records
+from .start import Start
 
 
 def split_of(splits: dict, fold: int) -> dict:
@@ -25,19 +26,23 @@ def split_of(splits: dict, fold: int) -> dict:
     raise UsageError(f"There is no fold {fold}.", todo=f"Use 0 to {len(splits['folds']) - 1}.")
 
 
-def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, Store], precision: str) -> str:
-    """What defines a training: plan, fold, network, data, precision and code. Another value of any is another run."""
+def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, Store], precision: str,
+            start: Start | None = None) -> str:
+    """What defines a training: plan, fold, network, data, precision, code, and what network it starts from, if any.
+
+    Another value of any is another run.
+    """
     cases = split["train"] + split["validation"]
     return files.digest({
         "plan": to_json(plan), "split": split, "arch": arch, "width": width, "code": code_hash("train"),
         "precision": precision,
         "stores": {case: stores[case].digest for case in sorted(cases)},
-    })
+    } | ({"start": start.identity} if start else {}))
 
 
 def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
           checkpoint_root: Path, *, threads: int | None = None, time_limit: float | None = None,
-          checkpoint_seconds: float = 60, say=print, tick=lambda step: None) -> dict:
+          checkpoint_seconds: float = 60, start: Start | None = None, say=print, tick=lambda step: None) -> dict:
     """Train one network on one fold and write its model folder.
 
     Args:
@@ -46,6 +51,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         store_folders: Folders that are stores or hold stores.
         output: The model folder to write.
         checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
+        start: A trained network of the same kind to go on from; None to start from chance.
 
     Returns:
         The provenance that was written.
@@ -67,7 +73,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
                         todo="Preprocess them with pocket-preprocess.")
     backend.configure(threads, plan.seed)
     precision = backend.usable_precision(plan.training.precision)
-    key = run_key(plan, split, arch, width, stores, precision)
+    key = run_key(plan, split, arch, width, stores, precision, start)
     folder = checkpoint_root / key
     with checkpoints.lock(folder, say):
         backend.set_precision(precision)
@@ -77,7 +83,10 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         from .scores import TASKS
 
         model = build(network)
-        say(f"training {width} {arch}, fold {fold}: {model.count_params():,} parameters, "
+        if start:
+            start.give_weights(model, plan)
+        name = start.variant if start else width
+        say(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{plan.training.steps} steps of {plan.training.batch} {images} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}; {len(split['train'])} training and "
             f"{len(split['validation'])} validation cases; run {key}")
@@ -88,7 +97,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
                           checkpoint_seconds=checkpoint_seconds, time_limit=time_limit)
         state = trainer.run(tick)
         provenance = {
-            "dataset": plan.dataset, "arch": arch, "width": width, "fold": fold, "recipe": plan.recipe,
+            "dataset": plan.dataset, "arch": arch, "width": name, "fold": fold, "recipe": plan.recipe,
             "seed": plan.seed, "precision": precision, "parameters": model.count_params(),
             "steps": state.step, "run_key": key, "code": code_hash("train"), "version": __version__,
             "versions": backend.versions(), "hardware": backend.hardware(), "attempts": state.attempts,
@@ -96,7 +105,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             "peak_host_memory_mib": round(state.peak_host_memory_mib, 1),
             "peak_device_memory_mib": state.peak_device_memory_mib, "validation_loss": state.best,
             "intensity": split["intensity"],
-        }
+        } | ({"start": start.record} if start else {})
         with files.atomic_folder(output) as temporary:
             # A second, uncompiled copy is what is saved: the optimiser's state belongs to the checkpoint, and
             # inference and the exports are in float32 whatever the training's precision was.
@@ -107,10 +116,5 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             trainer.use_best(shipped)
             shipped.save(temporary / "model.keras")
             export_openvino(shipped, temporary)
-            plan.write(temporary / "plan.json")
-            files.write_json(temporary / "labels.json", {"modalities": list(plan.modalities),
-                                                         "labels": to_json(plan)["labels"]}, "labels")
-            files.write_text(temporary / "history.csv", history_csv(state.history, history_columns(plan.task)))
-            files.write_json(temporary / "provenance.json", provenance, "provenance")
-            write_checksums(temporary)
+            write_records(temporary, plan, provenance, history_csv(state.history, history_columns(plan.task)))
     return provenance

@@ -1,0 +1,38 @@
+"""pocket-prune: cut a trained network down to a narrower one by the magnitude of its filters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, output_option, quiet_option, result, say
+
+EXAMPLES = """
+pocket-prune --model models/unet-full/fold0 --width pocket -o pruned
+pocket-prune --model models/unet-full/fold0 --width capped64 --variant pruned-64 -o pruned
+"""
+
+
+@command("prune", examples=EXAMPLES)
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="The wide network's model folder.")
+@click.option("--width", default="pocket", show_default=True, help="The width to prune to.")
+@click.option("--variant", default="pruned", show_default=True, help="What the tables call the result.")
+@output_option("The model folder to write.")
+@quiet_option
+@json_option
+def main(model, width, variant, output, quiet, as_json):
+    """Keep the feature maps whose filters have the largest L1 norm, as many as the narrower width has.
+
+    The result is a model folder like any other; train it on with pocket-train --start-from.
+    """
+    from ..training.pruned import write_pruned
+
+    provenance = write_pruned(model, width, variant, output)
+    say(f"{provenance['start']['width']} {provenance['arch']} pruned to {width}: {provenance['parameters']:,} "
+        f"parameters; model folder: {output}", quiet)
+    result(provenance, as_json)
+
+
+if __name__ == "__main__":
+    main()

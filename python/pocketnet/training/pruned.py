@@ -1,0 +1,50 @@
+"""From a trained model folder to one of a narrower network, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import backend, files
+from ..code import code_hash
+from .model_folder import ModelFolder, history_csv, write_records
+from .start import Start
+
+
+def write_pruned(folder: Path, width: str, variant: str, output: Path) -> dict:
+    """Prune the best network of a model folder and write the result as a model folder.
+
+    Args:
+        folder: The wide network's model folder.
+        width: The width to prune to, for example `pocket`.
+        variant: What the tables call the result.
+        output: The model folder to write.
+
+    Returns:
+        The provenance that was written: no step of its own, and the steps of the wide network as its start.
+
+    Raises:
+        UsageError: The network cannot be pruned to this width.
+        DataError: The folder is incomplete or was altered.
+    """
+    source = ModelFolder.open(folder)
+    plan, before = source.plan, source.provenance
+    backend.configure(seed=plan.seed)
+    from ..models.build import build, load
+    from ..models.export import export_openvino
+    from ..models.prune import prune
+    from .fit import history_columns
+
+    narrow = build(plan.network_of(before["arch"], width))
+    prune(load(source.path / "model.keras"), narrow)
+    key = files.digest({"pruned": before["run_key"], "width": width, "variant": variant, "code": code_hash("prune")})
+    provenance = {name: value for name, value in before.items() if name not in ("kind", "schema_version")} | {
+        "width": variant, "parameters": narrow.count_params(), "steps": 0, "run_key": key, "wall_seconds": 0.0,
+        "attempts": [{"first_step": 0, "last_step": 0, "seconds": 0.0, "ended": "finished"}],
+        "validation_loss": None, "start": Start(source, variant).record,
+    }
+    with files.atomic_folder(output) as temporary:
+        narrow.save(temporary / "last.keras")
+        narrow.save(temporary / "model.keras")
+        export_openvino(narrow, temporary)
+        write_records(temporary, plan, provenance, history_csv([], history_columns(plan.task)))
+    return provenance

@@ -1,9 +1,9 @@
 #!/usr/bin/env nextflow
 // PocketNet Suite. Parameters in, workflows out; `nextflow run main.nf --help` explains the parameters.
 
-include { DEMO         } from './modules/demo'
-include { VERSIONS     } from './modules/versions'
-include { SEGMENTATION } from './workflows/segmentation'
+include { DEMO      } from './modules/demo'
+include { VERSIONS  } from './modules/versions'
+include { POCKETNET } from './workflows/pocketnet'
 
 workflow {
     main:
@@ -26,15 +26,12 @@ workflow {
         if (!data) {
             DEMO(code.map { hash -> hash.demo })
         }
-        networks = [Parameters.items(params.arch), Parameters.items(params.width)].combinations()
-            .collect { arch, width -> [id: "${arch}-${width}".toString(), arch: arch, width: width] }
-
-        SEGMENTATION(
+        POCKETNET(
             folder.name,
             Inputs.preset(params) ?: [],
             data ? Channel.value(data) : DEMO.out.data,
             data ? Inputs.listing(data) : 'made',
-            Channel.fromList(networks),
+            Selection.of(params, projectDir),
             Parameters.items(params.fold)*.toInteger(),
             params.cases_per_task,
             params.plan ? file(params.plan) : [],
@@ -44,7 +41,7 @@ workflow {
         )
 
         workflow.onComplete = {
-            println(workflow.success ? Messages.done(folder, mlflow_uri, projectDir) : Messages.failed(workflow.exitStatus))
+            println(workflow.success ? Messages.done(folder, mlflow_uri, projectDir, params.experiment) : Messages.failed(workflow.exitStatus))
         }
     }
 }

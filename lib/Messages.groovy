@@ -1,17 +1,23 @@
 /** What a run says when it ends. */
 class Messages {
 
-    /** Where everything is. */
-    static String done(Object folder, String mlflowUri, Object project) {
-        """
-        Done.
-          report    $folder/report.html
-          tables    $folder/comparison/
-          models    $folder/models/
-          records   $folder/pipeline_info/
-          MLflow    $mlflowUri
-                    ${mlflowUri.startsWith('http') ? '' : "to open it: $project/.venv/bin/mlflow ui --host 127.0.0.1 --backend-store-uri $mlflowUri"}
-        """.stripIndent().replaceAll(/\n\s*\n$/, '\n')
+    /** Where everything is; `experiment` is a name, or null. */
+    static String done(Object folder, String mlflowUri, Object project, String experiment) {
+        def base = experiment ? "$folder/experiments/$experiment" : folder
+        def lines = experiment ? [['table', "$base/table.md"], ['', "$base/table.csv"], ['figure', "$base/figure.svg"],
+                                  ['', "$base/figure.png"], ['origin', "$base/experiment.json"]] : []
+        if (new File("$base/report.html").exists()) {
+            lines += [['report', "$base/report.html"], ['tables', "$base/comparison/"]]
+        }
+        if (new File("$base/models").exists()) lines << ['models', "$base/models/"]
+        lines << ['records', "$folder/pipeline_info/"]
+        if (new File("$base/report.html").exists()) {
+            lines << ['MLflow', mlflowUri]
+            if (!mlflowUri.startsWith('http')) {
+                lines << ['', "to open it: $project/.venv/bin/mlflow ui --host 127.0.0.1 --backend-store-uri $mlflowUri"]
+            }
+        }
+        (['', 'Done.'] + lines.collect { name, text -> "  ${name.padRight(9)} $text" }).join('\n') + '\n'
     }
 
     /** What to do about a failure: what a step's exit code means stands in python/pocketnet/errors.py. */

@@ -40,6 +40,11 @@ class Parameters {
                 def notes = [known, values && !('examples' in (rule.items ?: rule)) ? "one of: ${values.join(', ')}" : null]
                 lines << "  ${"--$name".padRight(18)} ${typeName(rule).padRight(9)} ${rule.description}"
                 if (notes.any()) lines << ' ' * 31 + "[${notes.findAll().join('; ')}]"
+                if (name == 'experiment') {
+                    Selection.entries(project).each { key, entry ->
+                        lines << ' ' * 31 + "${key.padRight(12)} ${entry.title} (${entry.paper})"
+                    }
+                }
             }
         }
         lines.join('\n')
@@ -64,10 +69,30 @@ class Parameters {
         def beyond = items(given.fold).findAll { fold -> fold.toInteger() >= given.folds }
         if (beyond) found << "--fold ${given.fold}: with --folds ${given.folds}, folds are 0 to ${given.folds - 1}."
         def folder = Inputs.folder(given)
+        found.addAll(experiment(given))
         if (given.dataset && given.dataset != 'demo' && !folder) {
             found << '--input is needed: the folder of the dataset (or set POCKET_DATA to the folder that it lies in).'
         } else if (given.dataset && folder && !Files.isDirectory(folder)) {
             found << "there is no folder $folder (from POCKET_DATA): give --input."
+        }
+        found
+    }
+
+    /** What keeps an experiment from being run on the dataset, or with the other parameters. */
+    private List<String> experiment(Map given) {
+        if (!given.experiment) return []
+        def experiments = Selection.entries(project)
+        def own = Inputs.preset(given)
+        def preset = own ? new JsonSlurper().parse(own.toFile()) : json('conf/datasets.json')[given.dataset.toString()]
+        def task = preset?.task ?: 'segmentation'
+        def found = []
+        if (given.dataset && !(task in experiments[given.experiment].tasks)) {
+            def fitting = experiments.findAll { name, entry -> task in entry.tasks }.keySet()
+            found << "--experiment ${given.experiment} is not for a ${task}, which ${given.dataset} is. Known for it: ${fitting.join(', ')}."
+        }
+        if (given.width) found << "--width ${given.width}: an experiment has its own widths; leave this out."
+        if (given.training_sizes && !experiments[given.experiment].plan?.training_sizes) {
+            found << "--training_sizes is for --experiment saturation."
         }
         found
     }

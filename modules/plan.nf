@@ -1,5 +1,5 @@
 /** Decide how to preprocess, train and infer, and which case is in which fold. `edited` is a plan to use
-    instead, or an empty list. */
+    instead, or an empty list; `experiment` a name, or empty. */
 process PLAN {
     tag "${dataset}"
 
@@ -8,6 +8,7 @@ process PLAN {
     path manifest
     path fingerprint
     path edited, stageAs: 'edited/*'
+    val experiment
     val code
 
     output:
@@ -17,7 +18,7 @@ process PLAN {
     script:
     """
     pocket-plan --manifest ${manifest} --fingerprint ${fingerprint} ${edited ? "--edited ${edited}" : ''} \\
-        ${task.ext.args ?: ''} -o .
+        ${experiment ? "--experiment ${experiment}" : ''} ${task.ext.args ?: ''} -o .
     """
 
     stub:

@@ -1,4 +1,4 @@
-/** Predict and measure the memory and speed of training one network. */
+/** Predict and measure the memory and speed of one network; `meta.options` say of what else than a training step. */
 process PROFILE {
     tag "${meta.id}"
     label 'network'
@@ -16,7 +16,7 @@ process PROFILE {
     ${plan}
     JSON
     pocket-profile --plan plan.json --arch ${meta.arch} --width ${meta.width} --threads ${task.cpus} \\
-        ${task.ext.args ?: ''} -o ${meta.id}.json
+        ${meta.options ?: ''} ${task.ext.args ?: ''} -o ${meta.id}.json
     """
 
     stub:

@@ -1,11 +1,12 @@
-/** Train one network on one fold. Checkpoints lie outside the work directory (nextflow.config says where), so
+/** Train one network on one fold, from chance or from a trained network (`start`, a model folder or an empty list;
+    `meta.width` then is a name and `meta.policy` the width). Checkpoints lie outside the work directory (nextflow.config says where), so
     that a killed or stopped training goes on where it was, also in a new task. It stops by its own clock before the task's time is up. */
 process TRAIN {
     tag "${meta.id}"
     label 'network'
 
     input:
-    tuple val(meta), val(memory_gib)
+    tuple val(meta), val(memory_gib), path(start, stageAs: 'start')
     val plan
     val splits
     path stores, stageAs: 'stores/*'
@@ -24,7 +25,8 @@ process TRAIN {
     ${splits}
     JSON
     pocket-train --plan plan.json --splits splits.json ${[stores].flatten().collect { folder -> "--stores $folder" }.join(' ')} \\
-        --arch ${meta.arch} --width ${meta.width} --fold ${meta.fold} --threads ${task.cpus} \\
+        --arch ${meta.arch} --width ${meta.policy ?: meta.width} --fold ${meta.fold} --threads ${task.cpus} \\
+        ${start ? "--start-from start --variant ${meta.width}" : ''} \\
         --checkpoints "\$POCKET_CHECKPOINTS" ${seconds ? "--time-limit ${Math.max(seconds - 90, seconds.intdiv(2))}" : ''} \\
         ${task.ext.args ?: ''} -o ${meta.id}
     """

@@ -22,7 +22,7 @@ def test_help_lists_every_parameter_by_group(pipeline):
     for name, rule in RULES.items():
         assert rule.get("hidden") or f"--{name} " in done.stdout
         assert rule.get("hidden") or rule["description"] in done.stdout
-    assert "default: pocket,full" in done.stdout and "one of: demo, hippocampus, brats" in done.stdout
+    assert "Default: pocket,full." in done.stdout and "one of: demo, hippocampus, brats" in done.stdout
     assert not (pipeline.folder / "results").exists()
 
 

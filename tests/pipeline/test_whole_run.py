@@ -71,7 +71,7 @@ def test_another_outdir_trains_nothing(finished):
     done = finished.run("-resume", "--outdir", "elsewhere")
     assert done.returncode == 0, done.stdout
     assert (finished.folder / "elsewhere/demo/models/unet-full/fold1/model.keras").is_file()
-    assert "Submitted process > SEGMENTATION:TRAIN" not in done.stdout
+    assert "Submitted process > POCKETNET:TRAIN" not in done.stdout
 
 
 # One network and fold, with enough steps to be killed among and a checkpoint after each.

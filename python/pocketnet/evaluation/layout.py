@@ -71,7 +71,7 @@ def markdown(comparison: dict) -> str:
             row += [f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}",
                     number(values["median"], metric), p_text(pair["p_value"]) if pair else ""]
         table.append(row)
-    lines += _table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=3)
+    lines += markdown_table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=3)
     if comparison["pairs"]:
         lines += ["", "Difference to the full network, paired by case (other − full), with the 95 % bootstrap "
                   "interval over cases, p of the two-sided Wilcoxon signed-rank test, and Holm's correction of it over "
@@ -82,7 +82,7 @@ def markdown(comparison: dict) -> str:
                   number(pair["difference"], pair["metric"], True), interval_text(pair["interval"], pair["metric"]),
                   p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
                  for pair in comparison["pairs"]]
-        lines += _table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=4)
+        lines += markdown_table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=4)
         lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
                   "Wilcoxon p is not equivalence."]
     if comparison["notes"]:
@@ -106,7 +106,7 @@ def equivalence_text(pair: dict) -> str:
     return f"{'yes' if outcome['equivalent'] else 'not shown'} (p {p_text(outcome['p_value'])})"
 
 
-def _table(header: list[str], rows: list[list[str]], numeric: int) -> list[str]:
+def markdown_table(header: list[str], rows: list[list[str]], numeric: int) -> list[str]:
     """A Markdown table whose columns from `numeric` on are right-aligned."""
     rule = ["---"] * numeric + ["---:"] * (len(header) - numeric)
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]

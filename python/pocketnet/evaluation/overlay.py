@@ -15,6 +15,7 @@ from ..files import atomic
 from .metrics import bounding_box
 
 REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
+CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, where all are shown
 MISSED, ADDED = "#56B4E9", "#D55E00"  # in the reference only, in the prediction only
 GREYS = 28  # levels in the picture: a third of the size, no visible loss
 MARGIN_MM = 5  # kept around what the image shows
@@ -170,3 +171,49 @@ def _contour(axis, mask: np.ndarray, box: tuple, colour: str, style: str) -> Non
     y = (np.arange(-1, rows + 1) + 0.5) * step_y
     axis.contour(x, y, np.pad(mask, 1).astype(float), levels=[0.5], colors=[colour],
                  linewidths=1.6 if style == "solid" else 1.2, linestyles=[style])
+
+
+def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
+               labels: Sequence[dict], title: str):
+    """A figure of several labels at once: the reference above, the prediction below, in three planes.
+
+    Args:
+        image: (x, y, z) in RAS+, shown in grey.
+        reference: Classes, (x, y, z).
+        prediction: Classes, (x, y, z).
+        spacing: mm along x, y, z.
+        labels: The manifest's `labels`: a colour each.
+        title: Above the figure.
+
+    Returns:
+        A matplotlib figure.
+    """
+    from matplotlib.colors import to_rgba
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    image, reference, prediction = _crop(image, reference, prediction, spacing)
+    foreground = image[image != 0]
+    low, high = np.percentile(foreground, [1, 99]) if foreground.size else (0, 1)
+    middle = centre(reference > 0) if (reference > 0).any() else centre(prediction > 0)
+    colours = {label["value"]: CLASSES[index % len(CLASSES)] for index, label in enumerate(labels)}
+    extent = np.asarray(image.shape) * np.asarray(spacing)
+    figure = Figure(figsize=(7.4, 2 * 7.4 * max(extent[plane[2][1]] for plane in PLANES)
+                             / sum(extent[plane[2][0]] for plane in PLANES) + 0.8), facecolor="black",
+                    layout="constrained")
+    axes = figure.subplots(2, 3, width_ratios=[extent[plane[2][0]] for plane in PLANES])
+    for row, (classes, name) in enumerate(((reference, "reference"), (prediction, "prediction"))):
+        for axis, plane in zip(axes[row], PLANES, strict=True):
+            grey, shown = (_slice(volume, middle[plane[1]], plane) for volume in (image, classes))
+            box = (0, extent[plane[2][0]], 0, extent[plane[2][1]])
+            axis.imshow(grey, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", extent=box)
+            picture = np.zeros((*shown.shape, 4))
+            for value, colour in colours.items():
+                picture[shown == value] = to_rgba(colour, 0.65)
+            axis.imshow(picture, origin="lower", extent=box, interpolation="nearest")
+            axis.set_axis_off()
+            axis.set_title(f"{name}, {plane[0]}", color="white", fontsize=8)
+    figure.suptitle(title, color="white", fontsize=8.5)
+    figure.legend(handles=[Patch(color=colours[label["value"]], label=label["name"]) for label in labels],
+                  loc="outside lower center", ncols=len(labels), frameon=False, labelcolor="white", fontsize=8)
+    return figure

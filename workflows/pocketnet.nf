@@ -1,15 +1,19 @@
-// The way of the data: a folder of scans to trained and compared segmentation networks.
+// The way of the data: a folder of scans to trained and compared networks, and the paper's experiments on it.
 
 include { CHECK      } from '../modules/check'
 include { PLAN       } from '../modules/plan'
 include { PREPROCESS } from '../modules/preprocess'
 include { PROFILE    } from '../modules/profile'
+include { PROFILE as MEASURE } from '../modules/profile'
 include { TRAIN      } from '../modules/train'
+include { PRUNING    } from './pruning'
 include { INFER      } from '../modules/infer'
 include { EVALUATE   } from '../modules/evaluate'
+include { ACTIVATIONS } from '../modules/activations'
 include { COMPARE    } from '../modules/compare'
 include { REPORT     } from '../modules/report'
 include { COLLECT    } from '../modules/collect'
+include { EXPERIMENT } from '../modules/experiment'
 
 // What goes into a task as text on one line instead of as a file counts by its content: a step that ran
 // again and came to the same answer repeats nothing after it.
@@ -35,13 +39,13 @@ def memoryGib(profile) {
     Math.ceil(needs.max() * 1.3 / 1024 + 1) as int
 }
 
-workflow SEGMENTATION {
+workflow POCKETNET {
     take:
     dataset         // value: the dataset's name
     preset          // value: its preset file, or an empty list for a name in conf/datasets.json
     input           // value channel: the dataset's folder
     listing         // value: stands for the folder's content
-    networks        // channel: [id, arch, width], a map a network
+    selection       // value: which networks, and what an experiment does with them (lib/Selection.groovy)
     folds           // value: the numbers of the folds to train, empty for all
     cases_per_task  // value: a number
     edited          // value: a plan to use instead of a new one, or an empty list
@@ -51,38 +55,50 @@ workflow SEGMENTATION {
 
     main:
     CHECK(dataset, preset, input, listing, code.map { hash -> hash.check })
-    PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, code.map { hash -> hash.plan })
+    PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, selection.experiment, code.map { hash -> hash.plan })
     manifest = CHECK.out.manifest.map { file -> parse(file) }
     plan     = PLAN.out.plan.map { file -> oneLine(file) }
     splits   = PLAN.out.splits.map { file -> oneLine(file) }
+    PLAN.out.plan
+        .flatMap { file -> Selection.networks(selection, parse(file)) }
+        .set { networks }  // channel: [id, arch, width], a map a network
+    trained = networks.filter { !selection.measure }  // an experiment that only measures trains nothing
 
     // PREPROCESS in batches of cases, with only what it needs of the plan
     preprocessing = PLAN.out.plan.map { file -> groovy.json.JsonOutput.toJson(parse(file).subMap('preprocessing')) }
     manifest
+        .filter { !selection.measure }
         .flatMap { all -> batches(all, all.cases*.case, cases_per_task) }
         .map { batch, text -> [[id: "${dataset}, batch ${batch}", batch: batch], text] }
         .set { cases }  // channel: [meta, manifest text]
     PREPROCESS(cases, preprocessing, input, code.map { hash -> hash.preprocess })
     stores = PREPROCESS.out.stores.collect(sort: { folder -> folder.name })
 
-    // PROFILE each network; TRAIN each network on each fold
-    PROFILE(networks.filter { !skip_profile }.combine(plan), code.map { hash -> hash.profile })
+    // MEASURE each network of an experiment that measures; else PROFILE each one and TRAIN it on each fold
+    networks
+        .flatMap { network -> Selection.measured(selection, [network]) }
+        .combine(plan)
+        .set { measurements }  // channel: [meta with options, plan text]
+    MEASURE(measurements, code.map { hash -> hash.profile })
+    PROFILE(trained.filter { !skip_profile }.combine(plan), code.map { hash -> hash.profile })
     profiles = PROFILE.out.profile.map { meta, file -> file }.collect(sort: { file -> file.name }).ifEmpty([])
     fold_cases = PLAN.out.splits
         .flatMap { file -> parse(file).folds }
         .filter { split -> !folds || split.fold in folds }
         .map { split -> [split.fold, split.test] }  // channel: [fold, names of its test cases]
-    networks
+    trained
         .map { meta -> [meta, 0] }
         .filter { skip_profile }
         .mix(PROFILE.out.profile.map { meta, file -> [meta, memoryGib(file)] })
         .combine(fold_cases.map { fold, test -> fold })
         .map { meta, memory, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], memory] }
         .set { trainings }  // channel: [meta, GiB of memory, 0 when not known]
-    TRAIN(trainings, plan, splits, stores, code.map { hash -> hash.train })
+    TRAIN(trainings.map { meta, memory -> [meta, memory, []] }, plan, splits, stores, code.map { hash -> hash.train })
+    PRUNING(TRAIN.out.model.filter { selection.prune }, trainings, plan, splits, stores, code)
+    networks_made = TRAIN.out.model.mix(PRUNING.out.model)  // channel: [meta, model]
 
     // INFER each fold's test cases, in batches; EVALUATE model by model
-    TRAIN.out.model
+    networks_made
         .map { meta, model -> [meta.fold, meta, model] }
         .combine(fold_cases, by: 0)
         .combine(manifest.map { all -> [all] })
@@ -107,12 +123,32 @@ workflow SEGMENTATION {
     EVALUATE(predicted, input, code.map { hash -> hash.evaluate })
 
     // COMPARE, REPORT and COLLECT see everything, in an order that does not depend on which task ended first
-    all_models  = TRAIN.out.model.map { meta, folder -> folder }.collect(sort: { folder -> folder.name })
+    all_models  = networks_made.map { meta, folder -> folder }.collect(sort: { folder -> folder.name })
     evaluations = EVALUATE.out.evaluation.map { meta, folder -> folder }.collect(sort: { folder -> folder.name })
-    COMPARE(dataset, evaluations, code.map { hash -> hash.compare })
+    COMPARE(dataset, evaluations.filter { selection.compare }, code.map { hash -> hash.compare })
     REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })
     COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, mlflow_uri,
             code.map { hash -> hash.collect })
+
+    // EXPERIMENT draws its table and figure from what it needs of all that
+    ACTIVATIONS(networks_made.filter { selection.activations }, splits, stores, code.map { hash -> hash.activations })
+    MEASURE.out.profile.mix(ACTIVATIONS.out.activations)
+        .map { meta, file -> file }
+        .collect(sort: { file -> file.name })
+        .ifEmpty([])
+        .set { measured }  // value channel: files
+    predicted
+        .filter { selection.picture }
+        .map { meta, model, files, text -> ["${meta.arch}-${meta.width}", files] }
+        .groupTuple(sort: true)
+        .toSortedList { a, b -> a[0] <=> b[0] }
+        .map { all -> all ? all[0][1].flatten().sort { file -> file.name } : [] }
+        .set { pictured }  // value channel: the predictions of one network over all folds
+    EXPERIMENT(
+        Channel.fromList(selection.experiment ? [selection.experiment] : []), CHECK.out.manifest, PLAN.out.plan,
+        PLAN.out.splits, COMPARE.out.comparison.ifEmpty([]), all_models.ifEmpty([]), evaluations.ifEmpty([]), measured,
+        pictured, input.map { folder -> selection.picture ? folder : [] }, code.map { hash -> hash.experiment },
+    )
 
     emit:
     report = REPORT.out.report  // channel: report.html

@@ -1,0 +1,43 @@
+import groovy.json.JsonSlurper
+import java.nio.file.Path
+
+/** Which networks a run is about and what is done with them: by parameters, or by an experiment of the paper. */
+class Selection {
+
+    /** What `--experiment`, `--arch` and `--width` say: a map with `experiment` (empty for none), `arch` and `width`
+        (by task; empty for the default) and the experiment's `measure`, `prune`, `activations`, `picture`, `compare`. */
+    static Map of(Map given, Object project) {
+        def entry = given.experiment ? entries(project)[given.experiment] : [:]
+        [experiment: given.experiment ?: '', arch: Parameters.items(given.arch),
+         width: Parameters.items(given.width) ?: entry.width ?: ['pocket', 'full'],
+         defaults: entry.arch ?: [segmentation: ['unet'], classification: ['classifier']], measure: entry.measure,
+         prune: entry.prune as boolean, activations: entry.activations as boolean, picture: entry.picture as boolean,
+         // Training sets of several sizes are no folds: nothing is to be averaged over them.
+         compare: !entry.plan?.training_sizes]
+    }
+
+    /** The experiments by name. */
+    static Map entries(Object project) {
+        new JsonSlurper().parse((project as Path).resolve('conf/experiments.json').toFile()) as Map
+    }
+
+    /** A map a network: `id`, `arch`, `width`. */
+    static List<Map> networks(Map selection, Map plan) {
+        def arches = selection.arch ?: selection.defaults[plan.task ?: 'segmentation']
+        [arches, selection.width.collectMany { width -> width == 'caps' ? caps(plan) : [width] }].combinations()
+            .collect { arch, width -> [id: "${arch}-${width}".toString(), arch: arch, width: width] }
+    }
+
+    /** The widths between full and pocket: feature maps double up to each depth but the last and the first. */
+    private static List<String> caps(Map plan) {
+        (1..<Math.max(plan.network.depth, 1)).collect { depth -> "capped${plan.network.feature_maps << depth}".toString() }.reverse()
+    }
+
+    /** The networks that the experiment measures, each with `options` for pocket-profile; none for another. */
+    static List<Map> measured(Map selection, List<Map> networks) {
+        if (!selection.measure) return []
+        def patches = selection.measure.patches.findAll().collect { patch -> "--patch $patch " }.join()
+        def options = "--mode ${selection.measure.mode} $patches--batch ${selection.measure.batches.join(',')}".toString()
+        networks.collect { network -> network + [options: options] }
+    }
+}

@@ -1,0 +1,59 @@
+"""pocket-activations: the mean response of each feature map of a network's last layer to its test cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, output_option, progress, quiet_option, result, say
+
+EXAMPLES = """
+pocket-activations --model models/unet-pocket/fold0 --splits plan/splits.json --stores stores -o pocket.json
+"""
+
+
+@command("activations", examples=EXAMPLES)
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder.")
+@click.option("--splits", required=True, type=click.Path(path_type=Path), help="splits.json of its training.")
+@click.option("--stores", required=True, multiple=True, type=click.Path(path_type=Path),
+              help="A store, or a folder of stores; may be given several times.")
+@click.option("--threads", type=int, help="CPU threads. Default: all cores.")
+@output_option("The JSON file to write.")
+@quiet_option
+@json_option
+def main(model, splits, stores, threads, output, quiet, as_json):
+    """Average each feature map of the last layer before the head over the patches of the fold's test cases."""
+    from .. import backend, files
+    from ..errors import DataError, UsageError
+    from ..preprocessing.store import open_stores
+    from ..training.model_folder import ModelFolder
+    from ..training.run import split_of
+
+    folder = ModelFolder.open(model)
+    run, plan = folder.provenance, folder.plan
+    if run["arch"] == "classifier":
+        raise UsageError("A classifier has no feature map for each voxel at its end.", where=str(model))
+    cases = split_of(files.read_json(splits, "splits"), run["fold"])["test"]
+    available = open_stores(list(stores))
+    missing = [case for case in cases if case not in available]
+    if missing:
+        raise DataError(f"{len(missing)} of the fold's test cases have no store.", problems=missing,
+                        todo="Preprocess them with pocket-preprocess.")
+    backend.configure(threads, plan.seed)
+    from ..inference import activations
+    from ..models.build import load
+
+    network = activations.last_layer(load(folder.path / "model.keras"))
+    images = (patch for case in progress(cases, "activations", quiet=quiet)
+              for patch in activations.patches(available[case], plan, run["intensity"]))
+    means, count = activations.channel_means(network, images)
+    value = {key: run[key] for key in ("dataset", "arch", "width", "fold", "recipe", "parameters", "code", "run_key")}
+    value |= {"cases": len(cases), "patches": count, "means": means.tolist()}
+    files.write_json(output, value, "activations")
+    say(f"{len(means)} feature maps over {count} patches of {len(cases)} cases: {output}", quiet)
+    result(value, as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""pocket-experiment: an experiment's table and figure from what a run has left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, output_option, quiet_option, result
+
+EXAMPLES = """
+pocket-experiment ablation --manifest dataset/manifest.json --plan plan/plan.json --splits plan/splits.json \\
+    --comparison comparison --models models --evaluations evaluation -o out
+pocket-experiment throughput --manifest dataset/manifest.json --plan plan/plan.json --splits plan/splits.json \\
+    --measured unet-full.json --measured unet-pocket.json -o out
+"""
+
+
+@command("experiment", examples=EXAMPLES)
+@click.argument("name")
+@click.option("--manifest", required=True, type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
+@click.option("--plan", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
+@click.option("--splits", required=True, type=click.Path(path_type=Path), help="splits.json, likewise.")
+@click.option("--comparison", type=click.Path(path_type=Path), help="Folder of pocket-compare.")
+@click.option("--models", multiple=True, type=click.Path(path_type=Path),
+              help="A model folder, or a folder that holds some; may be given several times.")
+@click.option("--evaluations", multiple=True, type=click.Path(path_type=Path),
+              help="A folder of pocket-evaluate, or one that holds some; may be given several times.")
+@click.option("--measured", multiple=True, type=click.Path(path_type=Path),
+              help="A file of pocket-profile or pocket-activations; may be given several times.")
+@click.option("--predictions", type=click.Path(path_type=Path), help="Folder of <case>.nii.gz, for the picture.")
+@click.option("--input", "input_", type=click.Path(path_type=Path), help="The dataset's folder, likewise.")
+@output_option("Folder for table.csv, table.md, figure.svg, figure.png and experiment.json.")
+@quiet_option
+@json_option
+def main(name, manifest, plan, splits, comparison, models, evaluations, measured, predictions, input_, output, quiet,
+         as_json):
+    """Draw the table and the figure of experiment NAME, laid out like the paper's, its published values beside.
+
+    The names are those of the pipeline's --experiment: accuracy, throughput, profile, ablation, activations,
+    saturation, multiclass, pruning.
+    """
+    from ..experiments import definition, draw
+    from ..experiments.inputs import read
+    from ..experiments.outcome import write
+
+    entry = definition.load(name)
+    found = read(name, manifest, plan, splits, comparison, models, evaluations, measured, predictions, input_)
+    definition.check_fits(name, found.manifest, str(manifest))
+    written = write(output, entry, found, draw(found))
+    result(written, as_json, f"{entry['title']} ({entry['paper']}): {output}/table.md, {output}/figure.svg", quiet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Table I: every segmentation network, full against pocket."""
+
+from __future__ import annotations
+
+from ..evaluation.comparison import MEAN
+from ..evaluation.layout import TITLES, equivalence_text, interval_text, markdown_table, number, p_text, pair_of
+from ..evaluation.metrics import METRICS
+from ..report.verdict import arch_name
+from . import drawing
+from .inputs import Inputs
+from .outcome import Outcome, published
+
+NOT_EQUIVALENCE = ("p is of the two-sided Wilcoxon signed-rank test, paired by case. p > 0.05 says that no difference "
+                   "was found, not that there is none: that is what the equivalence test is for (two one-sided t-tests "
+                   "against a margin of one Dice point, 0.01).")
+PUBLISHED_TASKS = {"lits": "LiTS", "brats": "BraTS", "nfbs": "NFBS"}
+
+
+def draw(inputs: Inputs) -> Outcome:
+    """A row a label, network and width, the mean over labels last; below them the paper's rows."""
+    inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
+    comparison = inputs.comparison
+    networks = sorted(comparison["networks"], key=lambda row: row["label"] == MEAN)
+    networks.sort(key=lambda row: [*comparison["labels"], MEAN].index(row["label"]))
+    arches = list(dict.fromkeys(row["arch"] for row in networks))
+    rows = [_row(comparison, network) for network in networks]
+    table = [_cells(comparison, network) for network in networks]
+    for task, found in published()["table_1"].items():
+        for arch in arches:
+            for width in ("full", "pocket"):
+                if arch in found:
+                    rows.append(_published_row(task, arch, width, found[arch]))
+                    table.append(_published_cells(task, arch, width, found[arch]))
+    header = ["Task", "Architecture", "Variant", "Parameters (M)"]
+    for metric in METRICS:
+        header += [f"{TITLES[metric]}, mean ± sd", "median", "p", "p, Holm"]
+    header += ["Dice difference [95 %]", "equivalent within 1 point"]
+    own = PUBLISHED_TASKS.get(comparison["dataset"])
+    notes = [NOT_EQUIVALENCE, "Holm's correction is over the rows of a metric: over labels and networks, and over the "
+             "networks' means by themselves. The paper's p-values are uncorrected.",
+             "Rows marked \"published\" are the paper's Table I" + (
+                 f"; its task for this dataset is {own}." if own else ": it has no values for this dataset.")]
+    return Outcome(rows, markdown_table(header, table, numeric=3), _figure(inputs, arches),
+                   "Dice, HD95 and ASD by case (mean over labels) for each architecture: box from the first to the "
+                   "third quartile, whiskers from the 5th to the 95th percentile, line the median, diamond the mean. "
+                   "The paper has no figure for its Table I.", notes + comparison.get("notes", []),
+                   {"architectures": arches})
+
+
+def _row(comparison: dict, network: dict) -> dict:
+    row = {"source": "ours", "task": comparison["dataset"], "label": network["label"], "arch": network["arch"],
+           "width": network["width"], "parameters_m": network["parameters"] / 1e6, "cases": network["cases"]}
+    for metric in METRICS:
+        values, pair = network["metrics"][metric], pair_of(comparison, network, metric) or {}
+        low, high = pair.get("interval") or (None, None)
+        row |= {f"{metric}_mean": values["mean"], f"{metric}_sd": values["sd"], f"{metric}_median": values["median"],
+                f"{metric}_p_value": pair.get("p_value"), f"{metric}_p_holm": pair.get("p_holm"),
+                f"{metric}_difference": pair.get("difference"), f"{metric}_interval_low": low,
+                f"{metric}_interval_high": high}
+        if metric == "dice":
+            row["dice_p_equivalence"] = pair.get("equivalence", {}).get("p_value")
+    return row
+
+
+def _published_row(task: str, arch: str, width: str, found: dict) -> dict:
+    row = {"source": "published", "task": task, "label": None, "arch": arch, "width": width,
+           "parameters_m": found[width]["parameters_m"]}
+    for metric in METRICS:
+        row |= {f"{metric}_{name}": value for name, value in found[width][metric].items()}
+        row[f"{metric}_p_value"] = found["p_value"][metric] if width == "pocket" else None
+    return row
+
+
+def _cells(comparison: dict, network: dict) -> list[str]:
+    cells = [f"{comparison['dataset']}, {network['label']}", arch_name(network["arch"]), network["width"],
+             f"{network['parameters'] / 1e6:.3f}"]
+    for metric in METRICS:
+        values, pair = network["metrics"][metric], pair_of(comparison, network, metric)
+        cells += [f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}",
+                  number(values["median"], metric), p_text(pair["p_value"]) if pair else "",
+                  p_text(pair["p_holm"]) if pair else ""]
+    pair = pair_of(comparison, network, "dice")
+    if not pair:
+        return [*cells, "", ""]
+    return [*cells, f"{number(pair['difference'], 'dice', True)} {interval_text(pair['interval'], 'dice')}",
+            equivalence_text(pair)]
+
+
+def _published_cells(task: str, arch: str, width: str, found: dict) -> list[str]:
+    cells = [f"{task} (published)", arch_name(arch), width, f"{found[width]['parameters_m']:g}"]
+    for metric in METRICS:
+        values = found[width][metric]
+        cells += [f"{values['mean']:.3f} ± {values['sd']:.3f}", f"{values['median']:.3f}",
+                  f"{found['p_value'][metric]:.1e}" if width == "pocket" else "", ""]
+    return [*cells, "", ""]
+
+
+def _figure(inputs: Inputs, arches: list[str]):
+    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)[list(METRICS)].mean()
+    with drawing.new_figure(max(6.0, 2.2 * len(arches) + 2), 3.2) as figure:
+        axes = figure.subplots(1, 3)
+        for axis, metric in zip(axes, METRICS, strict=True):
+            for place, arch in enumerate(arches):
+                for side, width in ((-0.2, "full"), (0.2, "pocket")):
+                    mine = means[(means["arch"] == arch) & (means["width"] == width)]
+                    drawing.box(axis, place + side, mine[metric], width)
+            axis.set_xticks(range(len(arches)), [arch_name(arch) for arch in arches])
+            axis.set_title(TITLES[metric])
+            axis.grid(axis="y")
+            if metric != "dice":
+                axis.set_ylim(bottom=0)
+        drawing.legend(axes[0], ["full", "pocket"], loc="lower left", fontsize=8)
+    return figure

@@ -1,0 +1,59 @@
+"""Figure 6: several labels at once, with the picture of a case."""
+
+from __future__ import annotations
+
+from ..evaluation import cases
+from ..evaluation.comparison import MEAN
+from ..evaluation.layout import TITLES, markdown_table, number
+from ..evaluation.metrics import METRICS
+from ..evaluation.overlay import label_maps
+from ..preprocessing import geometry
+from ..report.verdict import arch_name
+from .inputs import Inputs
+from .outcome import Outcome
+
+
+def draw(inputs: Inputs) -> Outcome:
+    """A row a label; the picture of the case that is the median by mean Dice."""
+    inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, predictions=inputs.predictions,
+                input=inputs.input)
+    labels = inputs.manifest["labels"]
+    rows, table = [], []
+    networks = sorted(inputs.comparison["networks"],
+                      key=lambda row: (row["arch"], row["width"],
+                                       [*inputs.comparison["labels"], MEAN].index(row["label"])))
+    for row in networks:
+        rows.append({"arch": row["arch"], "width": row["width"], "parameters": row["parameters"], "label": row["label"],
+                     "cases": row["cases"], "undefined": row["metrics"]["dice"]["undefined"],
+                     **{f"{metric}_{key}": row["metrics"][metric][key] for metric in METRICS
+                        for key in ("mean", "sd", "median")}})
+        table.append([arch_name(row["arch"]), row["width"], f"{row['parameters'] / 1e6:.3f}", row["label"],
+                      str(row["cases"])]
+                     + [text for metric in METRICS for text in
+                        (f"{number(row['metrics'][metric]['mean'], metric)} ± "
+                         f"{number(row['metrics'][metric]['sd'], metric)}",
+                         number(row["metrics"][metric]["median"], metric))])
+    header = ["Architecture", "Variant", "Parameters (M)", "Label", "Cases"]
+    for metric in METRICS:
+        header += [f"{TITLES[metric]}, mean ± sd", "median"]
+    arch, width = networks[0]["arch"], networks[0]["width"]
+    case, dice = _median_case(inputs, arch, width)
+    entry = next(entry for entry in inputs.manifest["cases"] if entry["case"] == case)
+    image = geometry.read(inputs.input / entry["images"][0]).data
+    pair = cases.read_pair(inputs.input / entry["label"], cases.prediction_path(inputs.predictions, case), labels)
+    scores = ", ".join(f"{name} {'–' if value != value else f'{value:.3f}'}" for name, value in dice.items())
+    figure = label_maps(image, *pair, labels, f"{case} · {width} {arch_name(arch)} · Dice: {scores}")
+    return Outcome(rows, markdown_table(header, table, numeric=4), figure,
+                   f"Case {case}, the median of the {inputs.rows['case'].nunique()} test cases by mean Dice: reference "
+                   f"(above) and prediction of the {width} {arch_name(arch)} (below) in three planes. Dice: {scores}.",
+                   ["The paper shows one BraTS case of a Pocket DenseNet; its Dice scores stand in the picture: not "
+                    "published as numbers in its text.",
+                    "Each test case by the network that has not seen it."], {"pictured": case})
+
+
+def _median_case(inputs: Inputs, arch: str, width: str) -> tuple[str, dict[str, float]]:
+    """The median case by Dice over labels, and its Dice by label."""
+    mine = inputs.rows[(inputs.rows["arch"] == arch) & (inputs.rows["width"] == width)]
+    means = mine.groupby("case")["dice"].mean().dropna().sort_values(kind="stable")
+    case = means.index[len(means) // 2]
+    return case, mine[mine["case"] == case].set_index("label")["dice"].to_dict()

@@ -1,0 +1,121 @@
+"""What comes out of an experiment: a table, a figure, notes, and where they are from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..code import code_hash
+from ..files import atomic, write_json, write_text
+from ..training.start import total_steps
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .inputs import Inputs
+
+FILES = ("table.csv", "table.md", "figure.svg", "figure.png", "experiment.json")
+
+
+@dataclass
+class Outcome:
+    """An experiment's result.
+
+    Attributes:
+        rows: The table for machines: the same keys in every row, None for nothing.
+        markdown: The table for people, laid out like the paper's; lines.
+        figure: What `figure.svg` and `figure.png` show.
+        caption: What the figure shows and how it was made, in words.
+        notes: What must be known to read the table.
+        settings: What was varied or measured, for the record.
+    """
+
+    rows: list[dict]
+    markdown: list[str]
+    figure: Figure
+    caption: str
+    notes: list[str] = field(default_factory=list)
+    settings: dict = field(default_factory=dict)
+
+
+def published() -> dict:
+    """The paper's values, as its text gives them (`published.json`)."""
+    return json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
+
+
+def write(folder: Path, entry: dict, inputs: Inputs, outcome: Outcome) -> dict:
+    """Write `FILES` into a folder, each whole or not at all.
+
+    Returns:
+        The content of `experiment.json`.
+    """
+    import pandas as pd
+
+    record = provenance(entry, inputs, outcome)
+    with atomic(folder / "table.csv") as temporary:
+        pd.DataFrame(outcome.rows).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    write_text(folder / "table.md", _page(entry, inputs, outcome))
+    for name in ("figure.svg", "figure.png"):
+        with atomic(folder / name) as temporary:
+            _save(outcome.figure, temporary, inputs.name)
+    write_json(folder / "experiment.json", record, "experiment")
+    return record
+
+
+def _save(figure: Figure, path: Path, name: str) -> None:
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+        figure.savefig(path, dpi=150, facecolor=figure.get_facecolor(), metadata=metadata)
+
+
+def _page(entry: dict, inputs: Inputs, outcome: Outcome) -> str:
+    lines = [f"# {entry['title']}", "",
+             f"{entry['paper']} of the paper, on {inputs.plan['dataset']}; recipe `{inputs.plan['recipe']}`, "
+             f"{_steps(inputs)}seed {inputs.plan['seed']}.", "", *outcome.markdown]
+    lines += ["", "![Figure](figure.svg)", "", outcome.caption]
+    if outcome.notes:
+        lines += ["", "Notes:", "", *(f"- {note}" for note in outcome.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _steps(inputs: Inputs) -> str:
+    training = inputs.plan["training"]
+    if not inputs.models:
+        return ""
+    return f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch {training['batch']}, "
+
+
+def provenance(entry: dict, inputs: Inputs, outcome: Outcome) -> dict:
+    """The content of `experiment.json`: what was compared, from which runs, by which code."""
+    groups: dict[tuple[str, str], list] = {}
+    for model in inputs.models:
+        groups.setdefault((model.provenance["arch"], model.provenance["width"]), []).append(model.provenance)
+    networks = [{"arch": arch, "width": width, "parameters": runs[0]["parameters"], "steps": total_steps(runs[0]),
+                 "folds": sorted(run["fold"] for run in runs), "run_keys": [run["run_key"] for run in runs]}
+                for (arch, width), runs in sorted(groups.items())]
+    trained_by = sorted({run["code"] for runs in groups.values() for run in runs})
+    return {"experiment": inputs.name, "title": entry["title"], "paper": entry["paper"],
+            "dataset": inputs.plan["dataset"], "recipe": inputs.plan["recipe"], "seed": inputs.plan["seed"],
+            "settings": outcome.settings, "networks": networks,
+            "splits": {"rule": inputs.splits["rule"], "folds": len(inputs.splits["folds"])},
+            "table": json.loads(json.dumps(outcome.rows)), "figure": outcome.caption, "notes": outcome.notes,
+            "code": {"train": trained_by, "experiment": code_hash("experiment")}, "version": __version__,
+            "commit": commit()}
+
+
+def commit() -> str | None:
+    """The commit that this code was checked out at, with `+` where files differ from it; None outside git."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True,
+                              check=True, timeout=20).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

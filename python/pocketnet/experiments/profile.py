@@ -1,0 +1,122 @@
+"""Figure 3: peak memory and time of a training step, by batch size."""
+
+from __future__ import annotations
+
+from ..evaluation.layout import markdown_table
+from ..report.verdict import arch_name
+from . import drawing
+from .inputs import Inputs
+from .outcome import Outcome, published
+
+WIDTHS = ("full", "pocket")
+
+
+def saving_percent(full: float | None, pocket: float | None) -> float | None:
+    """What the pocket network saves of the full one's, in per cent."""
+    return 100 * (full - pocket) / full if full and pocket is not None else None
+
+
+def memory_of(entry: dict | None) -> tuple[float | None, str]:
+    """Peak memory in MiB of a measured configuration: the device's if there is one, else the process's."""
+    measured = _measured(entry)
+    if measured.get("device_memory_mib") is not None:
+        return measured["device_memory_mib"], "device"
+    return measured.get("host_memory_mib"), "host"
+
+
+def draw(inputs: Inputs) -> Outcome:
+    """A row a batch and width, with the savings and what does not fit."""
+    found = [entry for entry in inputs.configurations if entry["mode"] == "train"]
+    inputs.need(measured=found)
+    paper = published()["figure_3"]
+    by_key = {(entry["arch"], entry["batch"], entry["width"]): entry for entry in found}
+    rows = []
+    for arch in dict.fromkeys(entry["arch"] for entry in found):
+        for batch in sorted({entry["batch"] for entry in found if entry["arch"] == arch}):
+            pair = {width: by_key.get((arch, batch, width)) for width in WIDTHS}
+            memory = {width: memory_of(entry)[0] for width, entry in pair.items()}
+            seconds = {width: _measured(entry).get("step_seconds") for width, entry in pair.items()}
+            for width, entry in pair.items():
+                if entry:
+                    pocket = width == "pocket"
+                    rows.append({
+                        "arch": arch, "patch": "×".join(map(str, entry["patch"])), "batch": batch, "width": width,
+                        "parameters": entry["parameters"], "status": _status(entry), "memory": memory_of(entry)[1],
+                        "peak_memory_mib": memory[width], "step_seconds": seconds[width],
+                        "step_seconds_sd": _measured(entry).get("step_seconds_sd"),
+                        "predicted_memory_mib": entry["predicted"][f"{memory_of(entry)[1]}_memory_mib"],
+                        "memory_saving_percent": saving_percent(memory["full"], memory["pocket"]) if pocket else None,
+                        "time_saving_percent": saving_percent(seconds["full"], seconds["pocket"]) if pocket else None})
+    header = ["Architecture", "Patch", "Batch", "Variant", "Peak memory (MiB)", "predicted (MiB)", "Time per step (s)",
+              "memory saved (%)", "time saved (%)"]
+    low, high = paper["memory_saving_percent"]
+    fast, faster = paper["time_saving_percent"]
+    kinds = {row["memory"] for row in rows}
+    notes = [f"The paper's ranges over its batch sizes: memory saved {low} to {high} %, time saved {fast} to {faster} "
+             "% (BraTS, 128³ patches, NVIDIA T4 with 16 GB); its bars are in a figure, so not published as numbers."]
+    if "host" in kinds:
+        notes.append("Memory here is the peak resident memory of the process on a CPU, the libraries themselves "
+                     "(hundreds of MiB in both networks alike) included: its saving is smaller than that of a GPU's "
+                     "allocator would be.")
+    if any(row["status"] != "ok" for row in rows):
+        notes.append("\"Does not fit\": the configuration needs more memory than there is.")
+    return Outcome(rows, markdown_table(header, [_cells(row) for row in rows], numeric=2), _figure(rows, paper),
+                   "Peak memory (left) and time (right) of a training step by batch size, full and pocket, and below "
+                   "what the pocket network saves; the bands are the paper's ranges. A cross marks a configuration "
+                   "that does not fit.", notes, {"batches": sorted({row["batch"] for row in rows})})
+
+
+def _measured(entry: dict | None) -> dict:
+    measured = (entry or {}).get("measured") or {}
+    return measured if measured.get("status", "ok") == "ok" else {}
+
+
+def _status(entry: dict) -> str:
+    return (entry.get("measured") or {}).get("status", "ok") if entry.get("measured") else "not measured"
+
+
+def _cells(row: dict) -> list[str]:
+    def text(name: str, form: str, otherwise: str = "") -> str:
+        return otherwise if row[name] is None else format(row[name], form)
+
+    missing = "does not fit" if row["status"] == "out_of_memory" else "–"
+    return [arch_name(row["arch"]), row["patch"], str(row["batch"]), row["width"],
+            text("peak_memory_mib", ",.0f", missing), text("predicted_memory_mib", ",.0f"),
+            text("step_seconds", ".3f", missing), text("memory_saving_percent", ".1f"),
+            text("time_saving_percent", ".1f")]
+
+
+def _figure(rows: list[dict], paper: dict):
+    arches = list(dict.fromkeys(row["arch"] for row in rows))
+    panels = (("peak_memory_mib", "peak memory (MiB)", "memory_saving_percent", "memory saved (%)"),
+              ("step_seconds", "time per step (s)", "time_saving_percent", "time saved (%)"))
+    with drawing.new_figure(7.2, 4.6 * len(arches)) as figure:
+        axes = figure.subplots(2 * len(arches), 2, squeeze=False, height_ratios=[2, 1] * len(arches))
+        for number, arch in enumerate(arches):
+            mine = [row for row in rows if row["arch"] == arch]
+            batches = sorted({row["batch"] for row in mine})
+            for column, (value, title, saving, saving_title) in enumerate(panels):
+                upper, lower = axes[2 * number, column], axes[2 * number + 1, column]
+                for row in mine:
+                    place = batches.index(row["batch"]) + (-0.2 if row["width"] == "full" else 0.2)
+                    if row[value] is not None:
+                        drawing.bar(upper, place, row[value], row["width"])
+                    elif row["status"] == "out_of_memory":
+                        drawing.absent(upper, place)
+                upper.set_title(f"{arch_name(arch)}, patch {mine[0]['patch']}: {title}")
+                upper.grid(axis="y")
+                upper.set_ylim(bottom=0)
+                low, high = paper[saving]
+                lower.axhspan(low, high, color="#9a9b9c", alpha=0.3, linewidth=0)
+                lower.text(len(batches) - 0.45, high, f"paper: {low}–{high} %", fontsize=7, ha="right", va="bottom")
+                points = [(batches.index(row["batch"]), row[saving]) for row in mine if row[saving] is not None]
+                lower.plot([x for x, _ in points], [y for _, y in points], color=drawing.colour("pocket"), marker="o")
+                lower.axhline(0, color=drawing.FAINT, linewidth=0.8)
+                lower.set_ylabel(saving_title)
+                lower.set_xlabel("batch")
+                for axis in (upper, lower):
+                    axis.set_xticks(range(len(batches)), batches)
+                    axis.set_xlim(-0.6, len(batches) - 0.4)
+                lower.set_ylim(min([0, *(y for _, y in points)]) - 5, max([high, *(y for _, y in points)]) + 14)
+            drawing.legend(axes[2 * number, 0], list(WIDTHS), loc="upper left", fontsize=8)
+    return figure

@@ -1,0 +1,60 @@
+"""How strongly each feature map of a network's last layer responds to the test data (paper, Section III-D)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ..config import Plan
+from ..preprocessing.intensity import normalise
+from ..preprocessing.store import Store
+from .windows import starts
+
+HEAD = "logits"
+
+
+def last_layer(model):
+    """The network up to what its head reads: the activation of the last layer before voxel-wise classification.
+
+    Args:
+        model: A segmentation network of `pocketnet.models`, whose head is named `logits`.
+
+    Returns:
+        A model from (batch, *patch, channel) to (batch, *patch, feature maps).
+    """
+    import keras
+
+    return keras.Model(model.inputs, model.get_layer(HEAD).input)
+
+
+def patches(store: Store, plan: Plan, constants: list[dict]) -> Iterator[np.ndarray]:
+    """The windows that inference lays over a case, normalised, each (1, *patch, channel) float32.
+
+    Args:
+        constants: The fold's intensity constants.
+    """
+    size, scheme = plan.training.patch, plan.preprocessing.normalisation
+    along = [starts(n, p, plan.inference.overlap) if n >= p else [-((p - n) // 2)]
+             for n, p in zip(store.shape, size, strict=True)]
+    for start in itertools.product(*along):
+        yield store.read_image(start, size, lambda x: normalise(x, scheme, store.statistics, constants))[None]
+
+
+def channel_means(model, images: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+    """The paper's F_i: the mean over patches of each feature map's mean over voxels.
+
+    Args:
+        model: What `last_layer` gives.
+        images: Patches, each (1, *patch, channel).
+
+    Returns:
+        (feature maps,) float64, and how many patches there were.
+    """
+    total, count = 0.0, 0
+    for image in images:
+        maps = np.asarray(model.predict_on_batch(image), np.float64)
+        total = total + maps.mean(axis=tuple(range(maps.ndim - 1)))
+        count += 1
+    return np.asarray(total / count), count

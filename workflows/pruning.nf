@@ -1,0 +1,42 @@
+// Full networks pruned to the pocket size, and trained on: beside a pocket network that is trained on as long.
+
+include { PRUNE         } from '../modules/prune'
+include { TRAIN as TUNE } from '../modules/train'
+
+// The same fold under another name; `policy` is the width that the network is built with.
+def renamed(meta, name) {
+    meta + [id: "${meta.arch}-${name}-fold${meta.fold}".toString(), width: name, policy: 'pocket']
+}
+
+workflow PRUNING {
+    take:
+    models     // channel: [meta, model], trained networks: full and pocket ones are used
+    memory     // channel: [meta, GiB of memory] of their trainings
+    plan       // value channel: plan.json on one line
+    splits     // value channel: splits.json on one line
+    stores     // value channel: folders of stores
+    code       // value channel: the checksum of each step's code, a map
+
+    main:
+    models
+        .filter { meta, model -> meta.width == 'full' }
+        .map { meta, model -> [renamed(meta, 'pruned'), model] }
+        .set { wide }  // channel: [meta, model]
+    PRUNE(wide, code.map { hash -> hash.prune })
+
+    PRUNE.out.model
+        .map { meta, model -> [renamed(meta, 'pruned-tuned'), model] }
+        .mix(models
+            .filter { meta, model -> meta.width == 'pocket' }
+            .map { meta, model -> [renamed(meta, 'pocket-continued'), model] })
+        .map { meta, model -> [[meta.arch, meta.fold], meta, model] }
+        .combine(memory
+            .filter { meta, gib -> meta.width == 'pocket' }
+            .map { meta, gib -> [[meta.arch, meta.fold], gib] }, by: 0)
+        .map { key, meta, model, gib -> [meta, gib, model] }
+        .set { starts }  // channel: [meta, GiB, the model to start from]
+    TUNE(starts, plan, splits, stores, code.map { hash -> hash.train })
+
+    emit:
+    model = PRUNE.out.model.mix(TUNE.out.model)  // channel: [meta, model]
+}

@@ -7,6 +7,7 @@ Source: https://www.synapse.org (BraTS); Menze et al., IEEE TMI 34, 1993 (2015).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from .folder import (
 from .presets import Preset
 
 LABEL = "seg"
+STRAY_LABEL = re.compile(r".+_Segm")
+"""A label map called otherwise: `W39_1998.09.19_Segm.nii`, BraTS20_Training_355's in the 2020 download."""
 
 
 def matches(folder: Path) -> bool:
@@ -38,13 +41,14 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: The dataset's folder.
-        preset: Names the modalities, their other spellings, and known files that are not used.
+        preset: Names the modalities (None: whatever follows the cases' names), their other spellings, and known
+            files that are not used.
         wanted: The modalities to use; empty: all of the preset.
 
     Raises:
-        UsageError: A wanted modality is not one of the preset's, or the preset has none.
+        UsageError: A wanted modality is not there.
     """
-    known = preset.modalities or ()
+    known = preset.modalities or _found_modalities(folder, preset)
     modalities = select_modalities(wanted, known)
     problems: list[Problem] = []
     missing: list[Problem] = []
@@ -59,7 +63,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
                 continue
             images = [file for file in files if is_nifti(file.name)]
             if images:
-                cases.append(_case(path.name, images, preset, modalities, problems, missing))
+                cases.append(_case(path.name, images, preset, known, modalities, problems, missing))
             elif files:
                 warnings.append(f"{path.name}: no image in this folder, left out")
             else:
@@ -71,23 +75,30 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     return Listing(modalities, None, cases, problems, missing, warnings, _hint(cases, modalities))
 
 
-def _case(name: str, files: Sequence[Path], preset: Preset, modalities: Sequence[str],
+def _found_modalities(folder: Path, preset: Preset) -> tuple[str, ...]:
+    """What follows the case's name in any file, for a preset that names no modalities."""
+    endings = {_ending(case.name, file.name) for case in subfolders(folder) for file in visible(case)
+               if is_nifti(file.name)}
+    return tuple(sorted(endings - {"", LABEL, *preset.extras}))
+
+
+def _case(name: str, files: Sequence[Path], preset: Preset, known: Sequence[str], modalities: Sequence[str],
           problems: list[Problem], missing: list[Problem]) -> Case:
     """One case of the NIfTI files in its folder; what is wrong is added to `problems`, no label to `missing`."""
     found: dict[str, str] = {}
     for path in files:
         relative = f"{name}/{path.name}"
         ending = _ending(name, path.name)
-        kind = preset.aliases.get(ending, ending)
-        if not ending:
+        kind = LABEL if STRAY_LABEL.fullmatch(stem(path.name)) else preset.aliases.get(ending, ending)
+        if not kind:
             problems.append(Problem(name, relative, f"extra: a file of this folder starts with {name}_"))
         elif kind in found:
             problems.append(Problem(name, relative, f"duplicate: {found[kind]} is there too"))
-        elif kind == LABEL or kind in (preset.modalities or ()):
+        elif kind == LABEL or kind in known:
             found[kind] = relative
         elif kind not in preset.extras:
             problems.append(Problem(name, relative, f"extra: {ending!r} is not one of "
-                                                    f"{', '.join((*(preset.modalities or ()), LABEL))}"))
+                                                    f"{', '.join((*known, LABEL))}"))
     for kind in (*modalities, LABEL):
         if kind not in found:
             (missing if kind == LABEL else problems).append(

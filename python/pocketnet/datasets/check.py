@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import files
 from ..config import CLASSIFICATION
+from ..preprocessing.geometry import file_and_volume
 from . import labels, layouts, verify_picture
 from .folder import Case, Listing, Problem
 from .presets import Preset
@@ -78,7 +79,9 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         problems += verify_picture.class_problems(listing, names, folds)
     else:
         classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
-        known = labels.known_values(preset, listing.classes)
+        if listing.cases and not classes:
+            raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
+        known = labels.known_values(preset, listing.classes, classes)
 
     def work(case: Case) -> Checked:
         if preset.task == CLASSIFICATION:
@@ -95,6 +98,8 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     if folds and preset.task != CLASSIFICATION and listing.test is None and enough < max(folds, 3):
         problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
                                         "folds of training, validation and test"))
+    if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
+        problems.append(Problem("", "", "no case of the test list has a label"))
     warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings),
                 *_same_files(checked), *_absent_classes(classes, checked)]
     todo = listing.todo
@@ -124,12 +129,11 @@ def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
     """Images that are byte for byte the same: a case twice would be trained on and tested on."""
     where = defaultdict(list)
     for one in checked:
-        for path in one.case.images.values():
-            if path in one.sha256:
-                where[one.sha256[path]].append(path)
+        for path in {file_and_volume(image)[0] for image in one.case.images.values()} & one.sha256.keys():
+            where[one.sha256[path]].append(path)
     for paths in where.values():
         if len(paths) > 1:
-            yield f"the same image: {', '.join(paths)}"
+            yield f"the same image: {', '.join(sorted(paths))}"
 
 
 def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iterator[str]:
@@ -141,11 +145,13 @@ def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iter
 
 
 def _manifest(preset: Preset, listing: Listing, described: Sequence[dict], checked: Sequence[Checked]) -> dict:
+    there = {one.case.name for one in checked if one.case.labelled}
+    test = [case for case in listing.test or () if case in there]
     return {
         "dataset": preset.name, "layout": preset.layout, "task": preset.task,
         "dimensions": 2 if preset.task == CLASSIFICATION else 3, "modalities": list(listing.modalities),
         "labels": list(described), "preprocessing": dict(preset.preprocessing),
-        **({"split": {"rule": "listed", "test": list(listing.test)}} if listing.test else {}),
+        **({"split": {"rule": "listed", "test": test}} if listing.test else {}),
         **({"caution": preset.caution} if preset.caution else {}),
         "cases": [_entry(one, listing.modalities) for one in checked],
     }

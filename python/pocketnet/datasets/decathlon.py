@@ -1,24 +1,23 @@
-"""The layout of the Medical Segmentation Decathlon: `dataset.json`, `imagesTr/`, `labelsTr/`.
+"""The layout of the Medical Segmentation Decathlon and of nnU-Net: `dataset.json`, `imagesTr/`, `labelsTr/`.
 
-`dataset.json` names modalities, labels and the training cases. With several modalities there is one file
-each, `<case>_0000.nii.gz`, `<case>_0001.nii.gz` …, as nnU-Net lays them; the entry says `<case>.nii.gz`.
+`dataset.json` names modalities, labels and the training cases (`index.py`). Several modalities are the volumes of
+one 4D file `<case>.nii.gz`, as in the decathlon, or one file each, `<case>_0000.nii.gz`, `<case>_0001.nii.gz` …, as
+nnU-Net lays them.
 
 Source: http://medicaldecathlon.com; Antonelli et al., Nature Communications 13, 4128 (2022).
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from ..preprocessing.geometry import file_and_volume
+from . import index as indices
 from .folder import Case, Listing, Problem, find, name_problems, select_modalities, stem, unreadable, visible
+from .index import FOLDERS, INDEX
 from .presets import Preset
-
-INDEX = "dataset.json"
-FOLDERS = ("imagesTr", "labelsTr")
 
 
 def matches(folder: Path) -> bool:
@@ -38,11 +37,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         UsageError: A wanted modality is not there.
     """
     try:
-        index = _read_index(folder / INDEX)
+        index = indices.read(folder)
     except (OSError, ValueError) as error:
         fault = unreadable(error) if isinstance(error, OSError) else str(error)
         return Listing(tuple(wanted or preset.modalities or ()), None, [], [Problem("", INDEX, fault)])
-    known = preset.modalities or index["modalities"]
+    known = preset.modalities or index.modalities
     modalities = select_modalities(wanted, known)
 
     problems: list[Problem] = []
@@ -50,7 +49,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     warnings: list[str] = []
     cases: dict[str, Case] = {}
     used: set[str] = set()
-    for number, entry in enumerate(index["training"]):
+    for number, entry in enumerate(index.training):
         try:
             image, label = _inside(entry["image"]), _inside(entry["label"])
         except (TypeError, KeyError, ValueError) as error:
@@ -64,7 +63,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         images, faults = {}, {}
         for channel, modality in enumerate(known):
             path, fault = _image(folder, image, channel, len(known))
-            used.update(path)
+            used.update(file_and_volume(name)[0] for name in path)
             if modality not in modalities:
                 continue
             if fault:
@@ -76,7 +75,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem(name, label, "the label is another entry's file too"))
         used.add(label)
         if not os.path.exists(folder / label):
-            missing.append(Problem(name, label, f"missing: {INDEX} lists this label"))
+            missing.append(Problem(name, label, "missing: this case's label"))
             label = None
         elif stem(PurePosixPath(label).name) != name:
             warnings.append(f"{name}: its label is called {label}")
@@ -93,62 +92,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem("", inner, unreadable(error)))
             continue
         problems += [Problem("", path, f"extra: not listed in {INDEX}") for path in extra if path not in used]
-    if index["count"] not in (None, len(index["training"])):
-        warnings.append(f"{INDEX}: numTraining is {index['count']}, "
-                        f"but {len(index['training'])} cases are listed")
-    return Listing(modalities, index["labels"], [cases[name] for name in sorted(cases)], problems, missing,
+    if index.count not in (None, len(index.training)):
+        warnings.append(f"{INDEX}: numTraining is {index.count}, but {len(index.training)} cases are listed")
+    warnings += index.warnings
+    return Listing(modalities, index.classes, [cases[name] for name in sorted(cases)], problems, missing,
                    warnings)
-
-
-def _read_index(path: Path) -> dict:
-    """`modalities`, `labels` (class → values), `training`, `count` of a `dataset.json`.
-
-    Raises:
-        ValueError: It is missing, not JSON, or lacks one of these.
-    """
-    if not path.is_file():
-        raise ValueError(f"missing: the decathlon layout has a {INDEX} with cases, modalities and labels")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"not JSON: {error}") from None
-    faults = []
-    found = {}
-    for key, read in (("modality", _modalities), ("labels", _labels), ("training", _training)):
-        try:
-            found[key] = read(index[key])
-        except (KeyError, TypeError, ValueError, AttributeError):
-            faults.append(key)
-    if faults:
-        raise ValueError(f"{' and '.join(faults)} missing or not as in the Medical Segmentation Decathlon")
-    count = index.get("numTraining")
-    return {"modalities": found["modality"], "labels": found["labels"], "training": found["training"],
-            "count": count if isinstance(count, int) else None}
-
-
-def _modalities(value: dict[str, str]) -> tuple[str, ...]:
-    names = tuple(str(value[key]) for key in sorted(value, key=int))
-    if not names or max(Counter(names).values()) > 1:
-        raise ValueError(value)
-    return names
-
-
-def _labels(value: dict[str, str]) -> dict[str, tuple[int, ...]]:
-    """Values of one name are one class; value 0 is background."""
-    classes: dict[str, tuple[int, ...]] = {}
-    for number in sorted(int(key) for key in value):
-        if number != 0:
-            name = str(value[str(number)])
-            classes[name] = (*classes.get(name, ()), number)
-    if not classes:
-        raise ValueError(value)
-    return classes
-
-
-def _training(value: list) -> list:
-    if not isinstance(value, list):
-        raise TypeError(value)
-    return value
 
 
 def _inside(path: str) -> str:
@@ -165,7 +113,10 @@ def _inside(path: str) -> str:
 
 def _image(folder: Path, listed: str, channel: int,
            channels: int) -> tuple[list[str], tuple[str, str] | None]:
-    """The files of one modality of an entry, and (file, problem) when there isn't exactly one."""
+    """The files of one modality of an entry, and (file, problem) when there isn't exactly one.
+
+    A modality in a 4D file is that file with the number of its volume (`geometry.file_and_volume`).
+    """
     whole = os.path.exists(folder / listed)
     if channels == 1 and whole:
         return [listed], None
@@ -176,7 +127,6 @@ def _image(folder: Path, listed: str, channel: int,
     if files:
         return files, (files[1], f"duplicate: {files[0]} is there too")
     if whole:
-        return [listed], (listed, f"{channels} modalities in one file: split it into one 3D file each, "
-                                  f"{PurePosixPath(numbered).name}.nii.gz …")
+        return [f"{listed}[{channel}]"], None
     expected = listed if channels == 1 else f"{numbered}.nii.gz"
     return [], (expected, f"missing: {INDEX} lists this image")

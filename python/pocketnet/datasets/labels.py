@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
 
 from ..errors import UsageError
+from ..preprocessing.geometry import read
 from .presets import Preset, unknown
 
 Classes = Mapping[str, tuple[int, ...]]
@@ -19,7 +23,7 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
         folder: The classes that the folder's `dataset.json` names, where there is one.
 
     Returns:
-        Class name → values in the label files, in order.
+        Class name → values in the label files, in order; empty when neither preset, folder nor text name any.
 
     Raises:
         UsageError: No such label set, not of that form, a value that the dataset doesn't have, or a value in
@@ -33,7 +37,7 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
     if "=" not in text:
         raise unknown("label set", text, sets, option="--labels", todo="Or write name=1+2,other=4.")
     classes = _parse(text)
-    known = sorted(known_values(preset, folder) - {0})
+    known = sorted(known_values(preset, folder, classes) - {0})
     values = [value for of_class in classes.values() for value in of_class]
     for value in sorted(set(values)):
         if value not in known:
@@ -44,10 +48,21 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
     return classes
 
 
-def known_values(preset: Preset, folder: Classes | None) -> frozenset[int]:
-    """All values that a label file of the dataset may have, 0 included."""
+def known_values(preset: Preset, folder: Classes | None, chosen: Classes) -> frozenset[int]:
+    """All values that a label file may have, 0 included: what the dataset says, else those of the chosen classes."""
     sets = [*(preset.label_sets or {}).values(), folder or {}]
+    sets = sets if any(sets) else [chosen]
     return frozenset({0}.union(*(values for classes in sets for values in classes.values())))
+
+
+def unnamed(folder: Path, path: str | None) -> UsageError:
+    """The error for a dataset that names no labels, with the values of one of its label maps."""
+    todo = 'Name them: --labels "lesion=1", or in a preset file.'
+    if path:
+        values = [int(value) for value in np.unique(read(folder / path, label=True).data) if value]
+        example = ",".join(f"label{value}={value}" for value in values) or "lesion=1"
+        todo = f'{path} has the values {", ".join(map(str, values)) or "0 only"}: --labels "{example}", say.'
+    return UsageError("This dataset does not say what the values of its label maps mean.", where="--labels", todo=todo)
 
 
 def as_manifest(classes: Classes) -> list[dict]:

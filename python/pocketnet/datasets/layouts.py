@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
-from . import brats, covidx, decathlon, image_table, presets
+from . import brats, covidx, decathlon, image_table, presets, table, templates
 from .folder import Listing, subfolders
 from .presets import Preset
 
-LAYOUTS = {"decathlon": decathlon, "brats": brats, "covidx": covidx, "image_table": image_table}
+LAYOUTS = {"decathlon": decathlon, "brats": brats, "csv": table, "covidx": covidx, "image_table": image_table}
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
@@ -26,7 +26,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
         UsageError: The folder is not there, has another layout than the preset's, the layout is not known,
             or a wanted modality is not there.
     """
-    if preset.layout not in LAYOUTS:
+    if preset.layout not in LAYOUTS and not preset.files:
         raise presets.unknown("layout", preset.layout, LAYOUTS, option=f"the preset {preset.name}")
     if not folder.is_dir():
         raise UsageError("There is no such folder.", where=f"--input {folder}",
@@ -34,30 +34,40 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UsageError("This folder may not be read.", where=f"--input {folder}",
                          todo="Change its permissions.")
-    adapter = LAYOUTS[preset.layout]
-    if not adapter.matches(folder):
+    if not _matches(folder, preset):
         _refuse(folder, preset)
+    adapter = templates if preset.files else LAYOUTS[preset.layout]
     return adapter.scan(folder, preset, wanted)
 
 
-def detect(folder: Path) -> str | None:
-    """The layout that a folder has, or None."""
-    return next((name for name, adapter in LAYOUTS.items() if adapter.matches(folder)), None)
+def fitting(folder: Path) -> list[Preset]:
+    """The presets of ours whose layout a folder has; those of the folder's own first, then the ones for any dataset."""
+    return [preset for preset in map(presets.load, presets.names()) if _matches(folder, preset)]
+
+
+def _matches(folder: Path, preset: Preset) -> bool:
+    if preset.files:
+        return templates.matches(folder, preset)
+    return LAYOUTS[preset.layout].matches(folder)
+
+
+def describe(preset: Preset) -> str:
+    """A preset's layout in words."""
+    return templates.describe(preset) if preset.files else LAYOUTS[preset.layout].__doc__.split("\n")[0]
 
 
 def _refuse(folder: Path, preset: Preset) -> None:
     """Raise what helps: another preset, a folder further in, or what the layout looks like."""
-    found = detect(folder)
+    found = fitting(folder)
     if found:
-        fitting = [name for name in presets.names() if presets.load(name).layout == found]
-        raise UsageError(f"This folder has the {found} layout, but dataset {preset.name!r} has "
+        names = list(dict.fromkeys(other.layout for other in found))
+        raise UsageError(f"This folder has the {' or '.join(names)} layout, but dataset {preset.name!r} has "
                          f"{preset.layout}.", where=f"--input {folder}",
-                         todo=f"Use --dataset {' or '.join(fitting)}, or a preset file.")
-    inner = [path for path in subfolders(folder) if LAYOUTS[preset.layout].matches(path)]
+                         todo=f"Use --dataset {' or '.join(other.name for other in found)}, or a preset file.")
+    inner = [path for path in subfolders(folder) if _matches(path, preset)]
     if inner:
         raise UsageError(f"This folder has no {preset.layout} layout, but a folder in it has.",
                          where=f"--input {folder}",
                          todo=f"Use --input {' or --input '.join(map(str, inner))}.")
-    first_line = LAYOUTS[preset.layout].__doc__.split("\n")[0]
     raise UsageError(f"This folder has no known layout; dataset {preset.name!r} has {preset.layout}.",
-                     where=f"--input {folder}", todo=first_line)
+                     where=f"--input {folder}", todo=f"The layout of {preset.name}: {describe(preset)}")

@@ -27,9 +27,11 @@ class Preset:
     Attributes:
         name: The key in `presets.json`, or the stem of a person's own preset file.
         title: For people.
-        layout: The folder's layout, a key of `layouts.LAYOUTS`.
-        modalities: All modalities that the dataset has, in order; None: those of the folder's `dataset.json`.
-        label_sets: Set name → class name → the values in the label files; None: from `dataset.json`.
+        layout: The folder's layout, a key of `layouts.LAYOUTS`, or any name with `files`.
+        files: Of a layout that is described by its files' names, their templates (`templates.py`): `images` by
+            modality, `label`, `case`, `ignored`.
+        modalities: All modalities that the dataset has, in order; None: those that the folder says.
+        label_sets: Set name → class name → the values in the label files; None: those that the folder says.
         default_labels: The label set when none is asked for; None with `label_sets` None.
         preprocessing: The plan's defaults: `crop`, `normalisation`, `spacing_mm`.
         source: `where` it comes from and its `licence`.
@@ -51,6 +53,7 @@ class Preset:
     source: MappingProxyType[str, str]
     aliases: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
     extras: tuple[str, ...] = ()
+    files: MappingProxyType[str, Any] | None = None
     task: str = "segmentation"
     classes: tuple[str, ...] | None = None
     caution: str = ""
@@ -128,5 +131,6 @@ def _build(name: str, value: dict) -> Preset:
         preprocessing=MappingProxyType(dict(value["preprocessing"])),
         source=MappingProxyType(dict(value["source"])),
         aliases=MappingProxyType(dict(value.get("aliases", {}))), extras=tuple(value.get("extras", ())),
+        files=MappingProxyType(value["files"]) if "files" in value else None,
         task=value.get("task", "segmentation"), classes=tuple(value["classes"]) if value.get("classes") else None,
         caution=value.get("caution", ""))

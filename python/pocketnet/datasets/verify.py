@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from nibabel import Nifti1Image
 
 from ..errors import DataError
-from ..preprocessing.geometry import Grid, Volume, load, parse, same_grid
+from ..preprocessing.geometry import Grid, Volume, file_and_volume, load, parse, same_grid, usable
 from ..preprocessing.resample import foreground_box
 from .folder import Case, Problem, unreadable
 
@@ -52,8 +53,9 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]],
     """
     out = Checked(case)
     volumes: dict[str, Volume] = {}
+    opened: dict[str, Nifti1Image | None] = {}
     for path in (*case.images.values(), *([case.label] if case.label else [])):
-        volume = _read(folder, path, out)
+        volume = _read(folder, path, opened, out)
         if volume is not None:
             volumes[path] = volume
     _compare_grids(volumes, out)
@@ -74,21 +76,28 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]],
     return out
 
 
-def _read(folder: Path, path: str, out: Checked) -> Volume | None:
-    """One file's voxels (float32, RAS+); None and a problem when it cannot be used."""
+def _read(folder: Path, path: str, opened: dict[str, Nifti1Image | None], out: Checked) -> Volume | None:
+    """One volume's voxels (float32, RAS+); None and a problem when it cannot be used.
+
+    `opened` has the case's files that were read already, None for one that could not be.
+    """
+    file, _ = file_and_volume(path)
     try:
-        content = (folder / path).read_bytes()
+        if file not in opened:
+            opened[file] = None
+            content = (folder / file).read_bytes()
+            out.sha256[file] = hashlib.sha256(content).hexdigest()
+            opened[file] = parse(content, path)
+        if opened[file] is None:
+            return None
+        volume = load(usable(opened[file], path), path)
     except OSError as error:
         out.problem(path, unreadable(error))
         return None
-    out.sha256[path] = hashlib.sha256(content).hexdigest()
-    try:
-        image = parse(content, path)
-        volume = load(image, path)
     except DataError as error:
         out.problem(path, error.what)
         return None
-    if not image.header["qform_code"] and not image.header["sform_code"]:
+    if not volume.grid.header["qform_code"] and not volume.grid.header["sform_code"]:
         out.warnings.append(f"{path}: the header says no orientation (qform and sform codes are 0)")
     return volume
 

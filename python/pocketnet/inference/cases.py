@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from ..preprocessing.geometry import volumes
 
 SUFFIXES = (".nii.gz", ".nii")
 
@@ -22,7 +23,8 @@ def group(inputs: Sequence[Path], modalities: Sequence[str]) -> dict[str, list[P
     """Files by case, in the model's order of modalities.
 
     For a model of one modality every file is a case. For several, the files of a case are named
-    `<case>_<modality>.nii.gz` (or with a hyphen), or decathlon's and nnU-Net's `<case>_0000.nii.gz`.
+    `<case>_<modality>.nii.gz` (or with a hyphen), or nnU-Net's `<case>_0000.nii.gz`; or they are the volumes of one 4D
+    file, as in the decathlon.
 
     Args:
         inputs: Files, or folders of files.
@@ -44,7 +46,9 @@ def group(inputs: Sequence[Path], modalities: Sequence[str]) -> dict[str, list[P
     problems = []
     for path in paths:
         case, modality = _split_name(stem(path), modalities)
-        if modality is None:
+        if modality is None and volumes(path) == len(modalities):
+            found[case] = {name: Path(f"{path}[{number}]") for number, name in enumerate(modalities)}
+        elif modality is None:
             problems.append(f"{path}: its name ends in no modality")
         elif modality in found.setdefault(case, {}):
             problems.append(f"{path}: a second {modality} of case {case}")

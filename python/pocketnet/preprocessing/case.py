@@ -14,7 +14,7 @@ import numpy as np
 from ..config import Label, Preprocessing
 from ..errors import DataError
 from . import geometry
-from .intensity import foreground_statistics
+from .intensity import statistics_for
 from .resample import Box, crop, foreground_box, resample, resampled_shape
 
 
@@ -27,7 +27,7 @@ class Prepared:
         spacing: mm per axis of `image`.
         source_shape: Voxels per RAS+ axis before cropping.
         box: What was cropped to, (start, stop) per axis in `source_shape`.
-        statistics: `foreground_statistics` of `image`.
+        statistics: `statistics_for` the plan's normalisation of `image`.
     """
 
     image: np.ndarray
@@ -85,7 +85,8 @@ def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Prepro
     target = preprocessing.spacing_mm or spacing
     shape = resampled_shape(cropped.shape[:-1], spacing, target)
     resampled = resample(cropped, shape)
-    return Prepared(resampled, tuple(float(t) for t in target), image.shape[:-1], box, foreground_statistics(resampled))
+    return Prepared(resampled, tuple(float(t) for t in target), image.shape[:-1], box,
+                    statistics_for(resampled, preprocessing.normalisation))
 
 
 def prepare_label(label: np.ndarray, prepared: Prepared) -> np.ndarray:

@@ -1,12 +1,14 @@
 """Geometry, the one place: volumes in memory are RAS+, (x, y, z), spacing in mm in the same order.
 
 Reading converts to that, writing converts back to the case's own grid: exact affine, shape and orientation.
+A file with several volumes (4D, as in the decathlon) is named with the number of one: `scan.nii.gz[2]`, counted from 0.
 """
 
 from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,15 @@ from ..errors import DataError
 
 READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, nib.filebasedimages.ImageFileError,
                nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
+
+
+SELECTED = re.compile(r"(?s)(.+\.nii(?:\.gz)?)\[(\d+)\]")
+
+
+def file_and_volume(path: str | Path) -> tuple[str, int | None]:
+    """`scan.nii.gz[2]` to `scan.nii.gz` and 2; the volume is None where none is named."""
+    match = SELECTED.fullmatch(str(path))
+    return (match.group(1), int(match.group(2))) if match else (str(path), None)
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,8 @@ def read(path: str | Path, *, label: bool = False) -> Volume:
     """Read a NIfTI volume into RAS+.
 
     Args:
-        path: A `.nii` or `.nii.gz` file with three axes (a fourth of length one is dropped).
+        path: A `.nii` or `.nii.gz` file with three axes (a fourth of length one is dropped), or with four and the
+            number of a volume.
         label: Read as a label map: values are rounded to int16 and must be whole numbers.
 
     Raises:
@@ -81,14 +93,15 @@ def read(path: str | Path, *, label: bool = False) -> Volume:
 
 
 def load(image: nib.Nifti1Image, path: str | Path) -> Volume:
-    """The voxels of an open image as float32 in RAS+; `path` is for messages.
+    """The voxels of an open image as float32 in RAS+; `path` is for messages, and for the number of the volume.
 
     Raises:
         DataError: The voxels cannot be read.
     """
+    volume = file_and_volume(path)[1]
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            data = np.asarray(image.dataobj, dtype=np.float32)
+            data = np.asarray(image.dataobj if volume is None else image.dataobj[..., volume], dtype=np.float32)
     except READ_ERRORS as error:
         raise DataError(f"The voxels cannot be read, the file may be truncated: {_short(error)}",
                         where=str(path)) from None
@@ -97,29 +110,31 @@ def load(image: nib.Nifti1Image, path: str | Path) -> Volume:
 
 
 def open_image(path: str | Path) -> nib.Nifti1Image:
-    """Open a 3D NIfTI file without reading its voxels.
+    """Open a 3D NIfTI file, or a 4D one of which `path` names a volume, without reading its voxels.
 
     Raises:
-        DataError: The file is missing, not NIfTI, or not 3D.
+        DataError: The file is missing, not NIfTI, not 3D, or without this volume.
     """
-    if not Path(path).is_file():
-        raise DataError("There is no such file.", where=str(path))
+    file = file_and_volume(path)[0]
+    if not Path(file).is_file():
+        raise DataError("There is no such file.", where=file)
     try:
-        image = nib.load(path)
+        image = nib.load(file)
     except READ_ERRORS as error:
         raise DataError(f"Not a readable NIfTI file: {_short(error)}", where=str(path)) from None
-    return _checked(image, path)
+    return usable(image, path)
 
 
 def parse(content: bytes, path: str | Path) -> nib.Nifti1Image:
-    """Open the content of a 3D NIfTI file that was read already; `path` says by its suffix whether it is gzipped.
+    """Open the content of a NIfTI file that was read already, as `open_image` would; `path` says by its suffix
+    whether it is gzipped.
 
     Unlike `open_image` this reads a gzip stream to its end, so a wrong length or checksum is found.
 
     Raises:
-        DataError: Truncated, not gzip, not NIfTI, or not 3D.
+        DataError: Truncated, not gzip, not NIfTI, not 3D, or without the volume that `path` names.
     """
-    if str(path).endswith(".gz"):
+    if file_and_volume(path)[0].endswith(".gz"):
         try:
             content = gzip.decompress(content)
         except EOFError:
@@ -137,16 +152,32 @@ def parse(content: bytes, path: str | Path) -> nib.Nifti1Image:
     if len(content) < expected:
         raise DataError(f"The file is truncated: its header announces {expected} bytes, there are {len(content)}.",
                         where=str(path))
-    return _checked(image, path)
+    return usable(image, path)
 
 
-def _checked(image: nib.spatialimages.SpatialImage, path: str | Path) -> nib.Nifti1Image:
-    """The image when it is one that we can use."""
+def volumes(path: str | Path) -> int:
+    """How many volumes a NIfTI file has, by its header; 0 when it cannot be read."""
+    try:
+        shape = nib.load(path).shape
+    except READ_ERRORS:
+        return 0
+    return math.prod(shape[3:])
+
+
+def usable(image: nib.spatialimages.SpatialImage, path: str | Path) -> nib.Nifti1Image:
+    """The image when it is one that we can use, with the volume that `path` names.
+
+    Raises:
+        DataError: Why it cannot be used.
+    """
     if not isinstance(image, nib.Nifti1Image):
         raise DataError(f"Expected NIfTI, found {type(image).__name__}.", where=str(path))
     if image.get_data_dtype().kind not in "iuf":
         raise DataError(f"Expected numbers as voxels, found {image.get_data_dtype()}.", where=str(path))
-    if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]):
+    volume = file_and_volume(path)[1]
+    if volume is not None and (len(image.shape) != 4 or volume >= image.shape[3]):
+        raise DataError(f"Expected 4D with at least {volume + 1} volumes, found shape {image.shape}.", where=str(path))
+    if volume is None and (len(image.shape) < 3 or any(n != 1 for n in image.shape[3:])):
         raise DataError(f"Expected a 3D volume, found shape {image.shape}.", where=str(path))
     if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) < 1e-12 \
             or np.isnan(nib.io_orientation(image.affine)).any():

@@ -29,6 +29,11 @@ def image_statistics(image: np.ndarray) -> list[dict[str, float]]:
              "std": float(image[..., channel].std(dtype=np.float64)) or 1.0} for channel in range(image.shape[-1])]
 
 
+def statistics_for(image: np.ndarray, scheme: str) -> list[dict[str, float]]:
+    """The statistics of an image that `normalise` needs for a scheme."""
+    return (image_statistics if scheme == "zscore_image" else foreground_statistics)(image)
+
+
 def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants: list[dict]) -> np.ndarray:
     """Normalise an image or a patch of it.
 
@@ -36,7 +41,7 @@ def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants:
         image: (x, y, z, channel) in the file's units.
         scheme: `zscore` (paper, BraTS: over non-zero voxels, zero stays zero), `window` (paper, LiTS) or
             `zscore_image` (over the whole image).
-        statistics: The case's `foreground_statistics`, used by `zscore`; or `image_statistics`, by `zscore_image`.
+        statistics: The case's `statistics_for` this scheme; not used by `window`.
         constants: The fold's constants per modality (`mean`, `std`, `p0_5`, `p99_5`), used by `window`.
 
     Returns:

@@ -17,7 +17,7 @@ import numpy as np
 from ..config import Preprocessing
 from ..errors import DataError
 from .case import Prepared
-from .intensity import foreground_statistics, image_statistics
+from .intensity import statistics_for
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 _WIDE = ("I", "F", "I;16", "I;16B", "I;16L")
@@ -111,5 +111,5 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> Prepared:
         image: (row, column, channel).
     """
     resized = resize(image, preprocessing.size or image.shape[:-1])
-    statistics = image_statistics if preprocessing.normalisation == "zscore_image" else foreground_statistics
-    return Prepared(resized, (1.0, 1.0), image.shape[:-1], tuple((0, n) for n in image.shape[:-1]), statistics(resized))
+    return Prepared(resized, (1.0, 1.0), image.shape[:-1], tuple((0, n) for n in image.shape[:-1]),
+                    statistics_for(resized, preprocessing.normalisation))

@@ -60,4 +60,5 @@ def resample(array: np.ndarray, shape: tuple[int, ...], *, label: bool = False) 
         (spacing / 2 - 0.5).tolist(), spacing.tolist(), np.eye(len(shape)).ravel().tolist(),
         0.0, image.GetPixelID(), True,
     )
-    return sitk.GetArrayFromImage(resampled)
+    # SimpleITK drops the last axis of one channel.
+    return sitk.GetArrayFromImage(resampled).reshape(*shape, *array.shape[len(shape):])

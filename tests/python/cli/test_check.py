@@ -264,6 +264,50 @@ def test_enough_cases_for_the_folds(hippocampus, tmp_path, cases, folds, code):
         assert table(tmp_path / "out")[0][2].startswith(f"fewer cases than folds need: {cases} for {folds}")
 
 
+@pytest.mark.parametrize("choice, code, cases", [("refuse", 3, 0), ("skip", 0, 12), ("keep", 0, 14)])
+def test_cases_without_a_label(hippocampus, tmp_path, choice, code, cases):
+    gone = ["hippocampus_003", "hippocampus_006"]
+    for case in gone:
+        (hippocampus / LABEL.format(case)).unlink()
+    found, _, stderr = run("--dataset", "hippocampus", "--input", hippocampus, "-o", tmp_path / "out",
+                           "--unlabelled", choice)
+    assert found == code
+    if choice == "refuse":
+        assert [row[0] for row in table(tmp_path / "out")] == gone
+        assert "Cases without a label may be left out: --unlabelled skip." in stderr
+        return
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert len(manifest["cases"]) == cases
+    unlabelled = [entry["case"] for entry in manifest["cases"] if entry["label"] is None]
+    assert unlabelled == (gone if choice == "keep" else [])
+    assert ("left out, they have no label: hippocampus_003, hippocampus_006" in stderr) == (choice == "skip")
+
+
+def test_enough_labelled_cases_for_the_folds(hippocampus, tmp_path):
+    (hippocampus / LABEL.format("hippocampus_003")).unlink()
+    for choice in ("skip", "keep"):
+        code, _, _ = run("--dataset", "hippocampus", "--input", hippocampus, "-o", tmp_path / choice,
+                         "--unlabelled", choice, "--folds", 14)
+        assert code == 3 and table(tmp_path / choice)[0][2].startswith("fewer cases than folds need: 13 for 14")
+
+
+def test_a_dataset_that_names_no_labels(brats, tmp_path):
+    arguments = ("--dataset", "folders", "--modalities", "flair", "--input", brats, "-o", tmp_path / "out")
+    code, _, stderr = run(*arguments)
+    assert code == 2 and not (tmp_path / "out").exists()
+    assert '--labels "label1=1,label2=2,label3=3,label4=4", say.' in stderr
+    assert run(*arguments, "--labels", "core=1+3+4,edema=2")[0] == 0
+
+
+def test_labels_outside_those_of_the_preset_name_the_cases(brats, tmp_path):
+    code, _, stderr = run("--dataset", "folders", "--modalities", "flair", "--input", brats, "-o", tmp_path / "out",
+                          "--labels", "core=1+4")
+    assert code == 3
+    rows = table(tmp_path / "out")
+    assert len(rows) == 3 and all("unknown label 2, 3 in" in problem or "unknown label 2 in" in problem
+                                  for _, _, problem in rows)
+
+
 def test_a_file_that_may_not_be_read(hippocampus, tmp_path):
     """As root, who may read everything, the check runs with another user's rights meanwhile."""
     arguments = ("--dataset", "hippocampus", "--input")
@@ -329,7 +373,7 @@ def test_the_same_image_twice_is_a_warning(hippocampus, tmp_path):
 
 
 USAGE = [  # arguments, what the message says
-    (("--dataset", "hipocampus"), "Did you mean hippocampus? Known: demo, hippocampus, brats."),
+    (("--dataset", "hipocampus"), "Did you mean hippocampus? Known: demo, hippocampus, brats, lits"),
     (("--dataset", "brats"), "has the decathlon layout, but dataset 'brats' has brats"),
     (("--dataset", "hippocampus", "--modalities", "mri"), "Did you mean MRI? Known: MRI."),
     (("--dataset", "hippocampus", "--modalities", "MRI,MRI"), "named twice"),

@@ -53,6 +53,21 @@ def test_brats(tmp_path, what, names, expected):
         assert list(listing.cases[0].images) == ["flair", "t1ce"] and "seg" in listing.cases[0].label
 
 
+def test_brats_of_ones_own_has_the_modalities_that_the_names_say(tmp_path):
+    touch(tmp_path, "a/a_dwi.nii.gz", "a/a_adc.nii.gz", "a/a_seg.nii.gz", "b/b_dwi.nii.gz", "b/b_seg.nii.gz")
+    listing = layouts.scan(tmp_path, presets.load("folders"))
+    assert listing.modalities == ("adc", "dwi")
+    assert [(p.file, p.problem) for p in listing.problems] == [("b/b_adc.nii.gz", "missing: no adc file for this case")]
+
+
+def test_brats_2020s_stray_label(tmp_path):
+    touch(tmp_path, "BraTS20_Training_355/BraTS20_Training_355_flair.nii.gz",
+          "BraTS20_Training_355/W39_1998.09.19_Segm.nii")
+    listing = layouts.scan(tmp_path, presets.load("brats"), ["flair"])
+    assert (listing.problems, listing.missing_labels) == ([], [])
+    assert listing.cases[0].label == "BraTS20_Training_355/W39_1998.09.19_Segm.nii"
+
+
 def test_brats_empty_folder_is_a_problem(tmp_path):
     touch(tmp_path, "a/a_flair.nii.gz", "a/a_seg.nii.gz")
     (tmp_path / "b").mkdir()
@@ -81,8 +96,7 @@ DECATHLON = [  # what, modalities, files, images found, problems
      ["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii"], []),
     ("second missing", 2, ["imagesTr/a_0000.nii.gz"],
      ["imagesTr/a_0000.nii.gz"], [("imagesTr/a_0001.nii.gz", "missing")]),
-    ("all in one file", 2, ["imagesTr/a.nii.gz"],
-     [], [("imagesTr/a.nii.gz", "2 modalities in one file")]),
+    ("all in one file", 2, ["imagesTr/a.nii.gz"], ["imagesTr/a.nii.gz[0]", "imagesTr/a.nii.gz[1]"], []),
     ("double", 1, ["imagesTr/a_0000.nii.gz", "imagesTr/a_0000.nii"],
      [], [("imagesTr/a_0000.nii", "duplicate")]),
     ("hidden files", 1, ["imagesTr/a.nii.gz", "imagesTr/._a.nii.gz", "imagesTs/b.nii.gz"],
@@ -119,6 +133,10 @@ def test_decathlon_warns_when_the_count_is_another(tmp_path):
     (["dataset.json"], "brats", "has the decathlon layout", "Use --dataset demo or hippocampus"),
     (["Task04/dataset.json"], "hippocampus", "a folder in it has", "/Task04."),
     (["readme.txt"], "brats", "no known layout", "<case>/<case>_<modality>.nii.gz"),
+    (["readme.txt"], "lits", "no known layout", "volume-{case}.nii.gz with segmentation-{case}.nii.gz"),
+    (["Training Batch 1/volume-0.nii"], "nfbs", "has the lits layout, but dataset 'nfbs' has nfbs", "--dataset lits,"),
+    (["A1/sub-A1_ses-NFB3_T1w.nii.gz"], "lits", "has the nfbs layout", "--dataset nfbs,"),
+    (["dataset.csv", "volume-0.nii"], "hippocampus", "has the lits or csv layout", "--dataset lits or csv,"),
 ])
 def test_another_layout(tmp_path, names, dataset, what, todo):
     with pytest.raises(UsageError) as error:

@@ -19,9 +19,10 @@ DECATHLON = {"Anterior": (1,), "Posterior": (2,)}
 def test_shipped_presets_keep_to_the_schema(name):
     jsonschema.validate(SHIPPED[name], SCHEMA, jsonschema.Draft202012Validator)
     preset = presets.load(name)
-    assert preset.name == name and preset.layout in layouts.LAYOUTS
+    assert preset.name == name and (preset.files or preset.layout in layouts.LAYOUTS)
     assert (preset.label_sets is None) == (preset.default_labels is None)
-    assert set(preset.preprocessing) == {"crop", "normalisation", "spacing_mm"}
+    assert set(preset.preprocessing) >= {"crop", "normalisation", "spacing_mm"}
+    assert layouts.describe(preset)
 
 
 def own(tmp_path: Path, **changes) -> Path:
@@ -42,6 +43,8 @@ def test_a_preset_of_ones_own(tmp_path):
     ({"label_sets": {"all": {"lesion": [0]}}}, "$.label_sets.all.lesion"),
     ({"default_labels": "nothing"}, "$.default_labels"),
     ({"colour": "blue"}, "colour"),
+    ({"files": {"images": {"CT": "scan"}, "label": "{case}_seg"}}, "$.files.images.CT"),
+    ({"preprocessing": SHIPPED["lits"]["preprocessing"] | {"spacing_mm": {"median": 1}}}, "$.preprocessing.spacing_mm"),
 ])
 def test_a_bad_preset_is_refused(tmp_path, changes, said):
     with pytest.raises(UsageError, match="not a preset") as error:
@@ -54,7 +57,7 @@ def test_an_unknown_name_says_the_nearest():
         presets.load("Brats")
     assert "Did you mean brats?" in error.value.todo and "demo, hippocampus, brats" in error.value.todo
     with pytest.raises(UsageError) as error:
-        presets.load("liver")
+        presets.load("spleen")
     assert "Did you mean" not in error.value.todo
 
 

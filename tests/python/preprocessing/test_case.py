@@ -57,6 +57,7 @@ def test_resampling_keeps_extent_and_linear_ramps():
     np.testing.assert_allclose(half[:, 0, 0], np.arange(8) * 2 + 1.0, atol=1e-5)  # voxel centres, twice as wide
     double = resample(ramp, (32, 4, 4))
     np.testing.assert_allclose(double[2:-2, 1, 1], ((np.arange(32) + 0.5) / 2)[2:-2], atol=1e-5)
+    np.testing.assert_array_equal(resample(ramp[..., None], (8, 4, 4)), half[..., None])
     channels = resample(np.stack([ramp, -ramp], -1), (8, 4, 4))
     np.testing.assert_allclose(channels[..., 1], -half, atol=1e-6)
 

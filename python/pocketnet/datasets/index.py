@@ -1,0 +1,161 @@
+"""`dataset.json`, as the Medical Segmentation Decathlon and nnU-Net write it.
+
+The decathlon (and nnU-Net 1) list the cases under `training`, with `modality` and `labels` by number. nnU-Net 2 has
+`channel_names`, `labels` by name and `file_ending`, and the cases are the files of `imagesTr/` and `labelsTr/`.
+
+Source: http://medicaldecathlon.com; nnU-Net, documentation/dataset_format.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .folder import SUFFIXES, visible
+
+INDEX = "dataset.json"
+IMAGES, LABELS = FOLDERS = ("imagesTr", "labelsTr")
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a `dataset.json` says.
+
+    Attributes:
+        modalities: In the order of the channels.
+        classes: Class name → values in the label maps.
+        training: Entries with `image` and `label`, paths relative to the folder.
+        count: `numTraining`, where the file has one and it is a number.
+        warnings: What a person should know but may be meant so.
+    """
+
+    modalities: tuple[str, ...]
+    classes: Mapping[str, tuple[int, ...]]
+    training: list
+    count: int | None
+    warnings: list[str] = field(default_factory=list)
+
+
+def read(folder: Path) -> Index:
+    """Read a folder's `dataset.json`.
+
+    Raises:
+        ValueError: It is missing, not JSON, or lacks something; or it has what is not supported.
+        OSError: It cannot be read.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise ValueError(f"missing: the decathlon layout has a {INDEX} with cases, modalities and labels")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object with cases, modalities and labels")
+    count = value.get("numTraining")
+    count = count if isinstance(count, int) else None
+    if "channel_names" in value:
+        channels, labels = _parts(value, {"channel_names": _modalities, "labels": _named_values}, "nnU-Net")
+        ending = _ending(value)
+        classes, warnings = _classes(labels)
+        return Index(channels, classes, _entries(folder, ending), count, warnings)
+    modalities, classes, training = _parts(
+        value, {"modality": _modalities, "labels": _numbered, "training": _list}, "the Medical Segmentation Decathlon")
+    return Index(modalities, classes, training, count)
+
+
+def _parts(value: dict, readers: Mapping[str, Callable], where: str) -> list:
+    """Each key read, or one error that names all that cannot be."""
+    found, faults = [], []
+    for key, read_part in readers.items():
+        try:
+            found.append(read_part(value[key]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            faults.append(key)
+    if faults:
+        raise ValueError(f"{' and '.join(faults)} missing or not as in {where}")
+    return found
+
+
+def _modalities(value: dict[str, str]) -> tuple[str, ...]:
+    """Names by channel; two channels of one name get their numbers behind it."""
+    names = {key: str(value[key]) for key in sorted(value, key=int)}
+    if not names:
+        raise ValueError(value)
+    often = Counter(names.values())
+    return tuple(f"{name}_{key}" if often[name] > 1 else name for key, name in names.items())
+
+
+def _numbered(value: dict[str, str]) -> dict[str, tuple[int, ...]]:
+    """Decathlon's labels: number → name. Values of one name are one class; value 0 is background."""
+    classes: dict[str, tuple[int, ...]] = {}
+    for number in sorted(int(key) for key in value):
+        if number != 0:
+            name = str(value[str(number)])
+            classes[name] = (*classes.get(name, ()), number)
+    if not classes:
+        raise ValueError(value)
+    return classes
+
+
+def _list(value: list) -> list:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
+
+
+def _named_values(value: dict) -> dict[str, tuple[int, ...]]:
+    """nnU-Net's labels: name → a value, or the values of a region; in the file's order."""
+    return {str(name): tuple(int(v) for v in (values if isinstance(values, list) else [values]))
+            for name, values in value.items()}
+
+
+def _classes(labels: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """nnU-Net's labels as classes that exclude each other.
+
+    Of regions that overlap, the last has a value, as when nnU-Net writes them one over the other.
+
+    Raises:
+        ValueError: There is an `ignore` label, or no class.
+    """
+    if "ignore" in labels:
+        raise ValueError(f"it has an `ignore` label (value {labels['ignore'][0]}), which is not supported: annotate "
+                         "these voxels or leave the cases out, and remove the entry")
+    owner = {value: name for name, values in labels.items() for value in values if value != 0}
+    classes = {name: tuple(v for v in values if owner.get(v) == name) for name, values in labels.items()}
+    learned = {name: values for name, values in classes.items() if values}
+    if not learned:
+        raise ValueError("labels has no class besides the background")
+    cut = {name: values for name, values in learned.items() if set(values) != set(labels[name]) - {0}}
+    warnings = [f"{INDEX}: region {name!r} overlaps a later one; learned as the class of its values "
+                f"{', '.join(map(str, values))} (other classes: --labels)" for name, values in cut.items()]
+    return learned, warnings
+
+
+def _ending(value: dict) -> str:
+    ending = value.get("file_ending")
+    if ending not in SUFFIXES:
+        raise ValueError(f"file_ending is {ending!r}; supported: {' and '.join(SUFFIXES)}. Convert the images to NIfTI")
+    if "dataset" in value:
+        raise ValueError(f"it lists its files under `dataset`, which is not supported: lay them in {IMAGES}/ and "
+                         f"{LABELS}/")
+    return ending
+
+
+def _entries(folder: Path, ending: str) -> list[dict]:
+    """nnU-Net's cases: `imagesTr/<case>_0000<ending>` …, `labelsTr/<case><ending>`."""
+    channel = re.compile(rf"(.+)_\d{{4}}{re.escape(ending)}")
+    names = {match.group(1) for name in _names(folder / IMAGES) if (match := channel.fullmatch(name))}
+    names |= {name.removesuffix(ending) for name in _names(folder / LABELS) if name.endswith(ending)}
+    return [{"image": f"{IMAGES}/{name}{ending}", "label": f"{LABELS}/{name}{ending}"} for name in sorted(names)]
+
+
+def _names(folder: Path) -> Sequence[str]:
+    try:
+        return [path.name for path in visible(folder)]
+    except OSError:
+        return []

@@ -1,0 +1,97 @@
+"""The layout of a table: `dataset.csv` with a case a row, a modality a column, `case`, `label` and perhaps `split`.
+
+Paths are relative to the folder that the table lies in. An empty label says that a case has none. `split` is
+`train` or `test`: with any `test`, these cases are the test set.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from .folder import SUFFIXES, Case, Listing, Problem, is_nifti, name_problems, select_modalities, unreadable
+from .presets import Preset
+
+TABLE = "dataset.csv"
+CASE, LABEL, SPLIT = "case", "label", "split"
+PARTS = ("train", "test")
+
+
+def matches(folder: Path) -> bool:
+    """Whether a folder looks like this layout."""
+    return (folder / TABLE).is_file()
+
+
+def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
+    """List the cases of a table.
+
+    Args:
+        folder: Where the table lies.
+        preset: Its `modalities`, where given, are the columns to use; else every other column is a modality.
+        wanted: The modalities to use; empty: all.
+
+    Raises:
+        UsageError: A wanted modality is not a column.
+    """
+    try:
+        with open(folder / TABLE, newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle, skipinitialspace=True)
+            rows, columns = list(reader), list(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
+        return Listing((), None, [], [Problem("", TABLE, fault)])
+    faults = [f"no column {name!r}" for name in (CASE, LABEL, *(preset.modalities or ())) if name not in columns]
+    faults += [f"two columns {name!r}" for name in sorted({name for name in columns if columns.count(name) > 1})]
+    known = preset.modalities or tuple(name for name in columns if name and name not in (CASE, LABEL, SPLIT))
+    if not known:
+        faults.append("no column with images")
+    if faults:
+        return Listing((), None, [], [Problem("", TABLE, f"{'; '.join(faults)}. Columns: {', '.join(columns)}")])
+    modalities = select_modalities(wanted, known)
+
+    problems: list[Problem] = []
+    missing: list[Problem] = []
+    cases: dict[str, Case] = {}
+    test: list[str] = []
+    for number, row in enumerate(rows, start=2):
+        row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str | None)}
+        name = row[CASE]
+        if not name:
+            problems.append(Problem("", TABLE, f"line {number}: no case name"))
+            continue
+        if name in cases:
+            problems.append(Problem(name, TABLE, f"line {number}: duplicate name"))
+            continue
+        images = {m: row[m] for m in modalities if _usable(folder, name, m, row[m], problems)}
+        label = row[LABEL] or None
+        if label and not _usable(folder, name, LABEL, label, missing, problems):
+            label = None
+        part = row.get(SPLIT, "").lower() or PARTS[0]
+        if part not in PARTS:
+            problems.append(Problem(name, TABLE, f"line {number}: split is {row[SPLIT]!r}, expected train or test"))
+        elif part == PARTS[1]:
+            test.append(name)
+        cases[name] = Case(name, images, label)
+    problems += name_problems(cases)
+    return Listing(modalities, None, [cases[name] for name in sorted(cases)], problems, missing,
+                   test=tuple(sorted(test)) or None)
+
+
+def _usable(folder: Path, case: str, column: str, path: str, absent: list[Problem],
+            problems: list[Problem] | None = None) -> bool:
+    """Whether a path is one of a NIfTI file in the folder; else a problem, in `absent` when the file is missing."""
+    problems = absent if problems is None else problems
+    pure = PurePosixPath(path)
+    if not path:
+        problems.append(Problem(case, TABLE, f"missing: column {column!r} is empty"))
+    elif pure.is_absolute() or ".." in pure.parts:
+        problems.append(Problem(case, path, f"column {column!r}: not a path in the table's folder"))
+    elif not is_nifti(path):
+        problems.append(Problem(case, path, f"column {column!r}: not a {' or '.join(SUFFIXES)} file"))
+    elif not os.path.exists(folder / path):
+        absent.append(Problem(case, path, f"missing: {TABLE} lists it as {column!r}"))
+    else:
+        return True
+    return False

@@ -1,0 +1,96 @@
+"""Layouts that a preset describes by its files' names: LiTS, NFBS, and those of one's own.
+
+`volume-{case}` stands for `volume-<any name>.nii` or `.nii.gz` in any folder of the dataset; a template may say
+folders, too, and `{case}` more than once: `{case}/sub-{case}_T1w`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .folder import Case, Listing, Problem, is_nifti, name_problems, select_modalities
+from .presets import Preset
+
+LABEL = "label"
+
+
+def matches(folder: Path, preset: Preset) -> bool:
+    """Whether a folder looks like this layout: some file is called like an image."""
+    patterns = [_pattern(template) for template in preset.files["images"].values()]
+    return any(pattern.fullmatch(path) for path in _files(folder) for pattern in patterns)
+
+
+def describe(preset: Preset) -> str:
+    """The layout in words, for messages."""
+    images = ", ".join(f"{template}.nii.gz" for template in preset.files["images"].values())
+    return f"{images} with {preset.files['label']}.nii.gz"
+
+
+def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
+    """List the cases of a folder.
+
+    Args:
+        folder: The dataset's folder.
+        preset: Its `files` has the templates of each modality, of the label map, and of files that are not used.
+        wanted: The modalities to use; empty: all.
+
+    Raises:
+        UsageError: A wanted modality is not one of the preset's.
+    """
+    images = preset.files["images"]
+    modalities = select_modalities(wanted, tuple(images))
+    patterns = {kind: _pattern(template) for kind, template in {**images, LABEL: preset.files["label"]}.items()}
+    ignored = [_pattern(template) for template in preset.files.get("ignored", ())]
+    found: dict[str, dict[str, str]] = {}
+    problems: list[Problem] = []
+    for path in _files(folder):
+        kind, match = next(((kind, match) for kind, pattern in patterns.items() if (match := pattern.fullmatch(path))),
+                           (None, None))
+        if match is None:
+            if not any(pattern.fullmatch(path) for pattern in ignored):
+                problems.append(Problem("", path, f"extra: it is not called like {describe(preset)}"))
+            continue
+        case = found.setdefault(_name(preset, match["case"]), {})
+        if kind in case:
+            problems.append(Problem(_name(preset, match["case"]), path, f"duplicate: {case[kind]} is there too"))
+        case.setdefault(kind, path)
+    missing = []
+    for name, files in found.items():
+        for kind in (*modalities, LABEL):
+            if kind not in files:
+                expected = f"{preset.files['label'] if kind == LABEL else images[kind]}.nii.gz"
+                (missing if kind == LABEL else problems).append(
+                    Problem(name, expected.replace("{case}", _bare(preset, name)), f"missing: this case's {kind}"))
+    cases = [Case(name, {m: found[name][m] for m in modalities if m in found[name]}, found[name].get(LABEL))
+             for name in sorted(found)]
+    problems += name_problems(found)
+    return Listing(modalities, None, cases, problems, missing)
+
+
+def _name(preset: Preset, part: str) -> str:
+    """The case's name: what `{case}` stood for, in the preset's template for it."""
+    return preset.files.get("case", "{case}").replace("{case}", part)
+
+
+def _bare(preset: Preset, name: str) -> str:
+    before, _, after = preset.files.get("case", "{case}").partition("{case}")
+    return name.removeprefix(before).removesuffix(after)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """A template as a pattern of whole relative paths."""
+    first, *rest = (re.escape(part) for part in template.split("{case}"))
+    middle = first + "".join(("(?P=case)" if number else r"(?P<case>[^/]+)") + part for number, part in enumerate(rest))
+    return re.compile(rf"(?:.*/)?{middle}(?:\.nii|\.nii\.gz)")
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The NIfTI files below a folder, relative to it, without hidden ones, sorted within each folder."""
+    for where, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if is_nifti(name) and not name.startswith("."):
+                yield (Path(where) / name).relative_to(folder).as_posix()

@@ -47,16 +47,13 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
         keras.utils.set_random_seed(seed % 2**32)
 
 
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
-
-
 def usable_precision(wanted: str) -> str:
     """The precision that this machine can train in: `wanted`, or float32 for float16 on a CPU.
 
     TensorFlow has no float16 max-pooling for processors, and they gain nothing by it.
 
     Args:
-        wanted: One of `PRECISIONS`, Keras' names of dtype policies: weights stay in float32, layers compute in
+        wanted: One of `config.PRECISIONS`, Keras' names of dtype policies: weights stay in float32, layers compute in
             16 bits, the last softmax and the loss in float32.
     """
     return "float32" if wanted == "mixed_float16" and name() == "tensorflow" and not on_gpu() else wanted

@@ -19,6 +19,7 @@ from .models.network import ARCHITECTURES, Network
 T = TypeVar("T")
 
 LOSS_NAMES = ("l2_dice", "dice_cross_entropy", "cross_entropy")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 SEGMENTATION, CLASSIFICATION = TASKS = ("segmentation", "classification")
 
 

@@ -19,7 +19,7 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @command("plan", examples=EXAMPLES)
 @click.option("--manifest", required=True, type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
 @click.option("--fingerprint", required=True, type=click.Path(path_type=Path), help="fingerprint.json, likewise.")
-@click.option("--recipe", default="quick", show_default=True, help="How to train and infer: quick or paper.")
+@click.option("--recipe", default="quick", show_default=True, help="How to train and infer; docs/usage.md lists them.")
 @click.option("--folds", default=5, show_default=True, help="Folds of the cross-validation.")
 @click.option("--seed", default=12345, show_default=True, help="Of splits, weights, patches and augmentation.")
 @click.option("--patch", metavar="X,Y,Z", help="Patch in voxels; one number for all axes. Default: chosen.")
@@ -33,13 +33,15 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
               help="Instead of folds: nested training sets of these sizes (auto: all cases, a half, a quarter …), one "
                    "validation and one test set.")
 @click.option("--experiment", help="Plan for an experiment of the paper, and refuse data that it does not fit.")
+@click.option("--loss", help="l2_dice, dice_cross_entropy or cross_entropy. Default: the recipe's.")
+@click.option("--precision", help="float32, mixed_float16 (on a GPU) or mixed_bfloat16. Default: the recipe's.")
 @click.option("--edited", type=click.Path(path_type=Path),
               help="A plan.json that you edited: checked against the data and used as it is.")
 @output_option("Folder for plan.json and splits.json.")
 @quiet_option
 @json_option
 def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps_per_epoch, depth, feature_maps,
-         no_augmentation, training_sizes, experiment, edited, output, quiet, as_json):
+         loss, precision, no_augmentation, training_sizes, experiment, edited, output, quiet, as_json):
     """Choose how to train on a dataset and split its cases into folds.
 
     The plan is a file that you can read and edit; give it back with --edited.
@@ -64,7 +66,8 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     else:
         plan = make_plan(cases, prints, recipe, seed=seed,
                          patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
-                         steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps)
+                         steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps,
+                         loss=loss, precision=precision)
     if no_augmentation:
         plan = without_augmentation(plan)
     if training_sizes:

@@ -95,8 +95,7 @@ def _configurations(plan, arch, width, patch, batches, shape, loss, precision, c
     Raises:
         UsageError: One that cannot be built.
     """
-    from ..backend import PRECISIONS
-    from ..config import LOSS_NAMES
+    from ..config import LOSS_NAMES, PRECISIONS
     from ..errors import UsageError
     from ..inference.engines import ENGINES
     from ..models.network import PAPER_SHAPES, Network

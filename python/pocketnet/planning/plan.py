@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..config import CLASSIFICATION, SEGMENTATION, Plan, from_json
+from ..config import CLASSIFICATION, LOSS_NAMES, PRECISIONS, SEGMENTATION, Plan, from_json
 from ..errors import UsageError
 from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_shape
 from .preprocessing import median_shape, resolve
@@ -15,7 +15,7 @@ from .recipes import load
 def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
               patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
               steps_per_epoch: int | None = None, depth: int | None = None,
-              feature_maps: int | None = None) -> Plan:
+              feature_maps: int | None = None, loss: str | None = None, precision: str | None = None) -> Plan:
     """Make a plan for a dataset by a recipe; options given override the recipe's.
 
     Args:
@@ -25,6 +25,8 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         seed: Of splits, initial weights, patches and augmentation.
         patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
             every image is resized to.
+        loss: One of `config.LOSS_NAMES`; a classification has `cross_entropy`.
+        precision: One of `backend.PRECISIONS`.
 
     Raises:
         UsageError: An option that nothing can be built from.
@@ -37,6 +39,12 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         if value is not None:
             if value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1. Received: {value}")
+            training[name] = value
+    for name, value, known in (("loss", loss, LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
+                               ("precision", precision, PRECISIONS)):
+        if value is not None:
+            if value not in known:
+                raise UsageError(f"--{name} cannot be '{value}' in a {task}.", todo=f"Use {' or '.join(known)}.")
             training[name] = value
     dimensions = manifest["dimensions"]
     shape, spacing = median_shape(manifest, fingerprint, preprocessing)

@@ -13,18 +13,30 @@ RECIPES = Path(__file__).parents[1] / "recipes.json"
 def load(name: str, task: str = "segmentation") -> dict:
     """The recipe called `name`, for a task: for a classification, its section of that name overrides the rest.
 
+    A recipe that `extends` another has that one's values where it has none of its own.
+
     Raises:
         UsageError: There is none of that name, or it is not for this task; names those that there are.
     """
     recipes = json.loads(RECIPES.read_text(encoding="utf-8"))
     if name not in recipes:
         raise UsageError(f"Unknown recipe '{name}'.", todo=f"Use one of: {', '.join(recipes)}.")
-    recipe = dict(recipes[name])
+    recipe = _extended(recipes, name)
     special = recipe.pop("classification", None)
     if task == "classification":
         if special is None:
             raise UsageError(f"The recipe '{name}' does not say how to train a classifier.",
-                             todo=f"Use one of: {', '.join(n for n in recipes if 'classification' in recipes[n])}.")
+                             todo="Use one of: " + ", ".join(
+                                 n for n in recipes if "classification" in _extended(recipes, n)) + ".")
         training = recipe["training"] | special.pop("training")
         recipe |= special | {"training": training}
     return recipe
+
+
+def _extended(recipes: dict, name: str) -> dict:
+    own = dict(recipes[name])
+    base = own.pop("extends", None)
+    if base is None:
+        return own
+    inherited = _extended(recipes, base)
+    return inherited | own | {"training": inherited["training"] | own.get("training", {})}

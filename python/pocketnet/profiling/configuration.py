@@ -18,7 +18,7 @@ class Configuration:
         patch: Voxels per axis.
         batch: Patches a step.
         mode: `train`: whole training steps as a training does them; `infer`: forward passes by an engine.
-        precision: As wished, one of `backend.PRECISIONS`; inference is in float32.
+        precision: As wished, one of `config.PRECISIONS`; inference is in float32.
         engine: What runs the inference, one of `inference.engines.ENGINES`.
         loss, learning_rate, clip_norm: As in `config.Training`.
         steps: Steps to time; 0 predicts only.

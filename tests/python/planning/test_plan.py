@@ -1,6 +1,7 @@
 """Patch, depth and folds are chosen as documented, and impossible wishes are refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,11 +47,50 @@ def test_plan_follows_the_target_spacing():
 @pytest.mark.parametrize("wish, message", [
     ({"batch": 0}, "--batch must be at least 1"), ({"epochs": 0}, "--epochs"),
     ({"patch": [32, 32]}, "1 or 3 positive"), ({"patch": [30], "depth": 3}, "multiple of"),
-    ({"recipe": "papper"}, "Use one of: quick, paper")])
+    ({"recipe": "papper"}, "Use one of: quick, paper"),
+    ({"loss": "hinge"}, "l2_dice or dice_cross_entropy"), ({"precision": "half"}, "mixed_float16")])
 def test_impossible_wishes_are_refused(wish, message):
     wish = dict(wish)
     with pytest.raises(UsageError, match=message):
         make_plan(MANIFEST, fingerprint((35, 50, 36)), wish.pop("recipe", "quick"), seed=1, **wish)
+
+
+def test_papers_recipe_says_what_its_text_says():
+    plan = make_plan(MANIFEST, fingerprint((240, 240, 155)), "paper", seed=1)
+    training, network, inference = plan.training, plan.network, plan.inference
+    assert (training.patch, training.batch, network.feature_maps, network.depth) == ((128,) * 3, 2, 32, 5)
+    assert (training.loss, training.optimizer, training.learning_rate, training.plateau_factor) == (
+        "l2_dice", "adam", 0.001, 0.9)
+    assert min(training.augmentation.flip, training.augmentation.noise, training.augmentation.blur) > 0
+    assert (inference.overlap, inference.gaussian_sigma, inference.largest_component) == (0.5, 0.125, True)
+    assert (training.clip_norm, training.precision) == (None, "float32")  # its text has neither
+
+
+def test_paper_code_adds_clipping_and_mixed_precision_to_paper():
+    paper, code = (make_plan(MANIFEST, fingerprint((240, 240, 155)), name, seed=1) for name in ("paper", "paper-code"))
+    assert (code.training.clip_norm, code.training.precision) == (0.1, "mixed_float16")
+    assert replace(code, recipe="paper", training=replace(
+        code.training, clip_norm=None, precision="float32")) == paper
+
+
+def test_loss_and_precision_override_the_recipes():
+    training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, loss="dice_cross_entropy",
+                         precision="mixed_bfloat16").training
+    assert (training.loss, training.precision) == ("dice_cross_entropy", "mixed_bfloat16")
+    classes = MANIFEST | {"task": "classification", "dimensions": 2,
+                          "preprocessing": MANIFEST["preprocessing"] | {"crop": "none", "size": [64, 64]}}
+    with pytest.raises(UsageError, match="--loss cannot be 'l2_dice' in a classification"):
+        make_plan(classes, fingerprint((64, 64), (1, 1)), "quick", seed=1, loss="l2_dice")
+
+
+def test_losses_have_one_list_of_names():
+    from pocketnet import files
+    from pocketnet.config import LOSS_NAMES, PRECISIONS
+    from pocketnet.training.losses import LOSSES
+
+    training = files.schema("plan")["properties"]["training"]["properties"]
+    assert tuple(LOSSES) == LOSS_NAMES == tuple(training["loss"]["enum"])
+    assert tuple(training["precision"]["enum"]) == PRECISIONS
 
 
 def test_plan_survives_its_file_and_an_edit(tmp_path):

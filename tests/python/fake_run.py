@@ -10,7 +10,8 @@ import pandas as pd
 from pocketnet import files
 from pocketnet.evaluation import table
 
-PARAMETERS = {"full": 5_642_306, "pocket": 387_394, "capped64": 800_000}
+PARAMETERS = {"full": 5_642_306, "pocket": 387_394, "capped128": 1_500_000, "capped64": 800_000,
+              "pruned": 387_394, "pruned-tuned": 387_394, "pocket-continued": 387_394}
 LABELS = [{"name": "Anterior", "value": 1, "source_values": [1]},
           {"name": "Posterior", "value": 2, "source_values": [2]}]
 PLAN = {

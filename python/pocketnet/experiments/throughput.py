@@ -36,7 +36,7 @@ def draw(inputs: Inputs) -> Outcome:
     header = ["Image size", "Architecture", "Variant", "Throughput (patches/s)", "% speed-up (paper's formula)",
               "pocket / full", "published: throughput (image/s)", "% speed-up", "pocket / full"]
     network = inputs.plan["network"]
-    engines = sorted({entry["measured"].get("engine") or "" for entry in found if entry.get("measured")} - {""})
+    engines = sorted({entry.get("engine") or "" for entry in found} - {""})
     notes = ["% speed-up as in the paper: (pocket − full) / pocket · 100, that is, divided by the pocket network's "
              "throughput; 5.89 for its 17.86 and 18.98. Pocket / full is the plain ratio of throughputs.",
              "Published: one NVIDIA RTX 8000, 32 first feature maps, depth 5. The paper's text says up to 12 % for "
@@ -80,7 +80,8 @@ def _cells(row: dict) -> list[str]:
     def text(name: str, form: str) -> str:
         return "" if row[name] is None else format(row[name], form)
 
-    measured = text("patches_per_second", ".2f") or {"out_of_memory": "does not fit"}.get(row["status"], "–")
+    missing = {"out_of_memory": "does not fit", "failed": "failed"}.get(row["status"], "–")
+    measured = text("patches_per_second", ".2f") or missing
     return [row["image_size"], arch_name(row["arch"]), row["width"], measured, text("speed_up_percent", ".2f"),
             text("ratio", ".3f"), text("published_images_per_second", ".2f"),
             text("published_speed_up_percent", ".2f"), text("published_ratio", ".3f")]

@@ -99,7 +99,9 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
                                                          "loss", "optimizer")}
         parameters["patch"] = "×".join(map(str, training["patch"]))
     metrics = {name: provenance[name] for name in ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
-               if provenance[name] is not None} | {"best_validation_loss": provenance["validation_loss"]}
+               if provenance[name] is not None}
+    if provenance["validation_loss"] is not None:  # a pruned network has none
+        metrics["best_validation_loss"] = provenance["validation_loss"]
     artifacts = {f"model/{path.name}": path for path in sorted(model.folder.iterdir())
                  if path.is_file() and path.name not in LEFT_OUT}
     if evaluation is not None:

@@ -1,0 +1,175 @@
+"""Each experiment's table: its numbers, its layout like the paper's, and the published values beside ours."""
+
+import fake_run
+import pandas as pd
+import pytest
+from pocketnet.errors import DataError, UsageError
+from pocketnet.evaluation.comparison import compare
+from pocketnet.experiments import ablation, accuracy, activations, definition, profile, pruning, saturation, throughput
+from pocketnet.experiments.inputs import Inputs
+from pocketnet.experiments.outcome import published
+from pocketnet.tracking.records import Model
+
+MANIFEST = {"dataset": "hippocampus", "modalities": ["MRI"], "labels": fake_run.LABELS, "cases": []}
+
+
+def inputs(name, widths=("full", "pocket"), folds=(0, 1), splits=None, **more) -> Inputs:
+    """As read from a run with these networks; each width's Dice is a little lower than the one before."""
+    rows = pd.concat([fake_run.metrics(width, fold, shift=-0.004 * place, arch=arch)
+                      for arch in more.pop("arches", ("unet",)) for place, width in enumerate(widths)
+                      for fold in folds])
+    comparison = None if splits else compare(rows.assign(file="x"))
+    return Inputs(name, MANIFEST, fake_run.PLAN, splits or {"rule": "r", "folds": []}, comparison, rows=rows, **more)
+
+
+def dice(found: Inputs, arch: str, width: str) -> pd.Series:
+    rows = found.rows[(found.rows["arch"] == arch) & (found.rows["width"] == width)]
+    return rows.groupby(["case", "fold"])["dice"].mean()
+
+
+def test_ablation_stands_beside_the_papers_rows():
+    found = inputs("ablation", ("full", "capped128", "capped64", "pocket"))
+    rows = ablation.draw(found).rows
+    assert [row["width"] for row in rows] == ["full", "capped128", "capped64", "pocket"]
+    assert [row["stops_after_depth"] for row in rows] == [0, 1, 2, 3]
+    assert [row["most_feature_maps"] for row in rows] == [256, 128, 64, 32]
+    assert [row["published_most_feature_maps"] for row in rows] == [1024, 512, 256, 32]
+    assert [row["published_dice_median"] for row in rows] == [0.952, 0.953, 0.952, 0.952]
+    for row in rows:
+        values = dice(found, "unet", row["width"])
+        assert row["dice_mean"] == pytest.approx(values.mean()) and row["dice_median"] == pytest.approx(values.median())
+        assert row["dice_sd"] == pytest.approx(values.std()) and row["cases"] == 20
+    assert rows[0]["p_value"] is None and rows[1]["p_holm"] >= rows[1]["p_value"] > 0
+    assert rows[3]["difference_to_full"] == pytest.approx(dice(found, "unet", "pocket").mean() - rows[0]["dice_mean"])
+
+
+def test_accuracy_has_table_one_with_both_tests_and_the_papers_rows():
+    found = inputs("accuracy", arches=("unet", "hrnet"))
+    outcome = accuracy.draw(found)
+    ours = [row for row in outcome.rows if row["source"] == "ours"]
+    assert [(row["label"], row["arch"], row["width"]) for row in ours] == [
+        (label, arch, width) for label in ("Anterior", "Posterior", "mean") for arch in ("hrnet", "unet")
+        for width in ("full", "pocket")]
+    mean = ours[-1]
+    pair = next(pair for pair in found.comparison["pairs"] if pair["label"] == "mean" and pair["arch"] == "unet"
+                and pair["metric"] == "dice")
+    assert mean["dice_p_value"] == pair["p_value"] and mean["dice_p_holm"] == pair["p_holm"]
+    assert mean["dice_p_equivalence"] == pair["equivalence"]["p_value"] < 0.05
+    theirs = {(row["task"], row["arch"], row["width"]): row for row in outcome.rows if row["source"] == "published"}
+    assert len(theirs) == 12 and theirs["NFBS", "hrnet", "pocket"]["asd_mm_p_value"] == 0.49
+    assert theirs["LiTS", "unet", "pocket"]["dice_mean"] == 0.930
+    assert theirs["BraTS", "unet", "full"]["hd95_mm_sd"] == 13.59
+    assert any("not that there is none" in note for note in outcome.notes)
+    assert "yes (p <0.001)" in "\n".join(outcome.markdown)
+
+
+def configuration(width, *, arch="unet", patch=32, batch=1, mode="infer", status="ok", **measured):
+    base = {"host_memory_mib": 1000.0, "host_memory_growth_mib": 100.0, "device_memory_mib": None,
+            "step_seconds": 0.1, "step_seconds_sd": 0.0,
+            "patches_per_second": 10.0}
+    missing = dict.fromkeys(base)
+    return {"arch": arch, "width": width, "patch": [patch] * 3, "batch": batch, "parameters": 1000, "mode": mode,
+            "predicted": {"host_memory_mib": 900.0, "device_memory_mib": 50.0},
+            "measured": {**(base if status == "ok" else missing), **measured, "status": status}}
+
+
+def test_throughput_gives_the_papers_percentage_and_the_plain_ratio():
+    found = Inputs("throughput", MANIFEST, fake_run.PLAN, {}, configurations=[
+        configuration("full", patches_per_second=10.0), configuration("pocket", patches_per_second=12.5),
+        configuration("full", patch=128, status="out_of_memory"), configuration("pocket", patch=128)])
+    outcome = throughput.draw(found)
+    small, large = outcome.rows[:2], outcome.rows[2:]
+    assert small[1]["speed_up_percent"] == pytest.approx(20) and small[1]["ratio"] == pytest.approx(1.25)
+    assert small[1]["published_speed_up_percent"] == 5.89 and small[0]["published_images_per_second"] == 17.86
+    assert large[0]["patches_per_second"] is None and large[1]["ratio"] is None
+    assert "does not fit" in "\n".join(outcome.markdown)
+
+
+def test_the_papers_percentages_are_of_the_pocket_throughput():
+    for sizes in published()["table_3"].values():
+        for entry in sizes.values():
+            printed = entry["speed_up_percent"]
+            assert throughput.speed_up_percent(entry["full"], entry["pocket"]) == pytest.approx(printed, abs=0.06)
+
+
+def test_profile_savings_and_what_does_not_fit():
+    found = Inputs("profile", MANIFEST, fake_run.PLAN, {}, configurations=[
+        configuration("full", mode="train", host_memory_growth_mib=2000.0, step_seconds=0.4),
+        configuration("pocket", mode="train", host_memory_growth_mib=1500.0, step_seconds=0.3),
+        configuration("full", mode="train", batch=2, status="out_of_memory"),
+        configuration("pocket", mode="train", batch=2)])
+    outcome = profile.draw(found)
+    by_key = {(row["batch"], row["width"]): row for row in outcome.rows}
+    assert by_key[1, "pocket"]["memory_saving_percent"] == pytest.approx(25)
+    assert by_key[1, "pocket"]["time_saving_percent"] == pytest.approx(25)
+    assert by_key[2, "full"]["peak_memory_mib"] is None and by_key[2, "pocket"]["memory_saving_percent"] is None
+    assert "does not fit" in "\n".join(outcome.markdown) and "28.3 to 87.7" in outcome.notes[0]
+    assert any("resident memory" in note for note in outcome.notes)
+
+
+def test_memory_is_the_devices_where_there_is_one():
+    entry = configuration("full", mode="train", device_memory_mib=300.0)
+    assert profile.memory_of(entry) == (300.0, "device")
+
+
+def test_activations_are_sorted_and_averaged_by_rank():
+    def entry(width, fold, means):
+        return {"arch": "unet", "width": width, "fold": fold, "parameters": 1000, "cases": 3, "patches": 12,
+                "means": means}
+
+    found = Inputs("activations", MANIFEST, fake_run.PLAN, {}, activations=[
+        entry("full", 0, [0.0, 1.0, 0.4]), entry("full", 1, [0.6, 0.0, 3.0]), entry("pocket", 0, [0.2, 0.1, 0.0])])
+    outcome = activations.draw(found)
+    assert [row["U-Net full"] for row in outcome.rows] == pytest.approx([2.0, 0.5, 0.0])
+    assert [row["U-Net pocket"] for row in outcome.rows] == [0.2, 0.1, 0.0]
+    assert "| U-Net full | 0.001 | 3 | 2.0 | 2.000 |" in "\n".join(outcome.markdown)
+
+
+def test_saturation_compares_on_the_same_cases_size_by_size():
+    part = {"train": ["a"], "validation": ["v"], "test": ["t"]}
+    splits = {"rule": "nested", "folds": [{"fold": 0, "train_size": 8, **part},
+                                            {"fold": 1, "train_size": 16, **part}]}
+    found = inputs("saturation", splits=splits)
+    outcome = saturation.draw(found)
+    assert [(row["train_size"], row["width"]) for row in outcome.rows] == [
+        (8, "full"), (8, "pocket"), (16, "full"), (16, "pocket")]
+    for row in outcome.rows:
+        fold = 0 if row["train_size"] == 8 else 1
+        assert row["dice_mean"] == pytest.approx(dice(found, "unet", row["width"]).xs(fold, level="fold").mean())
+        assert row["cases"] == 10
+    raw, corrected = ([row[key] for row in outcome.rows if row["width"] == "pocket"] for key in ("p_value", "p_holm"))
+    assert min(corrected) == pytest.approx(min(1, 2 * min(raw)))
+    with pytest.raises(UsageError, match="not training sets of several sizes"):
+        saturation.draw(inputs("saturation", splits={"rule": "r", "folds": [{"fold": 0, **part}]}))
+
+
+def test_pruning_states_steps_and_compares_at_equally_many():
+    widths = tuple(pruning.VARIANTS)
+    models = [Model(None, fake_run.provenance(width, fold, steps=0 if width == "pruned" else 120, **start), None, [])
+              for width in widths for fold in (0, 1)
+              for start in [{"start": {"run_key": "k", "width": "full", "steps": 120}}
+                            if width not in ("full", "pocket") else {}]]
+    outcome = pruning.draw(inputs("pruning", widths, models=models))
+    steps = {row["variant"]: (row["steps"], row["total_steps"]) for row in outcome.rows}
+    assert steps == {"full": (120, 120), "pocket": (120, 120), "pruned": (0, 120), "pruned-tuned": (120, 240),
+                     "pocket-continued": (120, 240)}
+    means = {row["variant"]: row["dice_mean"] for row in outcome.rows}
+    difference = means["pruned-tuned"] - means["pocket-continued"]
+    note = next(note for note in outcome.notes if "equally many" in note)
+    assert f"= {difference:+.4f} Dice".replace("-", "−") in note and "(240 and 240)" in note and "20 pairs" in note
+
+
+def test_what_an_experiment_is_drawn_from_is_asked_for():
+    with pytest.raises(UsageError, match="--comparison, --evaluations"):
+        ablation.draw(Inputs("ablation", MANIFEST, fake_run.PLAN, {}))
+
+
+def test_an_experiment_that_does_not_fit_is_refused():
+    classes = MANIFEST | {"task": "classification"}
+    with pytest.raises(UsageError, match="(?s)'ablation' is for segmentation.*accuracy, profile, saturation"):
+        definition.check_fits("ablation", classes)
+    definition.check_fits("saturation", classes)
+    with pytest.raises(DataError, match="at least 2 labels"):
+        definition.check_fits("multiclass", MANIFEST | {"labels": fake_run.LABELS[:1]})
+    with pytest.raises(UsageError, match="(?s)Unknown experiment 'ablatoin'.*accuracy"):
+        definition.load("ablatoin")

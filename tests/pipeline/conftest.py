@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from planted import plant_in_headers
 from running import copy_clone
 
 
@@ -27,7 +28,8 @@ def edited_clone(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_data(clone, tmp_path_factory) -> Path:
-    """The folder of a tiny decathlon dataset."""
+    """The folder of a tiny decathlon dataset, with planted words in the images' headers."""
     folder = tmp_path_factory.mktemp("made") / "data"
     subprocess.run([clone / "bin/pocket-demo", "--quiet", "--cases", "6", "-o", folder], check=True)
+    plant_in_headers(folder)
     return folder

@@ -13,6 +13,7 @@ import nibabel
 import numpy as np
 import psutil
 import pytest
+from planted import EXTENSION, HEADER, SECRETS, USER, found
 from running import LIMIT_SECONDS, Pipeline
 
 pytestmark = pytest.mark.slow
@@ -114,11 +115,31 @@ def provenance(pipeline):
     return json.loads((pipeline.folder / "results/demo/models/unet-pocket/fold0/provenance.json").read_text())
 
 
-def test_a_killed_run_ends_with_the_same_metrics_and_a_changed_image_repeats_its_batch(
-        clone, made_data, tmp_path):
-    undisturbed = single_training(clone, tmp_path / "undisturbed", made_data)
-    undisturbed.finish()
+@pytest.fixture(scope="module")
+def undisturbed(clone, made_data, tmp_path_factory):
+    """A run of one training, with a tracking server's credentials and a user's name in its environment."""
+    pipeline = single_training(clone, tmp_path_factory.mktemp("undisturbed") / "run", made_data)
+    done = pipeline.run(**SECRETS, **USER)
+    assert done.returncode == 0, done.stdout
+    (pipeline.folder / "log").write_text(done.stdout)
+    return pipeline
 
+
+def test_no_secret_comes_out_of_the_environment(undisturbed):
+    assert found(SECRETS.values(), undisturbed.folder) == []
+
+
+def test_nothing_published_holds_the_users_name(undisturbed):
+    assert found(USER.values(), undisturbed.folder / "results") == []
+
+
+def test_the_free_text_of_image_headers_goes_nowhere(undisturbed, made_data):
+    assert len(found([*HEADER.values(), EXTENSION], made_data)) == 5 * 12  # the search finds what is there
+    assert found([*HEADER.values(), EXTENSION], undisturbed.folder) == []
+
+
+def test_a_killed_run_ends_with_the_same_metrics_and_a_changed_image_repeats_its_batch(
+        clone, made_data, undisturbed, tmp_path):
     killed = single_training(clone, tmp_path / "killed", made_data)
     kill_in_training(killed)
     killed.finish("-resume")

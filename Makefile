@@ -18,7 +18,7 @@ TEST_WORKERS ?= 2
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test lint bench-store bench-metrics ui clean nextflow
+.PHONY: help setup demo test test-presets lint bench-store bench-metrics ui clean nextflow
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -28,8 +28,11 @@ setup: .venv/.ready nextflow ## Install everything (again only when a lock file 
 demo: setup ## Train, compare and report on made-up brains, in minutes; results in $(OUTDIR)/demo
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
 
-test: setup ## Run every test
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS) tests
+test: setup ## Run the tests
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile -m "not presets" $(PYTEST_ARGS) tests
+
+test-presets: setup ## Run every dataset preset through the whole pipeline, on public layouts made small
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -m presets $(PYTEST_ARGS) tests/pipeline
 
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench

@@ -1,0 +1,74 @@
+"""Every segmentation preset, and a preset file of one's own, through the whole pipeline on a public layout made small.
+
+The first two run with `make test`, the others with `make test-presets`; `tests/python/datasets/test_public_layouts.py`
+takes all of them through check, plan and preprocess.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from public_layouts import MAKERS
+from running import REPOSITORY, Pipeline
+
+pytestmark = pytest.mark.slow
+REAL = Path(os.environ.get("POCKET_TEST_DATA") or REPOSITORY.parent / "shared/data")
+TINY = ("-profile", "test", "--width", "pocket", "--fold", "0", "--skip_profile", "--epochs", "1",
+        "--cases_per_task", "20")
+OWN = {"title": "Tumours in a table", "layout": "csv", "modalities": ["FLAIR", "T1ce"],
+       "label_sets": {"tumor": {"tumor": [1, 2, 3, 4]}}, "default_labels": "tumor",
+       "preprocessing": {"crop": "nonzero", "normalisation": "zscore", "spacing_mm": [1.5, 1.5, 1.5]},
+       "source": {"where": "here", "licence": "internal"}}
+
+
+def run(clone, folder: Path, layout: str, preset: dict | None = None) -> tuple[Path, Path]:
+    """Run the pipeline on a layout; give the data's folder and the results'."""
+    data = folder / "data"
+    data.mkdir()
+    options = MAKERS[layout](REAL, data)
+    if preset:
+        (folder / "lesions.json").write_text(json.dumps(preset))
+        options = ["--dataset", "lesions.json"]
+    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options))
+    statuses = pipeline.finish()
+    assert set(statuses.values()) == {"COMPLETED"}
+    name = "lesions" if preset else options[1]
+    return data, folder / "results" / name
+
+
+def check_results(data: Path, results: Path, spacing) -> None:
+    """Each test case's label map has its image's geometry, and the preset's preprocessing was used."""
+    manifest = json.loads((results / "dataset/manifest.json").read_text())
+    images = {entry["case"]: entry["images"][0].split("[")[0] for entry in manifest["cases"]}
+    fold = json.loads((results / "plan/splits.json").read_text())["folds"][0]
+    for case in fold["test"]:
+        image = nib.load(data / images[case])
+        found = nib.load(results / f"predictions/unet-pocket/fold0/{case}.nii.gz")
+        assert found.shape == image.shape[:3]
+        np.testing.assert_allclose(found.affine, image.affine)
+    plan = json.loads((results / "plan/plan.json").read_text())
+    assert plan["dataset"] == results.name
+    assert plan["preprocessing"]["spacing_mm"] == (spacing and pytest.approx(spacing))
+    assert (results / "report.html").is_file()
+
+
+def test_lits(clone, tmp_path):
+    check_results(*run(clone, tmp_path, "lits"), [3, 3, 5.1])
+
+
+def test_a_preset_file_of_ones_own_and_a_table(clone, tmp_path):
+    data, results = run(clone, tmp_path, "csv_table", OWN)
+    check_results(data, results, [1.5] * 3)
+    splits = json.loads((results / "plan/splits.json").read_text())
+    assert [fold["test"] for fold in splits["folds"]] == [["BraTS-GLI-00000-000"]]  # as listed, whatever --folds says
+
+
+@pytest.mark.presets
+@pytest.mark.parametrize("layout, spacing", [
+    ("hippocampus", None), ("nnunet", [1, 1, 1]), ("decathlon", [1, 1, 1]), ("brats_2020", None), ("brats_2021", None),
+    ("brats_2023", None), ("csv_table", [1, 1, 1]), ("nfbs", None)])
+def test_the_other_presets(clone, tmp_path, layout, spacing):
+    check_results(*run(clone, tmp_path, layout), spacing)

@@ -40,6 +40,11 @@ def check_architecture(task: str, arch: str) -> str:
     return arch
 
 
+def fewest_cases(folds: int) -> int:
+    """Labelled cases that so many folds need, for each to have some to train on, to validate and to test."""
+    return 4 if folds == 2 else max(folds, 3)
+
+
 @dataclass(frozen=True)
 class Label:
     """A class of the task.

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
-from ..config import CLASSIFICATION
+from ..config import CLASSIFICATION, fewest_cases
 from ..preprocessing.geometry import file_and_volume
 from . import labels, layouts, verify_picture
 from .folder import Case, Listing, Problem
@@ -95,7 +95,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     if not cases and not problems:
         problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(left_out)))
     enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
-    if folds and preset.task != CLASSIFICATION and listing.test is None and enough < max(folds, 3):
+    if folds and preset.task != CLASSIFICATION and listing.test is None and enough < fewest_cases(folds):
         problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
                                         "folds of training, validation and test"))
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:

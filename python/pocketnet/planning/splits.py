@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.model_selection import KFold
 
-from ..config import CLASSIFICATION, SEGMENTATION
+from ..config import CLASSIFICATION, SEGMENTATION, fewest_cases
 from ..errors import DataError, UsageError
 from . import stratified
 
@@ -61,10 +61,10 @@ def make_folds(cases: list[str], folds: int, seed: int) -> list[dict]:
     if folds < 2:
         raise UsageError(f"Cross-validation needs at least 2 folds. Received: {folds}")
     names = sorted(cases)
-    if len(names) < max(folds, 3):
+    if len(names) < fewest_cases(folds):
         raise DataError(f"{len(names)} labelled cases are too few for {folds} folds of training, validation and test.",
-                        todo=f"Use --folds {max(2, min(len(names), folds - 1))} or more cases (at least 3)."
-                        if len(names) >= 3 else "Bring at least 3 labelled cases.")
+                        todo=f"Use --folds {len(names)} or more cases." if len(names) >= fewest_cases(3)
+                        else f"Bring at least {fewest_cases(3)} labelled cases.")
     out = []
     for fold, (rest, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(names)):
         train, validation = hold_out([names[i] for i in rest], [seed, fold])

@@ -10,6 +10,7 @@ import pytest
 from pocketnet.datasets import labels, layouts, presets
 from pocketnet.errors import UsageError
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 SHIPPED = json.loads((presets.HERE / "presets.json").read_text())
 SCHEMA = json.loads((presets.HERE / "preset.schema.json").read_text())
 DECATHLON = {"Anterior": (1,), "Posterior": (2,)}
@@ -85,3 +86,15 @@ def test_classes_are_numbered_without_gaps():
     assert labels.as_manifest({"edema": (2,), "core": (1, 4)}) == [
         {"name": "edema", "value": 1, "source_values": [2]},
         {"name": "core", "value": 2, "source_values": [1, 4]}]
+
+
+def test_the_documents_example_is_a_preset(tmp_path):
+    text = (REPOSITORY / "docs/datasets.md").read_text()
+    example = text.split("```json\n")[1].split("```")[0]
+    (tmp_path / "lesions.json").write_text(example)
+    preset = presets.load(tmp_path / "lesions.json")
+    for name in ("p1/flair.nii.gz", "p1/t1.nii", "masks/p1_lesion.nii.gz", "p1/dwi.nii.gz"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    listing = layouts.scan(tmp_path / "data", preset)
+    assert [case.name for case in listing.cases] == ["p1"] and not listing.problems and not listing.missing_labels

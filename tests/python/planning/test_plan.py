@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pocketnet.config import Plan, read_preprocessing, to_json
+from pocketnet.config import Plan, fewest_cases, read_preprocessing, to_json
 from pocketnet.errors import DataError, UsageError
 from pocketnet.planning.plan import check_edited, make_plan
 from pocketnet.planning.splits import intensity_constants, make_folds
@@ -139,10 +139,16 @@ def test_folds_follow_nnunets_rule_and_keep_cases_apart():
     assert folds == make_folds(names, 5, 12345) != make_folds(names, 5, 1)
 
 
-@pytest.mark.parametrize("cases, folds, error", [(2, 2, DataError), (4, 5, DataError), (9, 1, UsageError)])
+@pytest.mark.parametrize("cases, folds, error", [(2, 2, DataError), (3, 2, DataError), (4, 5, DataError), (9, 1, UsageError)])
 def test_too_few_cases_or_folds(cases, folds, error):
     with pytest.raises(error):
         make_folds([str(i) for i in range(cases)], folds, 0)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 4, 7])
+def test_the_fewest_cases_are_enough_for_every_part(folds):
+    for fold in make_folds([str(i) for i in range(fewest_cases(folds))], folds, 0):
+        assert fold["train"] and fold["validation"] and fold["test"]
 
 
 def test_intensity_constants_come_from_training_cases_only():

@@ -139,7 +139,8 @@ def test_folds_follow_nnunets_rule_and_keep_cases_apart():
     assert folds == make_folds(names, 5, 12345) != make_folds(names, 5, 1)
 
 
-@pytest.mark.parametrize("cases, folds, error", [(2, 2, DataError), (3, 2, DataError), (4, 5, DataError), (9, 1, UsageError)])
+@pytest.mark.parametrize("cases, folds, error", [(2, 2, DataError), (3, 2, DataError), (4, 5, DataError),
+                                                 (9, 1, UsageError)])
 def test_too_few_cases_or_folds(cases, folds, error):
     with pytest.raises(error):
         make_folds([str(i) for i in range(cases)], folds, 0)

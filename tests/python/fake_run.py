@@ -65,7 +65,8 @@ def metrics(width: str = "pocket", fold: int = 0, cases: int = 10, shift: float 
             dice = 0.9 - 0.05 * generator.random() + shift + 0.002 * own.normal()
             rows.append({**{key: record[key] for key in keys}, "case": f"case_{fold}_{index:02d}",
                          "label": label["name"], "dice": dice, "hd95_mm": 20 * (1 - dice), "asd_mm": 5 * (1 - dice),
-                         "reference_ml": 1.5, "predicted_ml": 1.6})
+                         "reference_ml": 1.5, "predicted_ml": 1.6, "hd95_voxels_mm": 10 * (1 - dice),
+                         "asd_voxels_mm": 1 - dice})
     return pd.DataFrame(rows)
 
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 TEXT = ("dataset", "case", "arch", "width", "recipe", "label", "code", "run_key")
 WHOLE = ("fold", "seed", "parameters")
-NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml")
+LATER = ("hd95_voxels_mm", "asd_voxels_mm")
+"""Columns that a table written by an earlier version lacks: read as undefined."""
+NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", *LATER)
 COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label", "dice", "hd95_mm", "asd_mm",
-           "reference_ml", "predicted_ml", "parameters", "code", "run_key")
+           "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER)
 
 
 def write(path: str | Path, rows: pd.DataFrame) -> None:
@@ -42,6 +44,9 @@ def read(path: str | Path) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"This metrics table cannot be read: {str(error).splitlines()[0]}", where=str(path),
                         todo="Make it anew with pocket-evaluate.") from None
+    for name in LATER:
+        if name not in rows:
+            rows[name] = float("nan")
     missing = [name for name in COLUMNS if name not in rows]
     if missing or rows.empty:
         raise DataError("This metrics table lacks " + (", ".join(missing) if missing else "rows") + ".",

@@ -130,6 +130,13 @@ def test_table_keeps_values_and_empty_fields(tmp_path):
     assert ",,,," in (tmp_path / "metrics.csv").read_text().splitlines()[1]
 
 
+def test_a_table_from_before_the_voxel_sets_is_read(tmp_path):
+    frame = metrics("full", cases=2).assign(file="")
+    frame[[c for c in table.COLUMNS if c not in table.LATER]].to_csv(tmp_path / "metrics.csv", index=False)
+    again = table.read(tmp_path / "metrics.csv")
+    assert list(again) == list(table.COLUMNS) and again[list(table.LATER)].isna().all(axis=None)
+
+
 @pytest.mark.parametrize("content, message", [
     ("case,dice\na,1\n", "lacks dataset"), (",".join(table.COLUMNS) + "\n", "lacks rows"), ("", "cannot be read"),
 ])

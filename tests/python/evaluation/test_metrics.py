@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pocketnet.evaluation.metrics import bounding_box, dice, directed_distances, measure, surface
+from pocketnet.evaluation.metrics import (
+    bounding_box,
+    dice,
+    directed_distances,
+    measure,
+    surface,
+    voxel_set_distances,
+)
 from pocketnet.preprocessing import geometry
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "monai_metrics.json").read_text())
@@ -45,6 +52,44 @@ def test_values_computed_by_hand(name, reference, prediction, spacing, expected_
     result = measure(reference, prediction, spacing)
     assert (result.dice, result.hd95_mm, result.asd_mm) == pytest.approx((expected_dice, hd95, asd), nan_ok=True)
     assert dice(reference, prediction) == pytest.approx(expected_dice, nan_ok=True)
+
+
+@pytest.mark.parametrize("name, reference, prediction, spacing, hd95, asd", [
+    ("the same", VOXEL, VOXEL, (1, 1, 1), 0, 0),
+    ("a voxel 3 steps of 2 mm off", VOXEL, np.roll(VOXEL, 3, 1), (1, 2, 1), 6, 6),
+    # forth 0,1,2,3 and back 0, as over surfaces: a rod is all surface
+    ("rod and its end", box(S, (1, 2), (1, 2), (0, 4)), box(S, (1, 2), (1, 2), (0, 1)), (1, 1, 1), 2.85, 6 / 5),
+    # the whole cube's voxels against its centre's; the centre lies in the cube, so the way back is 0
+    ("cube and its centre", box(S, (1, 4), (1, 4), (1, 4)), VOXEL, (1, 1, 1), 3**0.5,
+     (6 + 12 * 2**0.5 + 8 * 3**0.5) / 28),
+    ("one voxel in a thousand off", ~EMPTY, ~VOXEL, (1, 1, 1), 0, 1 / 1999),
+    ("in neither", EMPTY, EMPTY, (1, 1, 1), NAN, NAN),
+    ("not predicted", VOXEL, EMPTY, (1, 1, 2), 600**0.5, 600**0.5),
+])
+def test_voxel_sets_computed_by_hand(name, reference, prediction, spacing, hd95, asd):
+    result = measure(reference, prediction, spacing)
+    assert (result.hd95_voxels_mm, result.asd_voxels_mm) == pytest.approx((hd95, asd), nan_ok=True)
+
+
+@pytest.mark.parametrize("shape, spacing", [((20, 21, 22), (1, 0.7, 2.2)), ((30, 31), (1.5, 0.4))])
+def test_voxel_set_distances_are_those_of_a_distance_map(shape, spacing):
+    from scipy.ndimage import distance_transform_edt
+
+    rng = np.random.default_rng(0)
+    reference, prediction = rng.random(shape) < 0.3, rng.random(shape) < 0.4
+    for found, start, goal in zip(voxel_set_distances(reference, prediction, spacing), (reference, prediction),
+                                  (prediction, reference), strict=True):
+        expected = distance_transform_edt(~goal, sampling=spacing)[start]
+        np.testing.assert_allclose(np.sort(found), np.sort(expected))
+
+
+def test_simpleitks_hausdorff_filter_takes_voxel_sets():
+    """The filter that the paper cites: a hole inside is farther from the surface than any voxel from the other set."""
+    solid = box((24, 24, 24), (2, 22), (2, 22), (2, 22))
+    hollow = solid & ~box((24, 24, 24), (9, 15), (9, 15), (9, 15))
+    expected = simpleitk(solid, hollow, (1, 1, 1))["hd_mm"]
+    assert max(d.max() for d in voxel_set_distances(solid, hollow, (1, 1, 1))) == pytest.approx(expected)
+    assert max(d.max() for d in directed_distances(solid, hollow, (1, 1, 1))) > expected
 
 
 def test_volumes_are_in_millilitres():

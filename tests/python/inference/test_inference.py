@@ -142,3 +142,17 @@ def test_files_are_grouped_by_case(tmp_path):
         group([tmp_path], ["t1", "t2"])
     with pytest.raises(UsageError, match="no such file"):
         group([tmp_path / "none.nii.gz"], ["MRI"])
+
+
+def test_a_4d_file_is_a_case_of_its_volumes(tmp_path):
+    data = np.random.default_rng(0).normal(size=(5, 6, 7, 2)).astype(np.float32)
+    nib.save(nib.Nifti1Image(data, np.diag([-1, -1, 2, 1])), tmp_path / "scan.nii.gz")
+    found = group([tmp_path], ["t1", "t2"])
+    assert found == {"scan": [tmp_path / "scan.nii.gz[0]", tmp_path / "scan.nii.gz[1]"]}
+    image, volume = read_images(found["scan"])
+    np.testing.assert_array_equal(image, data[::-1, ::-1])
+    assert volume.grid.shape == (5, 6, 7) and volume.spacing == (1, 1, 2)
+    with pytest.raises(UsageError, match="its name ends in no modality"):
+        group([tmp_path], ["t1", "t2", "flair"])
+    with pytest.raises(DataError, match="at least 3 volumes"):
+        read_images([tmp_path / "scan.nii.gz[2]"])

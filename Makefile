@@ -12,13 +12,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OUTDIR ?= results
 PYTEST_ARGS ?=
+export DEVICE BASE BUILDER BUILD_OPTIONS APPTAINER
 # Test files side by side; each file's tests stay in one process, which shares its fixtures.
 TEST_WORKERS ?= 2
 
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test test-presets lint bench-store bench-metrics bench-voxel-sets ui clean nextflow
+.PHONY: help setup demo test test-presets image sif lint bench-store bench-metrics bench-voxel-sets ui clean nextflow
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -29,10 +30,16 @@ demo: setup ## Train, compare and report on made-up brains, in minutes; results 
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
 
 test: setup ## Run the tests
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile -m "not presets" $(PYTEST_ARGS) tests
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile -m "not presets" $(PYTEST_ARGS) tests/python tests/pipeline
 
 test-presets: setup ## Run every dataset preset through the whole pipeline, on public layouts made small
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -m presets $(PYTEST_ARGS) tests/pipeline
+
+image: ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/containers.md)
+	@containers/build image
+
+sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptainer
+	@containers/build sif
 
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench

@@ -19,7 +19,7 @@ workflow {
         mlflow_uri = params.mlflow_uri ?: "sqlite:///${file(params.outdir)}/mlflow/mlflow.db"
         parameters.save(params, folder)
 
-        VERSIONS(nextflow.version.toString())
+        VERSIONS(nextflow.version.toString(), file("${projectDir}/python"))
         code = VERSIONS.out.json.map { json -> new groovy.json.JsonSlurper().parse(json).code }
 
         data = Inputs.folder(params)

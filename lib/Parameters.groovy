@@ -9,7 +9,7 @@ import java.nio.file.Path
  *
  * Understood of JSON Schema: type, enum, pattern, minimum, items, minItems, maxItems, uniqueItems, required;
  * format directory-path and file-path mean that it must exist; x-keys-of names a JSON file whose keys are the
- * valid values; x-or-file is the suffix of a file whose path is valid too. A list is given as text with commas and
+ * valid values; x-no-credentials refuses user:password@ in an address; x-or-file is the suffix of a file whose path is valid too. A list is given as text with commas and
  * checked item by item.
  */
 class Parameters {
@@ -59,7 +59,7 @@ class Parameters {
             .findAll { name -> given[name] == null }
             .collect { name -> "--$name is needed.${known(rules[name])}" }
         def wrong = rules.findAll { name, rule -> given[name] != null }
-            .collectMany { name, rule -> wrongValue(rule, given[name]).collect { problem -> "--$name${given[name] instanceof Boolean ? "" : " ${given[name]}"}: $problem" } }
+            .collectMany { name, rule -> wrongValue(rule, given[name]).collect { problem -> "--$name${given[name] instanceof Boolean ? "" : " ${shown(rule, given[name])}"}: $problem" } }
         (unknown + missing + (wrong ?: together(given)))*.toString()
     }
 
@@ -118,6 +118,11 @@ class Parameters {
         value == null ? [] : value.toString().split(',', -1)*.trim()
     }
 
+    /** A value as a message may show it: what stands before the @ of an address is a secret. */
+    private static String shown(Map rule, Object value) {
+        rule['x-no-credentials'] ? value.toString().replaceAll(/\/\/.*@/, '//…@') : value
+    }
+
     private List<String> wrongValue(Map rule, Object value) {
         if (value instanceof Boolean && rule.type != 'boolean') return ["a value is missing (expected: ${typeName(rule)})."]
         if (value instanceof Collection || value instanceof Map) return ['give this as text, its items separated by commas.']
@@ -138,6 +143,11 @@ class Parameters {
             if (rule.minimum != null && (text as long) < rule.minimum) return ["expected ${rule.minimum} or more."]
         }
         if (rule['x-or-file'] && text.endsWith(rule['x-or-file'])) return wrongFile(text)
+        if (rule['x-no-credentials'] && text ==~ /(?s).*\/\/.*@.*/) {
+            return ['an address with a user name or password in it is not taken: it would stand in logs and records. ' +
+                    'Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the ' +
+                    'environment; and change this password, since .nextflow.log has the command now.']
+        }
         def values = choices(rule)
         def valid = rule.pattern ? text ==~ rule.pattern : !(rule.enum || rule['x-keys-of']) || text in values
         if (!valid) return ["$quoted is not valid.${suggestion(text, values)}${known(rule)}"]

@@ -55,6 +55,13 @@ def code_hash(step: str, package: Path = PACKAGE) -> str:
     return total.hexdigest()[:16]
 
 
+def differing(package: Path, other: Path = PACKAGE) -> list[str]:
+    """The steps whose code in one folder of the package is not that in another, sorted."""
+    both = set(steps(package)) & set(steps(other))
+    return sorted(step for step in {*steps(package), *steps(other)}
+                  if step not in both or code_hash(step, package) != code_hash(step, other))
+
+
 @cache
 def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -141,10 +148,20 @@ def library_versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "system": _system()}
     for name in LIBRARIES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "missing"
     return versions
+
+
+def _system() -> str:
+    """The distribution that this runs on, in a container the container's; else the kernel's name."""
+    import platform
+
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return platform.system()

@@ -65,6 +65,13 @@ def test_refused_before_any_task_starts(pipeline, options, words):
     assert not (pipeline.folder / "results").exists()
 
 
+def test_a_password_in_the_address_is_refused_and_not_repeated(pipeline):
+    done = pipeline.run("--dataset", "demo", "--mlflow_uri", "https://me:s3cret@tracking.example.org/ml")
+    assert done.returncode != 0
+    assert "MLFLOW_TRACKING_PASSWORD" in done.stdout and "s3cret" not in done.stdout
+    assert "Submitted process" not in done.stdout
+
+
 def test_input_defaults_to_the_datasets_folder_in_pocket_data(pipeline):
     done = pipeline.run("--dataset", "hippocampus", POCKET_DATA=str(pipeline.folder))
     assert f"there is no folder {pipeline.folder}/hippocampus (from POCKET_DATA)" in done.stdout

@@ -1,5 +1,7 @@
 """The checksum of a step's code: what changes it, and what must not."""
 
+import shutil
+
 import pytest
 from pocketnet import code
 from pocketnet.errors import UsageError
@@ -36,9 +38,13 @@ def package(tmp_path):
     return root
 
 
-def hashes(package):
+def forget():
     for cached in (code.code_hash, code._checksum, code._imports, code._tree, code._strings):
         cached.cache_clear()
+
+
+def hashes(package):
+    forget()
     return {step: code.code_hash(step, package) for step in code.steps(package)}
 
 
@@ -59,6 +65,17 @@ def test_an_edit_changes_the_steps_that_use_the_file(package, edited, changed):
     (package / edited).write_text((package / edited).read_text() + "\n# edited")
     after = hashes(package)
     assert {step for step in before if before[step] != after[step]} == changed
+
+
+def test_another_copy_differs_where_a_step_does(package, tmp_path):
+    other = tmp_path / "other/pocketnet"
+    shutil.copytree(package, other)
+    (tmp_path / "other/requirements.lock").write_text("keras==3")
+    assert code.differing(other, package) == []
+    (other / "report/page.py").write_text("EDITED = 1")
+    (other / "cli/plan.py").rename(other / "cli/planned.py")
+    forget()
+    assert code.differing(other, package) == ["plan", "planned", "report"]
 
 
 def test_closure_of_a_real_step_holds_what_it_shares():

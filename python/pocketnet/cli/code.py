@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .common import command, json_option, result
 
 
-@command("code", examples="pocket-code\npocket-code train report\npocket-code --versions")
+@command("code", examples="pocket-code\npocket-code train report\npocket-code --versions --clone python")
 @click.argument("names", nargs=-1, metavar="[STEP]...")
 @click.option("--versions", is_flag=True, help="Add the versions of Python and the main libraries.")
 @click.option("--also", multiple=True, metavar="NAME=VERSION", help="Add this to the versions.")
+@click.option("--clone", metavar="FOLDER", type=click.Path(path_type=Path),
+              help="Refuse when the code in this folder python/ of a clone is another than what runs here.")
 @json_option
-def main(names: tuple[str, ...], versions: bool, also: tuple[str, ...], as_json: bool) -> None:
+def main(names: tuple[str, ...], versions: bool, also: tuple[str, ...], clone: Path | None, as_json: bool) -> None:
     """Print the checksum of the code of each STEP (of all, when none is named) as a JSON object.
 
     A checksum covers the modules that the step imports, the data files beside them and the lock file.
     """
     import json
 
-    from ..code import code_hash, library_versions, steps
+    from ..code import PACKAGE, code_hash, differing, library_versions, steps
+    from ..errors import UsageError
 
+    if clone is not None and (others := differing(clone / "pocketnet")):
+        raise UsageError(f"The code that runs here is not the clone's; another: {', '.join(others)}.",
+                         where=f"here {PACKAGE}, the clone's {(clone / 'pocketnet').resolve()}",
+                         todo="In a container: build it anew from this clone (make image, then make sif), or check "
+                              "out the commit that the image was built from (its label "
+                              "org.opencontainers.image.revision). Else: make setup.")
     value = {name: code_hash(name) for name in names or steps()}
     if versions:
         value = {"code": value, "software": dict(item.split("=", 1) for item in also) | library_versions()}

@@ -37,6 +37,10 @@ def main(models, evaluations, comparison, report, mlflow_uri, quiet, as_json):
     from ..tracking.records import read_run
     from ..tracking.store import Store
 
+    if re.search(r"//.*@", mlflow_uri):
+        raise UsageError("An address with a user name or password in it is not taken.", where="--mlflow-uri",
+                         todo="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
+                              "in the environment.")
     run = read_run(models, evaluations, comparison)
     if not run.models and run.comparison is None:
         raise UsageError("There is nothing to collect: " + ("; ".join(run.problems) or "no folder was given") + ".",
@@ -51,11 +55,10 @@ def main(models, evaluations, comparison, report, mlflow_uri, quiet, as_json):
         collected = collect(run, store, report)
     except Exception as error:  # whatever a tracking store does, it must not fail a run whose results are there
         reason = error.what if isinstance(error, PocketError) else f"{type(error).__name__}: {_first_line(error)}"
-        shown = re.sub(r"//[^/@]*@", "//", mlflow_uri)  # without a password
-        click.secho(f"Warning: The runs could not be tracked at {shown}.\n  why: {reason}\n"
+        click.secho(f"Warning: The runs could not be tracked at {mlflow_uri}.\n  why: {reason}\n"
                     "  what to do: The records are kept in the folders given; run pocket-collect again with an "
                     "address that works.", fg="yellow", err=True)
-        result({"tracked": False, "mlflow_uri": shown, "reason": reason}, as_json)
+        result({"tracked": False, "mlflow_uri": mlflow_uri, "reason": reason}, as_json)
         return
     opening = (f"mlflow ui --backend-store-uri {shlex.quote(store.uri)} --host 127.0.0.1" if store.database
                else store.uri)

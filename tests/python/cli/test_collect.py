@@ -1,7 +1,11 @@
 """`pocket-collect`: a tracking address that is wrong or dead costs a warning, never the run."""
 
+import base64
 import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -50,10 +54,41 @@ def test_a_bad_address_is_a_warning_that_names_it(finished, tmp_path, uri):
     assert (finished / "models" / "unet-full" / "fold0" / "provenance.json").is_file()
 
 
-def test_a_password_in_the_address_is_not_shown(finished):
-    outcome = run(finished, f"http://me:secret@127.0.0.1:{free_port()}")
-    assert outcome.exit_code == 0
-    assert "secret" not in outcome.stderr.split("why:")[0]
+@pytest.mark.parametrize("user", ["me:s3cret", "me", "me:with/s3cret"])
+def test_a_password_in_the_address_is_refused_and_not_shown(finished, user):
+    outcome = run(finished, f"http://{user}@127.0.0.1:{free_port()}")
+    assert outcome.exit_code == 2
+    assert "MLFLOW_TRACKING_PASSWORD" in outcome.stderr and "s3cret" not in outcome.output
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A server that keeps what it is sent to log in with and lets nobody in."""
+
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.seen.append(self.headers.get("Authorization", ""))
+        self.send_response(401)
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_credentials_go_to_the_server_from_the_environment_and_nowhere_else(finished, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "pseudo.nym")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        outcome = run(finished, f"http://127.0.0.1:{server.server_port}", "--json")
+        server.shutdown()
+    encoded = base64.b64encode(b"pseudo.nym:s3cret").decode()
+    assert Refusing.seen and set(Refusing.seen) == {f"Basic {encoded}"}
+    assert outcome.exit_code == 0 and json.loads(outcome.stdout)["tracked"] is False
+    for secret in ("s3cret", "pseudo.nym", encoded):
+        assert secret not in outcome.output
 
 
 def test_nothing_to_collect_is_wrong_usage(tmp_path):

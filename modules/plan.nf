@@ -23,7 +23,7 @@ process PLAN {
 
     stub:
     """
-    echo '{"preprocessing": {"crop": "nonzero"}}' > plan.json
+    echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}}' > plan.json
     echo '{"folds": [{"fold": 0, "test": ["case_0", "case_1", "case_2"]}, {"fold": 1, "test": ["case_3", "case_4", "case_5"]}]}' > splits.json
     """
 }

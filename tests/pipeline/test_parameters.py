@@ -39,10 +39,10 @@ def test_defaults_in_the_config_are_those_of_the_schema(pipeline):
 
 def test_every_problem_is_named_at_once_with_the_nearest_valid_choice(pipeline):
     done = pipeline.run("--datset", "demo", "--max-cpus", "2", "--recipe", "quik", "--width", "pocket,ful",
-                        "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri", "postgres://x")
+                        "--experiment", "ablatoin", "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri", "postgres://x")
     assert done.returncode != 0
     for words in ("--datset is not a parameter. Did you mean --dataset?", "Did you mean --max_cpus?",
-                  "--dataset is needed", "'quik' is not valid. Did you mean quick?",
+                  "--dataset is needed", "'quik' is not valid. Did you mean quick?", "Did you mean ablation?",
                   "'ful' is not valid. Did you mean full?", "expected a whole number, not 'x'",
                   "--folds 1: expected 2 or more", "--batch: a value is missing",
                   "--mlflow_uri postgres://x: 'postgres://x' is not valid"):
@@ -70,6 +70,14 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(pipeline):
     assert done.returncode != 0
     assert "MLFLOW_TRACKING_PASSWORD" in done.stdout and "s3cret" not in done.stdout
     assert "Submitted process" not in done.stdout
+
+
+def test_an_experiment_that_cannot_be_is_refused(pipeline):
+    done = pipeline.run("--dataset", "covidx", "--experiment", "ablation", "--width", "full", "--training_sizes", "2")
+    assert done.returncode != 0 and "Submitted process" not in done.stdout
+    for words in ("an experiment has its own widths", "--training_sizes is for --experiment saturation",
+                  "is not for a classification, which covidx is. Known for it: accuracy, profile, saturation"):
+        assert words in done.stdout
 
 
 def test_input_defaults_to_the_datasets_folder_in_pocket_data(pipeline):

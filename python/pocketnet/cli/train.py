@@ -13,6 +13,7 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width full --fold 0 -o model-full
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 \\
     --start-from pruned --variant pruned-tuned -o tuned
+pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --gpus 2 -o model
 """
 
 
@@ -32,11 +33,15 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
               help="Folder for checkpoints, one folder a run, named by what defines it.")
 @click.option("--checkpoint-seconds", default=60.0, show_default=True, help="A checkpoint at least so often.")
 @click.option("--time-limit", type=float, help="Stop with a checkpoint after so many seconds (exit code 75).")
+@click.option("--gpus", type=click.IntRange(min=0), default=0,
+              help="Share each batch among so many GPUs of this machine. Default: 1, if there is one.")
+@click.option("--logical-cpus", type=click.IntRange(min=0), default=0,
+              help="Instead of GPUs, cut the CPU into so many devices: to try --gpus out, not faster.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
 @quiet_option
 @json_option
 def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant, output, checkpoints,
-         checkpoint_seconds, time_limit, threads, quiet, as_json):
+         checkpoint_seconds, time_limit, gpus, logical_cpus, threads, quiet, as_json):
     """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
     from .. import files
     from ..config import Plan
@@ -53,9 +58,10 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     arch = arch or plan.default_arch
     splits = files.read_json(splits_file, "splits")
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
-        provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, threads=threads,
-                           time_limit=time_limit, checkpoint_seconds=checkpoint_seconds,
-                           start=start, say=lambda line: say(line, quiet), tick=steps.tick)
+        provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, gpus=gpus,
+                           logical_cpus=logical_cpus, threads=threads, time_limit=time_limit,
+                           checkpoint_seconds=checkpoint_seconds, start=start,
+                           say=lambda line: say(line, quiet), tick=steps.tick)
     say(f"model folder: {output}", quiet)
     result(provenance, as_json)
 

@@ -38,7 +38,7 @@ class State:
         history: A row an epoch, see `history_columns`.
         best: Lowest validation loss so far, None before the first epoch's end.
         waited: Epochs since the validation loss last became better, or the learning rate was reduced.
-        attempts: A dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`.
+        attempts: A dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`, `devices`.
         peak_host_memory_mib, peak_device_memory_mib: Largest over the attempts.
     """
 
@@ -66,13 +66,15 @@ class Trainer:
         train: Patches or images of the fold's training cases.
         validation: Those of its validation cases; only these decide "best" and the learning rate.
         folder: The run's checkpoint folder.
+        devices: What shares the batches; the network was built in its scope. None for the backend's one device.
         checkpoint_seconds: A checkpoint at least so often.
         time_limit: Stop with a checkpoint after so many seconds; None for no limit.
         say: Called with a line now and then.
     """
 
     def __init__(self, model: keras.Model, plan: Plan, train: Sampler, validation: Sampler, folder: Path,
-                 *, checkpoint_seconds: float = 60, time_limit: float | None = None, say: Say = print):
+                 *, devices: backend.Devices | None = None, checkpoint_seconds: float = 60,
+                 time_limit: float | None = None, say: Say = print):
         self.model, self.plan, self.train_patches = model, plan, train
         self.validation_batches = validation.fixed()
         self.folder, self.say = folder, say
@@ -84,7 +86,11 @@ class Trainer:
         self._stop_signal: int | None = None
         settings = plan.training
         self.loss = LOSSES[settings.loss]
-        compile_for_training(model, settings.loss, settings.learning_rate, settings.clip_norm)
+        self.devices = devices or backend.Devices()
+        with self.devices.scope():
+            compile_for_training(model, settings.loss, settings.learning_rate, settings.clip_norm)
+        self._train_step = self.devices.train_step(model, self.loss, settings.clip_norm)
+        self._predict = self.devices.predict(model)
 
     def run(self, tick: Callable[[int], None] = lambda step: None) -> State:
         """Train to the last step, from the newest whole checkpoint if there is one.
@@ -100,7 +106,8 @@ class Trainer:
         first = self.state.step + 1
         total = self.plan.training.steps
         if first <= total:
-            self.state.attempts.append({"first_step": first, "last_step": first, "seconds": 0.0, "ended": "killed"})
+            self.state.attempts.append({"first_step": first, "last_step": first, "seconds": 0.0, "ended": "killed",
+                                        "devices": self.devices.count})
         last_written = time.monotonic()
         with self._signals():
             for step, image, label in self.train_patches.stream(first, total):
@@ -122,7 +129,7 @@ class Trainer:
     def _step(self, step: int, image: np.ndarray, label: np.ndarray) -> None:
         try:
             self.model.reset_metrics()
-            loss = float(self.model.train_on_batch(image, label))
+            loss = self._train_step(image, label)
         except Exception as error:
             if backend.is_out_of_memory(error):
                 raise DeviceMemoryError(f"A step of batch {image.shape[0]} and patch {image.shape[1:-1]} does not fit "
@@ -138,7 +145,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         state, settings = self.state, self.plan.training
         optimizer = self.model.optimizer
-        rate = float(optimizer.learning_rate)
+        rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
         loss, scores = self._validate()
         epoch = state.step // settings.steps_per_epoch
         elapsed = sum(a["seconds"] for a in state.attempts[:-1]) + time.monotonic() - self.started
@@ -164,7 +171,7 @@ class Trainer:
         task = TASKS[self.plan.task]
         losses, kept, count = [], [], 0
         for image, label in self.validation_batches:
-            probabilities = self.model.predict_on_batch(image)
+            probabilities = self._predict(image)
             losses.append(float(self.loss(label, keras.ops.convert_to_tensor(probabilities))) * len(image))
             count += len(image)
             kept.append(task.of_batch(probabilities, label))

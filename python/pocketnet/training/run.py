@@ -41,8 +41,9 @@ def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, St
 
 
 def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
-          checkpoint_root: Path, *, threads: int | None = None, time_limit: float | None = None,
-          checkpoint_seconds: float = 60, start: Start | None = None, say=print, tick=lambda step: None) -> dict:
+          checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
+          time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
+          say=print, tick=lambda step: None) -> dict:
     """Train one network on one fold and write its model folder.
 
     Args:
@@ -52,6 +53,8 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         output: The model folder to write.
         checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
         start: A trained network of the same kind to go on from; None to start from chance.
+        gpus, logical_cpus: What shares each batch, see `backend.Devices`. Not part of the run key: the result is
+            the same to rounding, and a run begun on one device may go on with two.
 
     Returns:
         The provenance that was written.
@@ -72,6 +75,8 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
                         todo="Preprocess them with pocket-preprocess.")
     backend.configure(threads, plan.seed)
+    devices = backend.Devices(gpus, logical_cpus)
+    devices.check_batch(plan.training.batch)
     precision = backend.usable_precision(plan.training.precision)
     key = run_key(plan, split, arch, width, stores, precision, start)
     folder = checkpoint_root / key
@@ -82,18 +87,20 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         from .fit import Trainer, history_columns
         from .scores import TASKS
 
-        model = build(network)
+        with devices.scope():
+            model = build(network)
         if start:
             start.give_weights(model, plan)
         name = start.variant if start else width
         say(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{plan.training.steps} steps of {plan.training.batch} {images} of "
-            f"{'×'.join(map(str, plan.training.patch))} in {precision}; {len(split['train'])} training and "
+            f"{'×'.join(map(str, plan.training.patch))} in {precision}"
+            f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split['train'])} training and "
             f"{len(split['validation'])} validation cases; run {key}")
         sampler = TASKS[plan.task].sampler
         train_patches, validation_patches = (
             sampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
-        trainer = Trainer(model, plan, train_patches, validation_patches, folder, say=say,
+        trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, say=say,
                           checkpoint_seconds=checkpoint_seconds, time_limit=time_limit)
         state = trainer.run(tick)
         provenance = {

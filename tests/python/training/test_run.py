@@ -143,7 +143,20 @@ def test_missing_stores_are_all_named(work, tmp_path):
     assert "case_3" in ran.stderr and "case_5" in ran.stderr and not (work / "model-x").exists()
 
 
+def test_begun_on_one_device_goes_on_with_two(work):
+    train(work, "grown", "--time-limit", "0.01", code=75)
+    ran = train(work, "grown", "--logical-cpus", "2")
+    assert "on 2 devices" in ran.stderr
+    first, second = attempts(work, "grown")
+    assert (first["devices"], second["devices"]) == (1, 2) and second["first_step"] == first["last_step"] + 1
+    for ours, theirs in zip(history(work, "grown"), history(work, "undisturbed"), strict=True):
+        assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=0.02)
+    train(work, "grown")  # and back: nothing is left to do
+
+
 @pytest.mark.parametrize("change, message", [(["--fold", "7"], "no fold 7"), (["--width", "wide"], "Unknown width"),
-                                             (["--arch", "vnet"], "Unknown architecture")])
+                                             (["--arch", "vnet"], "Unknown architecture"),
+                                             (["--gpus", "2"], "2 GPUs were asked for, tensorflow sees 0"),
+                                             (["--logical-cpus", "3"], "Use a batch of 3 (--batch")])
 def test_wrong_usage(work, change, message):
     assert message in step("train", *training_arguments("x"), *change, cwd=work, code=2).stderr

@@ -16,6 +16,7 @@ process TRAIN {
     tuple val(meta), path("${meta.id}"), emit: model
 
     script:
+    def gpus = task.accelerator?.request ?: 0
     def seconds = task.time?.toSeconds()
     """
     cat > plan.json <<'JSON'
@@ -25,7 +26,7 @@ process TRAIN {
     ${splits}
     JSON
     pocket-train --plan plan.json --splits splits.json ${[stores].flatten().collect { folder -> "--stores $folder" }.join(' ')} \\
-        --arch ${meta.arch} --width ${meta.policy ?: meta.width} --fold ${meta.fold} --threads ${task.cpus} \\
+        --arch ${meta.arch} --width ${meta.policy ?: meta.width} --fold ${meta.fold} --threads ${task.cpus} ${gpus > 1 ? "--gpus $gpus" : ''} \\
         ${start ? "--start-from start --variant ${meta.width}" : ''} \\
         --checkpoints "\$POCKET_CHECKPOINTS" ${seconds ? "--time-limit ${Math.max(seconds - 90, seconds.intdiv(2))}" : ''} \\
         ${task.ext.args ?: ''} -o ${meta.id}

@@ -19,7 +19,7 @@ TEST_WORKERS ?= 2
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test test-presets image sif lint bench-store bench-metrics bench-voxel-sets ui clean nextflow
+.PHONY: help setup demo test test-presets image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -52,6 +52,8 @@ bench-metrics: .venv/.ready ## Time the metrics beside distance maps of SimpleIT
 
 bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by surfaces and by voxel sets
 	@.venv/bin/python bench/voxel_sets.py
+bench-scale: setup ## Run the pipeline on 1,000 tiny cases: what a task and a case cost, and what grows (docs/scale.md)
+	@.venv/bin/python bench/scale.py
 
 ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR) (127.0.0.1:5000)
 	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }

@@ -32,6 +32,11 @@ def batches(manifest, cases, size) {
     parts.withIndex().collect { part, number -> [number, groovy.json.JsonOutput.toJson(manifest + [cases: part])] }
 }
 
+// How many cases a task takes: 20, and of more than 10,000 so many that a step has about 500 tasks.
+def perTask(wanted, manifest) {
+    wanted ?: Math.max(20, manifest.cases.size().intdiv(500))
+}
+
 // What a training needs by its profile, in whole GiB with a margin; so coarse that measuring again changes nothing.
 def memoryGib(profile) {
     def needs = parse(profile).configurations.collect { configuration ->
@@ -48,7 +53,7 @@ workflow POCKETNET {
     listing         // value: stands for the folder's content
     selection       // value: which networks, and what an experiment does with them (lib/Selection.groovy)
     folds           // value: the numbers of the folds to train, empty for all
-    cases_per_task  // value: a number
+    cases_per_task  // value: a number, or null for one that suits the number of cases
     edited          // value: a plan to use instead of a new one, or an empty list
     skip_profile    // value: true or false
     mlflow_uri      // value: where the runs are tracked
@@ -69,7 +74,7 @@ workflow POCKETNET {
     preprocessing = PLAN.out.plan.map { file -> groovy.json.JsonOutput.toJson(parse(file).subMap('preprocessing')) }
     manifest
         .filter { !selection.measure }
-        .flatMap { all -> batches(all, all.cases*.case, cases_per_task) }
+        .flatMap { all -> batches(all, all.cases*.case, perTask(cases_per_task, all)) }
         .map { batch, text -> [[id: "${dataset}, batch ${batch}", batch: batch], text] }
         .set { cases }  // channel: [meta, manifest text]
     PREPROCESS(cases, preprocessing, input, code.map { hash -> hash.preprocess })
@@ -106,7 +111,7 @@ workflow POCKETNET {
         .set { models }  // channel: [fold, meta, model, names of its test cases, manifest]
     models
         .flatMap { fold, meta, model, test, all ->
-            def parts = batches(all, test, cases_per_task)
+            def parts = batches(all, test, perTask(cases_per_task, all))
             parts.collect { batch, text -> [meta + [batch: batch, batches: parts.size()], model, text] }
         }
         .set { scans }  // channel: [meta, model, manifest text]

@@ -12,6 +12,7 @@ import numpy as np
 
 MARGIN = 0.01  # one Dice point, the difference below which two networks count as equivalent
 RESAMPLES = 10_000
+CHUNK = 5_000_000  # values resampled at a time: 80 MB
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0, level: float = 0.95) -
     """Percentile bootstrap confidence interval of the mean, resampling the values (seeded, 10,000 resamples)."""
     generator = np.random.default_rng(seed)
     n = len(values)
-    means = np.concatenate([values[generator.integers(0, n, (1000, n))].mean(axis=1)
-                            for _ in range(RESAMPLES // 1000)])
+    at_once = max(1, min(RESAMPLES, CHUNK // n))  # the numbers drawn do not depend on it
+    means = np.concatenate([values[generator.integers(0, n, (min(at_once, RESAMPLES - done), n))].mean(axis=1)
+                            for done in range(0, RESAMPLES, at_once)])
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(means, [tail, 100 - tail])
     return float(low), float(high)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+from pocketnet.evaluation import statistics
 from pocketnet.evaluation.statistics import (
     bootstrap_interval,
     compare_paired,
@@ -90,3 +91,10 @@ def test_holm(raw, corrected):
 def test_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match="Received: 1 and 2"):
         compare_paired([1], [1, 2])
+
+
+def test_bootstrap_does_not_depend_on_how_much_it_draws_at_a_time(monkeypatch):
+    values = np.random.default_rng(0).normal(0.01, 1, 40)
+    at_once = bootstrap_interval(values, seed=3)
+    monkeypatch.setattr(statistics, "CHUNK", 40 * 7)
+    assert bootstrap_interval(values, seed=3) == at_once

@@ -8,7 +8,6 @@ patch is read without reading the volume. In a classification `image.b2nd` is (r
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +74,10 @@ class Store:
     Args:
         folder: The store's folder.
 
+    Attributes:
+        digest: Checksum of what the store holds (from its `case.json`).
+        foreground: By label, voxels that have it: (n, 3) int32, at most `FOREGROUND_SAMPLE`.
+
     Raises:
         DataError: The store is incomplete, or its `case.json` does not validate.
     """
@@ -86,16 +89,14 @@ class Store:
             raise DataError(f"The store is incomplete: {', '.join(missing)} missing.", where=str(folder),
                             todo="Preprocess the case again.")
         self.properties = files.read_json(self.folder / "case.json", "case")
+        self.digest = files.digest(self.properties)
         self.case: str = self.properties["case"]
         self.shape: tuple[int, ...] = tuple(self.properties["shape"])
         self.statistics: list[dict] = self.properties["statistics"]
-        self.foreground: dict[str, list] = self.properties["foreground"]
+        # Arrays, as a training holds those of all its cases.
+        self.foreground = {name: np.array(voxels, np.int32)
+                           for name, voxels in self.properties.pop("foreground").items()}
         self.class_name: str | None = self.properties.get("class")
-
-    @cached_property
-    def digest(self) -> str:
-        """Checksum of what the store holds (from its `case.json`)."""
-        return files.digest(self.properties)
 
     def read_image(self, start: tuple[int, ...], size: tuple[int, ...], transform=None) -> np.ndarray:
         """The patch of `size` voxels at `start`, (x, y, z, channel) float32; zeros outside the volume.

@@ -85,7 +85,7 @@ class PatchSampler(Sampler):
         # Drawn in any case, so that the numbers that follow do not depend on the branch taken.
         chance, which, where = rng.random(3)
         corner = rng.random(len(patch))
-        present = [name for name in sorted(store.foreground) if store.foreground[name]]
+        present = [name for name in sorted(store.foreground) if len(store.foreground[name])]
         if present and chance < self.plan.training.foreground_fraction:
             voxels = store.foreground[present[int(which * len(present))]]
             return start_around(voxels[int(where * len(voxels))], patch, store.shape)

@@ -52,6 +52,7 @@ bench-metrics: .venv/.ready ## Time the metrics beside distance maps of SimpleIT
 
 bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by surfaces and by voxel sets
 	@.venv/bin/python bench/voxel_sets.py
+
 bench-scale: setup ## Run the pipeline on 1,000 tiny cases: what a task and a case cost, and what grows (docs/scale.md)
 	@.venv/bin/python bench/scale.py
 

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import keras
 
 from .build import build
-from .network import Network
+from .network import PAPER_SHAPES, Network
 from .widths import parse_width, predicted_saving
 
+ABLATION = ("capped1024", "capped512", "capped256", "capped128", "capped64", "capped32")
+"""The widths of the paper's Table IV: doubling stops after depth 0 (full) … 5 (pocket)."""
 
+
+def paper_networks() -> Iterator[Network]:
+    """Every network that the paper counts, and what its text leads to beside them.
+
+    The segmentation networks and the classifier with 1 and 4 channels (Table I, II), the ablation's widths (Table IV),
+    the classifier with the 32 feature maps that its text says, and the Discussion's depthwise-separable ResNet at the
+    paper's width and at one that has its "roughly 10,000" parameters.
+    """
+    for arch, shape in PAPER_SHAPES.items():
+        for channels in (1, 4):
+            for width in ("full", "pocket"):
+                yield Network(arch=arch, width=width, channels=channels, **shape)
+    for width in ABLATION:
+        yield Network(width=width, **PAPER_SHAPES["unet"])
+    for width in ("full", "pocket"):
+        yield Network(arch="classifier", width=width, **PAPER_SHAPES["classifier"] | {"feature_maps": 32})
+    for maps, depth in ((32, 5), (8, 4)):
+        yield Network(arch="resnet", convolution="separable", feature_maps=maps, depth=depth)
+
+
+@cache
 def count(network: Network) -> int:
     """Parameters of a network, batch-normalisation statistics included (Keras' `count_params`).
 

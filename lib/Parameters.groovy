@@ -68,6 +68,12 @@ class Parameters {
         def found = []
         def beyond = items(given.fold).findAll { fold -> fold.toInteger() >= given.folds }
         if (beyond) found << "--fold ${given.fold}: with --folds ${given.folds}, folds are 0 to ${given.folds - 1}."
+        def task = given.dataset ? taskOf(given) : null
+        def others = task ? items(given.arch).findAll { arch -> (arch == 'classifier') != (task == 'classification') } : []
+        if (others) {
+            found << "--arch ${others.join(',')}: dataset ${given.dataset} is for ${task}, which " +
+                (task == 'classification' ? 'the classifier does.' : "${others.size() > 1 ? 'they do' : 'it does'} not do.")
+        }
         def folder = Inputs.folder(given)
         found.addAll(experiment(given))
         if (given.dataset && given.dataset != 'demo' && !folder) {
@@ -82,9 +88,7 @@ class Parameters {
     private List<String> experiment(Map given) {
         if (!given.experiment) return []
         def experiments = Selection.entries(project)
-        def own = Inputs.preset(given)
-        def preset = own ? new JsonSlurper().parse(own.toFile()) : json('conf/datasets.json')[given.dataset.toString()]
-        def task = preset?.task ?: 'segmentation'
+        def task = taskOf(given)
         def found = []
         if (given.dataset && !(task in experiments[given.experiment].tasks)) {
             def fitting = experiments.findAll { name, entry -> task in entry.tasks }.keySet()
@@ -95,6 +99,18 @@ class Parameters {
             found << "--training_sizes is for --experiment saturation."
         }
         found
+    }
+
+    /** What is learned on the dataset, by its preset: segmentation or classification. */
+    private String taskOf(Map given) {
+        def own = Inputs.preset(given)
+        def text = own ? (Files.isRegularFile(own) ? own.text : '{}') : null
+        try {
+            def preset = text != null ? new JsonSlurper().parseText(text) : json('conf/datasets.json')[given.dataset.toString()]
+            return (preset instanceof Map ? preset.task : null) ?: 'segmentation'
+        } catch (groovy.json.JsonException ignored) {  // the check says what is wrong with the file
+            return 'segmentation'
+        }
     }
 
     /** Remove the record that Nextflow began before the parameters were refused, and the folders made for it. */

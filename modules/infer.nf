@@ -1,4 +1,4 @@
-/** Segment a batch of a fold's test cases with the network that did not see them. */
+/** Segment or classify a batch of a fold's test cases with the network that did not see them. */
 process INFER {
     tag "${meta.id}, batch ${meta.batch}"
     label 'network'
@@ -10,7 +10,7 @@ process INFER {
     val code
 
     output:
-    tuple val(meta), path('predictions/*.nii.gz'), emit: predictions
+    tuple val(meta), path('predictions/*'), emit: predictions
 
     script:
     """

@@ -1,4 +1,5 @@
 // The way of the data: a folder of scans to trained and compared networks, and the paper's experiments on it.
+// Segmentation and classification go the same way: each step does what the manifest's and the plan's `task` says.
 
 include { CHECK      } from '../modules/check'
 include { PLAN       } from '../modules/plan'
@@ -32,9 +33,9 @@ def batches(manifest, cases, size) {
     parts.withIndex().collect { part, number -> [number, groovy.json.JsonOutput.toJson(manifest + [cases: part])] }
 }
 
-// How many cases a task takes: 20, and of more than 10,000 so many that a step has about 500 tasks.
+// How many cases a task takes: 20 volumes or 1,000 images, and of more than 10,000 so many that a step has about 500 tasks.
 def perTask(wanted, manifest) {
-    wanted ?: Math.max(20, manifest.cases.size().intdiv(500))
+    wanted ?: Math.max(manifest.task == 'classification' ? 1000 : 20, manifest.cases.size().intdiv(500))
 }
 
 // What a training needs by its profile, in whole GiB with a margin; so coarse that measuring again changes nothing.
@@ -91,6 +92,7 @@ workflow POCKETNET {
     fold_cases = PLAN.out.splits
         .flatMap { file -> parse(file).folds }
         .filter { split -> !folds || split.fold in folds }
+        .ifEmpty { error "--fold ${folds.join(',')}: there is no such fold. A dataset with a test list of its own has fold 0 only." }
         .map { split -> [split.fold, split.test] }  // channel: [fold, names of its test cases]
     trained
         .map { meta -> [meta, 0] }
@@ -111,7 +113,8 @@ workflow POCKETNET {
         .set { models }  // channel: [fold, meta, model, names of its test cases, manifest]
     models
         .flatMap { fold, meta, model, test, all ->
-            def parts = batches(all, test, perTask(cases_per_task, all))
+            // a classifier's predictions are one table
+            def parts = batches(all, test, all.task == 'classification' ? test.size() : perTask(cases_per_task, all))
             parts.collect { batch, text -> [meta + [batch: batch, batches: parts.size()], model, text] }
         }
         .set { scans }  // channel: [meta, model, manifest text]

@@ -22,12 +22,17 @@ def main(metrics, output, allow_mixed_code, quiet, as_json):
     """Compare networks: the full network against every other width, paired by case."""
     import pandas as pd
 
-    from ..evaluation import layout, table
+    from ..evaluation import class_layout, evaluate_classes, table
+    from ..evaluation import layout as label_layout
     from ..evaluation.comparison import compare
     from ..files import atomic, write_json, write_text
 
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
+    layout = label_layout
+    if comparison["task"] == "classification":
+        layout = class_layout
+        comparison["notes"] += evaluate_classes.cautions(metrics)
     text = layout.markdown(comparison)
     table.write(output / "metrics.csv", rows)
     write_text(output / "comparison.md", text)

@@ -1,4 +1,4 @@
-"""`pocket-evaluate`: predictions against references, a row a case and label."""
+"""`pocket-evaluate`: predictions against references, a row a case and label, or a case of a classification."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
 @click.option("--manifest", required=True, type=click.Path(path_type=Path),
               help="The cases to evaluate; every one with a label must have a prediction.")
 @input_option
-@click.option("--predictions", required=True, type=click.Path(path_type=Path), help="Folder of <case>.nii.gz.")
+@click.option("--predictions", required=True, type=click.Path(path_type=Path), help="Folder of <case>.nii.gz; of a classification, predictions.csv or its folder.")
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder that made them.")
-@output_option("Folder for metrics.csv, overlays/ and overlays.json.")
+@output_option("Folder for metrics.csv, overlays/ and overlays.json; of a classification, also classification.json.")
 @quiet_option
 @json_option
 def main(manifest, input_, predictions, model, output, quiet, as_json):
-    """Measure Dice, HD95 and average surface distance, and draw the best, median and worst case."""
+    """Measure Dice, HD95 and average surface distance, and draw the best, median and worst case.
+
+    Of a classification: AUC, accuracy, sensitivity and specificity with intervals, the ROC curve, and pictures of
+    the cases that are confidently wrong.
+    """
     import pandas as pd
 
     from ..errors import DataError
@@ -34,6 +38,12 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     run = read_json(model / "provenance.json", "provenance")
     labels = listing["labels"]
     _same_classes(labels, read_json(model / "labels.json", "labels")["labels"], manifest, model)
+    if listing.get("task") == "classification":
+        from ..evaluation import evaluate_classes
+
+        described = evaluate_classes.evaluate(listing, manifest, input_, predictions, run, output)
+        result(described, as_json, evaluate_classes.text(described), quiet)
+        return
     labelled = [case for case in listing["cases"] if case["label"]]
     if not labelled:
         raise DataError("No case of this manifest has a reference to compare with.", where=str(manifest))

@@ -1,7 +1,7 @@
 """`comparison.json`: the networks of one dataset side by side, the full network against every other width.
 
 Cases are paired by case and fold: both networks of a pair have seen the same training cases. A case's `mean`
-is the mean over its labels that are defined.
+is the mean over its labels that are defined. A classification's numbers are in `class_comparison.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ..config import CLASSIFICATION
 from ..errors import UsageError
+from . import class_comparison, classification
 from .metrics import METRICS
 from .statistics import MARGIN, compare_paired, equivalence, holm, summarise
+from .table import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +38,16 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
             network, or one network with several parameter counts.
     """
     notes = _check(rows, allow_mixed_code)
-    labels = list(dict.fromkeys(rows["label"]))
-    rows = _with_mean(rows)
+    task = task_of(rows)
+    classified = task == CLASSIFICATION
+    labels = classification.positives(rows) if classified else list(dict.fromkeys(rows["label"]))
+    rows = rows if classified else _with_mean(rows)
     groups = dict(iter(rows.groupby(["arch", "width"], sort=False)))
     networks, pairs = [], []
     for (arch, width), group in sorted(groups.items(), key=_order):
-        for label in [*labels, MEAN]:
-            networks.append(_network(arch, width, label, group[group["label"] == label]))
+        for label in labels if classified else [*labels, MEAN]:
+            networks.append(class_comparison.network(arch, width, label, group) if classified else
+                            _network(arch, width, label, group[group["label"] == label]))
         reference = groups.get((arch, REFERENCE))
         if width == REFERENCE:
             continue
@@ -49,13 +55,16 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
             notes.append(f"{arch} {width}: there is no {REFERENCE} network of this architecture to compare with.")
             continue
         notes += _unpaired(arch, width, group, reference)
-        for label in [*labels, MEAN]:
-            pairs += _pairs(arch, width, label, reference, group)
+        if classified:
+            pairs += class_comparison.pairs(arch, width, REFERENCE, reference, group)
+        else:
+            for label in [*labels, MEAN]:
+                pairs += _pairs(arch, width, label, reference, group)
     _correct(pairs)
     if not pairs:
         notes.append("No pair of networks to compare: the table lists each network by itself.")
-    notes += _undefined(networks)
-    return {"dataset": rows["dataset"].iloc[0], "recipe": rows["recipe"].iloc[0], "labels": labels,
+    notes += [] if classified else _undefined(networks)
+    return {"dataset": rows["dataset"].iloc[0], "recipe": rows["recipe"].iloc[0], "task": task, "labels": labels,
             "code": sorted(set(rows["code"])), "networks": networks, "pairs": pairs,
             "notes": list(dict.fromkeys(notes))}
 
@@ -79,12 +88,13 @@ def _check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
                                   "--allow-mixed-code.")
         notes.append("The networks were trained by different code (--allow-mixed-code): "
                      + ", ".join(sorted(set(rows["code"]))) + ".")
-    twice = rows[rows.duplicated(["case", "fold", "arch", "width", "label"], keep=False)]
+    keys = [key for key in ("case", "fold", "arch", "width", "label") if key in rows]
+    twice = rows[rows.duplicated(keys, keep=False)]
     if len(twice):
         first = twice.iloc[0]
         raise UsageError(f"The same case and label appears more than once for one network, {len(twice)} rows in all: "
-                         f"{first['arch']} {first['width']} fold {first['fold']}, case {first['case']}, "
-                         f"label {first['label']}.",
+                         f"{first['arch']} {first['width']} fold {first['fold']}, case {first['case']}"
+                         + (f", label {first['label']}." if "label" in rows else "."),
                          where=", ".join(dict.fromkeys(twice["file"])), todo="Give each metrics.csv once.")
     for (arch, width), group in rows.groupby(["arch", "width"]):
         if group["parameters"].nunique() > 1:
@@ -137,7 +147,7 @@ def _pairs(arch: str, width: str, label: str, reference: pd.DataFrame, other: pd
 
 def _correct(pairs: list[dict]) -> None:
     """Add Holm's correction: one family a metric over the labels, another over the means of labels."""
-    for metric in METRICS:
+    for metric in dict.fromkeys(pair["metric"] for pair in pairs):
         for of_means in (False, True):
             family = [pair for pair in pairs if pair["metric"] == metric and (pair["label"] == MEAN) == of_means]
             for pair, corrected in zip(family, holm([pair["p_value"] for pair in family]), strict=True):

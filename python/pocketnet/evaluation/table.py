@@ -1,4 +1,7 @@
-"""`metrics.csv`: a row a case and label. Written by `pocket-evaluate`, read by every step after it."""
+"""`metrics.csv`: a row a case and label. Written by `pocket-evaluate`, read by every step after it.
+
+Of a classification it has a row a case, with the class, the predicted one and each class's probability.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config import CLASSIFICATION, SEGMENTATION
 from ..errors import DataError, UsageError
 from ..files import atomic
 
@@ -21,10 +25,33 @@ COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label"
            "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER)
 
 
+KEYS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed")
+OF_CLASSES = (*KEYS, "class", "predicted")
+PROBABILITY = "probability_"
+
+
+def task_of(rows: pd.DataFrame) -> str:
+    """What was learned, by the columns of the rows."""
+    return CLASSIFICATION if "predicted" in rows else SEGMENTATION
+
+
+def classes_of(rows: pd.DataFrame) -> list[str]:
+    """A classification's classes in order, by the columns of their probabilities."""
+    return [name.removeprefix(PROBABILITY) for name in rows.columns if name.startswith(PROBABILITY)]
+
+
+def columns_of(rows: pd.DataFrame) -> list[str]:
+    """The columns that rows of their task have."""
+    if task_of(rows) == SEGMENTATION:
+        return list(COLUMNS)
+    return [*OF_CLASSES, *(PROBABILITY + name for name in classes_of(rows)), "parameters", "code", "run_key"]
+
+
 def write(path: str | Path, rows: pd.DataFrame) -> None:
     """Write rows with the columns of `metrics.csv`; NaN becomes an empty field."""
     with atomic(path) as temporary:
-        rows[list(COLUMNS)].to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+        digits = "%.6g" if task_of(rows) == SEGMENTATION else "%.9g"
+        rows[columns_of(rows)].to_csv(temporary, index=False, float_format=digits, lineterminator="\n")
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -36,7 +63,8 @@ def read(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    dtypes = dict.fromkeys(TEXT, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
+    text = (*TEXT, "class", "predicted")
+    dtypes = dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
     try:
         rows = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values={name: [""] for name in NUMBERS})
     except FileNotFoundError:
@@ -44,23 +72,28 @@ def read(path: str | Path) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"This metrics table cannot be read: {str(error).splitlines()[0]}", where=str(path),
                         todo="Make it anew with pocket-evaluate.") from None
-    for name in LATER:
+    for name in LATER if task_of(rows) == SEGMENTATION else ():
         if name not in rows:
             rows[name] = float("nan")
-    missing = [name for name in COLUMNS if name not in rows]
+    missing = [name for name in columns_of(rows) if name not in rows]
     if missing or rows.empty:
         raise DataError("This metrics table lacks " + (", ".join(missing) if missing else "rows") + ".",
                         where=str(path), todo="Make it anew with pocket-evaluate.")
-    return rows[list(COLUMNS)]
+    return rows[columns_of(rows)]
 
 
 def read_all(paths: Sequence[str | Path]) -> pd.DataFrame:
     """Read several tables into one; the extra column `file` says where each row is from.
 
     Raises:
-        UsageError: A file is not there.
+        UsageError: A file is not there, or they are not all of one task and, in a classification, of the same classes.
         DataError: As for `read`.
     """
     import pandas as pd
 
-    return pd.concat([read(path).assign(file=str(path)) for path in paths], ignore_index=True)
+    tables = [read(path).assign(file=str(path)) for path in paths]
+    for path, rows in zip(paths, tables, strict=True):
+        if list(rows.columns) != list(tables[0].columns):
+            raise UsageError("These metrics are of different tasks or classes, which cannot be compared.",
+                             where=f"{paths[0]} and {path}", todo="Give the files of one dataset only.")
+    return pd.concat(tables, ignore_index=True)

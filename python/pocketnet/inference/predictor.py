@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import Preprocessing
-from ..errors import DataError
+from ..config import SEGMENTATION, Preprocessing
+from ..errors import DataError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.case import Prepared, prepare, read_images
 from ..preprocessing.intensity import normalise
@@ -46,6 +46,8 @@ class Predictor:
         """
         model = ModelFolder.open(folder)
         plan = model.plan
+        if plan.task != SEGMENTATION:
+            raise UsageError(f"This model is for {plan.task}, not for segmentation.", where=str(folder))
         made = engines.make(engine, model.path, plan.training.patch, plan.network.channels, threads)
         return cls(model, made)
 

@@ -1,0 +1,62 @@
+"""A classification's comparison as tables: CSV for machines, Markdown laid out like the paper's Table II."""
+
+from __future__ import annotations
+
+from .classification import METRICS
+from .layout import equivalence_text, markdown_table, p_text, pair_of
+
+TITLES = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "value", "interval_low", "interval_high",
+               "reference", "pairs", "difference", "difference_low", "difference_high", "test", "p_value", "p_holm",
+               "p_equivalence")
+HOW = ("AUC: mean over folds of the area under the ROC curve, 95 % interval by DeLong; accuracy, sensitivity and "
+       "specificity at the most probable class, over all cases, 95 % intervals by Wilson.")
+HOW_PAIRED = ("Other − full on the same cases. AUC: DeLong's test and interval, equivalence by two one-sided tests "
+              "against a margin of one AUC point (0.01). Accuracy: McNemar's exact test. A large p is not equivalence.")
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """A share for people, four decimals; a dash for nothing."""
+    return "–" if value is None else f"{value:{'+' if signed else ''}.4f}".replace("-", "−")
+
+
+def interval_text(interval: list[float] | None, signed: bool = False) -> str:
+    """A confidence interval for people."""
+    return "–" if interval is None else f"[{number(interval[0], signed)}, {number(interval[1], signed)}]"
+
+
+def csv_rows(comparison: dict) -> list[dict]:
+    """A row a network, class and metric, with the columns `CSV_COLUMNS`."""
+    rows = []
+    for network in comparison["networks"]:
+        for metric in METRICS:
+            found, pair = network["metrics"][metric], pair_of(comparison, network, metric) or {}
+            low, high = found["interval"] or (None, None)
+            difference_low, difference_high = pair.get("interval") or (None, None)
+            rows.append({**{key: network[key] for key in ("arch", "width", "parameters", "label")}, "metric": metric,
+                         "n": found["n"], "value": found["mean"], "interval_low": low, "interval_high": high,
+                         "pairs": pair.get("n"), "difference_low": difference_low, "difference_high": difference_high,
+                         **{key: pair.get(key) for key in ("reference", "difference", "test", "p_value", "p_holm")},
+                         "p_equivalence": pair.get("equivalence", {}).get("p_value")})
+    return rows
+
+
+def markdown(comparison: dict) -> str:
+    """Title, a table of the networks like the paper's Table II, a table of the differences, and the notes."""
+    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+    header = ["Class", "Architecture", "Variant", "Parameters (M)", "Cases", *TITLES.values()]
+    rows = [[row["label"], row["arch"], row["width"], f"{row['parameters'] / 1e6:.3f}", str(row["cases"]),
+             *(f"{number(row['metrics'][m]['mean'])} {interval_text(row['metrics'][m]['interval'])}" for m in METRICS)]
+            for row in comparison["networks"]]
+    lines += [*markdown_table(header, rows, numeric=3), "", HOW]
+    if comparison["pairs"]:
+        header = ["Class", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "Test", "p",
+                  "p, Holm", "Equivalence"]
+        rows = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
+                 number(pair["difference"], True), interval_text(pair["interval"], True), pair.get("test", ""),
+                 p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
+                for pair in comparison["pairs"]]
+        lines += ["", *markdown_table(header, rows, numeric=4), "", HOW_PAIRED]
+    if comparison["notes"]:
+        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison["notes"])]
+    return "\n".join(lines) + "\n"

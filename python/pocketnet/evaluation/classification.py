@@ -1,0 +1,107 @@
+"""What a classifier's predictions are worth: `classification.json`, and the same numbers for a comparison.
+
+With two classes the last one is the positive class, and all numbers are about it. With more, each class has its numbers
+against the rest. The area under the ROC curve is the mean over folds, whose networks' scores are not comparable;
+accuracy, sensitivity and specificity count every case once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError
+from . import roc
+from .table import PROBABILITY, classes_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = ("auc", "accuracy", "sensitivity", "specificity")
+MOST_WRONG = 6
+
+
+def positives(rows: pd.DataFrame) -> list[str]:
+    """The classes that numbers are given for: the last of two, or each of several."""
+    classes = classes_of(rows)
+    return classes[-1:] if len(classes) == 2 else classes
+
+
+def areas(rows: Sequence[pd.DataFrame], positive: str) -> roc.Areas:
+    """The networks' areas under the ROC curve on the same cases, averaged over folds.
+
+    Args:
+        rows: A table a network, each with the same cases.
+        positive: The class to be found.
+
+    Raises:
+        DataError: A fold has cases of one class only.
+    """
+    tables = [table.set_index(["fold", "case"]).sort_index() for table in rows]
+    parts = []
+    for fold in sorted(set(rows[0]["fold"])):
+        here = [table.loc[[fold]] for table in tables]
+        truth = (here[0]["class"] == positive).to_numpy()
+        if truth.all() or not truth.any():
+            raise DataError(f"Fold {fold} has no case {'other than' if truth.all() else 'of'} class {positive!r}: "
+                            "there is no ROC curve.", todo="Evaluate more cases, or split anew with fewer folds.")
+        parts.append(roc.areas(np.stack([table[PROBABILITY + positive].to_numpy() for table in here]), truth))
+    return roc.mean_areas(parts)
+
+
+def curves(rows: pd.DataFrame, positive: str) -> dict[int, list[tuple[float, float]]]:
+    """The ROC curve of each fold."""
+    return {int(fold): roc.curve(group[PROBABILITY + positive].to_numpy(), (group["class"] == positive).to_numpy())
+            for fold, group in rows.groupby("fold")}
+
+
+def correct(rows: pd.DataFrame, positive: str) -> np.ndarray:
+    """Whether each case was put rightly into or out of a class; with two classes: was classified rightly."""
+    return ((rows["class"] == positive) == (rows["predicted"] == positive)).to_numpy()
+
+
+def proportion(rows: pd.DataFrame, positive: str, metric: str) -> tuple[int, int]:
+    """Successes and trials of accuracy, sensitivity or specificity."""
+    right, truth = correct(rows, positive), (rows["class"] == positive).to_numpy()
+    chosen = {"accuracy": np.ones(len(rows), bool), "sensitivity": truth, "specificity": ~truth}[metric]
+    return int(right[chosen].sum()), int(chosen.sum())
+
+
+def values(rows: pd.DataFrame, positive: str) -> dict[str, dict]:
+    """Each metric's `value`, 95 % `interval` (DeLong, Wilson) or None, and number of cases `n`, for one class."""
+    found = areas([rows], positive)
+    interval = roc.interval(found)
+    out = {"auc": {"value": float(found.values[0]), "interval": list(interval) if interval else None, "n": len(rows)}}
+    for metric in METRICS[1:]:
+        hits, trials = proportion(rows, positive, metric)
+        interval = roc.wilson(hits, trials)
+        out[metric] = {"value": hits / trials if trials else None, "interval": list(interval) if interval else None,
+                       "n": trials}
+    return out
+
+
+def describe(rows: pd.DataFrame, caution: str | None = None) -> dict:
+    """The content of `classification.json` for the cases of one network.
+
+    Raises:
+        DataError: A fold has cases of one class only.
+    """
+    classes = classes_of(rows)
+    confusion = [[int(((rows["class"] == true) & (rows["predicted"] == found)).sum()) for found in classes]
+                 for true in classes]
+    first = rows.iloc[0]
+    return {"dataset": first["dataset"], "arch": first["arch"], "width": first["width"],
+            "folds": sorted({int(fold) for fold in rows["fold"]}), "cases": len(rows), "classes": classes,
+            "confusion": confusion, **({"caution": caution} if caution else {}),
+            "positive": [{"class": name, "metrics": values(rows, name),
+                          "curve": [list(point) for point in roc.mean_curve(list(curves(rows, name).values()))]}
+                         for name in positives(rows)]}
+
+
+def confidently_wrong(rows: pd.DataFrame, most: int = MOST_WRONG) -> pd.DataFrame:
+    """The cases that were classified wrongly, the most confident first, with `probability` of their true class."""
+    truth = [row[PROBABILITY + row["class"]] for _, row in rows.iterrows()]
+    wrong = rows.assign(probability=truth)[(rows["class"] != rows["predicted"]).to_numpy()]
+    return wrong.sort_values(["probability", "case"]).head(most)

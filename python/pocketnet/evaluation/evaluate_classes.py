@@ -1,0 +1,121 @@
+"""A classifier's predictions on a manifest's cases, measured and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..files import atomic, read_json, write_json
+from ..inference.classifier import TABLE, read_table
+from ..preprocessing.picture import read
+from . import classification, roc, table
+
+PICTURE_SIDE = 320  # pixels of the longer side
+
+
+def evaluate(listing: dict, where: Path, folder: Path, predictions: Path, run: dict, output: Path) -> dict:
+    """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the cases that are confidently wrong.
+
+    Args:
+        listing: The manifest.
+        where: Its path, for messages.
+        folder: The dataset's folder.
+        predictions: The folder of `predictions.csv`, or that file.
+        run: The model's `provenance.json`.
+        output: Where to write.
+
+    Returns:
+        The content of `classification.json`.
+
+    Raises:
+        DataError: Predictions are missing or no probabilities, a picture cannot be read, or all cases are of one class.
+    """
+    import pandas as pd
+
+    classes = [label["name"] for label in sorted(listing["labels"], key=lambda label: label["value"])]
+    truth = {case["case"]: case["class"] for case in listing["cases"] if case.get("class")}
+    if not truth:
+        raise DataError("No case of this manifest has a class to compare with.", where=str(where))
+    source = predictions / TABLE if predictions.is_dir() else predictions
+    found = read_table(source, classes)
+    missing = [case for case in truth if case not in found]
+    if missing:
+        raise DataError(f"{len(missing)} of {len(truth)} predictions are missing.", problems=missing, where=str(source),
+                        todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
+    keys = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
+    rows = pd.DataFrame([
+        {"case": case, **{key: run[key] for key in keys}, "class": name,
+         "predicted": classes[int(np.argmax(found[case]))],
+         **{table.PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
+        for case, name in truth.items()])
+    described = classification.describe(rows, listing.get("caution"))
+    files_of = {case["case"]: case["images"][0] for case in listing["cases"]}
+    for old in (output / "overlays").glob("*.png"):
+        old.unlink()
+    entries = []
+    for _, row in classification.confidently_wrong(rows).iterrows():
+        entry = {"case": row["case"], "file": f"overlays/wrong_{row['case']}.png", "rank": "wrong",
+                 "class": row["class"], "predicted": row["predicted"], "probability": float(row["probability"])}
+        draw(output / entry["file"], read(folder / files_of[row["case"]]))
+        entries.append(entry)
+    draw_curves(output / "roc.png", rows)
+    write_json(output / "overlays.json", {"overlays": entries}, "overlays")
+    write_json(output / "classification.json", described, "classification")
+    table.write(output / "metrics.csv", rows)
+    return described
+
+
+def cautions(metrics: Sequence[Path]) -> list[str]:
+    """What the evaluations beside these `metrics.csv` files say that every result must say, each once."""
+    beside = [Path(path).with_name("classification.json") for path in metrics]
+    found = [read_json(path, "classification").get("caution") for path in beside if path.is_file()]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def text(described: dict) -> str:
+    """The numbers for people, a line a class."""
+    lines = [f"{described['cases']} cases"]
+    for one in described["positive"]:
+        shown = [f"{name.upper() if name == 'auc' else name} {_number(one['metrics'][name])}"
+                 for name in classification.METRICS]
+        lines.append(f"{one['class']}: {', '.join(shown)}")
+    return "\n".join(lines)
+
+
+def _number(metric: dict) -> str:
+    if metric["value"] is None:
+        return "–"
+    interval = metric["interval"]
+    return f"{metric['value']:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
+def draw(path: Path, image: np.ndarray) -> None:
+    """An image as a PNG in grey, small enough for a page; (row, column), from its 0.5th to its 99.5th percentile."""
+    from PIL import Image
+
+    low, high = np.percentile(image, (0.5, 99.5))
+    grey = np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255
+    picture = Image.fromarray(np.rint(grey).astype(np.uint8))
+    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    with atomic(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
+
+
+def draw_curves(path: Path, rows) -> None:
+    """The ROC curve of each class that numbers are given for, as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2, 4.2), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    for name in classification.positives(rows):
+        points = roc.mean_curve(list(classification.curves(rows, name).values()))
+        area = classification.areas([rows], name).values[0]
+        axis.plot(*zip(*points, strict=True), linewidth=1.8, label=f"{name}, AUC {area:.3f}")
+    axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axis.legend(loc="lower right", frameon=False)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})

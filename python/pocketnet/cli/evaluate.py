@@ -16,7 +16,8 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
 @click.option("--manifest", required=True, type=click.Path(path_type=Path),
               help="The cases to evaluate; every one with a label must have a prediction.")
 @input_option
-@click.option("--predictions", required=True, type=click.Path(path_type=Path), help="Folder of <case>.nii.gz; of a classification, predictions.csv or its folder.")
+@click.option("--predictions", required=True, type=click.Path(path_type=Path),
+              help="Folder of <case>.nii.gz; of a classification, predictions.csv or its folder.")
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder that made them.")
 @output_option("Folder for metrics.csv, overlays/ and overlays.json; of a classification, also classification.json.")
 @quiet_option

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import __version__
+from ..config import CLASSIFICATION, SEGMENTATION
 from ..evaluation import layout
 from ..evaluation.comparison import MEAN, REFERENCE
 from ..evaluation.metrics import METRICS
 from ..evaluation.overlay import pick
+from ..evaluation.table import task_of
 from ..tracking.records import Evaluation, Model, Run
-from . import figures, verdict
+from . import class_content, figures, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +31,11 @@ def context(run: Run, command: str | None = None) -> dict:
     networks = _networks(run, rows)
     names = [" ".join(key) for key in networks]
     colours = figures.network_colours(names)
-    labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
     comparison = run.comparison
+    task = _task(run, rows)
+    classified = task == CLASSIFICATION
+    column = "class" if classified else "label"
+    labels = list(dict.fromkeys(rows[column])) if rows is not None else []
     pairs = verdict.headline_pairs(comparison) if comparison else []
     dataset = (comparison or (run.models[0].provenance if run.models else {})).get("dataset", "unknown dataset")
     return {
@@ -40,15 +45,36 @@ def context(run: Run, command: str | None = None) -> dict:
         "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
                                                for name, colour in colours.items()},
         "what": _what_ran(run, rows, labels), "missing": _missing(run, rows, networks),
-        "notes": comparison["notes"] if comparison else [], "warnings": _warnings(run, rows),
-        "accuracy": _accuracy(comparison) if comparison else [], "titles": layout.TITLES,
+        "notes": comparison["notes"] if comparison else [],
+        "warnings": _warnings(run) + (_of_rows(rows, classified) if rows is not None else []),
+        "curves": figures.learning_curves(run.models, colours), "resources": _resources(run),
+        "score": figures.SCORES[task][1], "training": _training(run.models, figures.SCORES[task][0]),
+        "provenance": _provenance(run.models),
+        **(class_content.sections(comparison, rows, run.evaluations, networks, colours) if classified else
+           _sections(comparison, rows, run.evaluations, networks, colours)),
+    }
+
+
+def _task(run: Run, rows: pd.DataFrame | None) -> str:
+    """What was learned, by whatever part of the run says so."""
+    said = [run.comparison.get("task")] if run.comparison else []
+    said += [task_of(rows)] if rows is not None else []
+    said += [model.plan.get("task") for model in run.models if model.plan]
+    return next(filter(None, said), SEGMENTATION)
+
+
+def _sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
+              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
+    """The values of the template's part for a segmentation."""
+    labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
+    return {
+        "sections": None, "titles": layout.TITLES,
+        "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
-        "curves": figures.learning_curves(run.models, colours),
+        "markdown": layout.markdown(comparison) if comparison else None,
         "boxes": [(label, figures.box_plots(rows, networks, label, colours)) for label in labels],
         "many": rows is not None and rows.groupby(["arch", "width", "label"]).size().max() > figures.MOST_LINES,
-        "overlays": _overlays(run.evaluations), "cases": _cases(rows), "resources": _resources(run),
-        "training": _training(run.models), "provenance": _provenance(run.models),
-        "markdown": layout.markdown(comparison) if comparison else None,
+        "overlays": _overlays(evaluations), "cases": _cases(rows),
     }
 
 
@@ -123,7 +149,8 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
 
     what = []
     if rows is not None:
-        what.append(("Cases", f"{rows['case'].nunique()} tested, labels: {', '.join(labels)}"))
+        kind = "classes" if task_of(rows) == CLASSIFICATION else "labels"
+        what.append(("Cases", f"{rows['case'].nunique()} tested, {kind}: {', '.join(labels)}"))
     if run.models:
         what += [("Recipe", several("recipe")), ("Seed", several("seed")),
                  ("Folds", ", ".join(map(str, sorted({m.provenance["fold"] for m in run.models}))))]
@@ -175,7 +202,7 @@ def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, 
     return lines
 
 
-def _warnings(run: Run, rows: pd.DataFrame | None) -> list[str]:
+def _warnings(run: Run) -> list[str]:
     lines = []
     for model in run.models:
         attempts = model.provenance["attempts"]
@@ -183,11 +210,18 @@ def _warnings(run: Run, rows: pd.DataFrame | None) -> list[str]:
             ends = ", ".join(attempt["ended"] for attempt in attempts[:-1])
             lines.append(f"{model.name}: trained in {len(attempts)} attempts ({ends} before); "
                          f"{model.provenance['steps']} steps in all.")
-    if rows is not None:
-        lost = rows[rows["dice"] == 0]
-        for (arch, width, label), group in lost.groupby(["arch", "width", "label"]):
-            cases = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
-            lines.append(f"{arch} {width}: {label} has Dice 0 in {len(group)} case{'s' * (len(group) > 1)}: {cases}")
+    return lines
+
+
+def _of_rows(rows: pd.DataFrame, classified: bool) -> list[str]:
+    """What a person should look at in the metrics: labels that were missed altogether, say."""
+    if classified:
+        return class_content.warnings(rows)
+    lines = []
+    lost = rows[rows["dice"] == 0]
+    for (arch, width, label), group in lost.groupby(["arch", "width", "label"]):
+        cases = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
+        lines.append(f"{arch} {width}: {label} has Dice 0 in {len(group)} case{'s' * (len(group) > 1)}: {cases}")
     return lines
 
 
@@ -264,11 +298,11 @@ def _cases(rows: pd.DataFrame | None) -> dict | None:
     return {"rows": shown, "left_out": max(0, len(ordered) - MOST_CASE_ROWS)}
 
 
-def _training(models: Sequence[Model]) -> list[dict]:
+def _training(models: Sequence[Model], score: str) -> list[dict]:
     return [{"network": f"{m.provenance['arch']} {m.provenance['width']}", "fold": m.provenance["fold"],
              "steps": m.provenance["steps"], "seconds": m.provenance["wall_seconds"],
              "time": duration(m.provenance["wall_seconds"]), "loss": m.provenance["validation_loss"],
-             "dice": max((row["validation_dice"] for row in m.history), default=None),
+             "score": max((row[score] for row in m.history if score in row), default=None),
              "host": mebibytes(m.provenance["peak_host_memory_mib"]), "host_mib": m.provenance["peak_host_memory_mib"],
              "device": mebibytes(m.provenance["peak_device_memory_mib"]),
              "attempts": len(m.provenance["attempts"])} for m in models]

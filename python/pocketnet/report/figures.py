@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..evaluation import classification, roc
 from ..evaluation.layout import TITLES
 from ..evaluation.metrics import METRICS
 from ..tracking.records import Model
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 TEXT, FAINT = "#101112", "#9a9b9c"  # stand for the page's text colour and for its lines
 NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a300")
 MOST_LINES = 300  # paired lines in one panel
+SCORES = {"segmentation": ("validation_dice", "validation Dice"),
+          "classification": ("validation_auc", "validation AUC")}
+"""The score of a task's learning history: its column and its name."""
 
 
 def network_colours(names: Sequence[str]) -> dict[str, str]:
@@ -39,7 +43,7 @@ def css_variables() -> dict[str, str]:
 
 
 def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> str | None:
-    """Loss and validation Dice by epoch: a thin line a fold, a thick one for the mean over folds.
+    """Loss and validation Dice (of a classifier AUC) by epoch: a thin line a fold, a thick one for the mean over folds.
 
     Args:
         models: Those of any number of networks and folds.
@@ -48,14 +52,15 @@ def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> str | N
     Returns:
         SVG, None when no model has a history.
     """
-    panels = (("loss", "training loss"), ("validation_loss", "validation loss"), ("validation_dice", "validation Dice"))
+    score = SCORES.get(next((m.plan.get("task") for m in models if m.plan), None), SCORES["segmentation"])
+    panels = (("loss", "training loss"), ("validation_loss", "validation loss"), score)
     groups: dict[str, list[Model]] = {}
     for model in models:
         if model.history:
             groups.setdefault(f"{model.provenance['arch']} {model.provenance['width']}", []).append(model)
     if not groups:
         return None
-    with _figure(9, 2.9, "learning curves", "Training loss, validation loss and validation Dice by epoch for "
+    with _figure(9, 2.9, "learning curves", f"Training loss, validation loss and {score[1]} by epoch for "
                  + ", ".join(groups)) as (figure, out):
         axes = figure.subplots(1, 3)
         for axis, (column, title) in zip(axes, panels, strict=True):
@@ -103,6 +108,35 @@ def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: st
             axis.grid(axis="y")
             if metric != METRICS[0]:
                 _distance_scale(axis, rows[metric].dropna().to_numpy())
+        figure.tight_layout()
+    return out[0]
+
+
+def roc_curves(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], positive: str,
+               colours: dict[str, str]) -> str:
+    """ROC curves of a class, overlaid: a thin line a fold, a thick one for the mean over folds.
+
+    Args:
+        rows: `metrics.csv` of every network.
+        networks: (arch, width) in order.
+        positive: The class to be found.
+        colours: By `<arch> <width>`.
+    """
+    with _figure(5.6, 4.6, f"roc {positive}", f"ROC curves for class {positive}, a network a colour: "
+                 + ", ".join(" ".join(key) for key in networks)) as (figure, out):
+        axis = figure.subplots()
+        axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
+        for arch, width in networks:
+            here = rows[(rows["arch"] == arch) & (rows["width"] == width)]
+            curves = classification.curves(here, positive) if len(here) else {}
+            for points in curves.values() if len(curves) > 1 else []:
+                axis.plot(*zip(*points, strict=True), color=colours[f"{arch} {width}"], linewidth=0.7, alpha=0.45)
+            if curves:
+                axis.plot(*zip(*roc.mean_curve(list(curves.values())), strict=True), linewidth=2,
+                          color=colours[f"{arch} {width}"])
+        axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        axis.set_aspect("equal")
+        axis.grid()
         figure.tight_layout()
     return out[0]
 

@@ -7,6 +7,8 @@ from ..evaluation.metrics import METRICS
 
 FEW = 20  # paired cases below which intervals and tests are rough
 ARCHITECTURES = {"unet": "U-Net", "resnet": "ResNet", "densenet": "DenseNet", "hrnet": "HRNet"}
+WORDS = {"dice": ("Mean Dice difference", "Wilcoxon", "Dice"), "auc": ("AUC difference", "DeLong's", "AUC")}
+"""Of a metric that a verdict is about: its difference, the test's name, and the metric itself."""
 
 
 def arch_name(arch: str) -> str:
@@ -15,8 +17,10 @@ def arch_name(arch: str) -> str:
 
 
 def headline_pairs(comparison: dict) -> list[dict]:
-    """The pairs that the verdict is about: Dice over labels, a pair an architecture and width."""
-    return [pair for pair in comparison["pairs"] if pair["label"] == "mean" and pair["metric"] == METRICS[0]]
+    """The pairs that the verdict is about: Dice over labels, a pair an architecture and width; of a classification
+    the area under the ROC curve."""
+    return [pair for pair in comparison["pairs"]
+            if pair["metric"] == "auc" or pair["label"] == "mean" and pair["metric"] == METRICS[0]]
 
 
 def verdict(pair: dict) -> dict:
@@ -33,13 +37,15 @@ def verdict(pair: dict) -> dict:
     if pair["difference"] is None:
         return {"kind": "none", "title": f"The {name} cannot be compared with the {other}",
                 "text": "No case was measured under both networks."}
-    numbers = (f"Mean Dice difference {number(pair['difference'], 'dice', True)}, 95 % interval "
-               f"{interval_text(pair['interval'], 'dice')}, {pair['n']} paired cases, Wilcoxon "
+    difference, tested, metric = WORDS[pair["metric"]]
+    of_class = f" for class {pair['label']}" if pair["metric"] == "auc" else ""
+    numbers = (f"{difference} {number(pair['difference'], 'dice', True)}{of_class}, 95 % interval "
+               f"{interval_text(pair['interval'], 'dice')}, {pair['n']} paired cases, {tested} "
                f"p {p_text(pair['p_value'])}.")
     if pair["n"] < FEW:
         numbers += " With so few cases these are rough."
     test = pair.get("equivalence") or {"margin": 0.01, "p_value": None, "equivalent": False}
-    margin = f"±{test['margin']:g} Dice"
+    margin = f"±{test['margin']:g} {metric}"
     if pair["interval"] is None:
         return {"kind": "open", "title": f"Too few cases to judge the {name}", "text": numbers}
     low, high = pair["interval"]
@@ -51,7 +57,7 @@ def verdict(pair: dict) -> dict:
         return {"kind": "equivalent", "title": f"The {name} is as accurate as the {other}", "text": f"{text} {numbers}"}
     shown = f"Equivalence within {margin} is not shown (two one-sided tests, p {p_text(test['p_value'])})."
     if apart:
-        points = f"{100 * abs(pair['difference']):.1f} Dice points"
+        points = f"{100 * abs(pair['difference']):.1f} {metric} points"
         return {"kind": kind, "title": f"The {name} is {points} {apart} the {other}",
                 "text": f"{numbers} {shown}"}
     return {"kind": kind, "title": f"No difference found between the {name} and the {other}, nor equivalence shown",

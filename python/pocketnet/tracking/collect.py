@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config import CLASSIFICATION
+from ..evaluation import classification
 from ..evaluation.comparison import MEAN
 from ..evaluation.metrics import METRICS
+from ..evaluation.table import task_of
 from ..files import digest
 from .records import Evaluation, Model, Run
 from .store import Store
@@ -107,6 +110,8 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     if evaluation is not None:
         metrics |= aggregate(evaluation.rows)
         artifacts["metrics.csv"] = evaluation.folder / "metrics.csv"
+        artifacts |= {name: evaluation.folder / name for name in ("classification.json", "roc.png")
+                      if (evaluation.folder / name).is_file()}
         artifacts |= {entry["file"]: evaluation.folder / entry["file"] for entry in evaluation.overlays
                       if (evaluation.folder / entry["file"]).is_file()}
     store.log(run, parameters=parameters, metrics=metrics, end=end,
@@ -139,7 +144,13 @@ def _comparison(store: Store, collected: Collected, records: Run, report: Path |
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:
-    """Mean over cases as `<metric>/<label>`, and as `<metric>/mean` over a case's labels; undefined ones left out."""
+    """Mean over cases as `<metric>/<label>`, and as `<metric>/mean` over a case's labels; undefined ones left out.
+
+    Of a classification: each metric as `<metric>/<class>`.
+    """
+    if task_of(rows) == CLASSIFICATION:
+        return {f"{metric}/{name}": found["value"] for name in classification.positives(rows)
+                for metric, found in classification.values(rows, name).items() if found["value"] is not None}
     metrics = list(METRICS)
     means = {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
     means[MEAN] = rows.groupby(["case", "fold"])[metrics].mean().mean()

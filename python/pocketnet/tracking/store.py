@@ -20,8 +20,8 @@ from ..files import digest, sha256
 KEY, KIND, ARTIFACTS = "pocketnet.run_key", "pocketnet.kind", "pocketnet.artifacts"
 SQLITE = "sqlite:///"
 NOTE = """Pocket or full? Tick the two parent runs (`<arch> <width> <recipe>`) and press Compare: their `dice/mean`,
-`hd95_mm/mean` and `asd_mm/mean` are means over all cases of all folds. The run `comparison of …` holds the paired
-differences, the tables and the report. Below each parent are its folds with
+`hd95_mm/mean` and `asd_mm/mean` are means over all cases of all folds; a classification has `auc/<class>` and others.
+The run `comparison of …` holds the paired differences, the tables and the report. Below each parent are its folds with
 learning curves, model and pictures.
 """
 BATCH = 1000  # metrics in one request, MLflow's limit

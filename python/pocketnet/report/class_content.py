@@ -1,0 +1,96 @@
+"""What the report of a classification shows in place of a segmentation's tables, box plots and overlays."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..evaluation import class_layout, classification
+from ..evaluation.layout import p_text, pair_of
+from ..evaluation.table import PROBABILITY
+from ..tracking.records import Evaluation
+from . import figures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SECTIONS = "classification.html.jinja"
+MOST_CASE_ROWS = 3000
+MOST_PICTURES = 4  # a network
+
+
+def sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
+             networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
+    """The values of the template's part for a classification."""
+    return {
+        "sections": SECTIONS, "titles": class_layout.TITLES, "how": class_layout.HOW,
+        "how_paired": class_layout.HOW_PAIRED,
+        "accuracy": _accuracy(comparison) if comparison else [],
+        "differences": _differences(comparison) if comparison else [],
+        "markdown": class_layout.markdown(comparison) if comparison else None,
+        "curves_of_classes": [(name, figures.roc_curves(rows, networks, name, colours))
+                              for name in classification.positives(rows)] if rows is not None else [],
+        "overlays": _pictures(evaluations), "cases": _cases(rows) if rows is not None else None,
+    }
+
+
+def warnings(rows: pd.DataFrame) -> list[str]:
+    """Networks that said the same of every case."""
+    lines = []
+    for (arch, width, fold), group in rows.groupby(["arch", "width", "fold"]):
+        if group["predicted"].nunique() == 1 and group["class"].nunique() > 1:
+            lines.append(f"{arch} {width}, fold {fold}: every case was classified as {group['predicted'].iloc[0]!r}.")
+    return lines
+
+
+def _accuracy(comparison: dict) -> list[dict]:
+    """A row a class and network, as in the paper's Table II."""
+    rows = []
+    for row in comparison["networks"]:
+        cells = []
+        for metric in classification.METRICS:
+            found = row["metrics"][metric]
+            cells.append((found["mean"], class_layout.number(found["mean"]),
+                          class_layout.interval_text(found["interval"])))
+        pair = pair_of(comparison, row, "auc")
+        rows.append({"label": row["label"], "network": f"{row['arch']} {row['width']}", "cases": row["cases"],
+                     "parameters": row["parameters"], "cells": cells, "p": pair["p_value"] if pair else None,
+                     "p_text": p_text(pair["p_value"]) if pair else ""})
+    return rows
+
+
+def _differences(comparison: dict) -> list[dict]:
+    return [{"label": pair["label"], "network": f"{pair['arch']} {pair['width']}",
+             "metric": class_layout.TITLES[pair["metric"]], "n": pair["n"], "difference": pair["difference"],
+             "difference_text": class_layout.number(pair["difference"], True),
+             "interval": class_layout.interval_text(pair["interval"], True), "test": pair.get("test", ""),
+             "p": pair["p_value"], "p_text": p_text(pair["p_value"]), "holm": pair.get("p_holm"),
+             "holm_text": p_text(pair.get("p_holm")), "equivalence": class_layout.equivalence_text(pair)}
+            for pair in comparison["pairs"]]
+
+
+def _pictures(evaluations: Sequence[Evaluation]) -> list[dict]:
+    """The most confidently wrong cases of each network over its folds, as data URIs."""
+    groups: dict[str, list[tuple[dict, Evaluation]]] = {}
+    for one in evaluations:
+        name = f"{one.rows['arch'].iloc[0]} {one.rows['width'].iloc[0]}"
+        groups.setdefault(name, []).extend((entry, one) for entry in one.overlays if "probability" in entry
+                                           and (one.folder / entry["file"]).is_file())
+    result = []
+    for name, found in sorted(groups.items()):
+        for entry, one in sorted(found, key=lambda item: (item[0]["probability"], item[0]["case"]))[:MOST_PICTURES]:
+            data = base64.b64encode((one.folder / entry["file"]).read_bytes()).decode("ascii")
+            said = f"{entry['class']}, taken for {entry['predicted']} with {1 - entry['probability']:.1%}"
+            result.append({"network": name, "case": entry["case"], "said": said,
+                           "data": f"data:image/png;base64,{data}", "alt": f"{entry['case']}: {said} by {name}"})
+    return result
+
+
+def _cases(rows: pd.DataFrame) -> dict:
+    """Each case, the one whose true class was given the lowest probability first."""
+    shown = [{"case": row["case"], "label": row["class"], "network": f"{row['arch']} {row['width']}",
+              "fold": row["fold"], "predicted": row["predicted"], "probability": row[PROBABILITY + row["class"]]}
+             for _, row in rows.iterrows()]
+    shown.sort(key=lambda row: (row["probability"], row["case"]))
+    return {"rows": shown[:MOST_CASE_ROWS], "left_out": max(0, len(shown) - MOST_CASE_ROWS)}

@@ -67,7 +67,8 @@ def main(arch, width, dimensions, channels, classes, depth, feature_maps, convol
     for r in rows:
         formula = "" if r["saving_formula"] is None else f"{r['saving_formula']:.1f}×"
         table.add_row(r["arch"], r["width"], r["convolution"], f"{r['dimensions']}D", str(r["channels"]),
-                      str(r["depth"]), str(r["feature_maps"]), f"{r['parameters']:,}", formula, f"{r['saving_true']:.1f}×")
+                      str(r["depth"]),
+                      str(r["feature_maps"]), f"{r['parameters']:,}", formula, f"{r['saving_true']:.1f}×")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

@@ -112,7 +112,10 @@ def csv_table(root: Path, folder: Path) -> list[str]:
 
 
 def lits(root: Path, folder: Path) -> list[str]:
-    """LiTS from one CT: as it is, mirrored, and with every second slice only."""
+    """LiTS from one CT: as it is, mirrored, and with every second slice only.
+
+    Files run from left to right as in the download, and one label map's header says nothing, as case 53's.
+    """
     source = real(root, "CT_abdomen_sample")
     ct, organs = nib.load(source / "ct.nii.gz"), nib.load(source / "seg_totalsegmentator.nii.gz")
     box = (slice(24, 122), slice(14, 100), slice(0, 30))
@@ -121,14 +124,14 @@ def lits(root: Path, folder: Path) -> list[str]:
     middle = np.argwhere(liver).mean(axis=0).astype(int)
     ball = sum((axis - c) ** 2 for axis, c in zip(np.indices(liver.shape), middle, strict=True)) < 16
     liver[ball & (liver > 0)] = 2
-    thick = np.diag([*ct.header.get_zooms()[:2], 2 * ct.header.get_zooms()[2], 1.0])
-    plain = np.diag([*ct.header.get_zooms(), 1.0])
+    x, y, z = ct.header.get_zooms()
+    plain, thick = np.diag([-x, y, z, 1.0]), np.diag([-x, y, 2 * z, 1.0])
     made = [(hu, liver, plain), (hu[::-1], liver[::-1], plain), (hu[..., ::2], liver[..., ::2], thick),
             (np.roll(hu, 5, 1), np.roll(liver, 5, 1), plain)]
     for number, (image, label, affine) in enumerate(made):
         batch = folder / f"Training Batch {1 + number % 2}"
         _save(nib.Nifti1Image(image, affine), batch / f"volume-{number}.nii")
-        _save(nib.Nifti1Image(label, affine), batch / f"segmentation-{number}.nii")
+        _save(nib.Nifti1Image(label, np.eye(4) if number == 3 else affine), batch / f"segmentation-{number}.nii")
     return ["--dataset", "lits"]
 
 

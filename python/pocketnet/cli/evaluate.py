@@ -57,7 +57,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     rows, problems = [], []
     for case in progress(labelled, "evaluate", quiet=quiet):
         try:
-            pair = cases.read_pair(input_ / case["label"], paths[case["case"]], labels)
+            pair = cases.read_pair(input_ / case["label"], paths[case["case"]], labels, listing.get("label_grid"))
         except DataError as error:
             problems.append(f"{case['case']}: {' '.join(error.render().split())}")
             continue
@@ -73,7 +73,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
         old.unlink()
     for rank, name in overlay.pick(mean_dice):
         image = geometry.read(input_ / by_name[name]["images"][0]).data
-        pair = cases.read_pair(input_ / by_name[name]["label"], paths[name], labels)
+        pair = cases.read_pair(input_ / by_name[name]["label"], paths[name], labels, listing.get("label_grid"))
         entries.append({"case": name, "file": f"overlays/{rank}_{name}.png", "dice": mean_dice[name], "rank": rank})
         overlay.draw(output / entries[-1]["file"], image, *pair,
                      f"{name} · {run['arch']} {run['width']}, fold {run['fold']} · {rank}: Dice {mean_dice[name]:.3f}")

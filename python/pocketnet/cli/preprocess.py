@@ -31,7 +31,8 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
     from ..config import Label, from_json, read_preprocessing
     from ..errors import DataError, UsageError
     from ..preprocessing import case as cases
-    from ..preprocessing import geometry, picture, store
+    from ..preprocessing import picture, store
+    from ..preprocessing.reference import read_label
 
     listing = files.read_json(manifest, "manifest")
     preprocessing = read_preprocessing(plan)
@@ -54,7 +55,7 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
             prepared = cases.prepare(image, volume.spacing, preprocessing)
             label = None
             if entry["label"]:
-                values = geometry.read(input_ / entry["label"], label=True)
+                values = read_label(input_ / entry["label"], listing.get("label_grid"), volume.grid)
                 if values.data.shape != volume.data.shape:
                     raise DataError(f"The label map has shape {values.data.shape}, the image {volume.data.shape}.")
                 label = cases.prepare_label(cases.map_labels(values.data, labels), prepared)

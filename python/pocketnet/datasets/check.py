@@ -86,7 +86,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     def work(case: Case) -> Checked:
         if preset.task == CLASSIFICATION:
             return verify_picture.verify_picture(folder, case)
-        return verify(folder, case, classes, known)
+        return verify(folder, case, classes, known, preset.label_grid)
 
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
         checked = list(progress(pool.map(work, cases), len(cases)))
@@ -151,6 +151,7 @@ def _manifest(preset: Preset, listing: Listing, described: Sequence[dict], check
         "dataset": preset.name, "layout": preset.layout, "task": preset.task,
         "dimensions": 2 if preset.task == CLASSIFICATION else 3, "modalities": list(listing.modalities),
         "labels": list(described), "preprocessing": dict(preset.preprocessing),
+        **({"label_grid": preset.label_grid} if preset.label_grid != "own" else {}),
         **({"split": {"rule": "listed", "test": test}} if listing.test else {}),
         **({"caution": preset.caution} if preset.caution else {}),
         "cases": [_entry(one, listing.modalities) for one in checked],

@@ -36,6 +36,7 @@ class Preset:
         preprocessing: The plan's defaults: `crop`, `normalisation`, `spacing_mm`.
         source: `where` it comes from and its `licence`.
         aliases: Other spelling of a modality in file names → its name.
+        label_grid: `own`: a label map's header must say its image's grid; `image`: it does not count.
         extras: Endings of files that may lie beside a case's images without being used.
         task: `segmentation`, or `classification` of whole 2D images.
         classes: A classification's classes in order, the one to be found last; None: those that the folder's table
@@ -54,6 +55,7 @@ class Preset:
     aliases: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
     extras: tuple[str, ...] = ()
     files: MappingProxyType[str, Any] | None = None
+    label_grid: str = "own"
     task: str = "segmentation"
     classes: tuple[str, ...] | None = None
     caution: str = ""
@@ -132,5 +134,6 @@ def _build(name: str, value: dict) -> Preset:
         source=MappingProxyType(dict(value["source"])),
         aliases=MappingProxyType(dict(value.get("aliases", {}))), extras=tuple(value.get("extras", ())),
         files=MappingProxyType(value["files"]) if "files" in value else None,
+        label_grid=value.get("label_grid", "own"),
         task=value.get("task", "segmentation"), classes=tuple(value["classes"]) if value.get("classes") else None,
         caution=value.get("caution", ""))

@@ -12,6 +12,7 @@ from nibabel import Nifti1Image
 
 from ..errors import DataError
 from ..preprocessing.geometry import Grid, Volume, file_and_volume, load, parse, same_grid, usable
+from ..preprocessing.reference import BY_IMAGE, on_grid
 from ..preprocessing.resample import foreground_box
 from .folder import Case, Problem, unreadable
 
@@ -41,8 +42,8 @@ class Checked:
         self.problems.append(Problem(self.case.name, file, text))
 
 
-def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]],
-           known: frozenset[int]) -> Checked:
+def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], known: frozenset[int],
+           label_grid: str = "own") -> Checked:
     """Read a case's files, look for everything that could be wrong, and measure.
 
     Args:
@@ -50,6 +51,7 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]],
         case: The case; files that are missing are not in it.
         classes: Class name → values of the label files.
         known: All values that a label file may have.
+        label_grid: `image`: a label map's header does not count where its shape is the image's.
     """
     out = Checked(case)
     volumes: dict[str, Volume] = {}
@@ -58,6 +60,8 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]],
         volume = _read(folder, path, opened, out)
         if volume is not None:
             volumes[path] = volume
+    if label_grid == BY_IMAGE and case.label in volumes:
+        _take_grid(volumes, case.label, out)
     _compare_grids(volumes, out)
     images = {modality: volumes[path].data for modality, path in case.images.items() if path in volumes}
     for modality, data in images.items():
@@ -100,6 +104,14 @@ def _read(folder: Path, path: str, opened: dict[str, Nifti1Image | None], out: C
     if not volume.grid.header["qform_code"] and not volume.grid.header["sform_code"]:
         out.warnings.append(f"{path}: the header says no orientation (qform and sform codes are 0)")
     return volume
+
+
+def _take_grid(volumes: dict[str, Volume], label: str, out: Checked) -> None:
+    """Lay the label map on the first image's grid where only its header says otherwise."""
+    grid = next(iter(volumes.values())).grid
+    if volumes[label].grid.shape == grid.shape and not same_grid(volumes[label].grid, grid):
+        out.warnings.append(f"{label}: its header says another grid than its image's; taken voxel by voxel")
+        volumes[label] = on_grid(volumes[label], grid, label)
 
 
 def _compare_grids(volumes: Mapping[str, Volume], out: Checked) -> None:

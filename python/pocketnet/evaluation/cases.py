@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..preprocessing import geometry
+from ..preprocessing.reference import read_label
 from .metrics import measure
 
 
@@ -35,14 +36,15 @@ def to_classes(values: np.ndarray, labels: Sequence[dict]) -> np.ndarray:
     return classes
 
 
-def read_pair(reference_path: Path, predicted_path: Path,
-              labels: Sequence[dict]) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[dict],
+              label_grid: str | None = None) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
     """A case's reference and prediction as classes on one grid.
 
     Args:
         reference_path: The case's label file, with the dataset's own values.
         predicted_path: What `pocket-infer` wrote, already classes.
         labels: The manifest's `labels`.
+        label_grid: The manifest's: `image` for references whose headers do not count.
 
     Returns:
         Reference and prediction, uint8 (x, y, z) in RAS+, and the spacing in mm.
@@ -51,7 +53,8 @@ def read_pair(reference_path: Path, predicted_path: Path,
         DataError: A file cannot be read, the two lie on different grids, or the prediction has other values than
             the manifest's classes.
     """
-    reference, prediction = (geometry.read(path, label=True) for path in (reference_path, predicted_path))
+    prediction = geometry.read(predicted_path, label=True)
+    reference = read_label(reference_path, label_grid, prediction.grid)
     if not geometry.same_grid(reference.grid, prediction.grid):
         raise DataError(f"The prediction lies on another grid than the reference: shape {prediction.grid.shape}, "
                         f"{prediction.grid.orientation}, against {reference.grid.shape}, "

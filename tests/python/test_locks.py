@@ -1,0 +1,27 @@
+"""The lock files belong together."""
+
+import re
+from importlib.metadata import requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+
+
+def pins(path):
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", (ROOT / path).read_text(), re.MULTILINE))
+
+
+def test_the_cuda_lock_has_what_the_locked_tensorflow_asks_for():
+    assert version("tensorflow") == pins("python/requirements.lock")["tensorflow"]
+    wanted = [Requirement(text) for text in requires("tensorflow")]
+    wanted = {one.name: one.specifier for one in wanted if one.marker and one.marker.evaluate({"extra": "and-cuda"})
+              and not one.marker.evaluate({"extra": ""})}
+    locked = pins("containers/requirements-cuda.lock")
+    assert len(wanted) >= 10 and wanted.keys() <= locked.keys()
+    assert not {name for name, specifier in wanted.items() if not specifier.contains(locked[name])}
+
+
+def test_the_cuda_lock_pins_nothing_of_the_other_one():
+    assert not pins("containers/requirements-cuda.lock").keys() & pins("python/requirements.lock").keys()

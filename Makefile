@@ -19,7 +19,7 @@ TEST_WORKERS ?= 2
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test test-presets image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
+.PHONY: help setup demo test test-presets test-cuda-image image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -34,6 +34,11 @@ test: setup ## Run the tests
 
 test-presets: setup ## Run every dataset preset through the whole pipeline, on public layouts made small
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -m presets $(PYTEST_ARGS) tests/pipeline
+
+test-cuda-image: ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
+	@export DEVICE=cuda
+	containers/build image
+	containers/build run python - < tests/containers/cuda_libraries.py
 
 image: ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/containers.md)
 	@containers/build image

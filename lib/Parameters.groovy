@@ -134,9 +134,9 @@ class Parameters {
         value == null ? [] : value.toString().split(',', -1)*.trim()
     }
 
-    /** A value as a message may show it: what stands before the @ of an address is a secret. */
+    /** A value as a message may show it: before the @ of an address stands a secret; a SQLite file's path may hold an @. */
     private static String shown(Map rule, Object value) {
-        rule['x-no-credentials'] ? value.toString().replaceAll(/\/\/.*@/, '//…@') : value
+        rule['x-no-credentials'] ? value.toString().replaceAll(/(?s)^(?!sqlite:)(.*?)\/\/.*@/, '$1//…@') : value
     }
 
     private List<String> wrongValue(Map rule, Object value) {
@@ -159,7 +159,7 @@ class Parameters {
             if (rule.minimum != null && (text as long) < rule.minimum) return ["expected ${rule.minimum} or more."]
         }
         if (rule['x-or-file'] && text.endsWith(rule['x-or-file'])) return wrongFile(text)
-        if (rule['x-no-credentials'] && text ==~ /(?s).*\/\/.*@.*/) {
+        if (rule['x-no-credentials'] && text ==~ /(?s)(?!sqlite:).*\/\/.*@.*/) {
             return ['an address with a user name or password in it is not taken: it would stand in logs and records. ' +
                     'Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the ' +
                     'environment; and change this password, since .nextflow.log has the command now.']

@@ -37,7 +37,7 @@ def main(models, evaluations, comparison, report, mlflow_uri, quiet, as_json):
     from ..tracking.records import read_run
     from ..tracking.store import Store
 
-    if re.search(r"//.*@", mlflow_uri):
+    if re.match(r"(?!sqlite:).*//.*@", mlflow_uri):  # a file's path may hold an @
         raise UsageError("An address with a user name or password in it is not taken.", where="--mlflow-uri",
                          todo="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
                               "in the environment.")

@@ -27,7 +27,7 @@ def run(root, uri, *options):
 
 
 def test_says_where_the_runs_are_and_how_to_open_them(finished, tmp_path):
-    uri = f"sqlite:///{tmp_path}/my runs/mlflow.db"
+    uri = f"sqlite:///{tmp_path}/my runs/me@work/mlflow.db"
     outcome = run(finished, uri)
     assert outcome.exit_code == 0, outcome.output
     assert "5 runs added" in outcome.stdout
@@ -54,9 +54,10 @@ def test_a_bad_address_is_a_warning_that_names_it(finished, tmp_path, uri):
     assert (finished / "models" / "unet-full" / "fold0" / "provenance.json").is_file()
 
 
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
 @pytest.mark.parametrize("user", ["me:s3cret", "me", "me:with/s3cret"])
-def test_a_password_in_the_address_is_refused_and_not_shown(finished, user):
-    outcome = run(finished, f"http://{user}@127.0.0.1:{free_port()}")
+def test_a_password_in_the_address_is_refused_and_not_shown(finished, scheme, user):
+    outcome = run(finished, f"{scheme}://{user}@127.0.0.1:{free_port()}")
     assert outcome.exit_code == 2
     assert "MLFLOW_TRACKING_PASSWORD" in outcome.stderr and "s3cret" not in outcome.output
 

@@ -26,7 +26,7 @@ def last_layer(model):
     """
     import keras
 
-    return keras.Model(model.inputs, model.get_layer(HEAD).input)
+    return keras.Model(model.inputs[0], model.get_layer(HEAD).input)
 
 
 def patches(store: Store, plan: Plan, constants: list[dict]) -> Iterator[np.ndarray]:

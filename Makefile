@@ -19,7 +19,7 @@ TEST_WORKERS ?= 2
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test test-presets test-cuda-image image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
+.PHONY: help setup demo test test-presets test-cluster test-cuda-image image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -34,6 +34,10 @@ test: setup ## Run the tests
 
 test-presets: setup ## Run every dataset preset through the whole pipeline, on public layouts made small
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -m presets $(PYTEST_ARGS) tests/pipeline
+
+test-cluster: setup ## Test on a real SLURM, started here (needs root; installs slurm-wlm and munge when absent)
+	@[[ $$(id -u) == 0 ]] || { echo "make test-cluster: needs root, to install and start SLURM's daemons." >&2; exit 2; }
+	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/cluster
 
 test-cuda-image: ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
 	@export DEVICE=cuda

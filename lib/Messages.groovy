@@ -24,7 +24,11 @@ class Messages {
     static String failed(Integer exitStatus) {
         def hints = [2: 'The step was called wrongly: see its message above.',
                      3: 'The data cannot be used as it is: the message above names every file.',
-                     4: 'It does not fit in device memory: see the message above for what would.']
+                     4: 'It does not fit in device memory: see the message above for what would.',
+                     137: 'A job was killed, as a rule for memory (docs/slurm.md).',
+                     140: 'A job came to its time limit more often than it may (docs/slurm.md).',
+                     143: 'A job was cancelled, or stopped from outside more often than it may (docs/slurm.md).',
+                     2147483647: 'A job was cancelled, or killed more often than it may: it left no exit code (docs/slurm.md).']
         "\n${hints[exitStatus] ?: 'A step failed: see its message above.'} Then start again with -resume; what is done is kept."
     }
 }

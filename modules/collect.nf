@@ -1,6 +1,7 @@
 /** Bring the run's records into the MLflow store. The only task that writes there. */
 process COLLECT {
     tag "${dataset}"
+    debug true  // with --quiet it says nothing but that the runs could not be tracked
 
     input:
     val dataset
@@ -18,7 +19,7 @@ process COLLECT {
     """
     pocket-collect ${[models].flatten().collect { folder -> "--models $folder" }.join(' ')} \\
         ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} \\
-        --comparison ${comparison} --report ${report} --mlflow-uri '${mlflow_uri}' ${task.ext.args ?: ''}
+        --comparison ${comparison} --report ${report} --mlflow-uri '${mlflow_uri}' --quiet ${task.ext.args ?: ''} 2>&1
     """
 
     stub:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -34,9 +35,15 @@ class Pipeline:
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end; output and errors are in `stdout`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("POCKET_", "NXF_"))}
-        return subprocess.run(self.command(*options), cwd=self.folder, env=env | environment, text=True,
+        return subprocess.run(self.command(*options), cwd=self.folder, env=clean_environment(environment), text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS)
+
+    def start(self, log: str, *options: str, **environment: str) -> subprocess.Popen:
+        """Start it; output and errors go to the file `log` in its folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / log, "w") as handle:
+            return subprocess.Popen(self.command(*options), cwd=self.folder, env=clean_environment(environment),
+                                    stdout=handle, stderr=handle)
 
     def finish(self, *options: str) -> dict[str, str]:
         """Run it, check that it succeeds, and give the status of each task by name."""
@@ -50,6 +57,22 @@ class Pipeline:
         with open(newest, newline="") as handle:
             rows = csv.DictReader(handle, delimiter="\t")
             return {row["name"].split(":")[-1]: row["status"] for row in rows}
+
+
+    def metrics(self, dataset: str = "demo") -> list[dict[str, str]]:
+        """The rows of the comparison's metrics.csv."""
+        with open(self.folder / f"results/{dataset}/comparison/metrics.csv", newline="") as handle:
+            return list(csv.DictReader(handle))
+
+    def provenance(self, fold: int = 0, dataset: str = "demo") -> dict:
+        """provenance.json of the pocket U-Net of a fold."""
+        folder = self.folder / f"results/{dataset}/models/unet-pocket/fold{fold}"
+        return json.loads((folder / "provenance.json").read_text())
+
+
+def clean_environment(more: dict[str, str]) -> dict[str, str]:
+    """This process's environment without the project's and Nextflow's variables, and with `more`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("POCKET_", "NXF_"))} | more
 
 
 def copy_clone(target: Path) -> Path:

@@ -1,12 +1,10 @@
 """The real pipeline on tiny made data: what it publishes, what -resume repeats, and what a kill costs."""
 
 import contextlib
-import csv
 import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 import nibabel
@@ -89,13 +87,12 @@ def single_training(clone, folder, data):
 
 def kill_in_training(pipeline):
     """Start a run and SIGKILL it and all its tasks once some steps of training are done."""
-    log = pipeline.folder / "killed.log"
-    with open(log, "w") as handle:
-        process = subprocess.Popen(pipeline.command(), cwd=pipeline.folder, stdout=handle, stderr=handle)
+    process = pipeline.start("killed.log")
     deadline = time.monotonic() + LIMIT_SECONDS
     while not any(int(path.stem.split("-")[1]) >= 10
                   for path in pipeline.folder.glob("results/demo/checkpoints/*/step-*.npz")):
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        assert process.poll() is None and time.monotonic() < deadline, \
+            (pipeline.folder / "killed.log").read_text()
         time.sleep(0.02)
     family = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)  # Nextflow first, so that it cannot retry
@@ -104,15 +101,6 @@ def kill_in_training(pipeline):
             child.kill()
     process.wait()
     assert not (pipeline.folder / "results/demo/models").exists()
-
-
-def metrics(pipeline):
-    with open(pipeline.folder / "results/demo/comparison/metrics.csv", newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
-def provenance(pipeline):
-    return json.loads((pipeline.folder / "results/demo/models/unet-pocket/fold0/provenance.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +132,12 @@ def test_a_killed_run_ends_with_the_same_metrics_and_a_changed_image_repeats_its
     kill_in_training(killed)
     killed.finish("-resume")
 
-    assert metrics(killed) == metrics(undisturbed)
-    attempts = provenance(killed)["attempts"]
+    assert killed.metrics() == undisturbed.metrics()
+    attempts = killed.provenance()["attempts"]
     assert [attempt["ended"] for attempt in attempts] == ["killed", "finished"]
     assert attempts[0]["first_step"] == 1 and attempts[0]["last_step"] >= 10
     assert attempts[1]["first_step"] == attempts[0]["last_step"] + 1
-    assert attempts[1]["last_step"] == provenance(killed)["steps"] == 60
+    assert attempts[1]["last_step"] == killed.provenance()["steps"] == 60
 
     # The label of the last case: its batch is preprocessed again, the other is not.
     label = sorted((made_data / "labelsTr").glob("*.nii.gz"))[-1]

@@ -5,6 +5,7 @@ Only Click is imported at the top, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import json as json_module
 import sys
 import time
@@ -21,6 +22,8 @@ T = TypeVar("T")
 EXIT_CODES = """\b
 Exit codes: 0 done · 2 wrong usage · 3 bad data · 4 does not fit in device memory ·
 75 stopped with a checkpoint, run again as is"""
+
+FULL = "Make room there (df -h and your quota say how much there is), then run again; the pipeline with -resume."
 
 input_option = click.option("--input", "input_", required=True, metavar="FOLDER",
                             type=click.Path(path_type=Path), help="The dataset's folder.")
@@ -48,7 +51,8 @@ class Command(click.Command):
                 raise
             click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
             where = f"\n  where: {error.filename}" if error.filename else ""
-            click.echo(f"{error.strerror or error}{where}", err=True)
+            todo = f"\n  what to do: {FULL}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            click.echo(f"{error.strerror or error}{where}{todo}", err=True)
             context.exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -32,7 +33,8 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @click.option("--checkpoints", type=click.Path(path_type=Path), default=Path("checkpoints"), show_default=True,
               help="Folder for checkpoints, one folder a run, named by what defines it.")
 @click.option("--checkpoint-seconds", default=60.0, show_default=True, help="A checkpoint at least so often.")
-@click.option("--time-limit", type=float, help="Stop with a checkpoint after so many seconds (exit code 75).")
+@click.option("--time-limit", type=float,
+              help="Stop with a checkpoint before so many seconds after the command's start (exit code 75).")
 @click.option("--gpus", type=click.IntRange(min=0), default=0,
               help="Share each batch among so many GPUs of this machine. Default: 1, if there is one.")
 @click.option("--logical-cpus", type=click.IntRange(min=0), default=0,
@@ -43,6 +45,8 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant, output, checkpoints,
          checkpoint_seconds, time_limit, gpus, logical_cpus, threads, quiet, as_json):
     """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
+    import psutil
+
     from .. import files
     from ..config import Plan
     from ..errors import UsageError
@@ -50,6 +54,8 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     from ..training.start import Start
     from .common import StepProgress
 
+    if time_limit is not None:  # a scheduler's clock ran while the libraries were loaded
+        time_limit -= time.time() - psutil.Process().create_time()
     if bool(start_from) != bool(variant):
         raise UsageError("--start-from and --variant go together.",
                          todo="Name a network that starts from another, so that tables tell the two apart.")

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
+from ..errors import Stopped
 
 KEEP = 2
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, json.JSONDecodeError)
@@ -74,8 +75,12 @@ def latest(folder: Path, warn=lambda message: None) -> tuple[dict[str, list[np.n
 
 
 @contextmanager
-def lock(folder: Path, say=lambda message: None) -> Iterator[None]:
-    """Let one process at a time train a run; a second waits, then goes on from what the first has left."""
+def lock(folder: Path, say=lambda message: None, until: float | None = None) -> Iterator[None]:
+    """Let one process at a time train a run; a second waits, then goes on from what the first has left.
+
+    Raises:
+        Stopped: It still waits when `time.monotonic()` has come to `until`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as handle:
         waiting = False
@@ -87,5 +92,8 @@ def lock(folder: Path, say=lambda message: None) -> Iterator[None]:
                 if not waiting:
                     say(f"Another process is training this run ({folder}); waiting for it.")
                 waiting = True
+                if until is not None and time.monotonic() >= until:
+                    raise Stopped("The time was up while another process was training this run.", where=str(folder),
+                                  todo="Run the same command again to go on.") from None
                 time.sleep(1)
         yield

@@ -68,19 +68,21 @@ class Trainer:
         folder: The run's checkpoint folder.
         devices: What shares the batches; the network was built in its scope. None for the backend's one device.
         checkpoint_seconds: A checkpoint at least so often.
-        time_limit: Stop with a checkpoint after so many seconds; None for no limit.
+        deadline: Stop with a checkpoint before this value of `time.monotonic()`, by as much as the longest step of
+            this attempt took (the first, which compiles, apart); None for no limit.
         say: Called with a line now and then.
     """
 
     def __init__(self, model: keras.Model, plan: Plan, train: Sampler, validation: Sampler, folder: Path,
                  *, devices: backend.Devices | None = None, checkpoint_seconds: float = 60,
-                 time_limit: float | None = None, say: Say = print):
+                 deadline: float | None = None, say: Say = print):
         self.model, self.plan, self.train_patches = model, plan, train
         self.validation_batches = validation.fixed()
         self.folder, self.say = folder, say
         self.checkpoint_seconds = checkpoint_seconds
         self.started = time.monotonic()
-        self.deadline = None if time_limit is None else self.started + time_limit
+        self.deadline = deadline
+        self.longest_step = 0.0
         self.state = State()
         self.best_variables: list[np.ndarray] = []
         self._stop_signal: int | None = None
@@ -111,7 +113,10 @@ class Trainer:
         last_written = time.monotonic()
         with self._signals():
             for step, image, label in self.train_patches.stream(first, total):
+                began = time.monotonic()
                 self._step(step, image, label)
+                if step > first:
+                    self.longest_step = max(self.longest_step, time.monotonic() - began)
                 tick(step)
                 if step == total:
                     break
@@ -203,7 +208,7 @@ class Trainer:
     def _reason_to_stop(self) -> str | None:
         if self._stop_signal is not None:
             return signal.Signals(self._stop_signal).name
-        if self.deadline is not None and time.monotonic() >= self.deadline:
+        if self.deadline is not None and time.monotonic() + self.longest_step >= self.deadline:
             return "time limit"
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from .. import __version__, backend, files
@@ -55,6 +56,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         start: A trained network of the same kind to go on from; None to start from chance.
         gpus, logical_cpus: What shares each batch, see `backend.Devices`. Not part of the run key: the result is
             the same to rounding, and a run begun on one device may go on with two.
+        time_limit: Stop with a checkpoint in time for this many seconds from now; None for no limit.
 
     Returns:
         The provenance that was written.
@@ -65,6 +67,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         Stopped: A signal or the time limit came; run again to go on.
         DeviceMemoryError: A step does not fit.
     """
+    deadline = None if time_limit is None else time.monotonic() + time_limit
     network = plan.network_of(arch, width)
     images = "images" if plan.task == CLASSIFICATION else "patches"
     split = split_of(splits, fold)
@@ -80,7 +83,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
     precision = backend.usable_precision(plan.training.precision)
     key = run_key(plan, split, arch, width, stores, precision, start)
     folder = checkpoint_root / key
-    with checkpoints.lock(folder, say):
+    with checkpoints.lock(folder, say, until=deadline):
         backend.set_precision(precision)
         from ..models.build import build
         from ..models.export import export_openvino
@@ -101,7 +104,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         train_patches, validation_patches = (
             sampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
         trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, say=say,
-                          checkpoint_seconds=checkpoint_seconds, time_limit=time_limit)
+                          checkpoint_seconds=checkpoint_seconds, deadline=deadline)
         state = trainer.run(tick)
         provenance = {
             "dataset": plan.dataset, "arch": arch, "width": name, "fold": fold, "recipe": plan.recipe,

@@ -1,12 +1,13 @@
 """Loss, augmentation, sampling and checkpoints, each by itself."""
 
+import time
 import zipfile
 
 import numpy as np
 import pytest
 import tiny
 from pocketnet.config import Augmentation
-from pocketnet.errors import DataError
+from pocketnet.errors import DataError, Stopped
 from pocketnet.preprocessing import store
 from pocketnet.training import checkpoints
 from pocketnet.training.augmentation import augment
@@ -152,6 +153,17 @@ def test_checkpoints_keep_two_and_pass_over_torn_ones(tmp_path):
         assert len(said) == 1 and "step-00000003.npz" in said[0]
     kept[0].write_bytes(b"x")
     assert checkpoints.latest(tmp_path) is None
+
+
+def test_who_waits_for_another_training_stops_when_the_time_is_up(tmp_path):
+    said = []
+    with checkpoints.lock(tmp_path), pytest.raises(Stopped), \
+            checkpoints.lock(tmp_path, said.append, until=time.monotonic() + 0.1):
+        pass
+    assert len(said) == 1 and str(tmp_path) in said[0]
+    with checkpoints.lock(tmp_path, said.append, until=time.monotonic()):
+        pass
+    assert len(said) == 1
 
 
 def test_a_checkpoint_is_never_unpickled(tmp_path):

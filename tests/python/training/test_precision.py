@@ -37,7 +37,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(stores, tmp_path, in_precisi
     whole = trainer(stores, tmp_path / "whole", precision, arch)
     whole.run()
     with pytest.raises(Stopped):
-        trainer(stores, tmp_path / "parts", precision, arch, time_limit=0).run()
+        trainer(stores, tmp_path / "parts", precision, arch, deadline=0).run()
     resumed = trainer(stores, tmp_path / "parts", precision, arch)
     resumed.run()
     assert resumed.state.attempts[-1]["first_step"] > 1

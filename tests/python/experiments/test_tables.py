@@ -1,14 +1,26 @@
 """Each experiment's table: its numbers, its layout like the paper's, and the published values beside ours."""
 
 import fake_run
+import numpy as np
 import pandas as pd
 import pytest
 from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation.comparison import compare
-from pocketnet.experiments import ablation, accuracy, activations, definition, profile, pruning, saturation, throughput
+from pocketnet.experiments import (
+    ablation,
+    accuracy,
+    activations,
+    definition,
+    draw,
+    profile,
+    pruning,
+    saturation,
+    throughput,
+)
 from pocketnet.experiments.inputs import Inputs
 from pocketnet.experiments.outcome import published
 from pocketnet.tracking.records import Model
+from sklearn.metrics import roc_auc_score
 
 MANIFEST = {"dataset": "hippocampus", "modalities": ["MRI"], "labels": fake_run.LABELS, "cases": []}
 
@@ -173,3 +185,53 @@ def test_an_experiment_that_does_not_fit_is_refused():
         definition.check_fits("multiclass", MANIFEST | {"labels": fake_run.LABELS[:1]})
     with pytest.raises(UsageError, match="(?s)Unknown experiment 'ablatoin'.*accuracy"):
         definition.load("ablatoin")
+
+
+def class_rows(width, fold, seed=0):
+    """Rows of a classification's `metrics.csv`: 30 cases, the scores of positives higher."""
+    rng = np.random.default_rng([seed, fold, len(width)])
+    truth = np.arange(30) % 3 == 0
+    score = np.clip(0.5 + 0.25 * np.where(truth, 1, -1) + 0.25 * rng.normal(size=30), 0.01, 0.99)
+    record = fake_run.provenance(width, fold, "classifier", dataset="xray")
+    return pd.DataFrame({"case": [f"case_{i}" for i in range(30)], "class": np.where(truth, "positive", "negative"),
+                         "predicted": np.where(score > 0.5, "positive", "negative"),
+                         "probability_negative": 1 - score, "probability_positive": score,
+                         **{key: record[key] for key in ("dataset", "fold", "arch", "width", "recipe", "seed",
+                                                         "parameters", "code", "run_key")}})
+
+
+def classes(name, splits=None) -> Inputs:
+    rows = pd.concat([class_rows(width, fold) for width in ("full", "pocket") for fold in (0, 1)], ignore_index=True)
+    comparison = None if splits else compare(rows[rows["fold"] == 0].assign(file="x"))
+    manifest = {"dataset": "xray", "task": "classification", "caution": "Classes come from different hospitals.",
+                "labels": [{"name": "negative", "value": 0}, {"name": "positive", "value": 1}]}
+    return Inputs(name, manifest, fake_run.PLAN, splits or {"rule": "r", "folds": []}, comparison, rows=rows)
+
+
+def auc(rows, fold, width):
+    mine = rows[(rows["fold"] == fold) & (rows["width"] == width)]
+    return roc_auc_score(mine["class"] == "positive", mine["probability_positive"])
+
+
+def test_classifiers_have_table_two_by_their_auc():
+    found = classes("accuracy")
+    outcome = draw(found)
+    ours = {row["width"]: row for row in outcome.rows if row["source"] == "ours"}
+    for width in ("full", "pocket"):
+        assert ours[width]["auc"] == pytest.approx(auc(found.rows, 0, width))
+        assert ours[width]["auc_low"] < ours[width]["auc"] < ours[width]["auc_high"] + 1e-9
+    assert ours["pocket"]["difference"] == pytest.approx(ours["pocket"]["auc"] - ours["full"]["auc"])
+    assert ours["full"]["p_value"] is None and 0 <= ours["pocket"]["p_value"] <= ours["pocket"]["p_holm"]
+    assert [row["auc"] for row in outcome.rows if row["source"] == "published"] == [0.997, 0.999, 0.994]
+    assert "Classes come from different hospitals." in outcome.notes
+
+
+def test_classifiers_saturate_by_size():
+    part = {"train": ["a"], "validation": ["v"], "test": ["t"]}
+    found = classes("saturation", {"rule": "nested", "folds": [
+        {"fold": 0, "train_size": 8, **part}, {"fold": 1, "train_size": 16, **part}]})
+    rows = draw(found).rows
+    assert [(row["train_size"], row["width"]) for row in rows] == [
+        (8, "full"), (8, "pocket"), (16, "full"), (16, "pocket")]
+    assert [row["auc"] for row in rows] == pytest.approx(
+        [auc(found.rows, fold, width) for fold in (0, 1) for width in ("full", "pocket")])

@@ -67,6 +67,9 @@ def test_accuracy_has_table_one_with_both_tests_and_the_papers_rows():
                 and pair["metric"] == "dice")
     assert mean["dice_p_value"] == pair["p_value"] and mean["dice_p_holm"] == pair["p_holm"]
     assert mean["dice_p_equivalence"] == pair["equivalence"]["p_value"] < 0.05
+    voxels = found.rows[(found.rows["arch"] == "unet") & (found.rows["width"] == "pocket")]
+    assert mean["hd95_voxels_mm_mean"] == pytest.approx(voxels["hd95_voxels_mm"].mean())
+    assert "Distances between all voxels" in "\n".join(outcome.markdown)
     theirs = {(row["task"], row["arch"], row["width"]): row for row in outcome.rows if row["source"] == "published"}
     assert len(theirs) == 12 and theirs["NFBS", "hrnet", "pocket"]["asd_mm_p_value"] == 0.49
     assert theirs["LiTS", "unet", "pocket"]["dice_mean"] == 0.930

@@ -97,4 +97,5 @@ def listing(folder: Path, preset: Preset, wanted: Sequence[str], entries: Sequen
     problems += name_problems(cases)
     by_path = {case.images[modalities[0]]: case.name for case in cases.values()}
     test = tuple(sorted({by_path[e.path] for e in entries if e.test and e.path in by_path})) if has_test else None
-    return Listing(modalities[:1], None, [cases[name] for name in sorted(cases)], problems, warnings=warnings, test=test)
+    found = [cases[name] for name in sorted(cases)]
+    return Listing(modalities[:1], None, found, problems, warnings=warnings, test=test)

@@ -19,7 +19,7 @@ TEST_WORKERS ?= 2
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test test-presets test-cluster test-cuda-image image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
+.PHONY: help setup demo test test-presets test-containers test-cluster test-cuda-image image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -43,6 +43,9 @@ test-cuda-image: ## Build the CUDA image and see, without a GPU, that TensorFlow
 	@export DEVICE=cuda
 	containers/build image
 	containers/build run python - < tests/containers/cuda_libraries.py
+
+test-containers: setup .tools/nextflow/ready ## Run the demo in an image built here (needs root; installs buildah and debootstrap)
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/containers
 
 image: ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/containers.md)
 	@containers/build image

@@ -8,7 +8,7 @@ include { POCKETNET } from './workflows/pocketnet'
 workflow {
     main:
     parameters = new Parameters(projectDir)
-    problems   = parameters.problems(params)
+    problems   = parameters.problems(params) + Parameters.missingImage(workflow.container)
     if (params.help) {
         println parameters.help()
     } else if (problems) {

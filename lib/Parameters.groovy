@@ -63,6 +63,13 @@ class Parameters {
         (unknown + missing + (wrong ?: together(given)))*.toString()
     }
 
+    /** What is wrong when the container's image is a file that is not there; empty for an image of a daemon. */
+    static List<String> missingImage(Object container) {
+        def image = container.toString()
+        image.endsWith('.sif') && !Files.isRegularFile(Path.of(image)) ?
+            ["there is no container image $image: make it with `make image` and `make sif`, or give --container.".toString()] : []
+    }
+
     /** What is wrong with parameters that are each valid alone. */
     private List<String> together(Map given) {
         def found = []

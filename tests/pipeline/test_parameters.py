@@ -56,6 +56,7 @@ def test_every_problem_is_named_at_once_with_the_nearest_valid_choice(pipeline):
     (["--dataset", "hippocampus", "--input", "nowhere"], "--input nowhere: there is no such folder."),
     (["--dataset", "nowhere/mine.json"], "--dataset nowhere/mine.json: there is no such file."),
     (["--dataset", "demo", "--folds", "3", "--fold", "1,3"], "with --folds 3, folds are 0 to 2"),
+    (["--dataset", "demo", "-profile", "apptainer", "--container", "no.sif"], "there is no container image no.sif"),
 ])
 def test_refused_before_any_task_starts(pipeline, options, words):
     done = pipeline.run(*options)

@@ -46,8 +46,8 @@ def draw(inputs: Inputs) -> Outcome:
              f"{'s' * (network['channels'] > 1)}; one configuration after the other, each in a process of its own"
              f"{', engine ' + ', '.join(engines) if engines else ''}."]
     return Outcome(rows, markdown_table(header, table, numeric=3), _figure(by_key, sizes, published_order(arches)),
-                   "Patches a second at inference: full and pocket of each architecture by patch size, on a "
-                   "logarithmic scale. The paper has this as a table only.", notes,
+                   "Patches a second at inference: full and pocket of each architecture; each patch size on a scale "
+                   "of its own. The paper has this as a table only.", notes,
                    {"patches": [list(size) for size in sizes], "architectures": arches})
 
 
@@ -98,10 +98,11 @@ def _figure(by_key: dict, sizes: list[tuple], arches: list[str]):
                         drawing.bar(axis, place + side, value, width)
                     elif (size, arch, width) in by_key:
                         drawing.absent(axis, place + side)
-            axis.set_yscale("log")
+            axis.margins(y=0.3)  # room for the legend
+            axis.set_ylim(bottom=0)
             axis.set_xticks(range(len(arches)), [arch_name(arch) for arch in arches], rotation=20)
             axis.set_title("×".join(map(str, size)))
             axis.grid(axis="y")
         axes[0].set_ylabel("patches a second")
-        drawing.legend(axes[-1], list(WIDTHS), fontsize=8)
+        drawing.legend(axes[0], list(WIDTHS), loc="upper right", ncols=2, fontsize=8)
     return figure

@@ -19,13 +19,14 @@ LIBRARIES = {"CudaRuntime": "libcudart", "Cublas": "libcublas", "CublasLt": "lib
              "Nccl": "libnccl"}
 
 
-def open_by_tensorflow(name: str) -> None:
-    """Call `DsoLoader::Get<name>DsoHandle`, whose answer (a status and a handle) goes to memory of ours."""
-    function = f"Get{name}DsoHandle"
+def call(function: str) -> bool:
+    """Call a function of `DsoLoader`, whose answer (a status, perhaps a handle) goes to memory of ours; is it OK?"""
     library = ctypes.CDLL(str(Path(tf.__file__).parent / "libtensorflow_cc.so.2"))
-    getter = library[f"_ZN3tsl8internal9DsoLoader{len(function)}{function}Ev"]
-    getter.restype, getter.argtypes = None, [ctypes.c_void_p]
-    getter(ctypes.create_string_buffer(64))
+    called = library[f"_ZN3tsl8internal9DsoLoader{len(function)}{function}Ev"]
+    called.restype, called.argtypes = None, [ctypes.c_void_p]
+    answer = ctypes.create_string_buffer(64)
+    called(answer)
+    return int.from_bytes(answer[:8], sys.byteorder) in (0, 1)  # absl's OK; an error is the address of its text
 
 
 def mapped() -> dict[str, str]:
@@ -43,7 +44,8 @@ def said(*command: str | Path) -> str:
 def main() -> int:
     build = tf.sysconfig.get_build_info()
     for name in LIBRARIES:
-        open_by_tensorflow(name)
+        call(f"Get{name}DsoHandle")
+    complete = call("TryDlopenCUDALibraries")  # what TensorFlow asks before it takes a GPU
     found = {library: path for library, path in mapped().items() if library in LIBRARIES.values()}
     missing = sorted(set(LIBRARIES.values()) - set(found))
     compiler = next(iter(Path(tf.__file__).parents[1].glob("nvidia/cuda_nvcc/bin/ptxas")), None)  # XLA's assembler
@@ -51,12 +53,12 @@ def main() -> int:
     print(json.dumps({
         "tensorflow": tf.__version__, "cuda_build": bool(build["is_cuda_build"]),
         "built_for": {key: build.get(key) for key in ("cuda_version", "cudnn_version")},
-        "opened": found, "missing": missing, "wheels": versions,
+        "opened": found, "missing": missing, "complete": complete, "wheels": versions,
         "ptxas": compiler and said(compiler, "--version").splitlines()[-2],
         "cudnn": ctypes.CDLL(found["libcudnn"]).cudnnGetVersion() if "libcudnn" in found else None,
         "gpus": len(tf.config.list_physical_devices("GPU")),
     }, indent=1))
-    return 0 if build["is_cuda_build"] and not missing and compiler else 1
+    return 0 if build["is_cuda_build"] and complete and not missing and compiler else 1
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ lint: .venv/.ready ## Check the Python code's style
 bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
 	@.venv/bin/python bench/store.py
 
-bench-metrics: .venv/.ready ## Time the metrics beside distance maps of SimpleITK and scipy, on a real tumour
-	@.venv/bin/python bench/metrics.py
+bench-metrics: .tools/bench/.ready ## Time the metrics beside MONAI, DeepMind's surface-distance and SimpleITK, on a real tumour
+	@PYTHONPATH=python .tools/bench/bin/python bench/metrics.py
 
 bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by surfaces and by voxel sets
 	@.venv/bin/python bench/voxel_sets.py
@@ -100,6 +100,14 @@ endef
 	echo "Installing the Python libraries into .venv (a few minutes the first time) …"
 	.venv/bin/python $(PIP) --require-hashes -r $(LOCK)
 	.venv/bin/python $(PIP) --no-deps --no-build-isolation -e python
+	touch $@
+
+# An environment of its own: MONAI needs torch, whose wheels bring CUDA (about 5 GB).
+.tools/bench/.ready: bench/requirements.lock
+	@mkdir -p .tools
+	$(call new_venv,.tools/bench)
+	echo "Installing what the metrics are compared with into .tools/bench (about 5 GB) …"
+	.tools/bench/bin/python $(PIP) --require-hashes -r $<
 	touch $@
 
 nextflow:

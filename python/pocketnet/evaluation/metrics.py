@@ -17,7 +17,7 @@ two agree wherever a mask keeps off the edge, and everywhere once the image is p
 
 The distances come from a k-d tree over the surface voxels of the joint bounding box, not from a distance
 map: its time follows the surface (some 10^4 voxels) and not the volume. `make bench-metrics` times it beside
-distance maps of SimpleITK and scipy on a real tumour.
+MONAI, DeepMind's surface-distance and SimpleITK on a real tumour.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ import psutil
 CLONE = Path(__file__).resolve().parents[1]
 SHAPE = (20, 16, 12)
 STEPS = ("CHECK", "PLAN", "PREPROCESS", "TRAIN", "INFER", "EVALUATE", "COMPARE", "REPORT", "COLLECT")
-SQUEUE_SECONDS, ARRAY = 30, 50  # conf/slurm.config: queueStatInterval, slurm_array
+SQUEUE_SECONDS = 30  # conf/slurm.config: queueStatInterval
 BOUND = {"inodes_per_case": 15, "head_peak_mib": 1024, "preprocess_share_of_fixed_cost": 0.5}
 
 
@@ -53,12 +53,13 @@ def make_dataset(folder: Path, cases: int) -> None:
         "numTraining": cases, "training": entries}))
 
 
-def run(folder: Path, cases: int, cases_per_task: int, profile: str) -> dict:
+def run(folder: Path, cases: int, cases_per_task: int, profile: str, cpus: int) -> dict:
     """Run the pipeline on made cases and give its figures.
 
     Args:
         folder: An empty folder, for the data and everything that the run leaves.
         cases_per_task: The pipeline's parameter.
+        cpus: Tasks at a time, where memory allows it; each takes one core.
         profile: `standard`, or `slurm` where one runs; then the calls of its commands are counted.
     """
     make_dataset(folder / "data", cases)
@@ -66,7 +67,8 @@ def run(folder: Path, cases: int, cases_per_task: int, profile: str) -> dict:
     command = [str(CLONE / "bin/nextflow"), "-c", "raw.config", "run", str(CLONE / "main.nf"), "-ansi-log", "false",
                "-profile", profile, "--dataset", "hippocampus", "--input", str(folder / "data"), "--folds", "2",
                "--width", "pocket", "--skip_profile", "--patch", "16,16,8", "--batch", "2", "--epochs", "1",
-               "--steps_per_epoch", "4", "--cases_per_task", str(cases_per_task)]
+               "--steps_per_epoch", "4", "--train_cpus", "1", "--max_cpus", str(cpus),
+               "--cases_per_task", str(cases_per_task)]
     calls = folder / "scheduler_calls"
     environment = os.environ | {"PATH": f"{_counting(folder / 'bin', calls)}:{os.environ['PATH']}"}
     started = time.monotonic()
@@ -174,17 +176,18 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=100, help="cases of the small run")
     parser.add_argument("--small-per-task", type=int, default=10)
     parser.add_argument("--profile", default="standard", choices=("standard", "slurm"))
+    parser.add_argument("--cpus", type=int, default=len(os.sched_getaffinity(0)), help="tasks at a time")
     given = parser.parse_args()
     runs = []
-    for cases, size in ((given.small, given.small_per_task), (given.cases, given.cases_per_task)):
+    for cases, size in ((given.cases, given.cases_per_task), (given.small, given.small_per_task)):
         with tempfile.TemporaryDirectory(prefix="pocket-scale-") as folder:
-            runs.append(run(Path(folder), cases, size, given.profile))
+            runs.append(run(Path(folder), cases, size, given.profile, given.cpus))
         one = runs[-1]
         print(f"\n{cases} cases, {size} a task: {one['wall_seconds']} s, head {one['head']}, left {one['left']}, "
               f"scheduler calls {one['scheduler_calls']}")
         for step, row in one["steps"].items():
             print(f"{step:11}", *(f"{key} {value:<8}" for key, value in row.items()))
-    small, large = runs
+    large, small = runs
     cost = costs(large, small)
     submitted = sum(step["tasks"] for step in large["steps"].values())
     figures = {"runs": runs, "cost": cost, "submissions": {"one a task": submitted, "squeue": round(

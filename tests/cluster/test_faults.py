@@ -74,7 +74,7 @@ def test_memory_limit(run):
 def test_time_limit(run, seen):
     records = jobs(run, LIMITED)
     slow, hanging = (next(job for job in records if job["JobId"] == number) for number in seen[LIMITED])
-    assert slow["TimeLimit"] == "2" and slow["JobState"] == "FAILED" and slow["ExitCode"] in ("75:0", "140:0")
+    assert slow["TimeLimit"] == "3" and slow["JobState"] == "FAILED" and slow["ExitCode"] in ("75:0", "140:0")
     assert hanging["TimeLimit"] == "1" and hanging["JobState"] == "TIMEOUT"
     assert records[-1]["JobState"] == "COMPLETED"
     assert len({memory(job) for job in records[records.index(slow):]}) == 1

@@ -70,7 +70,7 @@ def undisturbed(new_run, pool):
 @pytest.fixture(scope="session")
 def disturbed(new_run, pool):
     """The run with a fault for each fold; a future of it and of what each fault has seen."""
-    return pool.submit(disturb, new_run("disturbed"), pool)
+    return pool.submit(disturb, new_run("disturbed", "--max_memory", "8.GB"), pool)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,9 @@ def server(tmp_path):
 
 
 def end(process, number=signal.SIGKILL):
-    """End a server and the workers that it has started."""
+    """End a server and the workers that it has started, unless it has ended: its number may be another's by now."""
+    if process.poll() is not None:
+        return
     with contextlib.suppress(psutil.NoSuchProcess):
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         for one in family:

@@ -31,7 +31,7 @@ def accuracy(inputs: Inputs) -> Outcome:
     header = ["Task", "Architecture", "Variant", "Parameters (M)", "AUC [95 %]", "Accuracy", "Sensitivity",
               "Specificity", "AUC difference [95 %]", "p", "p, Holm", "equivalent within 1 point"]
     notes = [NOT_EQUIVALENCE, "AUC with DeLong's interval. The paper gives neither interval nor test for its AUC.",
-             *_caution(inputs), *comparison.get("notes", [])]
+             *dict.fromkeys([*_caution(inputs), *comparison.get("notes", [])])]
     return Outcome(rows, markdown_table(header, table, numeric=3), _accuracy_figure(comparison),
                    "Area under the ROC curve with its 95 % interval, full and pocket. The paper has no figure for its "
                    "Table II.", notes, {})

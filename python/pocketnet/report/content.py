@@ -159,7 +159,7 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
         training, network = plans[0]["training"], plans[0]["network"]
         what += [("Modalities", ", ".join(plans[0]["modalities"])),
                  ("Network", f"{network['dimensions']}D, {network['depth']} downsamplings, "
-                  f"{network['feature_maps']} first feature maps, {network['norm']} norm"),
+                  f"{network['feature_maps']} first feature maps, {network['norm'].replace('none', 'no')} norm"),
                  ("Training", f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch "
                   f"{training['batch']}, patch {'×'.join(map(str, training['patch']))}, {training['optimizer']} "
                   f"{training['learning_rate']:g}, loss {training['loss']}")]

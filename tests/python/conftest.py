@@ -40,6 +40,12 @@ def brats_data(real_data) -> Path:
     return real_folder(real_data, "BraTS2015_sample")
 
 
+@pytest.fixture(scope="session")
+def xray_data(real_data) -> Path:
+    """400 chest X-rays with their table, read-only."""
+    return real_folder(real_data, "ChestXray_covid")
+
+
 @pytest.fixture
 def hippocampus(hippocampus_data, tmp_path) -> Path:
     """A copy of the first 14 hippocampus cases in the decathlon layout, for a test to spoil."""

@@ -11,7 +11,6 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import real_folder
 from PIL import Image
 from pocketnet import files
 from pocketnet.evaluation import table
@@ -20,12 +19,11 @@ CHOSEN = {"positive": 8, "negative": 12}
 
 
 @pytest.fixture(scope="module")
-def sources(real_data):
+def sources(xray_data):
     """Some real X-rays of each class."""
-    folder = real_folder(real_data, "ChestXray_covid")
-    with open(folder / "labels.csv", newline="") as handle:
+    with open(xray_data / "labels.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    return [(folder / "images" / row["filename"], row["class"]) for name, most in CHOSEN.items()
+    return [(xray_data / "images" / row["filename"], row["class"]) for name, most in CHOSEN.items()
             for row in [row for row in rows if row["class"] == name][:most]]
 
 

@@ -79,7 +79,8 @@ def test_time_limit(run, seen):
     assert records[-1]["JobState"] == "COMPLETED"
     assert len({memory(job) for job in records[records.index(slow):]}) == 1
     ended = [attempt["ended"] for attempt in attempts(run, LIMITED)]
-    assert ended[0] == "stopped" and "killed" in ended  # on a busy machine others may have been stopped in between
+    # The hanging one too: SLURM sends SIGCONT with its SIGTERM. On a busy machine there are more in between.
+    assert ended[0] == "stopped" and set(ended[1:-1]) <= {"stopped", "killed"} and len(ended) >= 3
 
 
 def test_a_killed_part_of_a_job_array_runs_again_alone(run):

@@ -13,6 +13,7 @@ from running import LIMIT_SECONDS
 ENTER = Path(__file__).with_name("enter")
 PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}  # command: Debian's package of it
 BASE_SUITE = "bookworm"  # its Python is 3.11
+BASE_PACKAGES = "ca-certificates,python3-venv"  # what cannot be installed in a build with this machine's certificates
 APPTAINER_SUITE = "sid"  # the only one with Apptainer
 APPTAINER_PACKAGES = "ca-certificates,procps,apptainer,squashfuse"  # without squashfuse each start unpacks the SIF
 USER = "pocket"
@@ -82,6 +83,8 @@ class Machine:
             shutil.rmtree(self.root, ignore_errors=True)
             said(["debootstrap", "--variant=minbase", f"--include={APPTAINER_PACKAGES}", APPTAINER_SUITE, self.root])
             said(["chroot", self.root, "useradd", "--create-home", "--shell", "/bin/bash", USER])
+            for name in ("hosts", "resolv.conf"):  # Apptainer copies them
+                shutil.copy(f"/etc/{name}", self.root / "etc")
             (self.root / "complete").touch()
 
     def _buildah(self) -> str:
@@ -100,7 +103,7 @@ class Machine:
         if subprocess.run([*buildah.split(), "inspect", "--type", "image", "localhost/pocketnet-base"],
                           capture_output=True, check=False).returncode:
             base = self.folder / "base"
-            said(["debootstrap", "--variant=minbase", BASE_SUITE, base / "root"])
+            said(["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", BASE_SUITE, base / "root"])
             said(["tar", "-C", base / "root", "-cf", base / "root.tar", "."])
             shutil.rmtree(base / "root")
             (base / "Dockerfile").write_text("FROM scratch\nADD root.tar /\n")

@@ -149,7 +149,7 @@ workflow POCKETNET {
     predicted
         .filter { selection.picture }
         .map { meta, model, files, text -> ["${meta.arch}-${meta.width}", files] }
-        .groupTuple(sort: true)
+        .groupTuple()
         .toSortedList { a, b -> a[0] <=> b[0] }
         .map { all -> all ? all[0][1].flatten().sort { file -> file.name } : [] }
         .set { pictured }  // value channel: the predictions of one network over all folds

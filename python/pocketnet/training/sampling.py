@@ -3,6 +3,7 @@ so a run that was stopped and resumed sees the same patches as one that was not.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from ..preprocessing.store import Store
 from .augmentation import augment
 
 
-class Sampler:
+class Sampler(ABC):
     """What a fold is trained on: a batch a step, made ahead of time.
 
     Args:
@@ -31,13 +32,13 @@ class Sampler:
         self.plan, self.constants, self.fold = plan, constants, fold
         self.stores = [stores[case] for case in cases]
 
+    @abstractmethod
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Images and classes of a training step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fixed(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Batches of images and classes for validation, always the same."""
-        raise NotImplementedError
 
     def stream(self, first: int, last: int, ahead: int = 4) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Steps `first` to `last` (both included) with their batches, made `ahead` of time in a thread.

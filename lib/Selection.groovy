@@ -4,16 +4,25 @@ import java.nio.file.Path
 /** Which networks a run is about and what is done with them: by parameters, or by an experiment of the paper. */
 class Selection {
 
-    /** What `--experiment`, `--arch` and `--width` say: a map with `experiment` (empty for none), `arch` and `width`
+    /** What `--experiment`, `--arch` and `--width` say: a map with `device` (null for none) and its file, `experiment` (empty for none), `arch` and `width`
         (by task; empty for the default) and the experiment's `measure`, `prune`, `activations`, `picture`, `compare`. */
     static Map of(Map given, Object project) {
+        def file = given.device?.toString()?.endsWith('.json') ? Path.of(given.device.toString()).toAbsolutePath().normalize() : null
         def entry = given.experiment ? entries(project)[given.experiment] : [:]
-        [experiment: given.experiment ?: '', arch: Parameters.items(given.arch),
+        [device: given.device, device_file: file ?: [], gpus: given.gpus ?: 0,
+         experiment: given.experiment ?: '', arch: Parameters.items(given.arch),
          width: Parameters.items(given.width) ?: entry.width ?: ['pocket', 'full'],
          defaults: entry.arch ?: [segmentation: ['unet'], classification: ['classifier']], measure: entry.measure,
          prune: entry.prune as boolean, activations: entry.activations as boolean, picture: entry.picture as boolean,
          // Training sets of several sizes are no folds: nothing is to be averaged over them.
          compare: !entry.plan?.training_sizes]
+    }
+
+    /** What pocket-plan is told of the networks, and of the device that trains them. */
+    static String planning(Map selection) {
+        [selection.arch ? "--arch ${selection.arch.join(',')}" : '', "--width ${selection.width.join(',')}",
+         selection.device_file ? "--device device/${selection.device_file.fileName}" :
+         selection.device      ? "--device ${selection.device}" : ''].findAll().join(' ')
     }
 
     /** The experiments by name. */

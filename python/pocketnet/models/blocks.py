@@ -1,12 +1,12 @@
 """The backbones: what stands between two resolutions of the encoder-decoder.
 
-A backbone is one function `block(x, feature_maps, options, name)` and one entry in `BACKBONES`. The
-definitions that reproduce the paper's published parameter counts are in `docs/architectures.md`.
+A backbone is one function `block(x, feature_maps, options, name)` and one entry in `architectures.json`, which
+names it and the way down, `downsample(x, feature_maps, factors, options, name)`. The definitions that reproduce the
+paper's published parameter counts are in `docs/architectures.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from keras import layers
@@ -98,23 +98,3 @@ def max_pool(x, feature_maps: int, factors: tuple[int, ...], options: BlockOptio
     """Max-pooling by `factors`; `feature_maps` is not used, a strided convolution would need it."""
     layer = layers.MaxPooling2D if options.dimensions == 2 else layers.MaxPooling3D
     return layer(factors, name=name)(x)
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A block and the way down that belongs to it.
-
-    Attributes:
-        block: `block(x, feature_maps, options, name)`.
-        downsample: `downsample(x, feature_maps, factors, options, name)`.
-    """
-
-    block: Callable
-    downsample: Callable
-
-
-BACKBONES: dict[str, Backbone] = {
-    "unet": Backbone(unet_block, max_pool),
-    "resnet": Backbone(resnet_block, max_pool),
-    "densenet": Backbone(densenet_block, strided_convolution),
-}

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import keras
 
+from ..errors import DataError
 from .classifier import classifier
 from .depthwise import DepthwiseConv3D
 from .encoder_decoder import encoder_decoder
 from .hrnet import hrnet
-from .network import Network
+from .network import ARCHITECTURES, Network
 
-BUILDERS = {"hrnet": hrnet, "classifier": classifier}
-"""Networks of another shape than the encoder-decoder, which takes every architecture in `blocks.BACKBONES`."""
+BUILDERS = {"encoder_decoder": encoder_decoder, "hrnet": hrnet, "classifier": classifier}
+"""The shapes of networks, as `architectures.json` names them: `builder(network, patch) -> keras.Model`."""
 
 
 def build(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model:
     """Build `network` for inputs of `patch` voxels, or of any size that its depth divides."""
     if patch is not None:
         network.check_patch(tuple(patch))
-    return BUILDERS.get(network.arch, encoder_decoder)(network, patch)
+    return BUILDERS[ARCHITECTURES[network.arch]["builder"]](network, patch)
 
 
 def load(path: str | Path) -> keras.Model:
-    """Load a `.keras` file without running any code that it may carry (`safe_mode`)."""
-    return keras.saving.load_model(path, compile=False, safe_mode=True,
-                                   custom_objects={"DepthwiseConv3D": DepthwiseConv3D})
+    """Load a `.keras` file without running any code that it may carry (`safe_mode`).
+
+    Raises:
+        DataError: It cannot be loaded, or would run code to be.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True,
+                                       custom_objects={"DepthwiseConv3D": DepthwiseConv3D})
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"This network cannot be loaded safely: {str(error).strip().splitlines()[0][:300]}",
+                        where=str(path), todo="Take the model from where it was trained.") from None

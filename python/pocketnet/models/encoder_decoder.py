@@ -5,8 +5,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from .blocks import BACKBONES, BlockOptions, pointwise
-from .network import Network
+from . import blocks
+from .blocks import BlockOptions, pointwise
+from .network import ARCHITECTURES, Network
 from .widths import parse_width
 
 
@@ -26,7 +27,7 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
 
     Source: the paper's Algorithm 1, with the concatenated skip that its published counts need.
     """
-    backbone = BACKBONES[network.arch]
+    block, downsample = (getattr(blocks, ARCHITECTURES[network.arch][part]) for part in ("block", "downsample"))
     width = parse_width(network.width)
     options = BlockOptions(network.dimensions, network.norm, network.convolution)
     maps = [width.feature_maps(network.feature_maps, depth) for depth in range(network.depth + 1)]
@@ -36,10 +37,10 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
     inputs = x = keras.Input((*spatial, network.channels), name="image")
     skips = []
     for depth, factors in enumerate(network.pooling):
-        x = backbone.block(x, maps[depth], options, f"encoder{depth}")
+        x = block(x, maps[depth], options, f"encoder{depth}")
         skips.append(x)
-        x = backbone.downsample(x, maps[depth], tuple(factors), options, f"down{depth}")
-    x = backbone.block(x, maps[-1], options, "bottleneck")
+        x = downsample(x, maps[depth], tuple(factors), options, f"down{depth}")
+    x = block(x, maps[-1], options, "bottleneck")
     for depth in reversed(range(network.depth)):
         factors = tuple(network.pooling[depth])
         x = upsampling(maps[depth], factors, strides=factors, padding="same", name=f"up{depth}")(x)
@@ -47,7 +48,7 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
             x = layers.Concatenate(name=f"skip{depth}")([x, skips[depth]])
         else:
             x = layers.Add(name=f"skip{depth}")([x, skips[depth]])
-        x = backbone.block(x, maps[depth], options, f"decoder{depth}")
+        x = block(x, maps[depth], options, f"decoder{depth}")
     x = pointwise(x, network.classes, options, "logits")
     outputs = layers.Softmax(axis=-1, dtype="float32", name="probabilities")(x)
     return keras.Model(inputs, outputs, name=f"{width.name}_{network.arch}")

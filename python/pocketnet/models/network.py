@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import UsageError
 from .widths import parse_width
 
-ARCHITECTURES = ("unet", "resnet", "densenet", "hrnet", "classifier")
-PAPER_SHAPES = {
-    "unet": {"dimensions": 3, "depth": 5, "feature_maps": 32},
-    "resnet": {"dimensions": 3, "depth": 5, "feature_maps": 32},
-    "densenet": {"dimensions": 3, "depth": 5, "feature_maps": 32},
-    "hrnet": {"dimensions": 3, "depth": 3, "feature_maps": 32},
-    "classifier": {"dimensions": 2, "depth": 4, "feature_maps": 16},
-}
-"""What the paper counted (its text says 32 first feature maps for the classifier, too; 16 give its count)."""
+ARCHITECTURES: dict[str, dict] = json.loads((Path(__file__).parent / "architectures.json").read_text(encoding="utf-8"))
+"""The registration of every architecture, by name; the pipeline reads the same file.
+
+`title` as people write it, `task`, `builder` (a key of `build.BUILDERS`), for the encoder-decoder its `block` and
+`downsample` (functions of `blocks`), and as `paper` the shape that the paper counted (its text says 32 first feature
+maps for the classifier, too; 16 give its count).
+"""
+PAPER_SHAPES = {name: entry["paper"] for name, entry in ARCHITECTURES.items()}
 NORMS = ("batch", "instance", "none")
 SKIPS = ("concatenate", "add")
 CONVOLUTIONS = ("standard", "separable")

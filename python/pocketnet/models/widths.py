@@ -50,6 +50,11 @@ def parse_width(text: str) -> Width:
     raise UsageError(f"Unknown width '{text}'.", todo="Use pocket, full or capped<feature maps>, e.g. capped128.")
 
 
+def between(first: int, depth: int) -> list[str]:
+    """The widths between full and pocket: feature maps double up to each depth but the last and the first."""
+    return [f"capped{first << level}" for level in range(depth - 1, 0, -1)]
+
+
 def predicted_saving(depth: int) -> float:
     """Parameters of full over pocket by the paper's formula (Eq. 3), for `depth` downsamplings."""
     return (4 ** (depth + 1) - 1) / (3 * (depth + 1))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pocketnet.models import blocks, network
-from pocketnet.models.build import BUILDERS, build
+from pocketnet.config import TASKS
+from pocketnet.models import blocks
+from pocketnet.models.build import build
 from pocketnet.models.counts import count
-from pocketnet.models.network import ARCHITECTURES, PAPER_SHAPES, Network
+from pocketnet.models.network import ARCHITECTURES, Network
 
 ROOT = Path(__file__).parents[3]
 
@@ -17,13 +18,14 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def preresnet(monkeypatch):
     """The document's backbone, registered for a test."""
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "adding-a-network.md").read_text(), re.DOTALL)
-    assert len(code) == 2
-    monkeypatch.setattr(blocks, "BACKBONES", blocks.BACKBONES)
-    monkeypatch.setattr(network, "ARCHITECTURES", (*ARCHITECTURES, "preresnet"))
-    exec("\n".join(code), {**vars(blocks)})
-    yield "preresnet"
-    del blocks.BACKBONES["preresnet"]
+    document = (ROOT / "docs" / "adding-a-network.md").read_text()
+    (code,), (entry,) = (re.findall(rf"```{kind}\n(.*?)```", document, re.DOTALL) for kind in ("python", "json"))
+    names = dict(vars(blocks))
+    exec(code, names)
+    monkeypatch.setattr(blocks, "preactivation_block", names["preactivation_block"], raising=False)
+    for name, value in json.loads(entry).items():
+        monkeypatch.setitem(ARCHITECTURES, name, value)
+    return "preresnet"
 
 
 def test_the_documents_backbone_builds_counts_and_trains(preresnet):
@@ -52,7 +54,7 @@ def test_the_documents_backbone_builds_counts_and_trains(preresnet):
                  (8, 8)).output_shape == (None, 8, 8, 3)
 
 
-def test_every_list_of_architectures_has_the_same_names():
+def test_the_pipeline_reads_the_same_registration():
     schema = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"]["training"]["properties"]["arch"]
-    assert set(ARCHITECTURES) == set(PAPER_SHAPES) == set(blocks.BACKBONES) | set(BUILDERS)
-    assert set(ARCHITECTURES) == set(schema["items"]["enum"])
+    assert json.loads((ROOT / schema["items"]["x-keys-of"]).read_text()) == ARCHITECTURES
+    assert {entry["task"] for entry in ARCHITECTURES.values()} == set(TASKS)

@@ -1,5 +1,5 @@
 /** Decide how to preprocess, train and infer, and which case is in which fold. `edited` is a plan to use
-    instead, or an empty list; `experiment` a name, or empty. */
+    instead, or an empty list; `experiment` a name, or empty; `networks` says of which memory and time are predicted; `device` a device file, or an empty list. */
 process PLAN {
     tag "${dataset}"
 
@@ -9,21 +9,25 @@ process PLAN {
     path fingerprint
     path edited, stageAs: 'edited/*'
     val experiment
+    val networks
+    path device, stageAs: 'device/*'
     val code
 
     output:
     path 'plan.json', emit: plan
     path 'splits.json', emit: splits
+    path 'predicted.json', emit: predicted
 
     script:
     """
     pocket-plan --manifest ${manifest} --fingerprint ${fingerprint} ${edited ? "--edited ${edited}" : ''} \\
-        ${experiment ? "--experiment ${experiment}" : ''} ${task.ext.args ?: ''} -o .
+        ${experiment ? "--experiment ${experiment}" : ''} ${networks} ${task.ext.args ?: ''} -o .
     """
 
     stub:
     """
-    echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}}' > plan.json
+    echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}, "training": {"epochs": 1, "steps_per_epoch": 1}}' > plan.json
+    echo '{"configurations": [{"arch": "unet", "width": "pocket", "mode": "train", "predicted": {"host_memory_mib": 1000, "step_seconds": 1}}]}' > predicted.json
     echo '{"folds": [{"fold": 0, "test": ["case_0", "case_1", "case_2"]}, {"fold": 1, "test": ["case_3", "case_4", "case_5"]}]}' > splits.json
     """
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import command, integers, json_option, output_option, quiet_option, result, say
+from .common import command, integers, json_option, output_option, quiet_option, result, say, split_list
 
 EXAMPLES = """
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe quick -o out
@@ -35,16 +35,25 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @click.option("--experiment", help="Plan for an experiment of the paper, and refuse data that it does not fit.")
 @click.option("--loss", help="l2_dice, dice_cross_entropy or cross_entropy. Default: the recipe's.")
 @click.option("--precision", help="float32, mixed_float16 (on a GPU) or mixed_bfloat16. Default: the recipe's.")
+@click.option("--accumulate", type=int, help="The optimiser steps after so many batches only. Default: the recipe's.")
+@click.option("--rematerialise", is_flag=True,
+              help="Compute blocks again in the backward pass: less memory, about a third more time.")
+@click.option("--device", help="What is to train: t4, v100, a100, h100, h200, cpu, or a device file. The recipe's "
+              "batch and patch are made as small as it needs; a --patch or --batch that cannot fit is refused.")
+@click.option("--arch", help="Architectures that are to be trained (a list). Default: the task's, or the experiment's.")
+@click.option("--width", default="pocket,full", show_default=True, help="Their widths (a list).")
 @click.option("--edited", type=click.Path(path_type=Path),
               help="A plan.json that you edited: checked against the data and used as it is.")
-@output_option("Folder for plan.json and splits.json.")
+@output_option("Folder for plan.json, splits.json and predicted.json.")
 @quiet_option
 @json_option
 def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps_per_epoch, depth, feature_maps,
-         loss, precision, no_augmentation, training_sizes, experiment, edited, output, quiet, as_json):
+         loss, precision, accumulate, rematerialise, no_augmentation, training_sizes, experiment, device, arch, width,
+         edited, output, quiet, as_json):
     """Choose how to train on a dataset and split its cases into folds.
 
-    The plan is a file that you can read and edit; give it back with --edited.
+    The plan is a file that you can read and edit; give it back with --edited. predicted.json says what memory and
+    time each network of it will take, on the device, or without one on this processor.
     """
     from .. import files
     from ..config import Plan, to_json
@@ -67,7 +76,9 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         plan = make_plan(cases, prints, recipe, seed=seed,
                          patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
                          steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps,
-                         loss=loss, precision=precision)
+                         loss=loss, precision=precision, accumulate=accumulate, rematerialise=rematerialise)
+    networks = _networks(plan, arch, width, experiment)
+    plan, predicted = _predicted(plan, networks, device, patch=bool(patch or edited), batch=bool(batch or edited))
     if no_augmentation:
         plan = without_augmentation(plan)
     if training_sizes:
@@ -78,6 +89,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     for fold in splits:
         fold["intensity"] = intensity_constants(prints, fold["train"], cases["modalities"])
     plan.write(output / "plan.json")
+    files.write_json(output / "predicted.json", predicted, "profile")
     files.write_json(output / "splits.json", {"dataset": plan.dataset, "rule": rule, "seed": plan.seed,
                                               "folds": splits}, "splits")
     training = plan.training
@@ -88,7 +100,49 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
         f"{training.steps} steps; {parts} {len(sizes['train'])} training, "
         f"{len(sizes['validation'])} validation and {len(sizes['test'])} test cases.", quiet)
-    result({"plan": to_json(plan), "folds": len(splits)}, as_json)
+    for entry in predicted["configurations"]:
+        if entry["mode"] == "train":
+            say(_words(entry), quiet)
+    result({"plan": to_json(plan), "folds": len(splits), "predicted": predicted["configurations"]}, as_json)
+
+
+def _networks(plan, arch, width, experiment) -> list[tuple[str, str]]:
+    """Architecture and width of each network that is to be trained."""
+    from ..experiments import definition
+    from ..models.widths import between
+
+    arches = split_list(arch)
+    if experiment and not arches:
+        arches = definition.load(experiment)["arch"][plan.task]
+    widths = [one for given in split_list(width)
+              for one in (between(plan.network.feature_maps, plan.network.depth) if given == "caps" else [given])]
+    return [(a, w) for a in arches or [plan.default_arch] for w in widths]
+
+
+def _predicted(plan, networks, name, *, patch: bool, batch: bool):
+    """The plan made to fit the device, if one is named, and what is predicted for its networks."""
+    from .. import backend
+
+    backend.configure()
+    from ..config import CLASSIFICATION
+    from ..planning import device as fit
+    from ..profiling import devices, predict, sweep
+
+    device = devices.load(name or devices.CPU)
+    if name:
+        patch = patch or plan.task == CLASSIFICATION  # there it is what every image is resized to
+        plan = fit.fitted(plan, networks, device, patch=patch, batch=batch)
+    wanted = [one for mode in ("train", "infer") for one in fit.configurations(plan, networks, mode)]
+    return plan, {"hardware": {}, "configurations": [sweep.entry(one, predict.describe(one, device)) for one in wanted]}
+
+
+def _words(entry: dict) -> str:
+    """A prediction for a person."""
+    predicted = entry["predicted"]
+    share = 100 * predicted["device_memory_mib"] / predicted["usable_memory_mib"]
+    return (f"{entry['arch']} {entry['width']} on {predicted['device']}: about "
+            f"{predicted['device_memory_mib']:,.0f} MiB ({share:.0f} % of what there is) and "
+            f"{predicted['step_seconds']:.2f} s a training step")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""pocket-profile: memory, time and throughput of training steps and forward passes."""
+"""pocket-profile: memory, time and throughput of training steps and forward passes, measured or predicted."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,10 +11,12 @@ from .common import command, integers, json_option, output_option, quiet_option,
 
 EXAMPLES = """
 pocket-profile --plan out/plan.json --width pocket -o profile.json
-pocket-profile --plan out/plan.json --width full --steps 0 -o profile.json
 pocket-profile --width full,pocket --channels 4 --patch 64 --batch 1,2,4,8 -o training.json
 pocket-profile --arch unet,resnet,densenet,hrnet --width full,pocket --mode infer \\
     --patch 32 --patch 64 --patch 128 -o throughput.json
+pocket-profile --predict --device t4 --arch unet --width full,pocket --patch 128 --batch 1..32
+pocket-profile --predict --device my_gpu.json --plan out/plan.json --width pocket --plot figure_3.png
+pocket-profile --calibrate this_machine.json
 """
 
 
@@ -26,11 +27,22 @@ pocket-profile --arch unet,resnet,densenet,hrnet --width full,pocket --mode infe
 @click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps> (a list).")
 @click.option("--patch", multiple=True, metavar="X,Y,Z",
               help="Patch in voxels, one number for all axes; may be given several times. Default: the plan's, or 128.")
-@click.option("--batch", help="Batch sizes (a list). Default: the plan's, or 2; to infer, 1.")
+@click.option("--batch", help="Batch sizes (a list, or a range 1..32). Default: the plan's, or 2; to infer, 1.")
 @click.option("--mode", type=click.Choice(["train", "infer"]), default="train", show_default=True,
               help="Training steps, or forward passes of a saved network.")
+@click.option("--predict", is_flag=True, help="Predict only, without running anything; as --steps 0, with a table.")
+@click.option("--device", help="What the prediction is for: t4, v100, a100, h100, h200, cpu, or a device file "
+              "(docs/profiling.md). Default: what this machine computes on.")
+@click.option("--calibrate", type=click.Path(path_type=Path), metavar="FILE",
+              help="Measure this processor for under a minute, write it as a device file, and predict for it.")
+@click.option("--plot", is_flag=False, flag_value="figure_3.png", type=click.Path(path_type=Path), metavar="[PNG]",
+              help="Draw memory and time by batch with the paper's ranges (Figure 3). Default: figure_3.png.")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Leave a TensorFlow Profiler trace of each configuration, for TensorBoard.")
 @click.option("--engine", default="auto", show_default=True, help="For infer: auto, openvino or tensorflow.")
 @click.option("--precision", help="For train: float32 (the default), mixed_float16 or mixed_bfloat16.")
+@click.option("--accumulate", type=int, help="For train: the optimiser steps after so many batches. Default: 1.")
+@click.option("--rematerialise", is_flag=True, help="For train: compute blocks again in the backward pass.")
 @click.option("--loss", help="For train: l2_dice, dice_cross_entropy or cross_entropy. Default: the plan's.")
 @click.option("--dimensions", type=int, help="Without a plan: 2 or 3. Default: the paper's for the architecture.")
 @click.option("--channels", type=int, help="Without a plan: input channels. Default: 1.")
@@ -42,96 +54,136 @@ pocket-profile --arch unet,resnet,densenet,hrnet --width full,pocket --mode infe
 @click.option("--warm-up", default=2, show_default=True, help="Steps before them that do not count.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
 @click.option("--seed", default=0, show_default=True, help="Of weights and patches.")
-@output_option("The profile.json to write.")
+@output_option("The profile.json to write; needed unless the profile is only predicted.", required=False)
 @quiet_option
 @json_option
-def main(plan_file, arch, width, patch, batch, mode, engine, precision, loss, dimensions, channels, classes, depth,
-         feature_maps, convolution, steps, warm_up, threads, seed, output, quiet, as_json):
-    """Measure peak memory, step time and throughput, each configuration in a process of its own.
+def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate, plot, trace, engine, precision,
+         accumulate, rematerialise, loss, dimensions, channels, classes, depth, feature_maps, convolution, steps,
+         warm_up, threads, seed, output, quiet, as_json):
+    """Predict or measure peak memory, step time and throughput of training steps or forward passes.
 
-    Every combination of --arch, --width, --patch and --batch is measured. One that does not fit in memory is a
-    result like the others (status out_of_memory), except for a single configuration of a plan: that is refused
+    Every combination of --arch, --width, --patch and --batch is predicted from the network's graph and, unless with
+    --predict, measured, each in a process of its own. One that does not fit in memory is a
+    result like the others (status out_of_memory), except for a single measured configuration of a plan: that is refused
     with exit code 4, so that nothing is trained that cannot be.
     """
-    from .. import files
     from ..config import Plan
-    from ..errors import DeviceMemoryError, UsageError
+    from ..errors import UsageError
     from ..models.network import check_arch
-    from ..profiling import sweep
+    from ..profiling import wanted
 
     if steps < 0 or warm_up < 0:
         raise UsageError(f"--steps and --warm-up cannot be negative. Received: {steps}, {warm_up}")
+    predict = predict or calibrate is not None or steps == 0
+    if not predict and output is None:
+        raise UsageError("-o/--output is needed: where profile.json goes.", todo="Give it, or --predict.")
     plan = Plan.read(plan_file) if plan_file else None
     shape = {"dimensions": dimensions, "channels": channels, "classes": classes, "depth": depth,
              "feature_maps": feature_maps, "convolution": convolution}
-    common = {"mode": mode, "engine": engine, "steps": steps, "warm_up": warm_up, "threads": threads, "seed": seed}
-    wanted = [configuration
-              for a, w, p in itertools.product(split_list(arch) or [plan.default_arch if plan else "unet"],
-                                       split_list(width), patch or [None])
-              for configuration in _configurations(
-                  plan, check_arch(a), w, integers(p, "--patch"), integers(batch, "--batch"),
-                  {k: v for k, v in shape.items() if v is not None}, loss, precision, common)]
+    common = {"mode": mode, "engine": engine, "steps": 0 if predict else steps, "warm_up": warm_up, "threads": threads,
+              "seed": seed, "device": device, "trace": str(trace.absolute()) if trace else None}
+    sizes = wanted.batches(batch)
+    configurations = [
+        configuration
+        for a, w, p in itertools.product(split_list(arch) or [plan.default_arch if plan else "unet"],
+                                         split_list(width), patch or [None])
+        for configuration in wanted.configurations(
+            plan, check_arch(a), w, integers(p, "--patch"), sizes,
+            {k: v for k, v in shape.items() if v is not None}, loss, precision, common,
+            accumulate, rematerialise)]
+    if predict:
+        profile, text = _predicted(configurations, calibrate, quiet)
+    else:
+        profile, text = _measured(configurations, plan, quiet), ""
+    _finish(profile, output, plot, as_json, text, quiet)
+
+
+def _predicted(configurations, calibrate, quiet) -> tuple[dict, str]:
+    """The content of profile.json by prediction only, and the table."""
+    from .. import backend
+
+    first = configurations[0]
+    backend.configure(*(first.threads, first.seed) if calibrate else (None, None))
+    from ..errors import UsageError
+    from ..profiling import devices, predict, sweep, table
+
+    device = devices.load(first.device) if first.device else devices.of_this_machine()
+    if calibrate:
+        device = _calibrated(calibrate, first.threads, quiet)
+    if device is None:
+        raise UsageError("What this machine computes on is not a device that is known by name.",
+                         todo="Give --device, with a device file if need be (docs/profiling.md).")
+    entries = [sweep.entry(one, predict.describe(one, device)) for one in configurations]
+    limits = table.limits(configurations, device)
+    text = "\n".join([table.text(table.rows(entries)), "", *table.sentences(limits, device), "", table.origin(device)])
+    return {"hardware": backend.hardware(), "configurations": entries, "limits": limits}, text
+
+
+def _calibrated(path, threads, quiet):
+    """Measure this processor's rates and write it as a device file."""
+    from ..profiling import devices
+    from ..profiling.calibrate import calibrate
+
+    rates, timed = calibrate(devices.this_processor().rates["float32"], threads,
+                             lambda line: say(f"calibration: {line}", quiet))
+    devices.write_processor(path, rates, timed)
+    return devices.load(str(path))
+
+
+def _measured(configurations, plan, quiet) -> dict:
+    """The content of profile.json by measuring.
+
+    Raises:
+        DeviceMemoryError: The only configuration of a plan does not fit.
+    """
+    from ..errors import DeviceMemoryError
+    from ..profiling import sweep
+
     entries, hardware = [], None
-    for number, configuration in enumerate(wanted, 1):
+    for number, configuration in enumerate(configurations, 1):
         entry, seen = sweep.measure(configuration)
         entries.append(entry)
         hardware = hardware or seen
-        say((f"{number}/{len(wanted)} " if len(wanted) > 1 else "") + _line(configuration, entry), quiet)
+        count = f"{number}/{len(configurations)} " if len(configurations) > 1 else ""
+        say(count + _line(configuration, entry), quiet)
     first = entries[0]
     if plan and len(entries) == 1 and (first["measured"] or {}).get("status") == "out_of_memory":
         raise DeviceMemoryError(f"{configuration.describe()}: {first['measured']['reason']}.",
                                 todo="Use a smaller --patch or --batch.")
-    files.write_json(output, {"hardware": hardware or {}, "configurations": entries}, "profile")
-    result({"hardware": hardware, "configurations": entries}, as_json)
-    failed = [e["measured"]["reason"] for e in entries if e["measured"] and e["measured"]["status"] == "failed"]
+    return {"hardware": hardware or {}, "configurations": entries}
+
+
+def _finish(profile: dict, output, plot, as_json, text, quiet) -> None:
+    """Write what was asked for; then tell of configurations that broke."""
+    from .. import files
+
+    if output:
+        files.write_json(output, profile, "profile")
+    if plot:
+        _draw(profile["configurations"], plot)
+    result(profile, as_json, text, quiet)
+    failed = [e["measured"]["reason"] for e in profile["configurations"]
+              if e["measured"] and e["measured"]["status"] == "failed"]
     if failed:
-        raise click.ClickException(f"{len(failed)} of {len(entries)} configurations failed for a reason other than "
-                                   f"memory, the first: {failed[0]}")
+        raise click.ClickException(f"{len(failed)} of {len(profile['configurations'])} configurations failed for a "
+                                   f"reason other than memory, the first: {failed[0]}")
 
 
-def _configurations(plan, arch, width, patch, batches, shape, loss, precision, common):
-    """The configurations of one architecture, width and patch, checked before anything is built.
+def _draw(entries, path) -> None:
+    """Figure 3 as a PNG, whole or not at all."""
+    from importlib import import_module
 
-    Raises:
-        UsageError: One that cannot be built.
-    """
-    from ..config import LOSS_NAMES, PRECISIONS
+    from .. import files
     from ..errors import UsageError
-    from ..inference.engines import ENGINES
-    from ..models.network import PAPER_SHAPES, Network
-    from ..planning.patch import pooling_of_patch
-    from ..profiling.configuration import Configuration
 
-    infer = common["mode"] == "infer"
-    if infer and precision not in (None, "float32"):
-        raise UsageError(f"Inference is in float32. Received: --precision {precision}")
-    for name, value, known in (("--precision", precision, PRECISIONS), ("--loss", loss, LOSS_NAMES),
-                               ("--engine", common["engine"], ENGINES)):
-        if value is not None and value not in known:
-            raise UsageError(f"Unknown {name} '{value}'.", todo=f"Use one of: {', '.join(known)}.")
-    if plan:
-        network = plan.network_of(arch, width)
-        patch, settings = patch or plan.training.patch, plan.training
-    else:
-        network = Network(arch=arch, width=width, **PAPER_SHAPES[arch] | shape)
-        patch, settings = patch or [256 if network.dimensions == 2 else 128], None
-    patch = tuple(patch) * network.dimensions if len(patch) == 1 else tuple(patch)
-    if not plan:
-        pooling = pooling_of_patch(patch, [1.0] * network.dimensions, PAPER_SHAPES[arch]["depth"])
-        shape = {"depth": len(pooling)} | shape
-    if shape.get("depth", network.depth) != network.depth:
-        shape = shape | {"pooling": ()}
-    network = replace(network, **shape)
-    network.check_patch(patch)
-    default_loss = settings.loss if settings else "cross_entropy" if arch == "classifier" else "l2_dice"
-    for size in batches or [1 if infer else settings.batch if settings else 32 if arch == "classifier" else 2]:
-        if size < 1:
-            raise UsageError(f"--batch must be at least 1. Received: {size}")
-        yield Configuration(
-            network, patch, size, loss=loss or default_loss,
-            precision="float32" if infer else precision or (settings.precision if settings else "float32"),
-            clip_norm=settings.clip_norm if settings else None,
-            learning_rate=settings.learning_rate if settings else 0.001, **common)
+    entries = [entry for entry in entries if entry["mode"] == "train"]
+    if not entries:
+        raise UsageError("Figure 3 is of training steps.", todo="Leave out --mode infer, or --plot.")
+    # By name, so that a change of a figure isn't a change of the profile's code (pocketnet/code.py).
+    figures = import_module("pocketnet.experiments.profile")
+    rows = figures.rows_of(entries, predicted=all(entry["measured"] is None for entry in entries))
+    with files.atomic(path) as temporary:
+        figures.figure(rows).savefig(temporary, dpi=150)
 
 
 def _line(configuration, entry: dict) -> str:
@@ -139,11 +191,11 @@ def _line(configuration, entry: dict) -> str:
     words = [configuration.describe()]
     if entry["parameters"]:
         words.append(f"{entry['parameters']:,} parameters")
-    if entry["predicted"]:
-        words.append(f"predicted {entry['predicted']['host_memory_mib']:,.0f} MiB")
-    measured = entry["measured"]
+    predicted, measured = entry["predicted"], entry["measured"]
+    if predicted:
+        words.append(f"predicted {predicted['device_memory_mib']:,.0f} MiB, {predicted['step_seconds']:.3f} s")
     if measured and measured["status"] == "ok":
-        memory = measured["device_memory_mib"] or measured["host_memory_mib"]
+        memory = measured["device_memory_mib"] or measured["host_memory_growth_mib"]
         words.append(f"measured {memory:,.0f} MiB, {measured['step_seconds']:.3f} s a step, "
                      f"{measured['patches_per_second']:.2f} patches a second")
     elif measured:

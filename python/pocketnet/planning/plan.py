@@ -15,7 +15,8 @@ from .recipes import load
 def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
               patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
               steps_per_epoch: int | None = None, depth: int | None = None,
-              feature_maps: int | None = None, loss: str | None = None, precision: str | None = None) -> Plan:
+              feature_maps: int | None = None, loss: str | None = None, precision: str | None = None,
+              accumulate: int | None = None, rematerialise: bool = False) -> Plan:
     """Make a plan for a dataset by a recipe; options given override the recipe's.
 
     Args:
@@ -26,7 +27,8 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
             every image is resized to.
         loss: One of `config.LOSS_NAMES`; a classification has `cross_entropy`.
-        precision: One of `backend.PRECISIONS`.
+        precision: One of `config.PRECISIONS`.
+        accumulate, rematerialise: As in `config.Training`.
 
     Raises:
         UsageError: An option that nothing can be built from.
@@ -35,7 +37,10 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
     recipe = load(recipe_name, task)
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
-    for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
+    if rematerialise:
+        training["rematerialise"] = True
+    for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch),
+                        ("accumulate", accumulate)):
         if value is not None:
             if value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1. Received: {value}")
@@ -90,8 +95,7 @@ def output_channels(manifest: dict) -> int:
 def without_augmentation(plan: Plan) -> Plan:
     """The same plan with patches as they are."""
     training = plan.training
-    as_they_are = replace(training.augmentation, flip=0.0, noise=0.0, blur=0.0)
-    return replace(plan, training=replace(training, augmentation=as_they_are))
+    return replace(plan, training=replace(training, augmentation=training.augmentation.off()))
 
 
 def check_edited(plan: Plan, manifest: dict, where) -> None:

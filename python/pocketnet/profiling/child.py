@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 CONFIGURATION, DESCRIBED, MEASURED = "configuration.json", "described.json", "measured.json"
@@ -90,23 +91,21 @@ def _describe(folder: Path, configuration) -> dict | None:
     backend.configure(configuration.threads, configuration.seed)
     precision = backend.usable_precision(configuration.precision)
     backend.set_precision(precision)
-    import keras
+    from .devices import load, of_this_machine
+    from .graph import parameters
+    from .predict import describe, nodes_of
 
-    from ..models.build import build
-    from .predict import training_memory
-
-    with keras.StatelessScope(initialize_variables=False):
-        model = build(configuration.network, configuration.patch)
-        parameters = model.count_params()
-        predicted = training_memory(model, configuration.batch) if configuration.mode == "train" else None
-    described = {"parameters": parameters, "precision": precision, "hardware": backend.hardware(), "predicted": None}
-    if predicted:
-        described["predicted"] = {"host_memory_mib": round(predicted.host_mib, 1),
-                                  "device_memory_mib": round(predicted.device_mib, 1)}
+    configuration = replace(configuration, precision=precision)
+    device = load(configuration.device) if configuration.device else of_this_machine()
+    described = {"precision": precision, "hardware": backend.hardware(),
+                 "parameters": parameters(nodes_of(configuration.network, configuration.patch, precision)),
+                 "gflops": None, "predicted": None}
+    described |= describe(configuration, device) if device else {}
     (folder / DESCRIBED).write_text(json.dumps(described))
     total = psutil.virtual_memory().total / 2**20
-    if predicted and not backend.on_gpu() and predicted.host_mib > total:
-        return out_of_memory(f"needs about {predicted.host_mib / 1024:.1f} GiB, "
+    predicted = described["predicted"]
+    if predicted and not backend.on_gpu() and predicted["host_memory_mib"] > total:
+        return out_of_memory(f"needs about {predicted['host_memory_mib'] / 1024:.1f} GiB, "
                              f"this machine has {total / 1024:.1f} GiB")
     return None
 

@@ -20,11 +20,13 @@ class Configuration:
         mode: `train`: whole training steps as a training does them; `infer`: forward passes by an engine.
         precision: As wished, one of `config.PRECISIONS`; inference is in float32.
         engine: What runs the inference, one of `inference.engines.ENGINES`.
-        loss, learning_rate, clip_norm: As in `config.Training`.
+        loss, learning_rate, clip_norm, accumulate, rematerialise, average_decay: As in `config.Training`.
         steps: Steps to time; 0 predicts only.
         warm_up: Steps before them that don't count.
         threads: CPU threads; None for all cores.
         seed: Of weights and patches.
+        device: What the prediction is for, as `devices.load` takes it; None for what this machine computes on.
+        trace: Folder for a trace of TensorFlow's profiler, which TensorBoard opens; None for none.
     """
 
     network: Network
@@ -36,10 +38,15 @@ class Configuration:
     loss: str = "l2_dice"
     learning_rate: float = 0.001
     clip_norm: float | None = None
+    accumulate: int = 1
+    rematerialise: bool = False
+    average_decay: float | None = None
     steps: int = 5
     warm_up: int = 2
     threads: int | None = None
     seed: int = 0
+    device: str | None = None
+    trace: str | None = None
 
     def describe(self) -> str:
         """A few words for a person."""

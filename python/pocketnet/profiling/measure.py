@@ -21,14 +21,16 @@ def training_step(model, configuration: Configuration) -> dict:
     Returns:
         See `timed`.
     """
-    from ..training.compile import compile_for_training
+    from ..training.compile import compile_for_training, stepping
 
     rng = np.random.default_rng(configuration.seed)
     image = _image(rng, configuration)
     label = rng.integers(0, configuration.network.classes, (configuration.batch, *model.output_shape[1:-1]),
                          dtype=np.uint8)
-    compile_for_training(model, configuration.loss, configuration.learning_rate, configuration.clip_norm)
-    return timed(lambda: model.train_on_batch(image, label), configuration)
+    compile_for_training(model, configuration.loss, configuration.learning_rate, configuration.clip_norm,
+                         configuration.average_decay, configuration.accumulate)
+    stepper = stepping(model, configuration.rematerialise)
+    return timed(lambda: stepper.train_on_batch(image, label), configuration)
 
 
 def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Configuration) -> dict:
@@ -45,7 +47,7 @@ def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Conf
 
 
 def timed(step: Callable[[], object], configuration: Configuration) -> dict:
-    """Time steps after the warm-up.
+    """Time steps after the warm-up; then, if a trace is wanted, one more in TensorFlow's profiler.
 
     Returns:
         `step_seconds` (median), `step_seconds_sd`, `patches_per_second` (batch over the median).
@@ -57,6 +59,8 @@ def timed(step: Callable[[], object], configuration: Configuration) -> dict:
         seconds.append(time.perf_counter() - start)
     steady = np.array(seconds[configuration.warm_up:])
     median = float(np.median(steady))
+    if configuration.trace:
+        backend.traced(step, configuration.trace)
     return {"step_seconds": round(median, 6),
             "step_seconds_sd": round(float(steady.std(ddof=1)) if len(steady) > 1 else 0.0, 6),
             "patches_per_second": round(configuration.batch / median, 3)}

@@ -1,61 +1,144 @@
-"""Memory of a training step, predicted from the network's graph without running it."""
+"""Memory and time of a configuration on a device, predicted from the network's graph without running it."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-import keras
+from ..models.network import Network
+from . import graph, memory, speed
+from .configuration import Configuration
+from .devices import GPU, GPU_HOST_MIB, Device
 
-FLOAT_BYTES = 4
-RUNTIME_MIB = 850
-"""Resident memory of a process that trains the smallest network with TensorFlow on a CPU, as measured."""
+MIB = 2**20
 
 
 @dataclass(frozen=True)
-class TrainingMemory:
-    """Parts of a training step's memory, in MiB, variables in float32, outputs in the layers' own precision.
+class Prediction:
+    """What a training step or a forward pass takes.
 
     Attributes:
-        variables: Weights, gradients and Adam's two moments.
-        activations: Every layer's output, kept for the backward pass.
-        workspace: The largest layer's output and its gradient, alive together with all the rest.
+        memory_mib: Device memory at the worst moment; on a processor by how much the process grows.
+        host_mib: Resident memory of the process.
+        step_seconds: Time of a step.
+        gflops: 10⁹ floating-point operations a step that multiply weights.
+        parameters: Of the network.
+        moment: The layer in whose computation the most is held.
+        sum_of_outputs_mib: The usual estimate: variables, gradients, and every layer's output once.
     """
 
-    variables: float
-    activations: float
-    workspace: float
-
-    @property
-    def device_mib(self) -> float:
-        """What the device holds at the worst moment."""
-        return self.variables + self.activations + self.workspace
-
-    @property
-    def host_mib(self) -> float:
-        """Resident memory of the process when it trains on the CPU."""
-        return RUNTIME_MIB + self.device_mib
+    memory_mib: float
+    host_mib: float
+    step_seconds: float
+    gflops: float
+    parameters: int
+    moment: str
+    sum_of_outputs_mib: float
 
 
-def training_memory(model: keras.Model, batch: int) -> TrainingMemory:
-    """Predict a training step's memory.
+def predict(configuration: Configuration, device: Device) -> Prediction:
+    """Predict one configuration.
 
-    An upper estimate that assumes that nothing is freed before the backward pass.
-
-    Args:
-        model: Built for a fixed patch size.
-        batch: Patches a step.
+    Raises:
+        UsageError: The network cannot be built, or the device doesn't compute in the precision.
     """
-    outputs = []
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        size = 1
-        for length in layer.output.shape[1:]:
-            size *= length
-        item = 2 if "16" in layer.output.dtype else FLOAT_BYTES
-        outputs.append(size * batch * item / 2**20)
-    trainable = sum(math.prod(w.shape) for w in model.trainable_weights)
-    frozen = model.count_params() - trainable
-    variables = (4 * trainable + frozen) * FLOAT_BYTES / 2**20
-    return TrainingMemory(variables, sum(outputs), 2 * max(outputs))
+    precision = device.precision_of(configuration.precision)
+    nodes = nodes_of(configuration.network, configuration.patch, precision)
+    train = configuration.mode == "train"
+    held, moment = _held(nodes, configuration, device)
+    work = (speed.training_work(nodes, configuration.batch, configuration.rematerialise) if train
+            else speed.inference_work(nodes, configuration.batch))
+    rates = device.rates_in(precision)
+    variables = memory.variables(nodes, slots=1 + slots_of(configuration) if train else 0)
+    process = device.reserved_mib if train else device.runtime_mib[engine_of(configuration, device)]
+    return Prediction(
+        held / MIB, GPU_HOST_MIB if device.kind == GPU else process + held / MIB, rates.seconds(work),
+        work.gflops, graph.parameters(nodes), moment,
+        (variables + memory.sum_of_outputs(nodes) * configuration.batch) / MIB)
+
+
+def describe(configuration: Configuration, device: Device) -> dict:
+    """A prediction as `profile.json` has it: `precision`, `parameters`, `gflops`, `predicted`."""
+    found = predict(configuration, device)
+    precision = device.precision_of(configuration.precision)
+    return {"precision": precision, "parameters": found.parameters, "gflops": round(found.gflops, 3), "predicted": {
+        "device": device.name, "calibrated": device.calibrated, "host_memory_mib": round(found.host_mib, 1),
+        "device_memory_mib": round(found.memory_mib, 1), "usable_memory_mib": round(device.usable_mib, 1),
+        "fits": found.memory_mib <= device.usable_mib, "step_seconds": round(found.step_seconds, 6),
+        "patches_per_second": round(configuration.batch / found.step_seconds, 3), "moment": found.moment,
+        "sum_of_outputs_mib": round(found.sum_of_outputs_mib, 1)}}
+
+
+def engine_of(configuration: Configuration, device: Device) -> str:
+    """The engine of an inference: OpenVINO on a processor, unless another is named that is known."""
+    if configuration.engine in device.infer:
+        return configuration.engine
+    return "tensorflow" if device.kind == GPU else "openvino"
+
+
+def slots_of(configuration: Configuration) -> int:
+    """Tensors that the optimiser keeps for each weight: Adam's moments, a sum of gradients, a moving average."""
+    return 2 + (configuration.accumulate > 1) + (configuration.average_decay is not None)
+
+
+@lru_cache(maxsize=64)
+def nodes_of(network: Network, patch: tuple[int, ...], precision: str) -> tuple[graph.Node, ...]:
+    """The network's layers, built without values in its weights."""
+    import keras
+
+    from ..models.build import build
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return tuple(graph.nodes(build(network, patch)))
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _held(nodes: Sequence[graph.Node], configuration: Configuration, device: Device) -> tuple[float, str]:
+    """Bytes at the worst moment, and the layer."""
+    if configuration.mode == "train":
+        moments = memory.training_moments(nodes, configuration.rematerialise)
+        batch, factors, slots = configuration.batch, device.train, slots_of(configuration)
+    else:
+        engine = engine_of(configuration, device)
+        fused = engine != "tensorflow"  # such an engine also takes a batch one by one
+        moments, batch = memory.inference_moments(nodes, fused), 1 if fused else configuration.batch
+        factors, slots = device.infer[engine], 0
+    variables = memory.variables(nodes, slots)
+    return max((factors.bytes(moment, len(nodes), variables, batch), moment.layer) for moment in moments)
+
+
+def largest_batch(configuration: Configuration, device: Device, most: int = 4096) -> int:
+    """The largest batch that fits, 0 for none."""
+    return _largest(lambda batch: _fits(replace(configuration, batch=batch), device), most)
+
+
+def largest_patch(configuration: Configuration, device: Device) -> tuple[int, ...] | None:
+    """The largest cube (in 2D, square) that the depth divides and that fits with the configuration's batch."""
+    step = max(configuration.network.divisor)
+
+    def patch(times: int) -> tuple[int, ...]:
+        return (step * times,) * configuration.network.dimensions
+
+    times = _largest(lambda n: _fits(replace(configuration, patch=patch(n)), device), 4096 // step)
+    return patch(times) if times else None
+
+
+def _fits(configuration: Configuration, device: Device) -> bool:
+    return predict(configuration, device).memory_mib <= device.usable_mib
+
+
+def _largest(fits: Callable[[int], bool], most: int) -> int:
+    """The largest number from 1 to `most` that fits, if every smaller one does; 0 for none."""
+    low, high = 0, 1
+    while high <= most and fits(high):
+        low, high = high, 2 * high
+    high = min(high, most + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from ..config import to_json
@@ -26,6 +27,8 @@ def measure(configuration: Configuration) -> tuple[dict, dict | None]:
     """
     with tempfile.TemporaryDirectory(prefix="pocket-profile-") as name:
         folder = Path(name)
+        if configuration.trace:
+            configuration = replace(configuration, trace=str(Path(configuration.trace) / _folder_name(configuration)))
         (folder / child.CONFIGURATION).write_text(json.dumps(to_json(configuration)))
         measured = None
         for stage in ("train",) if configuration.mode == "train" else ("export", "infer"):
@@ -35,7 +38,12 @@ def measure(configuration: Configuration) -> tuple[dict, dict | None]:
             if measured is not None:
                 break
         described = _read(folder / child.DESCRIBED) or {}
-    return _entry(configuration, described, measured), described.get("hardware")
+    return entry(configuration, described, measured), described.get("hardware")
+
+
+def _folder_name(configuration: Configuration) -> str:
+    network, patch = configuration.network, "x".join(map(str, configuration.patch))
+    return f"{network.arch}-{network.width}-{configuration.mode}-{patch}-batch{configuration.batch}"
 
 
 def _run(folder: Path, stage: str) -> dict | None:
@@ -60,7 +68,13 @@ NUMBERS = ("host_memory_mib", "host_memory_growth_mib", "device_memory_mib", "st
            "patches_per_second")
 
 
-def _entry(configuration: Configuration, described: dict, measured: dict | None) -> dict:
+def entry(configuration: Configuration, described: dict, measured: dict | None = None) -> dict:
+    """An entry of `profile.json`.
+
+    Args:
+        described: `parameters`, `gflops` and `predicted`, and the `precision` computed in; what is missing is None.
+        measured: As `measure` finds it.
+    """
     network = configuration.network
     measured = measured and {"reason": None, **dict.fromkeys(NUMBERS), **measured}
     engine = measured.pop("engine", None) if measured else None
@@ -69,7 +83,9 @@ def _entry(configuration: Configuration, described: dict, measured: dict | None)
         "classes": network.classes, "depth": network.depth, "feature_maps": network.feature_maps,
         "patch": list(configuration.patch), "batch": configuration.batch, "mode": configuration.mode,
         "engine": engine or (configuration.engine if configuration.mode == "infer" else None),
-        "precision": described.get("precision", configuration.precision), "threads": configuration.threads,
-        "steps": configuration.steps, "warm_up": configuration.warm_up,
-        "parameters": described.get("parameters"), "predicted": described.get("predicted"), "measured": measured,
+        "precision": described.get("precision", configuration.precision),
+        "accumulate": configuration.accumulate, "rematerialise": configuration.rematerialise,
+        "threads": configuration.threads, "steps": configuration.steps, "warm_up": configuration.warm_up,
+        "parameters": described.get("parameters"), "gflops": described.get("gflops"),
+        "predicted": described.get("predicted"), "measured": measured,
     }

@@ -1,0 +1,149 @@
+"""What is alive in a training step or a forward pass, followed through the network's graph.
+
+Forward, what a later layer or the backward pass reads stays. Backward, in reverse order, a layer makes the gradients
+of its inputs from that of its output; what was kept goes once its last user is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..models.rematerialise import segment_of
+from .graph import ADD, FUSED, IN_PLACE, INPUT, Node
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is alive while a layer computes, in bytes of one sample.
+
+    Attributes:
+        layer: Which, and whether it is its forward or its backward computation.
+        kept: Tensors kept for the backward pass.
+        passing: Gradients of tensors, and tensors that are gone after this layer.
+    """
+
+    layer: str
+    kept: int
+    passing: int
+
+
+def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list[Moment]:
+    """Every layer's forward, then every layer's backward computation.
+
+    Args:
+        rematerialise: Of each block only what other blocks read is kept; going back it is computed again.
+    """
+    if rematerialise:
+        return _rematerialised(nodes)
+    index = {node.name: number for number, node in enumerate(nodes)}
+    last = _last_users(nodes)
+    inner = [node.rule.inner * node.bytes for node in nodes]
+    forward = [Moment(f"{node.name}, forward", sum(inner[:i]) + sum(n.bytes for n in nodes[:i + 1] if n.name in last),
+                      passing)
+               for i, (node, passing) in enumerate(zip(nodes, _passing(nodes, last), strict=True))]
+    edges = [(index[name], reader, _gradient(nodes, index, name, node))
+             for reader, node in enumerate(nodes) for name in node.sources if nodes[index[name]].kind != INPUT]
+    edges.append((len(nodes) - 1, len(nodes), nodes[-1].bytes))  # the loss reads the last layer
+    backward = [Moment(f"{node.name}, backward", sum(inner[:i + 1])
+                       + sum(n.bytes for n in nodes if n.name in last and last[n.name] <= i),
+                       _passing_back(node, i, edges))
+                for i, node in reversed(list(enumerate(nodes))) if node.kind != INPUT]
+    return forward + backward
+
+
+def _rematerialised(nodes: Sequence[Node]) -> list[Moment]:
+    """Backward moments when of other blocks than the layer's own only what crosses between blocks is kept."""
+    index = {node.name: number for number, node in enumerate(nodes)}
+    block = {node.name: segment_of(node.name) for node in nodes}
+    starts = {block[node.name]: number for number, node in reversed(list(enumerate(nodes)))}
+    last = _last_users(nodes)
+    crossing: dict[str, int] = {}
+    for node in nodes:
+        for name in node.sources:
+            if block[name] != block[node.name]:
+                crossing[name] = min(crossing.get(name, len(nodes)), starts[block[node.name]])
+    plain = {moment.layer: moment.passing for moment in training_moments(nodes)}
+    moments = []
+    for i, node in enumerate(nodes):
+        mine = [n for n in nodes[:i + 1] if block[n.name] == block[node.name]]
+        kept = sum(nodes[index[name]].bytes for name, until in crossing.items() if until <= i)
+        kept += sum(n.rule.inner * n.bytes for n in mine)
+        kept += sum(n.bytes for n in mine if n.name not in crossing and last.get(n.name, i + 1) <= i)
+        moments.append(Moment(f"{node.name}, backward", kept, plain.get(f"{node.name}, backward", 0)))
+    return moments
+
+
+def inference_moments(nodes: Sequence[Node], fused: bool = False) -> list[Moment]:
+    """Every layer's forward computation, when nothing is kept for a backward pass, one branch after the other.
+
+    Args:
+        fused: Normalisation, activation and addition are part of the convolution before them, as OpenVINO has it.
+    """
+    nodes = _branch_by_branch(nodes)
+    return [Moment(node.name, 0, passing) for node, passing in zip(nodes, _passing(nodes, {}, fused), strict=True)]
+
+
+def variables(nodes: Sequence[Node], slots: int = 2) -> int:
+    """Bytes of the weights, and of `slots` more tensors for each trained one (the moments of Adam: 2)."""
+    return sum((1 + slots) * node.weights + node.frozen for node in nodes) * FLOAT_BYTES
+
+
+def sum_of_outputs(nodes: Sequence[Node]) -> int:
+    """The usual estimate of what a training step keeps: every layer's output, in bytes of one sample."""
+    return sum(node.bytes for node in nodes)
+
+
+def _branch_by_branch(nodes: Sequence[Node]) -> list[Node]:
+    """The layers in the order in which the last one asks for what it needs."""
+    by_name = {node.name: node for node in nodes}
+    found: dict[str, Node] = {}
+    waiting = [nodes[-1].name]
+    while waiting:
+        name = waiting[-1]
+        missing = [source for source in by_name[name].sources if source not in found]
+        if missing and name not in found:
+            waiting.append(missing[0])
+        else:
+            found.setdefault(name, by_name[waiting.pop()])
+    return list(found.values())
+
+
+def _last_users(nodes: Sequence[Node]) -> dict[str, int]:
+    """The tensors that are kept for the backward pass, and the layer that there is the last to read each."""
+    last: dict[str, int] = {}
+    for number, node in enumerate(nodes):
+        read = [node.name] if node.rule.reads_output else []
+        for name in [*read, *(node.sources if node.rule.reads_input else ())]:
+            last[name] = min(last.get(name, number), number)
+    return last
+
+
+def _passing(nodes: Sequence[Node], kept: dict[str, int], fused: bool = False) -> Iterator[int]:
+    """Per layer what is alive in its forward computation and not kept."""
+    readers = {node.name: number for number, node in enumerate(nodes)}
+    for number, node in enumerate(nodes):
+        readers |= dict.fromkeys(node.sources, number)
+    in_place = FUSED if fused else IN_PLACE
+    for number, node in enumerate(nodes):
+        waiting = sum(n.bytes for n in nodes[:number] if n.name not in kept
+                      and readers[n.name] >= number + (node.kind in in_place))
+        inner = 0 if kept or fused else node.rule.inner
+        own = (node.name not in kept) + inner + (0 if fused else node.rule.forward)
+        yield waiting + own * node.bytes
+
+
+def _passing_back(node: Node, number: int, edges: Sequence[tuple[int, int, int]]) -> int:
+    """What is alive in a layer's backward computation and was not kept: gradients, from each reader to its maker."""
+    fresh = 0 if node.kind in IN_PLACE else sum(size for _, reader, size in edges if reader == number)
+    waiting = sum(size for maker, reader, size in edges if maker <= number < reader)
+    return fresh + waiting + node.rule.backward * node.bytes
+
+
+def _gradient(nodes: Sequence[Node], index: dict[str, int], name: str, reader: Node) -> int:
+    """Bytes of the gradient that a layer gives to one that it reads; an addition gives the same tensor to all."""
+    if reader.kind == ADD and name != min(reader.sources, key=index.__getitem__):
+        return 0
+    return nodes[index[name]].bytes

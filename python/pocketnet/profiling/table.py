@@ -1,0 +1,72 @@
+"""Predictions as a table for people: what fits, with how much to spare, and the largest that does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .configuration import Configuration
+from .devices import Device
+from .predict import largest_batch, largest_patch
+
+HEADER = ("network", "width", "patch", "batch", "parameters", "memory (MiB)", "fits", "headroom (MiB)", "step (s)",
+          "patches/s")
+
+
+def rows(entries: Sequence[dict]) -> list[tuple[str, ...]]:
+    """A row a predicted configuration of `profile.json`."""
+    found = []
+    for entry in entries:
+        predicted = entry["predicted"]
+        left = predicted["usable_memory_mib"] - predicted["device_memory_mib"]
+        found.append((entry["arch"], entry["width"], "×".join(map(str, entry["patch"])), str(entry["batch"]),
+                      f"{entry['parameters']:,}", f"{predicted['device_memory_mib']:,.0f}",
+                      "fits" if predicted["fits"] else "doesn't fit", f"{left:,.0f}",
+                      f"{predicted['step_seconds']:.3f}", f"{predicted['patches_per_second']:.2f}"))
+    return found
+
+
+def text(table: Sequence[Sequence[str]], header: Sequence[str] = HEADER, left: int = 3) -> str:
+    """Columns under each other, those after the first `left` to the right."""
+    lines = [header, *table]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(width) if column < left else cell.rjust(width)
+                               for column, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+                     for line in lines)
+
+
+def limits(wanted: Sequence[Configuration], device: Device) -> list[dict]:
+    """Per network, width and patch the largest batch, and per network, width and batch the largest patch.
+
+    Returns:
+        `arch`, `width`, `patch`, `largest_batch` (0 for none), `batch` (the smallest asked for), `largest_patch` (None
+        for none).
+    """
+    found = {}
+    for configuration in wanted:
+        key = (configuration.network.arch, configuration.network.width, configuration.patch)
+        if key not in found or configuration.batch < found[key].batch:
+            found[key] = configuration
+    return [{"arch": arch, "width": width, "patch": list(patch), "largest_batch": largest_batch(configuration, device),
+             "batch": configuration.batch, "largest_patch": cube and list(cube)}
+            for (arch, width, patch), configuration in found.items()
+            for cube in [largest_patch(configuration, device)]]
+
+
+def sentences(found: Sequence[dict], device: Device) -> list[str]:
+    """The limits as lines."""
+    lines = []
+    for one in found:
+        patch = "×".join(map(str, one["patch"]))
+        cube = "×".join(map(str, one["largest_patch"])) if one["largest_patch"] else "none fits"
+        lines.append(f"{one['arch']} {one['width']} on {device.title}: largest batch of {patch}: "
+                     f"{one['largest_batch'] or 'none fits'}; largest patch with batch {one['batch']}: {cube}")
+    return lines
+
+
+def origin(device: Device) -> str:
+    """What the figures rest on."""
+    memory = (f"{device.title}: {device.usable_mib:,.0f} MiB for the network, of {device.memory_mib:,.0f} MiB. "
+              "Memory by the network's graph, fitted to training steps measured on a CPU")
+    return memory + (". Times by rates measured on this device." if device.calibrated else
+                     "; times by the device's peak figures, not measured on it." if device.kind == "gpu" else
+                     "; times by rates of another CPU: --calibrate measures this one's in under a minute.")

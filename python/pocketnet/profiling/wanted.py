@@ -1,0 +1,87 @@
+"""Which configurations a command line asks for, checked before anything is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..config import LOSS_NAMES, PRECISIONS, Plan
+from ..errors import UsageError
+from ..inference.engines import ENGINES
+from ..models.network import PAPER_SHAPES, Network
+from ..planning.patch import pooling_of_patch
+from .configuration import Configuration
+
+
+def batches(text: str | None) -> list[int] | None:
+    """`"1,2,8..16"` to the numbers, ends included; None to None.
+
+    Raises:
+        UsageError: Not such a list, or not of numbers from 1.
+    """
+    if not text:
+        return None
+    found: list[int] = []
+    for word in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,6})(?:\.\.(\d{1,6}))?\s*", word)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not match or low < 1 or high < low:
+            raise UsageError(f"--batch must be numbers from 1, or ranges of them. Received: {text}",
+                             todo="Give, for example, --batch 1,2,4 or --batch 1..32. --batch must be at least 1.")
+        found.extend(range(low, high + 1))
+    return list(dict.fromkeys(found))
+
+
+def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | None, sizes: list[int] | None,
+                   shape: dict, loss: str | None, precision: str | None, common: dict,
+                   accumulate: int | None = None, rematerialise: bool = False) -> Iterator[Configuration]:
+    """The configurations of one architecture, width and patch.
+
+    Args:
+        plan: What the rest is taken from; without one, the paper's networks.
+        patch: Voxels per axis, or one number for all.
+        sizes: Batches.
+        shape: Values of `Network` that override the plan's or the paper's.
+        accumulate, rematerialise: As in `config.Training`; None and False for the plan's.
+        common: Further values of `Configuration`.
+
+    Raises:
+        UsageError: One that cannot be built.
+    """
+    infer = common["mode"] == "infer"
+    if infer and precision not in (None, "float32"):
+        raise UsageError(f"Inference is in float32. Received: --precision {precision}")
+    for name, value, known in (("--precision", precision, PRECISIONS), ("--loss", loss, LOSS_NAMES),
+                               ("--engine", common["engine"], ENGINES)):
+        if value is not None and value not in known:
+            raise UsageError(f"Unknown {name} '{value}'.", todo=f"Use one of: {', '.join(known)}.")
+    if accumulate is not None and accumulate < 1:
+        raise UsageError(f"--accumulate must be at least 1. Received: {accumulate}")
+    network, patch = _network(plan, arch, width, patch, shape)
+    network.check_patch(patch)
+    settings = plan.training if plan else None
+    default_loss = settings.loss if settings else "cross_entropy" if arch == "classifier" else "l2_dice"
+    for size in sizes or [1 if infer else settings.batch if settings else 32 if arch == "classifier" else 2]:
+        yield Configuration(
+            network, patch, size, loss=loss or default_loss,
+            precision="float32" if infer else precision or (settings.precision if settings else "float32"),
+            clip_norm=settings.clip_norm if settings else None,
+            learning_rate=settings.learning_rate if settings else 0.001,
+            average_decay=settings.average_decay if settings and not infer else None,
+            accumulate=accumulate or (settings.accumulate if settings else 1),
+            rematerialise=rematerialise or bool(settings and settings.rematerialise), **common)
+
+
+def _network(plan: Plan | None, arch: str, width: str, patch: list[int] | None,
+             shape: dict) -> tuple[Network, tuple[int, ...]]:
+    """The network and the patch, one number a side."""
+    network = plan.network_of(arch, width) if plan else Network(arch=arch, width=width, **PAPER_SHAPES[arch] | shape)
+    sides = patch or (plan.training.patch if plan else [256 if network.dimensions == 2 else 128])
+    sides = tuple(sides) * network.dimensions if len(sides) == 1 else tuple(sides)
+    if not plan:
+        pooling = pooling_of_patch(sides, [1.0] * len(sides), PAPER_SHAPES[arch]["depth"])
+        shape = {"depth": len(pooling)} | shape
+    if shape.get("depth", network.depth) != network.depth:
+        shape = shape | {"pooling": ()}
+    return replace(network, **shape), sides

@@ -89,6 +89,17 @@ def on_gpu() -> bool:
     return any(device.startswith("gpu") for device in keras.distribution.list_devices("gpu"))
 
 
+def gpu_name() -> str:
+    """What the driver calls the first GPU; there must be one."""
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])["device_name"]
+    import jax
+
+    return jax.devices()[0].device_kind
+
+
 def peak_host_memory_mib() -> float:
     """Most resident memory that this process has had, in MiB (on Linux since it was started, whatever its parent)."""
     peak = _status_mib("VmHWM")
@@ -127,6 +138,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is the device's allocator saying that it has no more."""
     return type(error).__name__ in ("ResourceExhaustedError", "XlaRuntimeError") and (
         "RESOURCE_EXHAUSTED" in str(error) or "OOM" in str(error) or "out of memory" in str(error).lower())
+
+
+def traced(step, folder: str) -> None:
+    """Do a step in the backend's profiler, which leaves in `folder` what TensorBoard opens."""
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.profiler.experimental.Profile(folder):
+            step()
+        return
+    import jax
+
+    with jax.profiler.trace(folder):
+        step()
 
 
 def versions() -> dict[str, str]:

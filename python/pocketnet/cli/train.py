@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -40,10 +41,12 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @click.option("--logical-cpus", type=click.IntRange(min=0), default=0,
               help="Instead of GPUs, cut the CPU into so many devices: to try --gpus out, not faster.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
+@click.option("--mlflow-uri", envvar="POCKET_LIVE_MLFLOW_URI", show_envvar=True,
+              help="http(s)://<server>: log to it epoch by epoch. Anything else is left to pocket-collect.")
 @quiet_option
 @json_option
 def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant, output, checkpoints,
-         checkpoint_seconds, time_limit, gpus, logical_cpus, threads, quiet, as_json):
+         checkpoint_seconds, time_limit, gpus, logical_cpus, threads, mlflow_uri, quiet, as_json):
     """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
     import psutil
 
@@ -59,6 +62,11 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     if bool(start_from) != bool(variant):
         raise UsageError("--start-from and --variant go together.",
                          todo="Name a network that starts from another, so that tables tell the two apart.")
+    follow = None
+    if (mlflow_uri or "").startswith(("http://", "https://")):
+        # By name: what tracks a training is not part of the code that defines it (code.py).
+        live = import_module("pocketnet.tracking.live")
+        follow = live.Live(mlflow_uri, lambda line: click.secho(line, fg="yellow", err=True))
     start = Start.open(start_from, variant) if start_from else None
     plan = Plan.read(plan_file)
     arch = arch or plan.default_arch
@@ -66,7 +74,7 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
         provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, gpus=gpus,
                            logical_cpus=logical_cpus, threads=threads, time_limit=time_limit,
-                           checkpoint_seconds=checkpoint_seconds, start=start,
+                           checkpoint_seconds=checkpoint_seconds, start=start, follow=follow,
                            say=lambda line: say(line, quiet), tick=steps.tick)
     say(f"model folder: {output}", quiet)
     result(provenance, as_json)

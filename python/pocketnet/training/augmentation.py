@@ -1,4 +1,4 @@
-"""Random changes of a training patch (paper, Section II-B3: flips, additive noise, Gaussian blur)."""
+"""Random changes of a training patch: where its voxels are (flips; `warp` has the rest) and what they show."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from scipy.ndimage import gaussian_filter
 
 from ..config import Augmentation
 
+SMALLEST = np.float32(1e-7)
 
 def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Apply each change with its probability.
+    """Apply each change with its probability: flips, blur, brightness, contrast, gamma, noise.
 
     Args:
         image: (x, y, z, channel) or (row, column, channel) float32, normalised.
@@ -25,17 +26,49 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
     axes = [axis for axis in allowed if chances[axis] < settings.flip]
     if axes:
         image, label = np.flip(image, axes), np.flip(label, axes)
+    # Channel by channel: sums over an array whose last axis is short take ten times as long.
+    channels = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[-1])]
     chance, size = rng.random(2)
     if chance < settings.blur:
-        sigma = _between(settings.blur_sigma, size)
-        image = np.stack([gaussian_filter(image[..., c], sigma) for c in range(image.shape[-1])], axis=-1)
+        channels = [gaussian_filter(channel, _between(settings.blur_sigma, size)) for channel in channels]
+    chances, inverted = rng.random(3), rng.random() < 0.5
+    bright, stretched, power = rng.random((3, len(channels)))
+    if chances[0] < settings.brightness:
+        factors = _between(settings.brightness_range, bright)
+        channels = [channel * factor for channel, factor in zip(channels, factors, strict=True)]
+    if chances[1] < settings.contrast:
+        factors = _between(settings.contrast_range, stretched)
+        channels = [contrast(channel, factor) for channel, factor in zip(channels, factors, strict=True)]
+    if chances[2] < settings.gamma:
+        powers = _between(settings.gamma_range, power)
+        channels = [gamma(channel, power, inverted) for channel, power in zip(channels, powers, strict=True)]
     chance, size = rng.random(2)
     if chance < settings.noise:
-        noise = rng.standard_normal(image.shape, dtype=np.float32)
-        image = image + np.float32(_between(settings.noise_sd, size)) * noise
-    return np.ascontiguousarray(image, dtype=np.float32), np.ascontiguousarray(label)
+        spread = _between(settings.noise_sd, size)
+        channels = [channel + spread * rng.standard_normal(channel.shape, np.float32) for channel in channels]
+    return np.stack(channels, axis=-1, dtype=np.float32), np.ascontiguousarray(label)
 
 
-def _between(limits: tuple[float, float] | None, share: float) -> float:
+def contrast(channel: np.ndarray, factor: float) -> np.ndarray:
+    """Stretch a channel about its mean, within the range that it had."""
+    mean = channel.mean()
+    return np.clip((channel - mean) * factor + mean, channel.min(), channel.max())
+
+
+def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
+    """Raise a channel, brought to 0…1, to a power; with the mean and the standard deviation that it had.
+
+    Args:
+        inverted: Do so with the inverted image, and invert it back.
+    """
+    sign = np.float32(-1 if inverted else 1)
+    channel = sign * channel
+    mean, spread, low = channel.mean(), channel.std(), channel.min()
+    raised = np.power((channel - low) / max(np.ptp(channel), SMALLEST), power)
+    return sign * ((raised - raised.mean()) * (spread / max(raised.std(), SMALLEST)) + mean)
+
+
+def _between(limits: tuple[float, float] | None, share):
+    """A value, or an array of values, between two limits, by share of the way."""
     low, high = limits or (0.0, 0.0)
-    return low + (high - low) * share
+    return np.float32(low) + np.float32(high - low) * np.asarray(share, np.float32)

@@ -6,6 +6,7 @@ next one depends on can be written to a checkpoint.
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import psutil
 
 from .. import backend
-from ..config import Plan
-from ..errors import DeviceMemoryError, Stopped
+from ..config import Plan, Training
+from ..errors import DeviceMemoryError, Stopped, UsageError
 from . import checkpoints
-from .compile import compile_for_training
+from .compile import averaged, compile_for_training, stepping
 from .losses import LOSSES
 from .sampling import Sampler
 from .scores import TASKS
@@ -40,6 +42,7 @@ class State:
         waited: Epochs since the validation loss last became better, or the learning rate was reduced.
         attempts: A dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`, `devices`.
         peak_host_memory_mib, peak_device_memory_mib: Largest over the attempts.
+        system: A row an epoch with what it took of the machine, see `SYSTEM_COLUMNS`.
     """
 
     step: int = 0
@@ -50,11 +53,24 @@ class State:
     attempts: list[dict] = field(default_factory=list)
     peak_host_memory_mib: float = 0.0
     peak_device_memory_mib: float | None = None
+    system: list[dict] = field(default_factory=list)
+
+
+SYSTEM_COLUMNS = ("epoch", "step", "seconds", "cpu_percent", "host_memory_mib", "device_memory_mib")
+"""The columns of `system.csv`: CPU over the epoch (100 is one core), resident memory at its end, and the largest
+amount of device memory so far, empty where the device does not tell."""
 
 
 def history_columns(task: str) -> tuple[str, ...]:
     """The columns of `history.csv`."""
     return ("epoch", "step", "learning_rate", "loss", "validation_loss", *TASKS[task].columns, "seconds")
+
+
+def rate_at(settings: Training, step: int) -> float:
+    """The learning rate of a step by the schedules that need nothing but its number, from 1."""
+    done = (step - 1) / settings.steps
+    share = (1 - done) ** 0.9 if settings.schedule == "polynomial" else (1 + math.cos(math.pi * done)) / 2
+    return settings.learning_rate * share
 
 
 class Trainer:
@@ -86,19 +102,28 @@ class Trainer:
         self.state = State()
         self.best_variables: list[np.ndarray] = []
         self._stop_signal: int | None = None
+        self._process = psutil.Process()
+        self._process.cpu_percent()  # the next call tells of the time since this one
         settings = plan.training
         self.loss = LOSSES[settings.loss]
         self.devices = devices or backend.Devices()
         with self.devices.scope():
-            compile_for_training(model, settings.loss, settings.learning_rate, settings.clip_norm)
-        self._train_step = self.devices.train_step(model, self.loss, settings.clip_norm)
+            compile_for_training(model, settings.loss, settings.learning_rate, settings.clip_norm,
+                                 settings.average_decay, settings.accumulate)
+        if self.devices.count > 1 and (settings.rematerialise or settings.accumulate > 1):
+            raise UsageError("Rematerialisation and accumulation are for a training on one device.",
+                             todo="Train on one, or set training.rematerialise to false and training.accumulate to 1.")
+        self._stepper = stepping(model, settings.rematerialise)
+        self._train_step = self.devices.train_step(self._stepper, self.loss, settings.clip_norm)
         self._predict = self.devices.predict(model)
 
-    def run(self, tick: Callable[[int], None] = lambda step: None) -> State:
+    def run(self, tick: Callable[[int], None] = lambda step: None,
+            epoch_ended: Callable[[State], None] = lambda state: None) -> State:
         """Train to the last step, from the newest whole checkpoint if there is one.
 
         Args:
             tick: Called after each step with the number of steps done.
+            epoch_ended: Called after each epoch.
 
         Raises:
             Stopped: A signal or the time limit came; a checkpoint was written.
@@ -118,6 +143,8 @@ class Trainer:
                 if step > first:
                     self.longest_step = max(self.longest_step, time.monotonic() - began)
                 tick(step)
+                if step % self.plan.training.steps_per_epoch == 0:
+                    epoch_ended(self.state)
                 if step == total:
                     break
                 if reason := self._reason_to_stop():
@@ -132,8 +159,11 @@ class Trainer:
         return self.state
 
     def _step(self, step: int, image: np.ndarray, label: np.ndarray) -> None:
+        settings = self.plan.training
+        if settings.schedule != "plateau":
+            self.model.optimizer.learning_rate = rate_at(settings, step)
         try:
-            self.model.reset_metrics()
+            self._stepper.reset_metrics()
             loss = self._train_step(image, label)
         except Exception as error:
             if backend.is_out_of_memory(error):
@@ -144,8 +174,9 @@ class Trainer:
             raise FloatingPointError(f"The loss is {loss} at step {step}.")
         state = self.state
         state.step, state.loss_sum = step, state.loss_sum + loss
-        if step % self.plan.training.steps_per_epoch == 0:
-            self._end_epoch()
+        if step % settings.steps_per_epoch == 0:
+            with averaged(self.model):
+                self._end_epoch()
 
     def _end_epoch(self) -> None:
         state, settings = self.state, self.plan.training
@@ -157,6 +188,10 @@ class Trainer:
         training_loss = state.loss_sum / settings.steps_per_epoch
         row = (epoch, state.step, rate, training_loss, loss, *scores.values(), round(elapsed, 2))
         state.history.append(dict(zip(history_columns(self.plan.task), row, strict=True)))
+        device = backend.peak_device_memory_mib()
+        state.system.append(dict(zip(SYSTEM_COLUMNS, (
+            epoch, state.step, round(elapsed, 2), self._process.cpu_percent(),
+            round(self._process.memory_info().rss / 2**20, 1), device), strict=True)))
         better = state.best is None or loss < state.best
         named = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
         self.say(f"epoch {epoch}/{settings.epochs}: loss {training_loss:.4f}, validation loss {loss:.4f}, "
@@ -167,7 +202,7 @@ class Trainer:
             self.best_variables = _values(self.model.variables)
             return
         state.waited += 1
-        if state.waited > settings.plateau_patience:
+        if settings.schedule == "plateau" and state.waited > settings.plateau_patience:
             optimizer.learning_rate = rate * settings.plateau_factor
             state.waited = 0
 

@@ -48,22 +48,26 @@ class ModelFolder:
         plan: What it was trained by; preprocessing and inference follow it.
         labels: Its classes.
         provenance: `provenance.json`.
+        digest: Checksum of all of its files.
     """
 
     path: Path
     plan: Plan
     labels: tuple[Label, ...]
     provenance: dict
+    digest: str
 
     @classmethod
     def open(cls, path: str | Path) -> ModelFolder:
-        """Open and verify a model folder.
+        """Open and verify a model folder, named by itself or by its network's file.
 
         Raises:
             UsageError: There is no such folder.
             DataError: A file is missing or was altered; all are named.
         """
         path = Path(path)
+        if path.is_file() and path.suffix in (".keras", ".xml"):
+            path = path.parent
         if not path.is_dir():
             raise UsageError("There is no model folder here.", where=str(path))
         missing = [name for name in REQUIRED if not (path / name).is_file()]
@@ -82,4 +86,4 @@ class ModelFolder:
                             todo="Copy it again from where it was trained.")
         labels = files.read_json(path / "labels.json", "labels")["labels"]
         return cls(path, Plan.read(path / "plan.json"), tuple(from_json(Label, label) for label in labels),
-                   files.read_json(path / "provenance.json", "provenance"))
+                   files.read_json(path / "provenance.json", "provenance"), files.digest(recorded))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Protocol
 
 from .. import __version__, backend, files
-from ..code import code_hash
+from ..code import code_hash, commit
 from ..config import CLASSIFICATION, Plan, to_json
-from ..errors import DataError, UsageError
+from ..errors import DataError, Stopped, UsageError
 from ..preprocessing.store import Store, open_stores
 from . import checkpoints
 from .model_folder import history_csv, write_records
@@ -41,10 +42,23 @@ def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, St
     } | ({"start": start.identity} if start else {}))
 
 
+class Follow(Protocol):
+    """Somebody who is told how a training goes, as `tracking.live.Live` is. Must not raise."""
+
+    def begin(self, record: dict, plan: dict) -> None:
+        """The training starts or goes on; `record` is what of `provenance.json` is known already."""
+
+    def epoch(self, history: dict, system: dict) -> None:
+        """An epoch has ended; its rows of `history.csv` and `system.csv`."""
+
+    def end(self, status: str) -> None:
+        """The training has ended: `FINISHED`, `KILLED` (with a checkpoint) or `FAILED`."""
+
+
 def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
           checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
           time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
-          say=print, tick=lambda step: None) -> dict:
+          say=print, tick=lambda step: None, follow: Follow | None = None) -> dict:
     """Train one network on one fold and write its model folder.
 
     Args:
@@ -57,6 +71,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         gpus, logical_cpus: What shares each batch, see `backend.Devices`. Not part of the run key: the result is
             the same to rounding, and a run begun on one device may go on with two.
         time_limit: Stop with a checkpoint in time for this many seconds from now; None for no limit.
+        follow: Is told how the training goes, see `Follow`.
 
     Returns:
         The provenance that was written.
@@ -87,7 +102,8 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         backend.set_precision(precision)
         from ..models.build import build
         from ..models.export import export_openvino
-        from .fit import Trainer, history_columns
+        from .compile import averaged
+        from .fit import SYSTEM_COLUMNS, Trainer, history_columns
         from .scores import TASKS
 
         with devices.scope():
@@ -105,12 +121,15 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             sampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
         trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, say=say,
                           checkpoint_seconds=checkpoint_seconds, deadline=deadline)
-        state = trainer.run(tick)
-        provenance = {
+        record = {
             "dataset": plan.dataset, "arch": arch, "width": name, "fold": fold, "recipe": plan.recipe,
-            "seed": plan.seed, "precision": precision, "parameters": model.count_params(),
-            "steps": state.step, "run_key": key, "code": code_hash("train"), "version": __version__,
-            "versions": backend.versions(), "hardware": backend.hardware(), "attempts": state.attempts,
+            "seed": plan.seed, "precision": precision, "parameters": model.count_params(), "run_key": key,
+            "code": code_hash("train"), "version": __version__, "commit": commit(), "versions": backend.versions(),
+            "hardware": backend.hardware(),
+        }
+        state = _followed(trainer, tick, follow, record, plan)
+        provenance = record | {
+            "steps": state.step, "attempts": state.attempts,
             "wall_seconds": round(sum(a["seconds"] for a in state.attempts), 2),
             "peak_host_memory_mib": round(state.peak_host_memory_mib, 1),
             "peak_device_memory_mib": state.peak_device_memory_mib, "validation_loss": state.best,
@@ -121,10 +140,26 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             # inference and the exports are in float32 whatever the training's precision was.
             backend.set_precision("float32")
             shipped = build(network)
-            shipped.set_weights(model.get_weights())
+            with averaged(model):
+                shipped.set_weights(model.get_weights())
             shipped.save(temporary / "last.keras")
             trainer.use_best(shipped)
             shipped.save(temporary / "model.keras")
             export_openvino(shipped, temporary)
+            files.write_text(temporary / "system.csv", history_csv(state.system, SYSTEM_COLUMNS))
             write_records(temporary, plan, provenance, history_csv(state.history, history_columns(plan.task)))
     return provenance
+
+
+def _followed(trainer, tick, follow: Follow | None, record: dict, plan: Plan):
+    """Train, and tell `follow` how it goes."""
+    if follow is None:
+        return trainer.run(tick)
+    follow.begin(record, to_json(plan))
+    try:
+        state = trainer.run(tick, lambda state: follow.epoch(state.history[-1], state.system[-1]))
+    except BaseException as error:
+        follow.end("KILLED" if isinstance(error, Stopped) else "FAILED")
+        raise
+    follow.end("FINISHED")
+    return state

@@ -15,6 +15,7 @@ from ..errors import DataError, PocketError
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store
 from .augmentation import augment
+from .warp import draw
 
 
 class Sampler(ABC):
@@ -73,8 +74,15 @@ class PatchSampler(Sampler):
         rng = np.random.default_rng([self.plan.seed, self.fold, step, position])
         store = self.stores[rng.integers(len(self.stores))]
         try:
-            image, label = self._read(store, self._random_start(store, rng))
-            return augment(image, label, self.plan.training.augmentation, rng)
+            settings = self.plan.training.augmentation
+            start = self._random_start(store, rng)
+            warp = draw(settings, self.plan.training.patch, store.spacing, rng)
+            if warp is None:
+                image, label = self._read(store, start, self.plan.training.patch)
+            else:
+                low, size = warp.box()
+                image, label = warp.apply(*self._read(store, tuple(start + low), tuple(size)))
+            return augment(image, label, settings, rng)
         except PocketError:
             raise
         except Exception as error:
@@ -94,11 +102,10 @@ class PatchSampler(Sampler):
         start = [int(c * (f + 1)) for c, f in zip(corner, free, strict=True)]
         return tuple(s - max(0, p - n) // 2 for s, p, n in zip(start, patch, store.shape, strict=True))
 
-    def _read(self, store: Store, start: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        patch = self.plan.training.patch
+    def _read(self, store: Store, start: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         scheme = self.plan.preprocessing.normalisation
-        image = store.read_image(start, patch, lambda x: normalise(x, scheme, store.statistics, self.constants))
-        return image, store.read_label(start, patch)
+        image = store.read_image(start, size, lambda x: normalise(x, scheme, store.statistics, self.constants))
+        return image, store.read_label(start, size)
 
     def fixed(self, most: int = 32) -> list[tuple[np.ndarray, np.ndarray]]:
         """One patch a case, in the middle of its labelled voxels, without augmentation: for validation.
@@ -113,7 +120,8 @@ class PatchSampler(Sampler):
         for store in self.stores[:most]:
             voxels = [voxel for name in store.foreground for voxel in store.foreground[name]]
             centre = (np.min(voxels, axis=0) + np.max(voxels, axis=0)) // 2 if voxels else np.array(store.shape) // 2
-            pairs.append(self._read(store, start_around(centre, self.plan.training.patch, store.shape)))
+            patch = self.plan.training.patch
+            pairs.append(self._read(store, start_around(centre, patch, store.shape), patch))
         size = self.plan.training.batch
         return [(np.stack([i for i, _ in pairs[k:k + size]]), np.stack([y for _, y in pairs[k:k + size]]))
                 for k in range(0, len(pairs), size)]

@@ -75,7 +75,7 @@ def test_model_folder_is_whole_and_checked(work, tmp_path):
     model = ModelFolder.open(work / "model-undisturbed")
     names = {p.name for p in model.path.iterdir()}
     assert names == {"model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json", "history.csv",
-                     "provenance.json", "checksums.json"}
+                     "system.csv", "provenance.json", "checksums.json"}
     assert model.provenance["steps"] == 40 and model.provenance["attempts"][0]["ended"] == "finished"
     rows = history(work, "undisturbed")
     assert [int(row["step"]) for row in rows] == [10, 20, 30, 40]

@@ -1,0 +1,157 @@
+"""How long is a training step on a CPU, beside the same network in PyTorch?
+
+The pocket U-Net of a plan of recipe `quick` (16 feature maps, depth 3, batch normalisation, L2 Dice, Adam) on random
+patches, two threads, in float32. Ours is Keras on TensorFlow as `pocket-train` calls it, in .venv; PyTorch's, in the
+benchmarks' environment, is tried with both memory layouts, plain and channels last, and the better one counts. Each way
+is a process that waits; they take turns of some steps each, so that a noisy neighbour slows all alike. Run it with
+`make bench-train`, which makes the environment that PyTorch needs; the last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FEATURE_MAPS, DEPTH, CLASSES, BATCH, THREADS = 16, 3, 3, 2, 2
+PATCHES = {"40×56×40": (40, 56, 40), "64×64×64": (64, 64, 64)}
+OURS, PLAIN, LAST = "ours (Keras, TensorFlow)", "PyTorch", "PyTorch, channels last"
+BOUND = {"ratio_to_pytorch": 1.0}
+WARM_UP, ROUNDS, STEPS = 3, 6, 4
+
+
+def ours(patch: tuple[int, ...]) -> tuple[Callable[[], object], int]:
+    """A step of this project's training, and the network's trainable parameters."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import numpy as np
+    from pocketnet import backend
+    from pocketnet.models.build import build
+    from pocketnet.models.network import Network
+    from pocketnet.training.compile import compile_for_training
+
+    backend.configure(THREADS, 0)
+    model = build(Network(classes=CLASSES, depth=DEPTH, feature_maps=FEATURE_MAPS))
+    compile_for_training(model, "l2_dice", 1e-3, None)
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(BATCH, *patch, 1)).astype(np.float32)
+    label = rng.integers(0, CLASSES, (BATCH, *patch), dtype=np.uint8)
+    return lambda: model.train_on_batch(image, label), sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+def by_pytorch(patch: tuple[int, ...], channels_last: bool) -> tuple[Callable[[], object], int]:
+    """A step of the same network, loss and optimiser in PyTorch, and its trainable parameters."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+
+    def block(inputs: int) -> nn.Sequential:
+        return nn.Sequential(*(layer for maps in (inputs, FEATURE_MAPS) for layer in (
+            nn.Conv3d(maps, FEATURE_MAPS, 3, padding=1), nn.BatchNorm3d(FEATURE_MAPS), nn.ReLU(inplace=True))))
+
+    class PocketUNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down = nn.ModuleList(block(1 if depth == 0 else FEATURE_MAPS) for depth in range(DEPTH))
+            self.bottleneck = block(FEATURE_MAPS)
+            self.up = nn.ModuleList(nn.ConvTranspose3d(FEATURE_MAPS, FEATURE_MAPS, 2, 2) for _ in range(DEPTH))
+            self.merge = nn.ModuleList(block(2 * FEATURE_MAPS) for _ in range(DEPTH))
+            self.head = nn.Conv3d(FEATURE_MAPS, CLASSES, 1)
+
+        def forward(self, x):
+            skips = []
+            for one in self.down:
+                skips.append(one(x))
+                x = nn.functional.max_pool3d(skips[-1], 2)
+            x = self.bottleneck(x)
+            for up, merge in zip(self.up, self.merge, strict=True):
+                x = merge(torch.cat([up(x), skips.pop()], dim=1))
+            return torch.softmax(self.head(x), dim=1)
+
+    layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+    model = PocketUNet().to(memory_format=layout)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    image = torch.randn(BATCH, 1, *patch).to(memory_format=layout)
+    label = torch.randint(0, CLASSES, (BATCH, *patch))
+
+    def step() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        probabilities = model(image)
+        truth = torch.moveaxis(nn.functional.one_hot(label, CLASSES), -1, 1).float()
+        axes = (2, 3, 4)
+        distance = ((truth - probabilities) ** 2).sum(axes)
+        loss = (distance / ((truth**2).sum(axes) + (probabilities**2).sum(axes) + 1e-6)).mean()
+        loss.backward()
+        optimizer.step()
+        return float(loss)
+
+    return step, sum(parameter.numel() for parameter in model.parameters())
+
+
+def child(way: str, patch: str) -> None:
+    """Take some steps for each line on standard input; answers with the seconds of each."""
+    make = {OURS: ours, PLAIN: lambda p: by_pytorch(p, False), LAST: lambda p: by_pytorch(p, True)}[way]
+    step, parameters = make(PATCHES[patch])
+    for _ in range(WARM_UP):
+        step()
+    print(json.dumps({"parameters": parameters}), flush=True)
+    for line in sys.stdin:
+        seconds = []
+        for _ in range(int(line)):
+            begin = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - begin)
+        print(json.dumps(seconds), flush=True)
+
+
+def measure(patch: str, other_python: Path) -> list[dict]:
+    """Every way in turn, `ROUNDS` times `STEPS` steps."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS), "PYTHONPATH": str(ROOT / "python")}
+    processes = {way: subprocess.Popen([sys.executable if way == OURS else other_python, __file__, "--child", way,
+                                        "--patch", patch], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                       env=environment) for way in (OURS, PLAIN, LAST)}
+    parameters = {way: json.loads(process.stdout.readline())["parameters"] for way, process in processes.items()}
+    assert len(set(parameters.values())) == 1, f"not the same network: {parameters}"
+    seconds: dict[str, list[float]] = {way: [] for way in processes}
+    for _ in range(ROUNDS):
+        for way, process in processes.items():
+            process.stdin.write(f"{STEPS}\n")
+            process.stdin.flush()
+            seconds[way] += json.loads(process.stdout.readline())
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    medians = {way: statistics.median(of) for way, of in seconds.items()}
+    best = min(medians[PLAIN], medians[LAST])
+    return [{"patch": patch, "way": way, "parameters": parameters[way], "step_seconds": round(median, 4),
+             "ratio_to_pytorch": round(median / best, 3)} for way, median in medians.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--other-python", type=Path, default=ROOT / ".tools" / "bench" / "bin" / "python")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--patch", choices=PATCHES, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        child(args.child, args.patch)
+        return
+    rows = [row for patch in PATCHES for row in measure(patch, args.other_python)]
+    for row in rows:
+        print(f"{row['patch']:10} {row['way']:26} {row['step_seconds']:7.3f} s a step  "
+              f"{row['ratio_to_pytorch']:5.2f} of PyTorch's better")
+    mine = [row for row in rows if row["way"] == OURS]
+    print(json.dumps({"figures": rows, "bound": BOUND,
+                      "ok": all(row[name] <= bound for row in mine for name, bound in BOUND.items())}))
+
+
+if __name__ == "__main__":
+    main()

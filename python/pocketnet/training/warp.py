@@ -1,0 +1,143 @@
+"""Rotation, scaling and elastic deformation of a patch, in one resampling from the volume around it.
+
+The loop over voxels is compiled by Numba: composed of array operations it would go through memory a dozen times. It is
+compiled when first called (a second or two) and not kept on disk: in a container there may be nowhere to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from ..config import Augmentation
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Where each voxel of a patch is taken from.
+
+    A voxel at `centre + v` is taken from `centre + matrix @ v + displacement(v)`, in voxels.
+
+    Attributes:
+        patch: Voxels per axis of what comes out.
+        matrix: (3, 3) float32, without unit.
+        displacement: In voxels, at control points evenly spaced over the patch, corners included; linear in
+            between: (i, j, k, 3) float32. Empty for none.
+    """
+
+    patch: tuple[int, ...]
+    matrix: np.ndarray
+    displacement: np.ndarray
+
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is needed of the volume: the first voxel relative to the patch's own, and how many per axis."""
+        reach = (np.array(self.patch) - 1) / 2
+        extent = np.abs(self.matrix) @ reach
+        if self.displacement.size:
+            extent = extent + np.abs(self.displacement).max(axis=(0, 1, 2))
+        low = np.floor(reach - extent).astype(int) - 1
+        return low, np.ceil(reach + extent).astype(int) + 2 - low
+
+    def apply(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Resample what `box` asked for: the image linearly, the label by the nearest voxel.
+
+        Args:
+            image: (x, y, z, channel) float32.
+            label: (x, y, z) of the same grid, any integer type.
+
+        Returns:
+            Both of `patch` voxels.
+        """
+        low, _ = self.box()
+        reach = (np.array(self.patch, np.float32) - 1) / 2
+        origin = (reach - low - self.matrix @ reach).astype(np.float32)
+        new_image = np.empty((*self.patch, image.shape[-1]), np.float32)
+        new_label = np.empty(self.patch, label.dtype)
+        points = np.array(self.displacement.shape[:3])
+        step = ((points - 1) / np.maximum(np.array(self.patch) - 1, 1)).astype(np.float32)
+        _resample(np.ascontiguousarray(image), np.ascontiguousarray(label), self.matrix, origin, self.displacement,
+                  step, new_image, new_label)
+        return new_image, new_label
+
+
+def draw(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[float, ...],
+         rng: np.random.Generator) -> Warp | None:
+    """Draw a rotation, a scaling and an elastic deformation, each with its probability; None for none of them.
+
+    All are drawn in millimetres, so that voxels that are no cubes do not shear what they show.
+
+    Args:
+        settings: Probabilities and ranges.
+        patch: Voxels per axis.
+        spacing: Of the voxels, in mm.
+        rng: The only source of chance; the same numbers are drawn whatever is applied.
+    """
+    chances, turn, size = rng.random(3), rng.random(3), rng.random()
+    strength, noise_seed = rng.random(), rng.integers(2**32)
+    rotated, scaled, bent = chances < (settings.rotation, settings.scaling, settings.elastic)
+    if not (rotated or scaled or bent):
+        return None
+    step = np.array(spacing, float)
+    matrix = np.eye(3)
+    if rotated:
+        low, high = settings.rotation_degrees
+        matrix = _rotation(np.deg2rad(low + (high - low) * turn))
+    if scaled:
+        low, high = settings.scaling_range
+        matrix = matrix / np.exp(np.log(low) + (np.log(high) - np.log(low)) * size)
+    matrix = matrix * step[None, :] / step[:, None]
+    displacement = np.zeros((0, 0, 0, 3), np.float32)
+    if bent:
+        low, high = settings.elastic_sd_mm
+        points = np.maximum(2, np.ceil(np.array(patch) * step / settings.elastic_spacing_mm).astype(int) + 1)
+        normal = np.random.default_rng(noise_seed).standard_normal((*points, 3), np.float32)
+        displacement = normal * ((low + (high - low) * strength) / step).astype(np.float32)
+    return Warp(tuple(patch), matrix.astype(np.float32), displacement)
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    """About the three axes, one after the other; in radians."""
+    (a, b, c), (x, y, z) = np.cos(angles), np.sin(angles)
+    about_x = np.array([[1, 0, 0], [0, a, -x], [0, x, a]])
+    about_y = np.array([[b, 0, y], [0, 1, 0], [-y, 0, b]])
+    about_z = np.array([[c, -z, 0], [z, c, 0], [0, 0, 1]])
+    return about_x @ about_y @ about_z
+
+
+@njit(nogil=True, fastmath=True)
+def _resample(image, label, matrix, origin, displacement, step, new_image, new_label):
+    """Fill the new patch; voxels outside the given ones are 0."""
+    size_x, size_y, size_z, channels = image.shape
+    bent = displacement.size > 0
+    moved = np.zeros(3, np.float32)
+    for i in range(new_label.shape[0]):
+        for j in range(new_label.shape[1]):
+            for k in range(new_label.shape[2]):
+                if bent:
+                    _interpolate(displacement, i * step[0], j * step[1], k * step[2], moved)
+                x = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + origin[0] + moved[0]
+                y = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + origin[1] + moved[1]
+                z = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + origin[2] + moved[2]
+                if 0 <= x <= size_x - 1 and 0 <= y <= size_y - 1 and 0 <= z <= size_z - 1:
+                    new_label[i, j, k] = label[int(x + np.float32(0.5)), int(y + np.float32(0.5)),
+                                               int(z + np.float32(0.5))]
+                    _interpolate(image, x, y, z, new_image[i, j, k])
+                else:
+                    new_label[i, j, k] = 0
+                    new_image[i, j, k] = 0
+
+
+@njit(nogil=True, fastmath=True, inline="always")
+def _interpolate(grid, x, y, z, out):
+    """Trilinear: what lies at a place inside the grid (x, y, z, channel), of at least two voxels per axis."""
+    i, j, k = min(int(x), grid.shape[0] - 2), min(int(y), grid.shape[1] - 2), min(int(z), grid.shape[2] - 2)
+    tx, ty, tz = np.float32(x - i), np.float32(y - j), np.float32(z - k)
+    sx, sy, sz = np.float32(1) - tx, np.float32(1) - ty, np.float32(1) - tz
+    for c in range(grid.shape[3]):
+        near = (sy * (sz * grid[i, j, k, c] + tz * grid[i, j, k + 1, c])
+                + ty * (sz * grid[i, j + 1, k, c] + tz * grid[i, j + 1, k + 1, c]))
+        far = (sy * (sz * grid[i + 1, j, k, c] + tz * grid[i + 1, j, k + 1, c])
+               + ty * (sz * grid[i + 1, j + 1, k, c] + tz * grid[i + 1, j + 1, k + 1, c]))
+        out[c] = sx * near + tx * far

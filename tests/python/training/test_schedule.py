@@ -1,0 +1,69 @@
+"""Learning rate by the step, and averaged weights."""
+
+import numpy as np
+import pytest
+import tiny
+from pocketnet import backend
+from pocketnet.errors import Stopped
+
+
+def trainer(stores, folder, **training):
+    import keras
+    from pocketnet.models.build import build
+    from pocketnet.training.fit import Trainer
+    from pocketnet.training.sampling import PatchSampler
+
+    backend.configure(seed=7)
+    keras.utils.set_random_seed(7)
+    options = {name: training.pop(name) for name in ("deadline",) if name in training}
+    plan = tiny.plan(epochs=2, steps_per_epoch=4, **training)
+    constants = tiny.splits()["folds"][0]["intensity"]
+    patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
+    return Trainer(build(plan.network.network("unet", "pocket")), plan, *patches, folder, say=lambda _: None, **options)
+
+
+@pytest.mark.parametrize("schedule, first, middle, last", [
+    ("polynomial", 0.01, 0.01 * 0.5**0.9, 0.01 * 0.125**0.9),
+    ("cosine", 0.01, 0.005, 0.01 * (1 + np.cos(np.pi * 7 / 8)) / 2)])
+def test_the_rate_falls_towards_0_with_the_steps(schedule, first, middle, last):
+    from pocketnet.training.fit import rate_at
+
+    settings = tiny.plan(epochs=2, steps_per_epoch=4, schedule=schedule).training
+    assert [rate_at(settings, step) for step in (1, 5, 8)] == pytest.approx([first, middle, last])
+
+
+def test_a_schedule_by_steps_heeds_no_plateau_and_is_recorded(stores, tmp_path):
+    state = trainer(stores, tmp_path, schedule="cosine", plateau_patience=0, plateau_factor=0.001).run()
+    assert [row["learning_rate"] for row in state.history] == pytest.approx(
+        [0.01 * (1 + np.cos(np.pi * done)) / 2 for done in (3 / 8, 7 / 8)])
+
+
+def test_averaged_weights_are_the_average_of_the_steps_and_leave_these_alone(stores, tmp_path):
+    from pocketnet.training.compile import averaged
+
+    one = trainer(stores, tmp_path / "one", average_decay=0.8)
+    seen = []
+    one.run(tick=lambda step: seen.append(one.model.trainable_variables[0].numpy().copy()))
+    expected = seen[0]
+    for values in seen[1:]:
+        expected = 0.8 * expected + 0.2 * values
+    with averaged(one.model):
+        np.testing.assert_allclose(one.model.trainable_variables[0].numpy(), expected, atol=1e-6)
+    np.testing.assert_array_equal(one.model.trainable_variables[0].numpy(), seen[-1])
+    plain = trainer(stores, tmp_path / "plain")
+    plain.run()
+    np.testing.assert_array_equal(plain.model.trainable_variables[0].numpy(), seen[-1])  # training itself is the same
+
+
+def test_averages_survive_a_stop_to_the_bit(stores, tmp_path):
+    whole = trainer(stores, tmp_path / "whole", average_decay=0.8, schedule="polynomial")
+    whole.run()
+    with pytest.raises(Stopped):
+        trainer(stores, tmp_path / "parts", average_decay=0.8, schedule="polynomial", deadline=0).run()
+    resumed = trainer(stores, tmp_path / "parts", average_decay=0.8, schedule="polynomial")
+    resumed.run()
+    assert resumed.state.attempts[-1]["first_step"] > 1
+    for a, b in zip(whole.model.optimizer.variables, resumed.model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(np.array(a), np.array(b))
+    for a, b in zip(whole.best_variables, resumed.best_variables, strict=True):
+        np.testing.assert_array_equal(a, b)

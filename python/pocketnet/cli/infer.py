@@ -2,109 +2,174 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from .common import command, json_option, output_option, progress, quiet_option, result, say
+from .common import CasesProgress, command, json_option, output_option, progress, quiet_option, result, say
 
 EXAMPLES = """
 pocket-infer --model results/demo/models/unet-pocket/fold0 scan.nii.gz -o scan_seg.nii.gz
-pocket-infer --model MODEL case1_flair.nii.gz case1_t1ce.nii.gz -o predictions
 pocket-infer --model MODEL folder_of_scans -o predictions
-pocket-infer --model MODEL --manifest manifest.json --input Task04_Hippocampus -o predictions
+pocket-infer --model MODEL flair=a.nii.gz t1ce=b.nii.gz -o predictions
+pocket-infer --model MODEL folder --pattern '{case}/{modality}.nii.gz' -o predictions
+find /data -name '*.nii.gz' | pocket-infer --model MODEL - -o predictions
+pocket-infer --model MODEL dicom_folder -o scan_seg.nii.gz
+pocket-infer --model FOLD0 --model FOLD1 --model FOLD2 folder -o predictions --probabilities
 pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 """
 
 
 @command("infer", examples=EXAMPLES)
-@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder.")
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--model", "models", required=True, multiple=True, type=click.Path(path_type=Path),
+              help="A model folder, or a file in it. Several make an ensemble.")
+@click.option("--modality", "named", multiple=True, metavar="NAME=FILE", help="One image of one case by its modality.")
+@click.option("--pattern", metavar="PATTERN", help="How files are named, with {case} and {modality}.")
 @click.option("--manifest", type=click.Path(path_type=Path), help="Take a manifest's cases instead of IMAGES.")
 @click.option("--input", "input_", type=click.Path(path_type=Path), help="The manifest's data folder.")
 @output_option("A .nii.gz file for one case, else a folder for <case>.nii.gz; of a classifier a .csv file, or a folder "
                "for predictions.csv.")
+@click.option("--extras/--no-extras", default=None,
+              help="Write pictures, volumes.csv (mL) and label colours (ITK-SNAP, 3D Slicer), too. Default: with "
+                   "IMAGES into a folder.")
+@click.option("--probabilities", is_flag=True, help="Write a probability map a label, too.")
+@click.option("--uncertainty/--no-uncertainty", default=None,
+              help="Write how far several models, or mirrored images, disagree, too. Default: with several models.")
+@click.option("--windows", default="auto", show_default=True,
+              help="plan (the training's patches, overlapping by a half), sparse (by a quarter, without empty ones; "
+                   "auto) or large (few; fastest, may differ).")
+@click.option("--tta", is_flag=True, help="Average over mirrored images, too (2 to 8 times the time).")
 @click.option("--engine", default="auto", show_default=True, help="auto, openvino or tensorflow.")
-@click.option("--threads", type=int, help="CPU threads. Default: all cores.")
+@click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 (OpenVINO).")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
+@click.option("--max-memory", metavar="SIZE", help="Most memory of the whole process, for example 2G.")
+@click.option("--again", is_flag=True, help="Also the cases that are finished.")
 @quiet_option
 @json_option
-def main(images, model, manifest, input_, output, engine, threads, quiet, as_json):
-    """Segment or classify IMAGES (files or folders), as the model does; one bad case does not stop the others."""
-    from ..errors import DataError, UsageError
-    from ..inference import engines
+def main(images, models, named, pattern, manifest, input_, output, as_json, quiet, **options):
+    """Segment or classify IMAGES, as the model does.
+
+    IMAGES are NIfTI files, folders of them, DICOM series (a folder or a zip each), pictures for a classifier, or - for
+    a list of paths on standard input. One bad case does not stop the others; finished cases are skipped when started
+    again.
+    """
+    from ..errors import UsageError
     from ..training.model_folder import ModelFolder
 
+    images = [*_listed(images), *map(Path, named)]
     if bool(images) == bool(manifest) or bool(manifest) != bool(input_):
         raise UsageError("Give either IMAGES, or --manifest with --input.")
-    opened = ModelFolder.open(model)
-    made = engines.make(engine, opened.path, opened.plan.training.patch, opened.plan.network.channels, threads)
-    step = _classify if opened.plan.task == "classification" else _segment
-    done, problems = step(opened, made, output, quiet,
-                          lambda *suffixes: _cases(opened, images, manifest, input_, suffixes))
-    result({"engine": made.name, "cases": done, "failed": problems}, as_json)
+    opened = [ModelFolder.open(model) for model in models]
+
+    def find(suffixes):
+        if manifest:
+            return _of_manifest(opened[0], manifest, input_), []
+        from ..inference import cases
+
+        plan = opened[0].plan
+        found = cases.group(images, plan.modalities, suffixes, pattern, output)
+        if not found.cases:
+            raise UsageError("The files do not make whole cases: " + "; ".join(found.problems) + ".",
+                             todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
+        return found.cases, found.problems
+
+    step = _classify if opened[0].plan.task == "classification" else _segment
+    if options["extras"] is None:
+        options["extras"] = not manifest and not output.name.endswith((".nii", ".nii.gz"))
+    done, codes, summary = step(opened, output, quiet, find, options)
+    result(summary, as_json)
+    _end(step, done, summary["failed"], codes, output, quiet)
+
+
+def _end(step, done: list[dict], problems: list[str], codes: set[int], output: Path, quiet: bool) -> None:
+    """Say what was done; what could not be done is the error that the command ends with."""
+    from ..errors import DataError, DeviceMemoryError
+
     if problems:
-        raise DataError(f"{len(problems)} of {len(done) + len(problems)} cases could not be {WORDS[step]}.",
-                        problems=problems)
-    say(f"{len(done)} {WORDS[step]}: {output}", quiet)
+        error = DataError(f"{len(problems)} of {len(done) + len(problems)} cases could not be {WORDS[step]}.",
+                          problems=problems)
+        if codes == {DeviceMemoryError.exit_code}:
+            error.exit_code = DeviceMemoryError.exit_code
+        raise error
+    skipped = sum(case.get("skipped", False) for case in done)
+    more = f" ({skipped} were finished already)" if skipped else ""
+    say(f"{len(done)} {WORDS[step]}{more}: {output}", quiet)
 
 
-def _cases(model, images, manifest, input_, suffixes) -> dict[str, list[Path]]:
+def _listed(images: tuple[Path, ...]) -> list[Path]:
+    """The images, with `-` replaced by the paths on standard input, one a line."""
+    out = []
+    for path in images:
+        out += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()] if str(path) == "-" else [path]
+    return out
+
+
+def _of_manifest(model, manifest: Path, input_: Path) -> dict[str, list[Path]]:
     """The files of each case, in the model's order of modalities."""
     from .. import files
     from ..errors import DataError
-    from ..inference import cases
 
     modalities = list(model.plan.modalities)
-    if not manifest:
-        return cases.group(images, modalities, suffixes)
     listing = files.read_json(manifest, "manifest")
     if listing["modalities"] != modalities:
         raise DataError(f"The model takes {modalities}, the manifest has {listing['modalities']}.", where=str(manifest))
     return {case["case"]: [input_ / name for name in case["images"]] for case in listing["cases"]}
 
 
-def _segment(model, engine, output, quiet, find) -> tuple[list[dict], list[str]]:
-    """Write a label map a case; what was done, and what could not be."""
-    import time
+def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
+    """Write a label map a case, and what else is wanted; what was done, and what could not be."""
+    from ..errors import UsageError
+    from ..inference import batch, cases, memory
+    from ..inference.predictor import Options, Predictor
+    from ..inference.results import Wanted
 
-    from ..errors import DataError, UsageError
-    from ..inference import cases
-    from ..inference.predictor import Predictor
-
-    predictor = Predictor(model, engine)
-    work = find(*cases.SUFFIXES)
+    limit = options["max_memory"]
+    predictor = Predictor(models, Options(
+        options["engine"], options["threads"], options["windows"], options["tta"], options["precision"],
+        None if limit is None else memory.parse_size(limit)))
+    several = predictor.predictions > 1
+    if options["uncertainty"] and not several:
+        raise UsageError("One prediction cannot disagree with itself.",
+                         todo="For --uncertainty give several --model, or --tta.")
+    work, problems = find(cases.SUFFIXES)
     single = output.name.endswith(cases.SUFFIXES)
     if single and len(work) > 1:
         raise UsageError(f"{len(work)} cases cannot be written to one file.", where=str(output),
                          todo="Give a folder as --output.")
-    done, problems = [], []
-    for case, paths in progress(list(work.items()), f"infer ({predictor.engine.name})", quiet=quiet):
-        target = output if single else output / f"{case}.nii.gz"
-        started = time.monotonic()
-        try:
-            predictor.segment_files(paths, target)
-            done.append({"case": case, "output": str(target), "seconds": round(time.monotonic() - started, 3)})
-        except DataError as error:
-            problems.append(f"{case}: {error.render()}")
-    return done, problems
+    uncertainty = len(models) > 1 and not single if options["uncertainty"] is None else options["uncertainty"]
+    wanted = Wanted(options["extras"], options["probabilities"], uncertainty)
+    batch.check_output(output, work, single)
+    with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
+        done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],
+                                   follow=shown.follow)
+    summary = {"engine": predictor.engine_name, "models": [str(model.path) for model in models], "cases": done.cases,
+               "failed": problems + done.problems}
+    return done.cases, done.exit_codes | ({3} if problems else set()), summary
 
 
-def _classify(model, engine, output, quiet, find) -> tuple[list[dict], list[str]]:
+def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
     """Write a table of class probabilities; what was done, and what could not be."""
-    from ..errors import DataError
+    from ..errors import DataError, UsageError
     from ..inference.classifier import TABLE, Classifier, write_table
     from ..preprocessing.picture import SUFFIXES
 
-    classifier = Classifier(model, engine)
-    found, problems = {}, []
-    for case, paths in progress(list(find(*SUFFIXES).items()), f"infer ({engine.name})", quiet=quiet):
+    if len(models) > 1 or options["tta"] or options["probabilities"]:
+        raise UsageError("A classifier takes one --model, and neither --tta nor --probabilities (its table has "
+                         "them).")
+    classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])
+    work, problems = find(SUFFIXES)
+    found = {}
+    for case, paths in progress(list(work.items()), f"infer ({classifier.engine.name})", quiet=quiet):
         try:
             found[case] = classifier.classify_files(paths)
         except DataError as error:
             problems.append(f"{case}: {error.render()}")
     if found:
         write_table(output if output.suffix == ".csv" else output / TABLE, found, classifier.classes)
-    return [{"case": case, "probabilities": values} for case, values in found.items()], problems
+    done = [{"case": case, "probabilities": values} for case, values in found.items()]
+    return done, set(), {"engine": classifier.engine.name, "cases": done, "failed": problems}
 
 
 WORDS = {_segment: "segmented", _classify: "classified"}

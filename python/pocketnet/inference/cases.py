@@ -1,77 +1,160 @@
-"""Which files make a case, for people who call `pocket-infer` with files or folders."""
+"""Which files make a case, for people who call `pocket-infer` with files, folders or a list of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
+from ..preprocessing import dicom
 from ..preprocessing.geometry import volumes
 
 SUFFIXES = (".nii.gz", ".nii")
 
 
+@dataclass
+class Found:
+    """What was found.
+
+    Attributes:
+        cases: The files of each case, in the model's order of modalities, by the case's name; a name has `/` where the
+            case lies in a folder below the one that was given.
+        problems: Files that make no whole case, a line each.
+    """
+
+    cases: dict[str, list[Path]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    name: str
+
+
 def stem(path: Path, suffixes: Sequence[str] = SUFFIXES) -> str:
     """The file's name without its suffix."""
-    for suffix in suffixes:
+    for suffix in (*suffixes, ".zip"):
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
     return path.name
 
 
-def group(inputs: Sequence[Path], modalities: Sequence[str],
-          suffixes: Sequence[str] = SUFFIXES) -> dict[str, list[Path]]:
-    """Files by case, in the model's order of modalities.
+def suffix(path: Path) -> str:
+    """`.nii` for an image called so, `.nii.gz` for all others: the name that its label map gets."""
+    return ".nii" if path.name.lower().endswith(".nii") else ".nii.gz"
 
-    For a model of one modality every file is a case. For several, the files of a case are named
-    `<case>_<modality>.nii.gz` (or with a hyphen), or nnU-Net's `<case>_0000.nii.gz`; or they are the volumes of one 4D
-    file, as in the decathlon.
+
+def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[str] = SUFFIXES,
+          pattern: str | None = None, outside: Path | None = None) -> Found:
+    """Files by case.
+
+    For a model of one modality every file is a case, and so is a DICOM series (a folder or a zip of its files). For
+    several, the files of a case are named `<case>_<modality>.nii.gz` (or with a hyphen), or nnU-Net's
+    `<case>_0000.nii.gz`, or as `pattern` says; or they are the volumes of one 4D file, as in the decathlon; or they are
+    given one by one as `modality=file`, which makes one case.
 
     Args:
         inputs: Files, or folders of files.
         suffixes: Of the files to take from folders, and that do not belong to a case's name.
+        pattern: Where the modality stands in a path, for example `{case}/{modality}.nii.gz`.
+        outside: A folder that files are not taken from: where the results go.
 
     Raises:
-        UsageError: No images, names of no modality, two files for one place, or modalities missing; all named.
+        UsageError: There are no images at all, a path is not there, or the pattern lacks `{case}` or `{modality}`.
     """
-    paths = [found for path in inputs for found in _images(path, suffixes)]
-    if not paths:
-        raise UsageError(f"There are no {' or '.join(suffixes)} files here.", where=", ".join(map(str, inputs)))
-    if len(modalities) == 1:
-        by_case = {}
-        for path in paths:
-            case = stem(path, suffixes)
-            if case in by_case:
-                raise UsageError(f"Two files make the same case {case}.", where=str(path))
-            by_case[case] = [path]
-        return by_case
+    named, rest = _named(inputs, modalities)
+    files = [file for path in rest for file in _files(path, suffixes, outside)]
+    out = _explicit(named, modalities, suffixes) if named else Found()
+    if not files and not named:
+        raise UsageError(f"There are no {' or '.join(suffixes)} files here, nor a DICOM series.",
+                         where=", ".join(map(str, inputs)))
+    if len(modalities) == 1 and pattern is None:
+        for file in files:
+            if file.name in out.cases:
+                out.problems.append(f"{file.path}: a second case called {file.name}, beside {out.cases[file.name][0]}")
+            else:
+                out.cases[file.name] = [file.path]
+        return out
     found: dict[str, dict[str, Path]] = {}
-    problems = []
-    for path in paths:
-        case, modality = _split_name(stem(path, suffixes), modalities)
-        if modality is None and volumes(path) == len(modalities):
-            found[case] = {name: Path(f"{path}[{number}]") for number, name in enumerate(modalities)}
+    for file in files:
+        case, modality = _by_pattern(file.path, modalities, pattern) if pattern else _split_name(file.name, modalities)
+        number = volumes(file.path) if modality is None and not pattern else 0
+        if number == len(modalities):
+            found[case] = {name: Path(f"{file.path}[{index}]") for index, name in enumerate(modalities)}
         elif modality is None:
-            problems.append(f"{path}: its name ends in no modality")
+            out.problems.append(f"{file.path}: {_misfit(number, modalities, pattern)}")
         elif modality in found.setdefault(case, {}):
-            problems.append(f"{path}: a second {modality} of case {case}")
+            out.problems.append(f"{file.path}: a second {modality} of case {case}")
         else:
-            found[case][modality] = path
-    problems += [f"case {case}: {', '.join(m for m in modalities if m not in files)} missing"
-                 for case, files in found.items() if len(files) < len(modalities)]
-    if problems:
-        raise UsageError("The files do not make whole cases: " + "; ".join(problems) + ".",
-                         todo=f"Name them <case>_<modality>{suffixes[0]} with the modalities {', '.join(modalities)}.")
-    return {case: [files[m] for m in modalities] for case, files in sorted(found.items())}
+            found[case][modality] = file.path
+    for case, by_modality in sorted(found.items()):
+        missing = [m for m in modalities if m not in by_modality]
+        if missing:
+            out.problems.append(f"case {case}: {', '.join(missing)} missing")
+        else:
+            out.cases[case] = [by_modality[m] for m in modalities]
+    return out
 
 
-def _images(path: Path, suffixes: Sequence[str]) -> list[Path]:
-    if path.is_dir():
-        return sorted(p for p in path.rglob("*") if p.name.lower().endswith(tuple(suffixes))
-                      and not p.name.startswith("."))
+def naming(modalities: Sequence[str]) -> str:
+    """How files must be named, for messages."""
+    return (f"Name them <case>_<modality>.nii.gz with the modalities {', '.join(modalities)}, say how they are named "
+            f"with --pattern, or give one case as {' '.join(f'{m}=FILE' for m in modalities)}.")
+
+
+def _misfit(number: int, modalities: Sequence[str], pattern: str | None) -> str:
+    if pattern:
+        return f"it does not fit the pattern {pattern} with one of {', '.join(modalities)}"
+    if number > 1:
+        return f"it has {number} volumes, the model takes {len(modalities)} ({', '.join(modalities)})"
+    return "its name ends in no modality"
+
+
+def _files(path: Path, suffixes: Sequence[str], outside: Path | None) -> list[_File]:
+    """What a path gives: itself, the images below it, or the DICOM series in it or below it."""
     if not path.exists():
         raise UsageError("There is no such file.", where=str(path))
-    return [path]
+    if not path.is_dir():
+        return [_File(path, stem(path, suffixes))]
+    away = outside.resolve() if outside else None
+    below = [p for p in sorted(path.rglob("*")) if not any(part.startswith(".") for part in p.relative_to(path).parts)
+             and (away is None or away == path.resolve() or away not in p.resolve().parents)]
+    images = [p for p in below if p.is_file() and p.name.lower().endswith(tuple(suffixes))]
+    if images:
+        return [_File(p, (p.relative_to(path).parent / stem(p, suffixes)).as_posix()) for p in images]
+    series = [p for p in (path, *below) if dicom.is_series(p)]
+    return [_File(p, path.resolve().name if p == path else stem(p.relative_to(path), suffixes) if p.is_file()
+                  else p.relative_to(path).as_posix()) for p in series]
+
+
+def _named(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[tuple[str, Path]], list[Path]]:
+    """The inputs of the form `modality=file`, and the others."""
+    named, rest = [], []
+    for path in inputs:
+        name, equals, file = str(path).partition("=")
+        if equals and name in modalities and not path.exists():
+            named.append((name, Path(file)))
+        else:
+            rest.append(path)
+    return named, rest
+
+
+def _explicit(named: Sequence[tuple[str, Path]], modalities: Sequence[str], suffixes: Sequence[str]) -> Found:
+    files: dict[str, Path] = {}
+    for modality, path in named:
+        if modality in files:
+            raise UsageError(f"Two files are given as {modality}.", where=f"{files[modality]}, {path}")
+        if not path.exists():
+            raise UsageError("There is no such file.", where=str(path))
+        files[modality] = path
+    case = _split_name(stem(files[named[0][0]], suffixes), modalities)[0]
+    missing = [m for m in modalities if m not in files]
+    if missing:
+        return Found(problems=[f"case {case}: {', '.join(missing)} missing"])
+    return Found({case: [files[m] for m in modalities]})
 
 
 def _split_name(name: str, modalities: Sequence[str]) -> tuple[str, str | None]:
@@ -80,3 +163,21 @@ def _split_name(name: str, modalities: Sequence[str]) -> tuple[str, str | None]:
             if name.endswith(ending):
                 return name[: -len(ending)], modality
     return name, None
+
+
+def _by_pattern(path: Path, modalities: Sequence[str], pattern: str) -> tuple[str, str | None]:
+    if "{case}" not in pattern or "{modality}" not in pattern:
+        raise UsageError("A pattern needs {case} and {modality}.", where=f"--pattern {pattern}")
+    known = "|".join(map(re.escape, modalities))
+    first, *parts = re.split(r"(\{case\}|\{modality\})", pattern)
+    expression, seen = re.escape(first), set()
+    for part in parts:
+        if part not in ("{case}", "{modality}"):
+            expression += re.escape(part)
+        elif part in seen:
+            expression += f"(?P={part[1:-1]})"
+        else:
+            expression += "(?P<case>[^/]+?)" if part == "{case}" else f"(?P<modality>{known})"
+            seen.add(part)
+    match = re.search(rf"(?:^|/){expression}$", path.as_posix())
+    return (match["case"], match["modality"]) if match else (stem(path), None)

@@ -1,4 +1,8 @@
-"""Engines: what runs a trained network on a patch. Each gives the same probabilities to float tolerance."""
+"""Engines: what runs a trained network on a patch. Each gives the same probabilities to float tolerance.
+
+`auto` is TensorFlow where there is an NVIDIA driver and OpenVINO on a processor, where it was the fastest that was
+measured (docs/results/inference.md) and starts without TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,12 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
+from . import fusion
 
 ENGINES = ("auto", "openvino", "tensorflow")
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+"""By name, OpenVINO's. Probabilities in bfloat16 may differ by 0.05 from the reference's, in float32 by 0.001."""
 
 
 class Engine(Protocol):
@@ -20,25 +27,52 @@ class Engine(Protocol):
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """From (batch, *patch, channel) float32 to probabilities (batch, *patch, classes) float32."""
 
+    def release(self) -> None:
+        """Give back memory that the next call takes again."""
+
 
 class OpenVinoEngine:
-    """The network by OpenVINO on the CPU, in float32; starts without TensorFlow."""
+    """The network by OpenVINO on the CPU; starts without TensorFlow.
+
+    Attributes:
+        activation_mib: Memory in MiB that the network's activations take, by its graph.
+    """
 
     name = "openvino"
 
-    def __init__(self, folder: Path, patch: tuple[int, ...], channels: int, threads: int | None):
+    def __init__(self, folder: Path, patch: tuple[int, ...], channels: int, threads: int | None,
+                 precision: str = "float32"):
         import openvino
 
         core = openvino.Core()
-        graph = core.read_model(folder / "model.xml")
-        graph.reshape([1, *patch, channels])
+        try:
+            graph = core.read_model(folder / "model.xml")
+            fusion.free_sizes(graph)
+            graph.reshape([1, *patch, channels])
+            given = list(graph.output(0).get_shape())[:-1]
+            if given != [1, *patch]:
+                raise RuntimeError(f"it gives {given[1:]}")
+            fusion.fuse_skips(graph)
+        except RuntimeError as error:
+            raise DataError(f"OpenVINO cannot take this network for windows of {'×'.join(map(str, patch))} voxels: "
+                            f"{str(error).splitlines()[0][:160]}.", where=str(folder / "model.xml"),
+                            todo="Use --windows plan, or --engine tensorflow.") from None
+        self.activation_mib = fusion.activation_bytes(graph) / 2**20
         # Without the hint it computes in bfloat16 where the processor has it, which is not the reference's result.
-        settings = {"INFERENCE_PRECISION_HINT": "f32"} | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
-        self._request = core.compile_model(graph, "CPU", settings).create_infer_request()
+        settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+        self._core, self._graph = core, graph
+        self._settings = settings | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+        self._compiled = self._request = None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
+        if self._request is None:
+            self._compiled = self._core.compile_model(self._graph, "CPU", self._settings)
+            self._request = self._compiled.create_infer_request()
         outputs = [self._request.infer([np.ascontiguousarray(one[None])])[0].copy() for one in image]
-        return np.concatenate(outputs)
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+    def release(self) -> None:
+        self._compiled = self._request = None
 
 
 class KerasEngine:
@@ -57,6 +91,9 @@ class KerasEngine:
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return np.asarray(self._model.predict_on_batch(image))
+
+    def release(self) -> None:
+        """The backend keeps its memory."""
 
 
 def choose(name: str, folder: Path) -> str:
@@ -77,8 +114,22 @@ def choose(name: str, folder: Path) -> str:
     return name
 
 
-def make(name: str, folder: Path, patch: tuple[int, ...], channels: int, threads: int | None = None) -> Engine:
-    """Make an engine by name (see `choose`) for a model folder."""
+def make(name: str, folder: Path, patch: tuple[int, ...], channels: int, threads: int | None = None,
+         precision: str = "float32") -> Engine:
+    """Make an engine by name (see `choose`) for a model folder.
+
+    Args:
+        precision: One of `PRECISIONS`.
+
+    Raises:
+        UsageError: No such engine, or one that cannot compute in this precision.
+        DataError: The network cannot be loaded.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"Unknown precision '{precision}'.", todo=f"Use one of: {', '.join(PRECISIONS)}.")
     if choose(name, folder) == "openvino":
-        return OpenVinoEngine(folder, patch, channels, threads)
+        return OpenVinoEngine(folder, patch, channels, threads, precision)
+    if precision != "float32":
+        raise UsageError(f"The engine tensorflow computes in float32, not in {precision}.",
+                         todo="Use --engine openvino.")
     return KerasEngine(folder, threads)

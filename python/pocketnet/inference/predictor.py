@@ -1,89 +1,134 @@
-"""From a model folder and images to a label map in the images' own geometry."""
+"""From model folders and images to label maps in the images' own geometry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..config import SEGMENTATION, Preprocessing
+from ..config import SEGMENTATION
 from ..errors import DataError, UsageError
 from ..preprocessing import geometry
-from ..preprocessing.case import Prepared, prepare, read_images
-from ..preprocessing.intensity import normalise
-from ..preprocessing.resample import resample
+from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of
 from ..training.model_folder import ModelFolder
-from . import engines
+from . import engines, ensemble, memory, windows
+from .merge import Follow, merge
 from .postprocessing import largest_components
-from .windows import sliding_window
+from .run import Clock, Run, Segmentation, Sink
+from .source import on_source
 
-Follow = Callable[[list], Iterator]
+WINDOWS = ("auto", "plan", "sparse", "large")
+SPARSE_OVERLAP = 0.25
+"""Measured to keep the Dice of the plan's overlap of a half (docs/results/inference.md)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to predict.
+
+    Attributes:
+        engine: `auto`, `openvino` or `tensorflow`.
+        threads: CPU threads; None for all cores.
+        windows: `plan`: the paper's, as the model's plan says; `sparse`: of the same size, but overlapping by a quarter
+            and without those that are empty; `large`: few large ones (OpenVINO), fastest, of which a result may
+            differ; `auto`: `sparse`, and smaller ones only to keep to `max_memory_mib`.
+        tta: Average over mirrored images, too, along the axes that training mirrored.
+        precision: `float32`, or `bfloat16`.
+        max_memory_mib: Most memory of the whole process; None for what is usual (`memory.DEFAULT_MIB`), unless the
+            case needs more.
+    """
+
+    engine: str = "auto"
+    threads: int | None = None
+    windows: str = "auto"
+    tta: bool = False
+    precision: str = "float32"
+    max_memory_mib: float | None = None
 
 
 class Predictor:
-    """A trained network, ready to segment.
+    """A trained network, or several as an ensemble, ready to segment.
 
     Example:
         >>> predictor = Predictor.load("results/demo/models/unet-pocket/fold0")
         >>> predictor.segment_files(["scan.nii.gz"], "scan_seg.nii.gz")
+        >>> classes = predictor(array, spacing=(1.0, 1.0, 3.0))
     """
 
-    def __init__(self, model: ModelFolder, engine: engines.Engine):
-        self.model, self.engine = model, engine
+    def __init__(self, models: Sequence[ModelFolder], options: Options | None = None):
+        self.models, self.options = list(models), options or Options()
+        self.model = self.models[0]
+        ensemble.check_alike(self.models)
+        if self.options.windows not in WINDOWS:
+            raise UsageError(f"Unknown windows '{self.options.windows}'.", todo=f"Use one of: {', '.join(WINDOWS)}.")
+        self.engine_name = engines.choose(self.options.engine, self.model.path)
+        if self.options.max_memory_mib is not None and self.engine_name != "openvino":
+            raise UsageError("Only OpenVINO tells beforehand what memory it takes, which --max-memory needs.",
+                             todo="Use --engine openvino, or leave --max-memory out.")
+        self._mirrors = ensemble.mirrors_of(self.model.plan) if self.options.tta else [()]
+        self._made: tuple[tuple[int, ...], list[engines.Engine]] | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, *, engine: str = "auto", threads: int | None = None) -> Predictor:
-        """Open a model folder, verified by its checksums.
+    def load(cls, folder: str | Path | Sequence[str | Path], **options) -> Predictor:
+        """Open a model folder, or several as an ensemble, verified by their checksums.
 
         Args:
-            engine: `auto`, `openvino` or `tensorflow`.
-            threads: CPU threads; None for all cores.
+            folder: One or several.
+            options: As of `Options`, for example `engine="tensorflow"`.
 
         Raises:
-            UsageError: No such folder or engine.
-            DataError: The folder is incomplete or was altered.
+            UsageError: No such folder or engine, not a segmentation's, or folders that are no ensemble.
+            DataError: A folder is incomplete or was altered.
         """
-        model = ModelFolder.open(folder)
-        plan = model.plan
-        if plan.task != SEGMENTATION:
-            raise UsageError(f"This model is for {plan.task}, not for segmentation.", where=str(folder))
-        made = engines.make(engine, model.path, plan.training.patch, plan.network.channels, threads)
-        return cls(model, made)
+        folders = [folder] if isinstance(folder, str | Path) else list(folder)
+        models = [ModelFolder.open(one) for one in folders]
+        for model in models:
+            if model.plan.task != SEGMENTATION:
+                raise UsageError(f"This model is for {model.plan.task}, not for segmentation.", where=str(model.path))
+        return cls(models, Options(**options))
 
-    def __call__(self, image: np.ndarray, spacing: tuple[float, ...], follow: Follow = iter) -> np.ndarray:
-        """Segment an array.
+    @property
+    def predictions(self) -> int:
+        """How many predictions a voxel's result is the mean of."""
+        return len(self.models) * len(self._mirrors)
+
+    @property
+    def engine(self) -> engines.Engine:
+        """The first model's engine, for windows of the plan's patch."""
+        return self._engines(self.model.plan.training.patch)[0]
+
+    def __call__(self, image, spacing: Sequence[float] | None = None, follow: Follow = iter):
+        """Segment an image in memory.
 
         Args:
-            image: (x, y, z, channel) or (x, y, z) for one channel; RAS+, in the units of the training images.
-            spacing: mm per axis.
+            image: An array (x, y, z, channel), or (x, y, z) for one channel, RAS+ and in the units of the training
+                images; or a nibabel or SimpleITK image, or a list of these, one a modality.
+            spacing: mm per axis of an array; None where the model keeps each image's own.
             follow: Wraps the list of windows, to show progress.
 
         Returns:
-            (x, y, z) uint8 classes.
+            Of an array (x, y, z) uint8 classes; of an image an image of its kind with its exact geometry.
 
         Raises:
             DataError: Another number of channels than the model has, or NaN or infinite voxels.
+            UsageError: The model resamples, and `spacing` is missing.
         """
-        plan = self.model.plan
-        if image.ndim == 3:
-            image = image[..., None]
-        if image.shape[-1] != plan.network.channels:
-            raise DataError(f"The model takes {plan.network.channels} modalities "
-                            f"({', '.join(plan.modalities)}), found {image.shape[-1]}.")
+        if not isinstance(image, np.ndarray):
+            from .images import scan_of_images, to_image
+
+            scan, kind = scan_of_images(image)
+            return to_image(self.segment(scan, follow=follow).classes, scan, kind)
+        if spacing is None and self.model.plan.preprocessing.spacing_mm:
+            raise UsageError("This model resamples: say the array's spacing in mm.")
+        image = image[..., None] if image.ndim == 3 else image
+        if image.ndim != 4:
+            raise DataError(f"Expected an array (x, y, z, channel), found shape {image.shape}.")
+        self._check_channels(image.shape[-1])
         if not np.isfinite(image).all():
             raise DataError("The image has NaN or infinite voxels.")
-        prepared = prepare(image.astype(np.float32, copy=False), spacing, self._preprocessing)
-        normalised = normalise(prepared.image, self._preprocessing.normalisation, prepared.statistics,
-                               self.model.provenance["intensity"])
-        probabilities = sliding_window(normalised, plan.training.patch, plan.network.classes, self.engine,
-                                       plan.inference.overlap, plan.inference.gaussian_sigma, follow)
-        classes = classes_on_source(probabilities, prepared)
-        return largest_components(classes) if plan.inference.largest_component else classes
-
-    @property
-    def _preprocessing(self) -> Preprocessing:
-        return self.model.plan.preprocessing
+        return self.segment(scan_of(image, spacing or (1.0, 1.0, 1.0)), follow=follow).classes
 
     def segment_files(self, images: Sequence[str | Path], output: str | Path, follow: Follow = iter) -> np.ndarray:
         """Segment a case, one file per modality in the model's order, and write the label map.
@@ -97,33 +142,93 @@ class Predictor:
         Raises:
             DataError: An image cannot be read or does not fit the others or the model.
         """
-        image, volume = read_images(images)
-        classes = self(image, volume.spacing, follow)
-        geometry.write(output, classes, volume.grid)
+        scan = read_scan(images)
+        classes = self.segment(scan, case=str(images[0]), follow=follow).classes
+        geometry.write(output, classes, scan.grid)
         return classes
 
+    def segment(self, scan: Scan, *, case: str = "the image", sink: Sink | None = None,
+                follow: Follow = iter) -> Segmentation:
+        """Segment a scan.
 
-def classes_on_source(probabilities: np.ndarray, prepared: Prepared) -> np.ndarray:
-    """The most probable class per voxel of the source grid; outside the crop it is background.
+        Args:
+            case: For messages.
+            sink: Is given probabilities, planes after planes (see `Sink`).
+            follow: Wraps the list of windows, to show progress.
 
-    Probabilities are resampled linearly, one class at a time, so that no second copy of all is held.
-
-    Args:
-        probabilities: (x, y, z, classes) on the prepared grid.
-
-    Returns:
-        (x, y, z) uint8 of `prepared.source_shape`.
-    """
-    out = np.zeros(prepared.source_shape, np.uint8)
-    inside = tuple(slice(start, stop) for start, stop in prepared.box)
-    shape = tuple(stop - start for start, stop in prepared.box)
-    if shape == probabilities.shape[:-1]:
-        out[inside] = probabilities.argmax(axis=-1)
+        Raises:
+            DataError: Another number of channels than the model has.
+            DeviceMemoryError: The case does not fit into `max_memory_mib`.
+        """
+        self._check_channels(len(scan.channels))
+        clock = Clock()
+        prepared = PreparedScan(scan, self.model.plan.preprocessing)
+        prepared.statistics  # noqa: B018  (its pass over the scan is a part of the preparation)
+        clock.lap("preparing")
+        tiling, need = self._tiling(prepared, case)
+        members = [ensemble.Member(model, engine, self._mirrors, self.predictions) for model, engine
+                   in zip(self.models, self._engines(tiling.window), strict=True)]
+        run = Run(self.model.plan, members, prepared, tiling,
+                  prepared.dark and self.options.windows != "plan", clock)
+        clock.lap("starting")
+        out = Segmentation(np.zeros(scan.shape, np.uint8),
+                           np.zeros(scan.shape, np.uint8) if self.predictions > 1 else None,
+                           tiling.window, (len(tiling), 0), clock.seconds, need)
+        inside = tuple(slice(*side) for side in prepared.box)
+        merged = merge(tiling, run.channels, run.members, follow)
+        for start, planes in on_source(merged, prepared):
+            clock.lap("merging")
+            at = (*inside[:2], slice(inside[2].start + start, inside[2].start + start + planes.shape[2]))
+            probabilities = planes[..., : self.model.plan.network.classes]
+            out.classes[at] = probabilities.argmax(axis=-1)
+            if out.uncertainty is not None:
+                out.uncertainty[at] = np.rint(ensemble.disagreement(planes, self.predictions) * 255)
+            if sink is not None:
+                sink(at, probabilities)
+            clock.lap("merging")
+        out.windows = len(tiling) * len(self.models), run.skipped
+        if self.model.plan.inference.largest_component:
+            out.classes = largest_components(out.classes)
+        clock.lap("components")
         return out
-    best = np.zeros(shape, np.float32)
-    for value in range(probabilities.shape[-1]):
-        candidate = resample(np.ascontiguousarray(probabilities[..., value]), shape)
-        better = candidate > best
-        best[better] = candidate[better]
-        out[inside][better] = value
-    return out
+
+    def release(self) -> None:
+        """Give back the memory of the networks; the next case takes it again."""
+        for engine in self._made[1] if self._made else ():
+            engine.release()
+
+    def _check_channels(self, found: int) -> None:
+        plan = self.model.plan
+        if found != plan.network.channels:
+            raise DataError(f"The model takes {plan.network.channels} modalities "
+                            f"({', '.join(plan.modalities)}), found {found}.")
+
+    def _engines(self, window: tuple[int, ...]) -> list[engines.Engine]:
+        """An engine a model for windows of a size; the last ones made are kept."""
+        if self._made is None or self._made[0] != window:
+            self.release()
+            plan, options = self.model.plan, self.options
+            self._made = window, [engines.make(self.engine_name, model.path, window, plan.network.channels,
+                                               options.threads, options.precision) for model in self.models]
+        return self._made[1]
+
+    def _tiling(self, prepared: PreparedScan, case: str) -> tuple[windows.Tiling, memory.Need | None]:
+        """Where the windows lie, and what memory that takes where the engine tells."""
+        plan, wanted, limit = self.model.plan, self.options.windows, self.options.max_memory_mib
+        patch, sigma = plan.training.patch, plan.inference.gaussian_sigma
+        overlap = plan.inference.overlap if wanted == "plan" else min(SPARSE_OVERLAP, plan.inference.overlap)
+        tilings = [windows.overlapping(prepared.shape, patch, overlap, sigma)]
+        if self.engine_name != "openvino":
+            if wanted == "large":
+                raise UsageError("Only OpenVINO takes windows of other sizes than the plan's patch.",
+                                 todo="Use --engine openvino, or other --windows.")
+            return tilings[0], None
+        channels = plan.network.classes + (self.predictions > 1)
+        per_voxel = self.engine.activation_mib / np.prod(patch)
+        if wanted == "large" or (wanted == "auto" and limit is not None):
+            divisor = plan.network.network(plan.default_arch, "pocket").divisor
+            others = [windows.large(prepared.shape, patch, divisor, most, sigma, prepared.dark)
+                      for most in memory.WINDOW_VOXELS if wanted == "large" or most < np.prod(patch)]
+            tilings = list(dict.fromkeys(others if wanted == "large" else tilings + others))
+        return memory.fitting(
+            tilings, lambda t: memory.need(prepared, t, channels, per_voxel * float(np.prod(t.window))), limit, case)

@@ -47,22 +47,39 @@ def read_images(paths: Sequence[str | Path]) -> tuple[np.ndarray, geometry.Volum
         DataError: A file cannot be read, has NaN or infinite voxels, or lies on another grid than the first.
     """
     volumes = [geometry.read(path) for path in paths]
-    problems = []
-    for path, volume in zip(paths, volumes, strict=True):
-        if not geometry.same_grid(volume.grid, volumes[0].grid):
-            problems.append(f"{path}: shape {volume.grid.shape}, spacing {_round(volume.grid.spacing)} mm, "
-                            f"orientation {volume.grid.orientation}")
-        if not np.isfinite(volume.data).all():
-            problems.append(f"{path}: {int((~np.isfinite(volume.data)).sum())} voxels are NaN or infinite")
-    if problems:
-        first = volumes[0].grid
-        raise DataError(f"The modalities cannot be used together; the first has shape {first.shape}, spacing "
-                        f"{_round(first.spacing)} mm, orientation {first.orientation}.", problems=problems)
+    check_together(paths, [volume.grid for volume in volumes],
+                   [int((~np.isfinite(volume.data)).sum()) for volume in volumes])
     return np.stack([volume.data for volume in volumes], axis=-1), volumes[0]
 
 
+def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], not_finite: Sequence[int]) -> None:
+    """See that a case's modalities can be used together.
+
+    Args:
+        not_finite: By file, voxels that are NaN or infinite.
+
+    Raises:
+        DataError: A file has such voxels, or lies on another grid than the first; all are named.
+    """
+    problems = []
+    for path, grid, bad in zip(paths, grids, not_finite, strict=True):
+        if not geometry.same_grid(grid, grids[0]):
+            problems.append(f"{path}: {_described(grid)}")
+        if bad:
+            problems.append(f"{path}: {bad} voxels are NaN or infinite")
+    if problems:
+        raise DataError(f"The modalities cannot be used together; the first has {_described(grids[0])}.",
+                        problems=problems)
+
+
+def _described(grid: geometry.Grid) -> str:
+    """A grid in words; the origin is told because two grids may differ in nothing else."""
+    return (f"shape {grid.shape}, spacing {_round(grid.spacing)} mm, orientation {grid.orientation}, "
+            f"origin {_round(grid.affine[:3, 3])} mm")
+
+
 def _round(values) -> tuple[float, ...]:
-    return tuple(round(v, 3) for v in values)
+    return tuple(round(float(v), 3) for v in values)
 
 
 def map_labels(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:

@@ -22,7 +22,8 @@ from ..errors import DataError
 READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, nib.filebasedimages.ImageFileError,
                nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
 
-
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From the world of DICOM and ITK to that of NIfTI, and back."""
 SELECTED = re.compile(r"(?s)(.+\.nii(?:\.gz)?)\[(\d+)\]")
 
 
@@ -134,15 +135,43 @@ def parse(content: bytes, path: str | Path) -> nib.Nifti1Image:
     Raises:
         DataError: Truncated, not gzip, not NIfTI, not 3D, or without the volume that `path` names.
     """
-    if file_and_volume(path)[0].endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except EOFError:
-            raise DataError("The gzip stream ends too early: the file is truncated.", where=str(path)) from None
-        except gzip.BadGzipFile as error:
-            raise DataError(f"Not a sound gzip file: {_short(error)}", where=str(path)) from None
-        except zlib.error as error:
-            raise DataError(f"The gzip stream is damaged: {_short(error)}", where=str(path)) from None
+    return parse_content(unzipped(content, path), path)
+
+
+def read_content(path: str | Path) -> bytes:
+    """What a NIfTI file holds, unzipped and checked to its end.
+
+    Raises:
+        DataError: It is not there, cannot be read, or its gzip stream is not sound.
+    """
+    try:
+        return unzipped(Path(path).read_bytes(), path)
+    except FileNotFoundError:
+        raise DataError("There is no such file.", where=str(path)) from None
+    except OSError as error:
+        raise DataError(f"The file cannot be read: {error.strerror or error}.", where=str(path)) from None
+
+
+def unzipped(content: bytes, path: str | Path) -> bytes:
+    """The content of a file that is gzipped where its name says so.
+
+    Raises:
+        DataError: Truncated, damaged or not gzip.
+    """
+    if not file_and_volume(path)[0].endswith(".gz"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except EOFError:
+        raise DataError("The gzip stream ends too early: the file is truncated.", where=str(path)) from None
+    except gzip.BadGzipFile as error:
+        raise DataError(f"Not a sound gzip file: {_short(error)}", where=str(path)) from None
+    except zlib.error as error:
+        raise DataError(f"The gzip stream is damaged: {_short(error)}", where=str(path)) from None
+
+
+def parse_content(content: bytes, path: str | Path) -> nib.Nifti1Image:
+    """Open the unzipped content of a NIfTI file; raises as `parse` does."""
     kind = nib.Nifti2Image if content[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nib.Nifti1Image
     try:
         image = kind.from_bytes(content)
@@ -189,9 +218,10 @@ def _short(error: Exception) -> str:
     return str(error).split("\n")[0][:160] or type(error).__name__
 
 
-def to_ras(data: np.ndarray, grid: Grid) -> np.ndarray:
-    """Reorder and flip file axes (first three of `data`) to RAS+."""
-    return np.ascontiguousarray(orientations.apply_orientation(data, nib.io_orientation(grid.affine)))
+def to_ras(data: np.ndarray, grid: Grid, *, copy: bool = True) -> np.ndarray:
+    """Reorder and flip file axes (first three of `data`) to RAS+; without `copy` as a view."""
+    turned = orientations.apply_orientation(data, nib.io_orientation(grid.affine))
+    return np.ascontiguousarray(turned) if copy else turned
 
 
 def from_ras(data: np.ndarray, grid: Grid) -> np.ndarray:
@@ -211,13 +241,15 @@ def same_grid(a: Grid, b: Grid, tolerance: float = 1e-3) -> bool:
     return a.shape == b.shape and np.allclose(a.affine, b.affine, atol=tolerance)
 
 
-def write(path: str | Path, data: np.ndarray, grid: Grid) -> None:
+def write(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "", slope: float = 1.0) -> None:
     """Write a RAS+ array as NIfTI in exactly `grid`, whole or not at all.
 
     Args:
         path: `.nii` or `.nii.gz`.
         data: (x, y, z) in RAS+ on the RAS+ form of `grid`; integers are written as they are.
         grid: The geometry of the file to write.
+        note: Goes into the header's description, at most 79 bytes.
+        slope: What readers multiply the numbers by.
 
     Raises:
         ValueError: The shape is not the grid's.
@@ -227,10 +259,23 @@ def write(path: str | Path, data: np.ndarray, grid: Grid) -> None:
     data = from_ras(data, grid)
     if data.shape != grid.shape:
         raise ValueError(f"Expected the grid's shape {grid.shape}. Received: {data.shape}")
-    image = nib.Nifti1Image(np.ascontiguousarray(data), grid.affine, dtype=data.dtype)
-    if grid.header is not None:
-        image.header.set_xyzt_units(*grid.header.get_xyzt_units())
-        image.set_qform(grid.affine, int(grid.header["qform_code"]) or 1)
-        image.set_sform(grid.affine, int(grid.header["sform_code"]) or 1)
-    with atomic(path) as temporary:
-        nib.save(image, temporary)
+    header = _header(data.dtype, grid)
+    header["descrip"] = note.encode()
+    header.set_slope_inter(slope, 0)
+    with atomic(path) as temporary, nib.openers.Opener(temporary, "wb") as file:
+        header.write_to(file)
+        for plane in np.moveaxis(data, -1, 0):
+            file.write(plane.tobytes(order="F"))
+
+
+def _header(dtype: np.dtype, grid: Grid) -> nib.Nifti1Header:
+    """The header of a file on a grid: with its affine, and the units and codes that its own header has."""
+    image = nib.Nifti1Image(np.broadcast_to(np.zeros((), dtype), grid.shape), grid.affine, dtype=dtype)
+    units = ("mm", "sec") if grid.header is None else grid.header.get_xyzt_units()
+    codes = [1, 1] if grid.header is None else [int(grid.header[name]) or 1 for name in ("qform_code", "sform_code")]
+    image.header.set_xyzt_units(*units)
+    image.set_qform(grid.affine, codes[0])
+    image.set_sform(grid.affine, codes[1])
+    header = image.header.copy()
+    header["vox_offset"] = header.single_vox_offset
+    return header

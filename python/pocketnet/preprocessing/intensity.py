@@ -5,33 +5,46 @@ from __future__ import annotations
 import numpy as np
 
 
-def foreground_statistics(image: np.ndarray) -> list[dict[str, float]]:
-    """Mean and standard deviation per channel over the foreground (voxels that are not zero).
+class Moments:
+    """Mean and standard deviation per channel of an image that comes in parts.
 
     Args:
-        image: (x, y, z, channel).
+        channels: How many.
+        scheme: The normalisation that they are for: over the foreground (voxels that are not zero), or, for
+            `zscore_image`, over all voxels.
 
-    Returns:
-        Per channel `mean` and `std` in the image's units; 0 and 1 for a channel without foreground.
+    Source: Chan, Golub and LeVeque, 1979, for joining the parts.
     """
-    out = []
-    for channel in range(image.shape[-1]):
-        values = image[..., channel]
-        values = values[values != 0]
-        std = float(values.std(dtype=np.float64)) if values.size else 1.0
-        out.append({"mean": float(values.mean(dtype=np.float64)) if values.size else 0.0, "std": std or 1.0})
-    return out
+
+    def __init__(self, channels: int, scheme: str):
+        self._everywhere = scheme == "zscore_image"
+        self._sums = [(0, 0.0, 0.0)] * channels  # voxels, mean, variance
+
+    def add(self, image: np.ndarray) -> None:
+        """Count a part in, (…, channel)."""
+        for channel, before in enumerate(self._sums):
+            values = image[..., channel]
+            values = values if self._everywhere else values[values != 0]
+            if values.size:
+                part = values.size, float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)) ** 2
+                self._sums[channel] = _joined(before, part) if before[0] else part
+
+    def statistics(self) -> list[dict[str, float]]:
+        """Per channel `mean` and `std` in the image's units; 0 and 1 for a channel without voxels that count."""
+        return [{"mean": mean, "std": variance**0.5 or 1.0} for _, mean, variance in self._sums]
 
 
-def image_statistics(image: np.ndarray) -> list[dict[str, float]]:
-    """Mean and standard deviation per channel over all voxels, zeros included; as `foreground_statistics` else."""
-    return [{"mean": float(image[..., channel].mean(dtype=np.float64)),
-             "std": float(image[..., channel].std(dtype=np.float64)) or 1.0} for channel in range(image.shape[-1])]
+def _joined(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[int, float, float]:
+    n, apart = a[0] + b[0], b[1] - a[1]
+    share = b[0] / n
+    return n, a[1] + apart * share, a[2] * (1 - share) + b[2] * share + apart**2 * share * (1 - share)
 
 
-def statistics_for(image: np.ndarray, scheme: str) -> list[dict[str, float]]:
-    """The statistics of an image that `normalise` needs for a scheme."""
-    return (image_statistics if scheme == "zscore_image" else foreground_statistics)(image)
+def statistics_for(image: np.ndarray, scheme: str) -> list[dict]:
+    """The statistics of an image (…, channel) that `normalise` needs for a scheme, as of `Moments`."""
+    moments = Moments(image.shape[-1], scheme)
+    moments.add(image)
+    return moments.statistics()
 
 
 def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants: list[dict]) -> np.ndarray:

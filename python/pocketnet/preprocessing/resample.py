@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 Box = tuple[tuple[int, int], ...]
@@ -48,17 +50,47 @@ def resample(array: np.ndarray, shape: tuple[int, ...], *, label: bool = False) 
     """
     if tuple(array.shape[: len(shape)]) == tuple(shape):
         return array
+    return _resample(array, 0, array.shape[len(shape) - 1], shape, 0, shape[-1], label)
+
+
+def needed_planes(depth: int, new_depth: int, start: int, stop: int) -> tuple[int, int]:
+    """Which planes of an axis of `depth` voxels the planes from `start` to `stop` of `new_depth` are made from."""
+    if depth == new_depth:
+        return start, stop
+    step = depth / new_depth
+    return (max(0, math.floor((start + 0.5) * step - 0.5)),
+            min(depth, math.floor((stop - 0.5) * step - 0.5) + 2))
+
+
+def resample_planes(part: np.ndarray, first: int, depth: int, shape: tuple[int, ...], start: int,
+                    stop: int) -> np.ndarray:
+    """A part of a resampled volume, from the planes that it needs: `resample(volume, shape)[:, :, start:stop]`.
+
+    Args:
+        part: (x, y, planes) or (x, y, planes, channel): the volume's planes from `first` on, at least those that
+            `needed_planes` says.
+        depth: Planes of the whole volume.
+        shape: Voxels per axis of the whole volume resampled.
+    """
+    if (*part.shape[:2], depth) == tuple(shape):
+        return part[:, :, start - first: stop - first]
+    return _resample(part, first, depth, shape, start, stop, False)
+
+
+def _resample(part: np.ndarray, first: int, depth: int, shape: tuple[int, ...], start: int, stop: int,
+              label: bool) -> np.ndarray:
     import SimpleITK as sitk
 
-    image = sitk.GetImageFromArray(array, isVector=array.ndim > len(shape))
-    old = np.array(array.shape[: len(shape)][::-1], dtype=float)
-    new = np.array(shape[::-1], dtype=float)
-    spacing = old / new
+    image = sitk.GetImageFromArray(part, isVector=part.ndim > len(shape))
+    old = np.array((*part.shape[: len(shape) - 1], depth)[::-1], dtype=float)
+    step = old / np.array(shape[::-1], dtype=float)
+    new = (*shape[:-1], stop - start)
+    origin = step / 2 - 0.5
+    origin[0] += start * step[0] - first
     resampled = sitk.Resample(
-        image, [int(n) for n in new], sitk.Transform(len(shape), sitk.sitkIdentity),
+        image, [int(n) for n in new[::-1]], sitk.Transform(len(shape), sitk.sitkIdentity),
         sitk.sitkNearestNeighbor if label else sitk.sitkLinear,
-        (spacing / 2 - 0.5).tolist(), spacing.tolist(), np.eye(len(shape)).ravel().tolist(),
-        0.0, image.GetPixelID(), True,
+        origin.tolist(), step.tolist(), np.eye(len(shape)).ravel().tolist(), 0.0, image.GetPixelID(), True,
     )
     # SimpleITK drops the last axis of one channel.
-    return sitk.GetArrayFromImage(resampled).reshape(*shape, *array.shape[len(shape):])
+    return sitk.GetArrayFromImage(resampled).reshape(*new, *part.shape[len(shape):])

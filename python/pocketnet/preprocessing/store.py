@@ -76,6 +76,7 @@ class Store:
 
     Attributes:
         digest: Checksum of what the store holds (from its `case.json`).
+        spacing: Of the voxels, in mm.
         foreground: By label, voxels that have it: (n, 3) int32, at most `FOREGROUND_SAMPLE`.
 
     Raises:
@@ -92,6 +93,7 @@ class Store:
         self.digest = files.digest(self.properties)
         self.case: str = self.properties["case"]
         self.shape: tuple[int, ...] = tuple(self.properties["shape"])
+        self.spacing: tuple[float, ...] = tuple(self.properties["spacing_mm"])
         self.statistics: list[dict] = self.properties["statistics"]
         # Arrays, as a training holds those of all its cases.
         self.foreground = {name: np.array(voxels, np.int32)

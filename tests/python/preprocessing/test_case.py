@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from pocketnet.config import Label, Preprocessing
 from pocketnet.errors import DataError
-from pocketnet.inference.predictor import classes_on_source
+from pocketnet.inference.source import on_source
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
-from pocketnet.preprocessing.intensity import foreground_statistics, normalise
+from pocketnet.preprocessing.intensity import normalise, statistics_for
 from pocketnet.preprocessing.resample import foreground_box, resample
+from pocketnet.preprocessing.scan import PreparedScan, scan_of
 
 
 def blob(shape=(20, 18, 16), channels=2, seed=0):
@@ -28,7 +29,7 @@ def test_crop_is_the_box_of_the_foreground():
 
 def test_zscore_is_over_the_foreground_and_keeps_zero():
     image = blob()
-    out = normalise(image, "zscore", foreground_statistics(image), [])
+    out = normalise(image, "zscore", statistics_for(image, "zscore"), [])
     inside = image[..., 0] != 0
     assert out[..., 0][inside].mean() == pytest.approx(0, abs=1e-5)
     assert out[..., 0][inside].std() == pytest.approx(1, abs=1e-5)
@@ -46,7 +47,7 @@ def test_window_is_clipped_and_by_the_folds_constants():
 
 def test_patch_is_normalised_as_the_volume_is():
     image = blob()
-    statistics = foreground_statistics(image)
+    statistics = statistics_for(image, "zscore")
     whole = normalise(image, "zscore", statistics, [])
     np.testing.assert_array_equal(normalise(image[2:9, 2:9, 2:9], "zscore", statistics, []), whole[2:9, 2:9, 2:9])
 
@@ -67,8 +68,15 @@ def test_label_returns_to_its_own_grid(spacing):
     image = blob()
     label = np.zeros(image.shape[:3], np.uint8)
     label[6:13, 4:11, 6:13] = 1
-    prepared = prepare(image, (1.0, 1.0, 1.0), Preprocessing(spacing_mm=spacing))
-    back = classes_on_source(np.eye(2, dtype=np.float32)[prepare_label(label, prepared)], prepared)
+    preprocessing = Preprocessing(spacing_mm=spacing)
+    prepared = prepare(image, (1.0, 1.0, 1.0), preprocessing)
+    probabilities = np.eye(2, dtype=np.float32)[prepare_label(label, prepared)]
+    scan = PreparedScan(scan_of(image, (1.0, 1.0, 1.0)), preprocessing)
+    back = np.zeros_like(label)
+    for start, planes in on_source(iter([(0, probabilities)]), scan):
+        box = [slice(*side) for side in scan.box[:2]]
+        low = scan.box[2][0] + start
+        back[(*box, slice(low, low + planes.shape[2]))] = planes.argmax(axis=-1)
     assert back.shape == label.shape and back.dtype == label.dtype
     overlap = 2 * (back & label).sum() / (back.sum() + label.sum())
     assert overlap == 1 if spacing is None else overlap > 0.8

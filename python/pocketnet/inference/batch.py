@@ -1,0 +1,171 @@
+"""Many cases, one after the other: finished ones are skipped, and a bad one does not stop the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .. import files
+from ..config import Label
+from ..errors import DataError, DeviceMemoryError, PocketError, UsageError
+from ..preprocessing import geometry
+from ..preprocessing.scan import Scan, read_scan
+from . import colours, picture, results
+from .cases import suffix
+from .merge import Follow
+from .predictor import Predictor
+from .results import Wanted
+from .run import Segmentation
+
+FollowCase = Callable[[str], Follow]
+
+
+@dataclass
+class Done:
+    """What became of the cases.
+
+    Attributes:
+        cases: Of each case that was segmented or skipped: `case`, `output`, `skipped`, `seconds`, `volumes` and more.
+        problems: A text for each case that could not be.
+        exit_codes: Theirs.
+    """
+
+    cases: list[dict] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    exit_codes: set[int] = field(default_factory=set)
+
+
+def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool) -> None:
+    """See before any work that results can be written, and that they overwrite no image.
+
+    Raises:
+        UsageError: They cannot, or they would.
+    """
+    folder = output.parent if single else output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.atomic(folder / "test") as temporary:
+            temporary.write_bytes(b"")
+            raise _Tried
+    except _Tried:
+        pass
+    except OSError as error:
+        raise UsageError(f"The results cannot be written here: {error.strerror or error}.", where=str(folder),
+                         todo="Name another folder as --output, or make this one writable.") from None
+    images = {Path(geometry.file_and_volume(path)[0]).resolve() for paths in inputs.values() for path in paths}
+    for case, paths in inputs.items():
+        target = target_of(output, case, paths, single)
+        if target.resolve() in images:
+            raise UsageError("The result would overwrite an image.", where=str(target),
+                             todo="Name another --output.")
+
+
+class _Tried(Exception):
+    """Leaves `check_output`'s attempt before its file gets its name."""
+
+
+def target_of(output: Path, case: str, paths: list[Path], single: bool) -> Path:
+    """Where a case's label map goes: called as its image is."""
+    return output if single else output / f"{case}{suffix(Path(geometry.file_and_volume(paths[0])[0]))}"
+
+
+def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: Path, *, single: bool, wanted: Wanted,
+                  again: bool, follow: FollowCase) -> Done:
+    """Segment cases and write what is wanted of them.
+
+    Args:
+        work: The files of each case, in the model's order of modalities.
+        output: A folder, or with `single` the label map.
+        again: Also the cases that are finished.
+        follow: Gives, for a case, what shows progress over its windows.
+    """
+    done = Done()
+    volumes: dict[str, dict] = {}
+    try:
+        for case, paths in work.items():
+            target = target_of(output, case, paths, single)
+            try:
+                row = _one(predictor, case, paths, target, wanted, again, follow(case))
+            except (DataError, DeviceMemoryError) as error:
+                done.problems.append(f"{case}: {_on_one_line(error)}")
+                done.exit_codes.add(error.exit_code)
+                continue
+            done.cases.append(row)
+            volumes[case] = row["volumes"]
+    finally:
+        if wanted.extras and volumes:
+            from .cases import stem
+
+            prefix = f"{stem(output)}_" if single else ""
+            folder = output.parent if single else output
+            results.write_volumes(folder / f"{prefix}volumes.csv", volumes)
+            colours.write(folder, predictor.model.plan.labels, prefix)
+    return done
+
+
+def _on_one_line(error: PocketError) -> str:
+    return "; ".join(line.strip().removeprefix("- ") for line in error.render().splitlines())
+
+
+def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wanted: Wanted, again: bool,
+         follow: Follow) -> dict:
+    """Segment one case, unless it is finished; its row of the result."""
+    labels = predictor.model.plan.labels
+    others = wanted.paths(target, labels)
+    key = _key(predictor, paths, wanted)
+    if not again and results.is_finished(target, key, list(others.values())):
+        old = geometry.read(target, label=True)
+        return {"case": case, "output": str(target), "skipped": True,
+                "volumes": results.volumes(old.data, old.spacing, labels)}
+    began = time.perf_counter()
+    scan = read_scan(paths)
+    read = time.perf_counter() - began
+    with ExitStack() as stack:
+        maps = None
+        if wanted.probabilities:
+            maps = stack.enter_context(results.probability_files(target.parent, scan.shape, labels))
+        found = predictor.segment(scan, case=case, sink=maps.add if maps else None, follow=follow)
+        volumes = results.volumes(found.classes, scan.spacing, labels)
+        writing = time.perf_counter()
+        note = results.note_of(key)
+        if maps:
+            maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
+        _write(case, scan, found, volumes, labels, others, note)
+        geometry.write(target, found.classes, scan.grid, note=note)  # last: a case that has it is finished
+    now = time.perf_counter()
+    parts = {"reading": read, **found.seconds, "writing": now - writing}
+    return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
+            "parts": {name: round(value, 3) for name, value in parts.items()}, "volumes": volumes,
+            "files": {name: str(path) for name, path in others.items()}, "window": list(found.window),
+            "windows": found.windows[0], "windows_left_out": found.windows[1],
+            "predicted_memory_mib": found.need.mib if found.need else None}
+
+
+def _write(case: str, scan: Scan, found: Segmentation, volumes: dict, labels: Sequence[Label],
+           others: dict[str, Path], note: str) -> None:
+    """Write what stands beside the label map."""
+    if "uncertainty" in others:
+        results.write_map(others["uncertainty"], found.uncertainty, scan.grid, note)
+    if "picture" in others:
+        picture.draw(others["picture"], scan, found.classes, labels,
+                     {name: row["volume_ml"] for name, row in volumes.items()}, case)
+
+
+def _key(predictor: Predictor, paths: list[Path], wanted: Wanted) -> str:
+    """Checksum of what a result depends on: models, options and images."""
+    options = asdict(predictor.options) | {"threads": None, "max_memory_mib": None, "engine": predictor.engine_name}
+    return files.digest({"models": [model.digest for model in predictor.models], "options": options,
+                         "images": [_checksum(path) for path in paths]})
+
+
+def _checksum(path: Path) -> str:
+    file, volume = geometry.file_and_volume(path)
+    if Path(file).is_dir():
+        return files.digest(sorted(files.sha256(one) for one in Path(file).iterdir() if one.is_file()))
+    try:
+        return f"{files.sha256(file)} {volume}"
+    except OSError as error:
+        raise DataError(f"The image cannot be read: {error.strerror or error}.", where=file) from None

@@ -1,0 +1,50 @@
+"""A colour a label, the same in the label files and the pictures.
+
+The first eight are Okabe and Ito's, told apart by the colour-blind too; those after them go round the colour circle by
+the golden angle, so that neighbours differ.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config import Label
+from ..files import write_text
+
+FIRST = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178),
+         (153, 153, 153))
+GOLDEN = 0.61803398875
+
+Colour = tuple[int, int, int]
+
+
+def colour(value: int) -> Colour:
+    """Red, green and blue (0…255) of a label's value, 1 upwards."""
+    if value <= len(FIRST):
+        return FIRST[value - 1]
+    shares = colorsys.hsv_to_rgb(value * GOLDEN % 1, 0.65, 0.95)
+    return tuple(round(255 * share) for share in shares)
+
+
+def itksnap(labels: Sequence[Label]) -> str:
+    """ITK-SNAP's label descriptions: index, red, green, blue, opacity, visible, in 3D, name."""
+    lines = ["# ITK-SNAP label descriptions", '    0     0    0    0        0  0  0    "Clear Label"']
+    lines += ['{:>5}   {:>3}  {:>3}  {:>3}        1  1  1    "{}"'.format(
+        label.value, *colour(label.value), label.name.replace('"', "'")) for label in labels]
+    return "\n".join(lines) + "\n"
+
+
+def slicer(labels: Sequence[Label]) -> str:
+    """3D Slicer's colour table: index, name without spaces, red, green, blue, opacity."""
+    lines = ["# 3D Slicer colour table", "0 background 0 0 0 0"]
+    lines += ["{} {} {} {} {} 255".format(label.value, "_".join(label.name.split()), *colour(label.value))
+              for label in labels]
+    return "\n".join(lines) + "\n"
+
+
+def write(folder: Path, labels: Sequence[Label], prefix: str = "") -> None:
+    """Write `labels.txt` for ITK-SNAP and `labels.ctbl` for 3D Slicer."""
+    write_text(folder / f"{prefix}labels.txt", itksnap(labels))
+    write_text(folder / f"{prefix}labels.ctbl", slicer(labels))

@@ -1,0 +1,153 @@
+"""A graph of OpenVINO's made ready for windows of any size, and its decoder made cheaper without changing its result.
+
+The decoder's transposed convolution has no activation, so it and the convolution that reads its output are linear
+together: of conv([up(x), skip]) the part that reads up(x) is one transposed convolution of a kernel of k + 2, which
+costs 8 multiplications a voxel and pair of maps where the two cost 28 (kernels 2 and 3, 3D). Neither up(x) nor its
+concatenation with the skip is then ever in memory. What the transposed convolution's bias adds near the border differs
+from what it adds inside; a channel of ones, which the border cuts off as it does x, carries it.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+MOST_WEIGHTS = 2**21
+"""Of a fused kernel; that of a wide network costs more to make and to hold than it saves."""
+
+
+def free_sizes(graph) -> None:
+    """Let transposed convolutions follow their input's size, where a size was written into the graph."""
+    from openvino import opset13 as op
+    from openvino.utils import replace_node
+
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() == "ConvolutionBackpropData" and len(node.inputs()) == 3:
+            weights = node.input_value(1)
+            strides = list(node.get_attributes()["strides"])
+            if strides == list(weights.get_shape())[2:]:
+                none = [0] * len(strides)
+                replace_node(node, op.convolution_backprop_data(
+                    node.input_value(0), weights, strides, pads_begin=none, pads_end=none, dilations=[1] * len(none)))
+
+
+def fuse_skips(graph) -> int:
+    """Fuse what can be fused of a graph with static shapes; see above.
+
+    Returns:
+        How many convolutions were fused.
+    """
+    from openvino.utils import replace_node
+
+    fused = 0
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() != "Concat" or len(node.inputs()) != 2:
+            continue
+        up, skip = _upsampling(node.input_value(0)), node.input_value(1)
+        readers = [target.get_node() for target in node.output(0).get_target_inputs()]
+        if up is None or not all(_is_plain(reader) for reader in readers):
+            continue
+        for reader in readers:
+            replacement = _fused(up, skip, reader)
+            if replacement is not None:
+                replace_node(reader, replacement)
+                fused += 1
+    return fused
+
+
+def _upsampling(output):
+    """The input, weights and bias of a transposed convolution that `output` is; None where it is something else."""
+    node, bias = output.get_node(), None
+    if node.get_type_name() == "Add" and node.input_value(1).get_node().get_type_name() == "Constant":
+        bias = node.input_value(1).get_node().get_data()
+        node = node.input_value(0).get_node()
+    if node.get_type_name() != "ConvolutionBackpropData":
+        return None
+    weights, attributes = node.input_value(1).get_node(), node.get_attributes()
+    if weights.get_type_name() != "Constant" or list(attributes["strides"]) != list(weights.get_output_shape(0))[2:]:
+        return None
+    return node.input_value(0), weights.get_data(), bias
+
+
+def _is_plain(node) -> bool:
+    """Whether a node is a convolution of stride 1 that keeps its input's size."""
+    if node.get_type_name() != "Convolution" or node.input_value(1).get_node().get_type_name() != "Constant":
+        return False
+    attributes, kernel = node.get_attributes(), list(node.input_value(1).get_shape())[2:]
+    return (set(attributes["strides"]) == set(attributes["dilations"]) == {1} and all(k % 2 for k in kernel)
+            and list(node.get_output_shape(0))[2:] == list(node.input_value(0).get_shape())[2:])
+
+
+def _fused(up, skip, reader):
+    """What replaces a convolution; None where the fused kernel would be too large."""
+    from openvino import opset13 as op
+
+    x, weights, bias = up
+    kernel = reader.input_value(1).get_node().get_data()
+    middle = weights.shape[1]
+    side = [k + n - 1 for k, n in zip(weights.shape[2:], kernel.shape[2:], strict=True)]
+    if weights.shape[0] * kernel.shape[0] * np.prod(side) > MOST_WEIGHTS:
+        return None
+    strides, pads = list(weights.shape[2:]), [n // 2 for n in kernel.shape[2:]]
+    if bias is not None and bias.any():
+        row = np.broadcast_to(bias.reshape(1, middle, *[1] * len(pads)), (1, *weights.shape[1:]))
+        weights = np.concatenate([weights, row])
+        ones = op.broadcast(op.constant(np.float32(1)), op.constant(np.array([1, 1, *list(x.get_shape())[2:]])))
+        x = op.concat([x, ones], 1)
+    unit = [1] * len(pads)
+    above = op.convolution_backprop_data(x, op.constant(compose(weights, kernel[:, :middle])), strides,
+                                         pads_begin=pads, pads_end=pads, dilations=unit)
+    beside = op.convolution(skip, op.constant(np.ascontiguousarray(kernel[:, middle:])), unit, pads, pads, unit)
+    return op.add(beside, above)
+
+
+def compose(up: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The kernel of a transposed convolution that does what a transposed convolution and then a convolution do.
+
+    Args:
+        up: (inputs, middle, *sides), of strides equal to its sides.
+        kernel: (outputs, middle, *sides), odd sides.
+
+    Returns:
+        (inputs, outputs, *sides) float32.
+    """
+    side = [a + b - 1 for a, b in zip(up.shape[2:], kernel.shape[2:], strict=True)]
+    out = np.zeros((up.shape[0], kernel.shape[0], *side))
+    for a in itertools.product(*map(range, up.shape[2:])):
+        for b in itertools.product(*map(range, kernel.shape[2:])):
+            at = tuple(i - j + n - 1 for i, j, n in zip(a, b, kernel.shape[2:], strict=True))
+            out[(..., *at)] += up[(..., *a)].astype(np.float64) @ kernel[(..., *b)].T.astype(np.float64)
+    return out.astype(np.float32)
+
+
+def activation_bytes(graph) -> int:
+    """Most bytes of activations that are alive at once, for a graph with static shapes.
+
+    What follows a convolution voxel by voxel (bias, activation, sum) is taken to be written in its place.
+    """
+    order = [node for node in graph.get_ordered_ops() if node.get_type_name() not in ("Constant", "Result")]
+    place = {node.get_name(): index for index, node in enumerate(order)}
+    last: dict[str, int] = {}
+    size: dict[str, int] = {}
+    root: dict[str, str] = {}
+    for index, node in enumerate(order):
+        name, outputs = node.get_name(), node.outputs()
+        sources = [value.get_source_output().get_node().get_name() for value in node.inputs()]
+        root[name] = name
+        if node.get_type_name() in IN_PLACE:
+            live = [s for s in sources if s in place]
+            root[name] = root[max(live, key=place.__getitem__)]
+        for source in sources:
+            if source in root:
+                last[root[source]] = index
+        last[root[name]] = index
+        size.setdefault(root[name], sum(int(np.prod(out.get_shape())) * out.get_element_type().size for out in outputs))
+    events = np.zeros(len(order) + 1, np.int64)
+    for name, bytes_ in size.items():
+        events[place[name]] += bytes_
+        events[last[name] + 1] -= bytes_
+    return int(events.cumsum().max())
+
+
+IN_PLACE = ("Add", "Relu", "PRelu", "Multiply", "Subtract", "Softmax")

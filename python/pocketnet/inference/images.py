@@ -1,0 +1,70 @@
+"""Images of nibabel and SimpleITK as scans, and label maps back as images of the same kind."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from ..errors import DataError
+from ..preprocessing import dicom, geometry
+from ..preprocessing.case import check_together
+from ..preprocessing.scan import Channel, Scan
+
+
+def scan_of_images(images: Any) -> tuple[Scan, str]:
+    """A scan of one image in memory, or of a list of them, one a modality; and of what kind they are.
+
+    Raises:
+        DataError: Something else, not 3D, with NaN or infinite voxels, or on different grids.
+    """
+    images = images if isinstance(images, list | tuple) else [images]
+    found = [_of_nibabel(image) if isinstance(image, nib.spatialimages.SpatialImage) else _of_simpleitk(image)
+             for image in images]
+    names = [f"image {index}" for index in range(len(images))]
+    check_together(names, [grid for _, grid in found],
+                   [int((~np.isfinite(data)).sum()) if data.dtype.kind == "f" else 0 for data, _ in found])
+    kind = "nibabel" if isinstance(images[0], nib.spatialimages.SpatialImage) else "SimpleITK"
+    grid = found[0][1]
+    return Scan(tuple(Channel(geometry.to_ras(data, grid, copy=False)) for data, _ in found),
+                geometry.ras_spacing(grid), grid), kind
+
+
+def to_image(classes: np.ndarray, scan: Scan, kind: str):
+    """A label map (RAS+) as an image of a kind, in the geometry of its scan."""
+    data = geometry.from_ras(classes, scan.grid)
+    if kind == "nibabel":
+        return nib.Nifti1Image(np.ascontiguousarray(data), scan.grid.affine, dtype=np.uint8)
+    return as_simpleitk(data, scan.grid.affine)
+
+
+def as_simpleitk(data: np.ndarray, affine: np.ndarray):
+    """An array in file axes and its affine (RAS+) as a SimpleITK image."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(data.T))
+    lps = geometry.LPS_TO_RAS @ affine
+    spacing = nib.affines.voxel_sizes(affine)
+    image.SetSpacing([float(s) for s in spacing])
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    return image
+
+
+def _of_nibabel(image) -> tuple[np.ndarray, geometry.Grid]:
+    data = np.asarray(image.dataobj)
+    if math.prod(data.shape[3:]) != 1 or data.ndim < 3:
+        raise DataError(f"Expected a 3D image, found shape {data.shape}.")
+    return data.reshape(data.shape[:3]), geometry.Grid(tuple(data.shape[:3]), np.asarray(image.affine))
+
+
+def _of_simpleitk(image) -> tuple[np.ndarray, geometry.Grid]:
+    if not hasattr(image, "GetDirection"):
+        raise DataError(f"Expected an array, or an image of nibabel or SimpleITK, found {type(image).__name__}.")
+    import SimpleITK as sitk
+
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise DataError(f"Expected a 3D image, found {image.GetDimension()}D of size {image.GetSize()}.")
+    return sitk.GetArrayFromImage(image).T, dicom.grid_of(image)

@@ -1,0 +1,142 @@
+"""What is written of a case beside its label map, and which cases are finished already."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from .. import __version__, files
+from ..config import Label
+from ..errors import DataError
+from ..preprocessing import geometry
+from ..preprocessing.scan import Scan
+
+COLUMNS = ("case", "label", "value", "voxels", "volume_ml")
+SLOPE = 1 / 255
+"""Of maps between 0 and 1, which are written in 8 bits."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to write of a case.
+
+    Attributes:
+        extras: A picture of each case, volumes of all in a table, label names and colours.
+        probabilities: A map a label.
+        uncertainty: A map of how far several predictions disagree.
+    """
+
+    extras: bool = True
+    probabilities: bool = False
+    uncertainty: bool = False
+
+    def paths(self, target: Path, labels: Sequence[Label]) -> dict[str, Path]:
+        """The files of a case beside its label map, by what they are."""
+        from .cases import stem
+
+        base = target.parent / stem(target)
+        out = {"picture": base.with_name(f"{base.name}.png")} if self.extras else {}
+        if self.probabilities:
+            out |= {f"probability of {label.name}": base.with_name(
+                f"{base.name}_probability_{label.value}.nii.gz") for label in labels}
+        if self.uncertainty:
+            out["uncertainty"] = base.with_name(f"{base.name}_uncertainty.nii.gz")
+        return out
+
+
+def note_of(key: str) -> str:
+    """What a label map's header says of its origin; `key` is a checksum of images, models and options."""
+    return f"pocket-infer {__version__} {key}"
+
+
+def is_finished(target: Path, key: str, others: Sequence[Path]) -> bool:
+    """Whether a case has all of its files, made from the same images, models and options."""
+    if not target.is_file() or not all(path.is_file() for path in others):
+        return False
+    try:
+        return bytes(geometry.open_image(target).header["descrip"].item()).decode(errors="replace") == note_of(key)
+    except DataError:
+        return False
+
+
+def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Label]) -> dict[str, dict]:
+    """By label: its `value`, its `voxels` and its `volume_ml`."""
+    counts = np.zeros(256, np.int64)
+    for plane in classes:
+        counts += np.bincount(plane.ravel(), minlength=256)
+    millilitres = float(np.prod(spacing)) / 1000
+    return {label.name: {"value": label.value, "voxels": int(counts[label.value]),
+                         "volume_ml": round(float(counts[label.value]) * millilitres, 6)} for label in labels}
+
+
+def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict]]) -> None:
+    """Write the table of volumes: a row a case and label."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for case, by_label in sorted(found.items()):
+        writer.writerows({"case": case, "label": label, **row} for label, row in by_label.items())
+    files.write_text(path, out.getvalue())
+
+
+def write_map(path: Path, values: np.ndarray, grid: geometry.Grid, note: str) -> None:
+    """Write a map between 0 and 1 that is given as uint8 between 0 and 255, (x, y, z) in RAS+."""
+    geometry.write(path, values, grid, note=note, slope=SLOPE)
+
+
+class ProbabilityFiles:
+    """Probability maps that are collected on disk, planes by planes, and written as NIfTI in the end."""
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], labels: Sequence[Label]):
+        self._folder, self._shape, self._labels = folder, shape, labels
+        self._next = 0
+        self._stack = ExitStack()
+        self._files = [self._stack.enter_context((folder / str(label.value)).open("wb")) for label in labels]
+
+    def add(self, at: tuple[slice, ...], probabilities: np.ndarray) -> None:
+        """A `run.Sink`."""
+        self._skip_to(at[2].start)
+        for label, file in zip(self._labels, self._files, strict=True):
+            planes = np.zeros((*self._shape[:2], probabilities.shape[2]), np.uint8, order="F")
+            planes[at[:2]] = np.rint(probabilities[..., label.value] * 255)
+            file.write(planes.tobytes(order="F"))
+        self._next = at[2].stop
+
+    def write(self, paths: Sequence[Path], scan: Scan, note: str) -> None:
+        """Write a file a label."""
+        self._skip_to(self._shape[2])
+        for label, file, path in zip(self._labels, self._files, paths, strict=True):
+            file.close()
+            values = np.memmap(self._folder / str(label.value), np.uint8, "r", shape=self._shape, order="F")
+            write_map(path, values, scan.grid, note)
+
+    def close(self) -> None:
+        """Close what is open; safe to call twice."""
+        self._stack.close()
+
+    def _skip_to(self, plane: int) -> None:
+        """Zeros for planes outside what the network saw."""
+        empty = np.zeros((*self._shape[:2], 1), np.uint8).tobytes()
+        for _ in range(self._next, plane):
+            for file in self._files:
+                file.write(empty)
+        self._next = max(self._next, plane)
+
+
+@contextmanager
+def probability_files(folder: Path, shape: tuple[int, ...], labels: Sequence[Label]) -> Iterator[ProbabilityFiles]:
+    """Probability maps collected in a temporary folder beside where they go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".part-", dir=folder) as temporary:
+        out = ProbabilityFiles(Path(temporary), shape, labels)
+        try:
+            yield out
+        finally:
+            out.close()

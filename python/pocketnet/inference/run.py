@@ -1,0 +1,109 @@
+"""One case on its way through the windows: what is read, what is predicted, where the time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from ..config import Plan
+from ..preprocessing.scan import PreparedScan
+from . import ensemble, memory
+from .windows import Place, Tiling
+
+Sink = Callable[[tuple[slice, ...], np.ndarray], None]
+"""Is given where planes lie on the case's own grid, in RAS+, and their probabilities (x, y, planes, classes) float32,
+good until it returns. What lies outside what is cropped to is background and does not come."""
+
+
+@dataclass
+class Segmentation:
+    """What was found in a case, in RAS+ on the case's own grid.
+
+    Attributes:
+        classes: (x, y, z) uint8, 0 is background.
+        uncertainty: (x, y, z) uint8, 255 times `ensemble.disagreement`; None for a single prediction.
+        window: Voxels of a window.
+        windows: How many there were, and how many of them were left out because there is nothing in them.
+        seconds: By part: `preparing`, `starting` (the engine), `network`, `merging`, `components`.
+        need: Memory as predicted.
+    """
+
+    classes: np.ndarray
+    uncertainty: np.ndarray | None
+    window: tuple[int, ...]
+    windows: tuple[int, int]
+    seconds: dict[str, float] = field(default_factory=dict)
+    need: memory.Need | None = None
+
+
+class Clock:
+    """Seconds by part of the work."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Count the time since the last lap to a part."""
+        now = perf_counter()
+        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._last
+        self._last = now
+
+
+class Run:
+    """The windows of one case: reads them a layer at a time, and has each member predict them.
+
+    Args:
+        skip: Whether windows in which every voxel is zero are background without being predicted.
+
+    Attributes:
+        members: For `merge.merge`: each member's share of a window's prediction.
+        channels: Of these: classes, and the entropy where there are several predictions.
+        skipped: Windows left out because they are empty.
+    """
+
+    def __init__(self, plan: Plan, members: Sequence[ensemble.Member], prepared: PreparedScan, tiling: Tiling,
+                 skip: bool, clock: Clock):
+        several = members[0].of > 1
+        self.channels = plan.network.classes + several
+        self._prepared, self._tiling, self._clock = prepared, tiling, clock
+        self._first, self._layer = None, None
+        self._skip = skip
+        self._background = np.zeros(self.channels, np.float32)
+        self._background[0] = 1 / len(members)
+        self._engine = None
+        self.skipped = 0
+        self.members = [self._predict(member) for member in members]
+
+    def _predict(self, member: ensemble.Member) -> Callable[[tuple[Place, ...]], np.ndarray]:
+        def predict(window: tuple[Place, ...]) -> np.ndarray:
+            self._clock.lap("merging")
+            inside = self._read(window)
+            self._clock.lap("preparing")
+            if self._skip and not inside.any():
+                self.skipped += 1
+                return np.broadcast_to(self._background, (*self._tiling.window, self._background.size))
+            if self._engine not in (None, member.engine):
+                self._engine.release()
+            self._engine = member.engine
+            pad = [(max(0, -p.start), max(0, p.start + side - n)) for p, side, n in
+                   zip(window, self._tiling.window, self._tiling.shape, strict=True)]
+            out = member(inside, self._prepared.statistics, pad)
+            self._clock.lap("network")
+            return out
+
+        return predict
+
+    def _read(self, window: tuple[Place, ...]) -> np.ndarray:
+        """What of a window lies in the volume, (x, y, z, channel), not normalised."""
+        last = window[2]
+        low, high = max(0, last.start), min(self._tiling.shape[2], last.start + self._tiling.window[2])
+        if self._first != low:
+            self._layer = None  # before the next is made
+            self._first, self._layer = low, self._prepared.planes(low, high)
+        across = tuple(slice(max(0, p.start), max(0, p.start + side))
+                       for p, side in zip(window[:2], self._tiling.window[:2], strict=True))
+        return self._layer[across]

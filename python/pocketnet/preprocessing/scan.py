@@ -1,0 +1,201 @@
+"""A case's images as their files hold them, converted part by part, so that memory follows the part.
+
+`PreparedScan` gives the planes of what `case.prepare` would give as a whole: the same box, the same resampling, the
+same statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from ..config import Preprocessing
+from . import dicom, geometry
+from .case import check_together
+from .intensity import Moments
+from .resample import Box, needed_planes, resample_planes, resampled_shape
+
+PART_BYTES = 64 * 2**20
+"""Of float32 voxels that a pass over a scan holds at once."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One modality.
+
+    Attributes:
+        raw: (x, y, z) in RAS+, a view of the numbers in the file.
+        slope, inter: The file's scaling of them.
+    """
+
+    raw: np.ndarray
+    slope: float = 1.0
+    inter: float = 0.0
+
+    def read(self, part: tuple[slice, ...]) -> np.ndarray:
+        """The voxels of a part as float32, scaled to the bit as nibabel does."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return nib.volumeutils.apply_read_scaling(self.raw[part], self.slope, self.inter).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A case's modalities on one grid.
+
+    Attributes:
+        channels: In the model's order.
+        spacing: mm along x, y, z.
+        grid: The first file's own grid; None for arrays.
+    """
+
+    channels: tuple[Channel, ...]
+    spacing: tuple[float, float, float]
+    grid: geometry.Grid | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along x, y, z."""
+        return self.channels[0].raw.shape
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the numbers of the files."""
+        return sum(channel.raw.nbytes for channel in self.channels)
+
+    def read(self, part: tuple[slice, ...]) -> np.ndarray:
+        """A part, (x, y, z, channel) float32."""
+        first = self.channels[0].read(part)
+        out = np.empty((*first.shape, len(self.channels)), np.float32)
+        out[..., 0] = first
+        for index, channel in enumerate(self.channels[1:], 1):
+            out[..., index] = channel.read(part)
+        return out
+
+    def parts(self, box: Box | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """The first plane and the voxels of part after part along z, of the whole scan or of a box."""
+        (*across, (low, high)) = box or tuple((0, n) for n in self.shape)
+        sides = tuple(slice(start, stop) for start, stop in across)
+        depth = planes_at_once(self.shape[:2], 4 * len(self.channels))
+        for start in range(low, high, depth):
+            yield start, self.read((*sides, slice(start, min(start + depth, high))))
+
+    def foreground_box(self) -> Box:
+        """As `resample.foreground_box` of the whole."""
+        hit = [np.zeros(n, bool) for n in self.shape]
+        for start, part in self.parts():
+            mask = (part != 0).any(axis=-1)
+            hit[0] |= mask.any(axis=(1, 2))
+            hit[1] |= mask.any(axis=(0, 2))
+            hit[2][start: start + mask.shape[2]] = mask.any(axis=(0, 1))
+        if not hit[0].any():
+            return tuple((0, n) for n in self.shape)
+        return tuple((int(axis.argmax()), int(axis.size - axis[::-1].argmax())) for axis in hit)
+
+
+def planes_at_once(across: Sequence[int], bytes_per_voxel: int) -> int:
+    """How many planes of (x, y) voxels a pass takes at once."""
+    return max(1, PART_BYTES // (int(np.prod(across)) * bytes_per_voxel))
+
+
+def read_scan(paths: Sequence[str | Path]) -> Scan:
+    """Read a case's modalities, one file each, to their ends: a wrong checksum of a `.gz` is found.
+
+    Args:
+        paths: Files, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series, in the model's order.
+
+    Raises:
+        DataError: A file cannot be read, has NaN or infinite voxels, or lies on another grid than the first.
+    """
+    images: dict[str, nib.Nifti1Image] = {}
+    channels, grids = [], []
+    for path in paths:
+        channel, grid = _read(path, images)
+        channels.append(channel)
+        grids.append(grid)
+    check_together(paths, grids, [_not_finite(channel) for channel in channels])
+    return Scan(tuple(channels), geometry.ras_spacing(grids[0]), grids[0])
+
+
+def _read(path: str | Path, contents: dict[str, bytes]) -> tuple[Channel, geometry.Grid]:
+    """One modality and its grid; `contents` keeps a file of several volumes from being read again."""
+    if dicom.is_series(Path(path)):
+        data, grid = dicom.read(path)
+        return Channel(geometry.to_ras(data, grid, copy=False)), grid
+    file, volume = geometry.file_and_volume(path)
+    if file not in contents:
+        contents.clear()
+        contents[file] = geometry.read_content(file)
+    image = geometry.parse_content(contents[file], path)
+    proxy = image.dataobj
+    raw = np.ndarray(image.shape, proxy.dtype, contents[file], proxy.offset, order="F")
+    raw = raw.reshape(image.shape[:3]) if volume is None else raw[..., volume]
+    grid = geometry.Grid(tuple(image.shape[:3]), image.affine, image.header)
+    return Channel(geometry.to_ras(raw, grid, copy=False), proxy.slope, proxy.inter), grid
+
+
+def _not_finite(channel: Channel) -> int:
+    """How many voxels are NaN or infinite; whole numbers are not looked at."""
+    if channel.raw.dtype.kind in "iu" and np.isfinite([channel.slope, channel.inter]).all():
+        return 0
+    depth = planes_at_once(channel.raw.shape[:2], 4)
+    return sum(int((~np.isfinite(channel.read(np.s_[:, :, start: start + depth]))).sum())
+               for start in range(0, channel.raw.shape[2], depth))
+
+
+def scan_of(image: np.ndarray, spacing: Sequence[float]) -> Scan:
+    """A scan of an array (x, y, z, channel) in RAS+; it is not copied."""
+    return Scan(tuple(Channel(image[..., index]) for index in range(image.shape[-1])), tuple(map(float, spacing)))
+
+
+class PreparedScan:
+    """A scan cropped and resampled plane by plane, not yet normalised.
+
+    Attributes:
+        scan: Where it comes from.
+        box: What is cropped to, (start, stop) per axis of the scan.
+        shape: Voxels per axis after resampling.
+        spacing: mm per axis after resampling.
+    """
+
+    def __init__(self, scan: Scan, preprocessing: Preprocessing):
+        self.scan, self._scheme = scan, preprocessing.normalisation
+        self.box = scan.foreground_box() if preprocessing.crop == "nonzero" else tuple((0, n) for n in scan.shape)
+        self.cropped = tuple(stop - start for start, stop in self.box)
+        self.spacing = preprocessing.spacing_mm or scan.spacing
+        self.shape = resampled_shape(self.cropped, scan.spacing, self.spacing)
+
+    def planes(self, start: int, stop: int) -> np.ndarray:
+        """The planes from `start` to `stop` along z, (x, y, planes, channel) float32."""
+        low, high = needed_planes(self.cropped[2], self.shape[2], start, stop)
+        (x, y, z) = self.box
+        part = self.scan.read((slice(*x), slice(*y), slice(z[0] + low, z[0] + high)))
+        return resample_planes(part, low, self.cropped[2], self.shape, start, stop)
+
+    @cached_property
+    def dark(self) -> bool:
+        """Whether zero means that there is nothing, and most of the border is that: a skull-stripped head, say."""
+        if self._scheme != "zscore":
+            return False
+        faces = []
+        for axis, (low, high) in enumerate(self.box):
+            for at in (low, high - 1):
+                part = [slice(*side) for side in self.box]
+                part[axis] = slice(at, at + 1)
+                faces.append((self.scan.read(tuple(part)) == 0).all(axis=-1).ravel())
+        return bool(np.concatenate(faces).mean() > 0.5)
+
+    @cached_property
+    def statistics(self) -> list[dict]:
+        """`intensity.statistics_for` the plan's normalisation of the whole; empty for one that needs none."""
+        if self._scheme == "window":
+            return []
+        moments = Moments(len(self.scan.channels), self._scheme)
+        depth = planes_at_once(self.shape[:2], 4 * len(self.scan.channels))
+        for start in range(0, self.shape[2], depth):
+            moments.add(self.planes(start, min(start + depth, self.shape[2])))
+        return moments.statistics()

@@ -9,6 +9,8 @@ process COLLECT {
     path models, stageAs: 'models/*'
     path evaluations, stageAs: 'evaluations/*'
     path report
+    path figures
+    path manifest
     val mlflow_uri
     val code
 
@@ -19,7 +21,8 @@ process COLLECT {
     """
     pocket-collect ${[models].flatten().collect { folder -> "--models $folder" }.join(' ')} \\
         ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} \\
-        --comparison ${comparison} --report ${report} --mlflow-uri '${mlflow_uri}' --quiet ${task.ext.args ?: ''} 2>&1
+        --comparison ${comparison} --report ${report} --figures ${figures} --manifest ${manifest} \\
+        --mlflow-uri '${mlflow_uri}' --quiet ${task.ext.args ?: ''} 2>&1
     """
 
     stub:

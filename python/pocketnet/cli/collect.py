@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -22,25 +21,24 @@ pocket-collect --models models --evaluations evaluation --mlflow-uri http://127.
               help="A folder of pocket-evaluate, or one that holds some; may be given several times.")
 @click.option("--comparison", type=click.Path(path_type=Path), help="Folder of pocket-compare.")
 @click.option("--report", type=click.Path(path_type=Path), help="The page of pocket-report.")
+@click.option("--figures", type=click.Path(path_type=Path), help="Folder of figures, pocket-report --figures.")
+@click.option("--manifest", type=click.Path(path_type=Path), help="manifest.json of the dataset, for its checksum.")
 @click.option("--mlflow-uri", default="sqlite:///mlflow/mlflow.db", show_default=True,
               help="sqlite:///<file> or http(s)://<server>.")
 @quiet_option
 @json_option
-def main(models, evaluations, comparison, report, mlflow_uri, quiet, as_json):
+def main(models, evaluations, comparison, report, figures, manifest, mlflow_uri, quiet, as_json):
     """Bring a run's records into the MLflow store; doing it twice adds nothing twice.
 
     An address that is wrong or dead costs a warning, not the run: the records stay where they are and can be
     collected later.
     """
     from ..errors import PocketError, UsageError
-    from ..tracking.collect import collect
-    from ..tracking.records import read_run
-    from ..tracking.store import Store
+    from ..tracking.collect import Extras, collect
+    from ..tracking.records import read_optional, read_run
+    from ..tracking.store import Store, refuse_credentials
 
-    if re.match(r"(?!sqlite:).*//.*@", mlflow_uri):  # a file's path may hold an @
-        raise UsageError("An address with a user name or password in it is not taken.", where="--mlflow-uri",
-                         todo="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
-                              "in the environment.")
+    refuse_credentials(mlflow_uri)
     run = read_run(models, evaluations, comparison)
     if not run.models and run.comparison is None:
         raise UsageError("There is nothing to collect: " + ("; ".join(run.problems) or "no folder was given") + ".",
@@ -48,11 +46,12 @@ def main(models, evaluations, comparison, report, mlflow_uri, quiet, as_json):
     if report is not None and not report.is_file():
         run.problems.append(f"report: there is none at {report}")
         report = None
+    manifest = read_optional(run.problems, manifest, "manifest")
     for problem in run.problems:
         click.secho(f"Warning: {problem}", fg="yellow", err=True)
     try:
         store = Store(mlflow_uri)
-        collected = collect(run, store, report)
+        collected = collect(run, store, Extras(report, figures, manifest))
     except Exception as error:  # whatever a tracking store does, it must not fail a run whose results are there
         reason = error.what if isinstance(error, PocketError) else f"{type(error).__name__}: {_first_line(error)}"
         click.secho(f"Warning: The runs could not be tracked at {mlflow_uri}.\n  why: {reason}\n"

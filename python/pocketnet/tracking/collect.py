@@ -12,19 +12,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import CLASSIFICATION
-from ..evaluation import classification
+from ..evaluation import class_layout, classification, layout, verdict
 from ..evaluation.comparison import MEAN
 from ..evaluation.metrics import METRICS
 from ..evaluation.table import task_of
 from ..files import digest
+from . import fold
+from . import model as mlflow_model
 from .records import Evaluation, Model, Run
 from .store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TAGS = ("dataset", "arch", "width", "recipe", "code", "version")
-LEFT_OUT = {"last.keras"}  # as large as the model itself, and wanted by nobody in the UI
+DEFINING = ("dataset", "arch", "width", "recipe", "code", "version", "seed", "parameters")  # of a network's folds
+MOST_NOTE = 8000  # characters in one tag, MLflow's limit
+RECORDS = ("plan.json", "labels.json", "history.csv", "system.csv", "provenance.json")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What else is kept with the runs.
+
+    Attributes:
+        report: `report.html`, with the comparison.
+        figures: A folder of SVG files, likewise.
+        manifest: `manifest.json`, which says what the dataset is.
+    """
+
+    report: Path | None = None
+    figures: Path | None = None
+    manifest: dict | None = None
 
 
 @dataclass
@@ -40,31 +58,31 @@ class Collected:
         self.new, self.known = self.new + made, self.known + (not made)
 
 
-def collect(run: Run, store: Store, report: Path | None = None) -> Collected:
+def collect(run: Run, store: Store, extras: Extras | None = None) -> Collected:
     """Add a run's records to the store; adding them again changes nothing.
 
     Args:
         run: What `records.read_run` has read.
         store: Where to.
-        report: `report.html`, kept with the comparison.
+        extras: What else to keep.
     """
-    collected = Collected()
+    collected, extras = Collected(), extras or Extras()
     by_key = {one.run_key: one for one in run.evaluations}
     groups: dict[str, list[Model]] = {}
     for model in run.models:  # the folds of one network, trained by one plan and one code
-        groups.setdefault(digest([model.plan, *(model.provenance[key] for key in (*TAGS, "seed", "parameters"))]),
+        groups.setdefault(digest([model.plan, *(model.provenance[key] for key in DEFINING)]),
                           []).append(model)
     with store.alone():
         for key, models in groups.items():
             _network(store, collected, key, models, [by_key[m.provenance["run_key"]] for m in models
-                                                     if m.provenance["run_key"] in by_key])
+                                                     if m.provenance["run_key"] in by_key], extras)
         if run.comparison and run.comparison_folder:
-            _comparison(store, collected, run, report)
+            _comparison(store, collected, run, extras)
     return collected
 
 
 def _network(store: Store, collected: Collected, key: str, models: Sequence[Model],
-             evaluations: Sequence[Evaluation]) -> None:
+             evaluations: Sequence[Evaluation], extras: Extras) -> None:
     """The parent run of a network × width, and its folds."""
     import pandas as pd
 
@@ -74,39 +92,33 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
     parent, made = store.run(experiment, key, f"{first['arch']} {first['width']} {first['recipe']}",
                              "network", start=begin)
     collected.count(made)
-    metrics = {"wall_seconds": sum(m.provenance["wall_seconds"] for m in models)}
-    if evaluations:
-        metrics |= aggregate(pd.concat([one.rows for one in evaluations]))
+    # The comparison page begins with the metric that was logged first.
+    metrics = aggregate(pd.concat([one.rows for one in evaluations])) if evaluations else {}
+    metrics["wall_seconds"] = sum(m.provenance["wall_seconds"] for m in models)
     store.log(parent, parameters={name: first[name] for name in ("arch", "width", "recipe", "seed", "parameters")},
-              tags={name: first[name] for name in TAGS}
+              tags={name: first[name] for name in fold.TAGS if first.get(name) is not None}
               | {"folds": ", ".join(str(m.provenance["fold"]) for m in models)}, metrics=metrics, end=end)
     by_key = {one.run_key: one for one in evaluations}
     for model in models:
-        _fold(store, collected, experiment, parent, model, by_key.get(model.provenance["run_key"]))
+        run = _fold(store, collected, experiment, parent, model, by_key.get(model.provenance["run_key"]))
+        _dataset(store, run, first["dataset"], extras.manifest)
+    _dataset(store, parent, first["dataset"], extras.manifest)
 
 
 def _fold(store: Store, collected: Collected, experiment: str, parent: str, model: Model,
-          evaluation: Evaluation | None) -> None:
-    """The run of one training."""
+          evaluation: Evaluation | None) -> str:
+    """The run of one training, which may have been logged live already; its id."""
     provenance = model.provenance
     start, end = _times(model)
-    run, made = store.run(experiment, provenance["run_key"],
-                          f"{provenance['arch']} {provenance['width']} fold {provenance['fold']}", "fold",
-                          start=start, parent=parent)
+    run, made = store.run(experiment, provenance["run_key"], fold.name(provenance), "fold", start=start, parent=parent)
     collected.count(made)
     store.log_history(run, model.history, start)
-    parameters = {name: provenance[name] for name in ("arch", "width", "fold", "recipe", "seed", "parameters")}
-    if model.plan:
-        training = model.plan["training"]
-        parameters |= {name: training[name] for name in ("batch", "epochs", "steps_per_epoch", "learning_rate",
-                                                         "loss", "optimizer")}
-        parameters["patch"] = "×".join(map(str, training["patch"]))
+    store.log_history(run, fold.system_metrics(model.system), start)
     metrics = {name: provenance[name] for name in ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
                if provenance[name] is not None}
     if provenance["validation_loss"] is not None:  # a pruned network has none
         metrics["best_validation_loss"] = provenance["validation_loss"]
-    artifacts = {f"model/{path.name}": path for path in sorted(model.folder.iterdir())
-                 if path.is_file() and path.name not in LEFT_OUT}
+    artifacts = {f"records/{name}": model.folder / name for name in RECORDS if (model.folder / name).is_file()}
     if evaluation is not None:
         metrics |= aggregate(evaluation.rows)
         artifacts["metrics.csv"] = evaluation.folder / "metrics.csv"
@@ -114,12 +126,24 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
                       if (evaluation.folder / name).is_file()}
         artifacts |= {entry["file"]: evaluation.folder / entry["file"] for entry in evaluation.overlays
                       if (evaluation.folder / entry["file"]).is_file()}
-    store.log(run, parameters=parameters, metrics=metrics, end=end,
-              tags={name: provenance[name] for name in (*TAGS, "fold")})
+    store.log(run, parameters=fold.parameters(provenance, model.plan), metrics=metrics, end=end, parent=parent,
+              tags=fold.tags(provenance))
     store.log_files(run, artifacts)
+    if model.plan and (model.folder / "model.keras").is_file():
+        store.log_model(experiment, run, provenance["run_key"], fold.name(provenance), provenance["steps"],
+                        lambda target: mlflow_model.write(model, target))
+    return run
 
 
-def _comparison(store: Store, collected: Collected, records: Run, report: Path | None) -> None:
+def _dataset(store: Store, run: str, name: str, manifest: dict | None) -> None:
+    """The dataset with a checksum over its cases, labels and files."""
+    if manifest is not None:
+        store.log_dataset(run, name, digest([manifest["labels"], manifest["cases"]]), {
+            "cases": len(manifest["cases"]), "task": manifest["task"], "modalities": manifest["modalities"],
+            "labels": [label["name"] for label in manifest["labels"]]})
+
+
+def _comparison(store: Store, collected: Collected, records: Run, extras: Extras) -> None:
     """The run that holds the comparison: differences as metrics, tables and report as artifacts."""
     comparison = records.comparison
     experiment = _experiment(store, collected, comparison["dataset"])
@@ -135,12 +159,23 @@ def _comparison(store: Store, collected: Collected, records: Run, report: Path |
                     for name, value in values.items() if value is not None}
     store.log(run, parameters={}, metrics=metrics,
               tags={"dataset": comparison["dataset"], "recipe": comparison["recipe"],
-                    "code": ", ".join(comparison["code"])})
+                    "code": ", ".join(comparison["code"]), "mlflow.note.content": _note(comparison)})
     files = {f"comparison/{path.name}": path for path in sorted(records.comparison_folder.iterdir())
              if path.is_file()}
-    if report is not None:
-        files[report.name] = report
+    if extras.report is not None:
+        files[extras.report.name] = extras.report
+    if extras.figures is not None:
+        files |= {f"figures/{path.name}": path for path in sorted(extras.figures.glob("*.svg"))}
     store.log_files(run, files)
+    _dataset(store, run, comparison["dataset"], extras.manifest)
+
+
+def _note(comparison: dict) -> str:
+    """The verdict in words, and the tables."""
+    said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
+    layout_ = class_layout if comparison.get("task") == CLASSIFICATION else layout
+    return "\n\n".join([*(f"**{one['title']}.** {one['text']}" for one in said), *layout_.markdown(comparison).split(
+        "\n", 1)[1:]])[:MOST_NOTE]
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:
@@ -152,8 +187,8 @@ def aggregate(rows: pd.DataFrame) -> dict[str, float]:
         return {f"{metric}/{name}": found["value"] for name in classification.positives(rows)
                 for metric, found in classification.values(rows, name).items() if found["value"] is not None}
     metrics = list(METRICS)
-    means = {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
-    means[MEAN] = rows.groupby(["case", "fold"])[metrics].mean().mean()
+    means = {MEAN: rows.groupby(["case", "fold"])[metrics].mean().mean()}
+    means |= {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
     return {f"{metric}/{label}": float(values[metric]) for label, values in means.items() for metric in metrics
             if values[metric] == values[metric]}
 

@@ -30,12 +30,14 @@ class Model:
         provenance: `provenance.json`.
         plan: `plan.json`, None where it is missing.
         history: A dict an epoch, numbers as floats; empty where it is missing.
+        system: Likewise, of `system.csv`: what the training took of the machine.
     """
 
     folder: Path
     provenance: dict
     plan: dict | None
     history: list[dict[str, float]]
+    system: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -130,11 +132,29 @@ def read_history(path: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(handle)]
 
 
+def read_system(path: Path) -> list[dict[str, float]]:
+    """`system.csv` as a dict an epoch, without what was not measured.
+
+    Raises:
+        ValueError: A field is not a number.
+    """
+    with open(path, newline="", encoding="utf-8") as handle:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
+
+
+def read_optional(problems: list[str], path: Path | None, kind: str) -> dict | None:
+    """A JSON file that may be missing or damaged, which is then a line in `problems`."""
+    return None if path is None else _try(problems, kind, read_json, path, kind)
+
+
 def _read_model(folder: Path, problems: list[str]) -> Model:
     provenance = read_json(folder / "provenance.json", "provenance")
     plan = _try(problems, "plan", read_json, folder / "plan.json", "plan")
     history = _try(problems, "history", read_history, folder / "history.csv")
-    return Model(folder, provenance, plan, history or [])
+    system = None
+    if (folder / "system.csv").is_file():
+        system = _try(problems, "system", read_system, folder / "system.csv")
+    return Model(folder, provenance, plan, history or [], system or [])
 
 
 def _read_evaluation(folder: Path) -> Evaluation:

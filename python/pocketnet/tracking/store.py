@@ -7,22 +7,29 @@ differs is written.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..errors import UsageError
 from ..files import digest, sha256
 
 KEY, KIND, ARTIFACTS = "pocketnet.run_key", "pocketnet.kind", "pocketnet.artifacts"
+PARENT, MODEL = "mlflow.parentRunId", "pocketnet.model"
 SQLITE = "sqlite:///"
-NOTE = """Pocket or full? Tick the two parent runs (`<arch> <width> <recipe>`) and press Compare: their `dice/mean`,
-`hd95_mm/mean` and `asd_mm/mean` are means over all cases of all folds; a classification has `auc/<class>` and others.
-The run `comparison of …` holds the paired differences, the tables and the report. Below each parent are its folds with
-learning curves, model and pictures.
+NOTE = """**Pocket or full?** The run `comparison of …` answers: its description is the verdict, its artifacts are the
+report and the tables with paired differences, and its metrics `difference/…` and `p_value/…`.
+
+To see for yourself, filter `tags."pocketnet.kind" = 'network'`, tick the parent runs (`<arch> <width> <recipe>`) and
+press Compare: `dice/mean`, `hd95_mm/mean` and `asd_mm/mean` are means over all cases of all folds, `parameters` and
+`wall_seconds` what they cost; a classification has `auc/<class>` and others. For learning curves tick the folds below
+them instead (`tags."pocketnet.kind" = 'fold'`): `validation_dice` and `validation_loss` by step. Each fold has its
+model, which `mlflow models serve --env-manager local -m models:/<model id>` serves (docs/output.md).
 """
 BATCH = 1000  # metrics in one request, MLflow's limit
 
@@ -73,10 +80,18 @@ class Store:
         found = self.client.get_experiment_by_name(name)
         if found:
             return found.experiment_id
+        from mlflow.exceptions import MlflowException
+
         folder = None if self.database is None else self.database.parent / "artifacts" / safe(name)
-        return self.client.create_experiment(
-            name, artifact_location=folder.as_uri() if folder else None,
-            tags={"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": NOTE})
+        try:
+            return self.client.create_experiment(
+                name, artifact_location=folder.as_uri() if folder else None,
+                tags={"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": NOTE})
+        except MlflowException:  # another training that logs live may have been quicker
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return found.experiment_id
 
     def run(self, experiment: str, key: str, name: str, kind: str, *, start: int | None = None,
             parent: str | None = None) -> tuple[str, bool]:
@@ -95,29 +110,40 @@ class Store:
             return found[0].info.run_id, False
         tags = {KEY: key, KIND: kind, "mlflow.source.name": "pocket-collect"}
         if parent:
-            tags["mlflow.parentRunId"] = parent
+            tags[PARENT] = parent
         return self.client.create_run(experiment, start_time=start, run_name=name, tags=tags).info.run_id, True
 
-    def log(self, run: str, *, parameters: Mapping[str, object], tags: Mapping[str, object],
-            metrics: Mapping[str, float], end: int | None = None) -> None:
-        """Add what the run does not have yet and end it.
+    def add(self, run: str, *, parameters: Mapping[str, object], tags: Mapping[str, object],
+            metrics: Mapping[str, float], at: int | None = None) -> None:
+        """Add what the run does not have yet.
 
         Args:
             run: The run's id.
             parameters: Those that the run has already stay as they are.
             tags: Overwritten where they differ.
             metrics: A new value is added where the latest one differs.
-            end: Milliseconds since 1970.
+            at: The metrics' time, milliseconds since 1970.
         """
         from mlflow.entities import Metric, Param, RunTag
 
-        known = self.client.get_run(run)
+        known = self.client.get_run(run).data
         self.client.log_batch(
-            run, metrics=[Metric(safe(name), value, end or 0, 0) for name, value in metrics.items()
-                          if known.data.metrics.get(safe(name)) != value],
-            params=[Param(name, str(value)) for name, value in parameters.items() if name not in known.data.params],
-            tags=[RunTag(name, str(value)) for name, value in tags.items() if known.data.tags.get(name) != str(value)])
-        if known.info.status != "FINISHED":
+            run, metrics=[Metric(safe(name), value, at or 0, 0) for name, value in metrics.items()
+                          if known.metrics.get(safe(name)) != value],
+            params=[Param(name, str(value)) for name, value in parameters.items() if name not in known.params],
+            tags=[RunTag(name, str(value)) for name, value in tags.items() if known.tags.get(name) != str(value)])
+
+    def log(self, run: str, *, end: int | None = None, parent: str | None = None, **values) -> None:
+        """Add what the run does not have yet and end it.
+
+        Args:
+            run: The run's id.
+            end: Milliseconds since 1970.
+            parent: Id of the parent run, which a run that was logged live does not know.
+            values: As for `add`.
+        """
+        self.add(run, at=end, **(values if parent is None else values | {"tags": values["tags"] | {PARENT: parent}}))
+        if self.client.get_run(run).info.status != "FINISHED":
             self.client.set_terminated(run, "FINISHED", end_time=end)
 
     def log_history(self, run: str, history: Sequence[Mapping[str, float]], start: int) -> None:
@@ -130,12 +156,56 @@ class Store:
         """
         from mlflow.entities import Metric
 
-        names = [name for name in (history[0] if history else {}) if name not in ("epoch", "step", "seconds")]
+        names = list(dict.fromkeys(name for row in history for name in row if name not in ("epoch", "step", "seconds")))
         have = {name: {point.step for point in self.client.get_metric_history(run, name)} for name in names}
         points = [Metric(name, row[name], start + round(1000 * row["seconds"]), int(row["step"]))
-                  for row in history for name in names if int(row["step"]) not in have[name]]
+                  for row in history for name in names if name in row and int(row["step"]) not in have[name]]
         for first in range(0, len(points), BATCH):
             self.client.log_batch(run, metrics=points[first:first + BATCH])
+
+    def log_model(self, experiment: str, run: str, key: str, name: str, step: int,
+                  write: Callable[[Path], None]) -> None:
+        """Log a run's model, unless the run has this one already.
+
+        Args:
+            experiment: The experiment's id.
+            run: The run's id.
+            key: What the model is known by.
+            name: As people see it.
+            step: The training step that it is of.
+            write: Called with the folder to make an MLflow model in.
+        """
+        from mlflow.entities import LoggedModelOutput
+
+        if self.client.get_run(run).data.tags.get(MODEL) == key:
+            return
+        begun = self.client.search_logged_models([experiment], f"source_run_id = '{run}' AND tags.`{KEY}` = '{key}'")
+        model = begun[0] if begun else self.client.create_logged_model(
+            experiment, re.sub(r"[/:.%\"']", "_", name), run, tags={KEY: key})
+        with TemporaryDirectory() as folder:
+            write(Path(folder) / "model")
+            self.client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
+        self.client.finalize_logged_model(model.model_id, "READY")
+        self.client.log_outputs(run, [LoggedModelOutput(model.model_id, step)])
+        self.client.set_tag(run, MODEL, key)
+
+    def log_dataset(self, run: str, name: str, digest_: str, profile: Mapping[str, object]) -> None:
+        """Say what data a run is of, unless it says so already.
+
+        Args:
+            run: The run's id.
+            name: The dataset's name.
+            digest_: Checksum over its files.
+            profile: Facts about it.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        if any(one.dataset.digest == digest_ for one in self.client.get_run(run).inputs.dataset_inputs):
+            return
+        source = json.dumps({"manifest": "dataset/manifest.json"})
+        self.client.log_inputs(run, [DatasetInput(
+            Dataset(name, digest_, "pocketnet manifest", source, profile=json.dumps(profile)),
+            [InputTag("mlflow.data.context", "cross-validation")])])
 
     def log_files(self, run: str, files: Mapping[str, Path]) -> None:
         """Add files unless the run has exactly these already.
@@ -165,6 +235,18 @@ def sqlite_file(uri: str) -> Path | None:
         return None
     raise UsageError(f"This is not a tracking address: {uri!r}.",
                      todo="Give sqlite:///<file> or http(s)://<server>.")
+
+
+def refuse_credentials(uri: str) -> None:
+    """Take no address that would leave a password in logs and records.
+
+    Raises:
+        UsageError: There is a user name or password in it.
+    """
+    if re.match(r"(?!sqlite:).*//.*@", uri):  # a file's path may hold an @
+        raise UsageError("An address with a user name or password in it is not taken.", where="--mlflow-uri",
+                         todo="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
+                              "in the environment.")
 
 
 def safe(name: str) -> str:

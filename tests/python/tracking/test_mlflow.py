@@ -2,13 +2,17 @@
 
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 from fake_run import edit_json, metrics, write_evaluation, write_run
 from pocketnet.errors import UsageError
-from pocketnet.tracking.collect import aggregate, collect
+from pocketnet.tracking.collect import Extras, aggregate, collect
 from pocketnet.tracking.records import read_run
 from pocketnet.tracking.store import Store, safe, sqlite_file
+
+MANIFEST = {"task": "segmentation", "modalities": ["MRI"], "labels": [{"name": "Anterior"}, {"name": "Posterior"}],
+            "cases": [{"case": "a", "sha256": {"a.nii.gz": "0"}}, {"case": "b", "sha256": {"b.nii.gz": "1"}}]}
 
 
 def read(root):
@@ -30,6 +34,13 @@ def empty(tmp_path_factory):
     return path
 
 
+def extras(root):
+    """Report, figures and manifest as a run has them."""
+    (root / "figures").mkdir(exist_ok=True)
+    (root / "figures" / "learning-1.svg").write_text("<svg/>")
+    return Extras(root / "report.html", root / "figures", MANIFEST)
+
+
 def new_store(root, empty):
     (root / "mlflow").mkdir()
     shutil.copyfile(empty, root / "mlflow" / "mlflow.db")
@@ -42,7 +53,7 @@ def collected(tmp_path_factory, empty):
     root = write_run(tmp_path_factory.mktemp("run"))
     (root / "report.html").write_text("<p>page</p>")
     store = new_store(root, empty)
-    outcome = collect(read(root), store, root / "report.html")
+    outcome = collect(read(root), store, extras(root))
     return root, store, outcome
 
 
@@ -68,7 +79,8 @@ def test_a_fold_has_parameters_metrics_history_and_files(collected):
     child = next(run for run in by_kind(store, "fold") if run.data.tags["pocketnet.run_key"] == "unet-pocket-1")
     assert {"arch": "unet", "fold": "1", "recipe": "quick", "seed": "12345", "patch": "32×48×32", "batch": "2",
             "learning_rate": "0.001"}.items() <= child.data.params.items()
-    assert {"dataset": "hippocampus", "width": "pocket", "fold": "1", "code": "c0de"}.items() <= child.data.tags.items()
+    assert {"dataset": "hippocampus", "width": "pocket", "fold": "1", "code": "c0de",
+            "commit": "f00d"}.items() <= child.data.tags.items()
     expected = metrics("pocket", 1, shift=-0.004)
     anterior = expected[expected["label"] == "Anterior"]["dice"].mean()
     assert child.data.metrics["dice/Anterior"] == pytest.approx(anterior, abs=1e-5)
@@ -77,9 +89,9 @@ def test_a_fold_has_parameters_metrics_history_and_files(collected):
     assert [point.step for point in history] == [20, 40, 60, 80, 100, 120]
     assert [b.timestamp - a.timestamp for a, b in zip(history, history[1:], strict=False)] == [11_000] * 5
     assert history[-1].timestamp == child.info.end_time
-    names = {item.path for item in store.client.list_artifacts(child.info.run_id, "model")}
-    assert names == {f"model/{name}" for name in ("model.keras", "plan.json", "labels.json", "history.csv",
-                                                  "provenance.json")}
+    names = {item.path for item in store.client.list_artifacts(child.info.run_id, "records")}
+    assert names == {f"records/{name}" for name in ("plan.json", "labels.json", "history.csv", "system.csv",
+                                                    "provenance.json")}
     assert store.client.list_artifacts(child.info.run_id, "overlays")
     assert (root / "mlflow" / "artifacts" / "hippocampus" / child.info.run_id).is_dir()
 
@@ -96,13 +108,15 @@ def test_the_comparison_has_differences_and_the_page(collected):
     _, store, _ = collected
     run = by_kind(store, "comparison")[0]
     assert run.data.metrics["difference/dice/mean/unet-pocket"] == pytest.approx(-0.004, abs=0.002)
-    assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {"comparison", "report.html"}
+    assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {"comparison", "figures",
+                                                                                    "report.html"}
+    assert run.data.tags["mlflow.note.content"].startswith("**The pocket U-Net is as accurate as the full U-Net.**")
 
 
 def test_collecting_again_changes_nothing(collected):
     root, _, _ = collected
     before = rows(root / "mlflow" / "mlflow.db")
-    outcome = collect(read(root), Store(f"sqlite:///{root}/mlflow/mlflow.db"), root / "report.html")
+    outcome = collect(read(root), Store(f"sqlite:///{root}/mlflow/mlflow.db"), extras(root))
     assert (outcome.new, outcome.known) == (0, 7)
     assert rows(root / "mlflow" / "mlflow.db") == before
 
@@ -134,7 +148,7 @@ def test_a_collection_that_was_killed_is_completed(tmp_path, empty, monkeypatch)
         collect(read(root), store)
     assert collect(read(root), store).new == 3
     assert len(by_kind(store, "fold")) == 2
-    assert store.client.list_artifacts(calls[0], "model")
+    assert store.client.list_artifacts(calls[0], "records")
     assert len(store.client.get_metric_history(calls[0], "loss")) == 6
 
 
@@ -172,3 +186,37 @@ def test_names_that_mlflow_refuses_are_made_safe():
 def test_the_experiment_says_how_to_compare(collected):
     _, store, _ = collected
     assert "Compare" in store.client.get_experiment_by_name("hippocampus").tags["mlflow.note.content"]
+
+
+def test_what_a_training_took_is_a_system_metric(collected):
+    _, store, _ = collected
+    child = by_kind(store, "fold")[0]
+    points = store.client.get_metric_history(child.info.run_id, "system/cpu_utilization_percentage")
+    assert [point.step for point in points] == [20, 40, 60, 80, 100, 120] and points[0].value == 150
+    assert "system/process_memory_mib" in child.data.metrics
+    assert "system/device_memory_mib" not in child.data.metrics  # not measured
+
+
+def test_the_dataset_is_known_by_its_checksum(collected):
+    _, store, _ = collected
+    for kind in ("network", "fold", "comparison"):
+        for run in by_kind(store, kind):
+            (found,) = store.client.get_run(run.info.run_id).inputs.dataset_inputs
+            assert found.dataset.name == "hippocampus" and '"cases": 2' in found.dataset.profile
+    assert len(found.dataset.digest) <= 36
+
+
+def test_each_fold_has_one_model_that_is_code_and_files(collected):
+    _, store, _ = collected
+    for child in by_kind(store, "fold"):
+        run = store.client.get_run(child.info.run_id)
+        (model,) = run.outputs.model_outputs
+        logged = store.client.get_logged_model(model.model_id)
+        assert logged.status == "READY" and logged.source_run_id == child.info.run_id
+        files = {path.name for path in local(logged.artifact_location).rglob("*")}
+        assert {"MLmodel", "pyfunc.py", "model.keras", "input_example.json"} <= files
+        assert not {name for name in files if name.endswith((".pkl", ".pickle"))} and "last.keras" not in files
+
+
+def local(uri):
+    return Path(uri.removeprefix("file://"))

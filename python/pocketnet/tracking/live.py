@@ -1,0 +1,91 @@
+"""A training that tells an MLflow server how it goes, epoch by epoch.
+
+Nothing that the server does can stop or slow the training for long: the first failure is a warning that names the
+address, and then nothing more is sent. The records are in the model folder all the same, and `pocket-collect` adds
+what the server lacks to the same run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from ..errors import PocketError
+from . import fold
+from .store import Store, refuse_credentials
+
+
+class Live:
+    """Logs one training to a server.
+
+    Args:
+        uri: `http://…` or `https://…`.
+        say: Called with the one warning.
+
+    Raises:
+        UsageError: The address holds a user name or password.
+    """
+
+    def __init__(self, uri: str, say: Callable[[str], None]):
+        refuse_credentials(uri)
+        self.uri, self.say = uri, say
+        self._store: Store | None = None
+        self._run: str | None = None
+        self._dead = False
+
+    def begin(self, record: Mapping, plan: Mapping) -> None:
+        """The training starts or goes on.
+
+        Args:
+            record: What `provenance.json` will say and is known already.
+            plan: `plan.json`.
+        """
+        self._try(self._begin, record, plan)
+
+    def epoch(self, history: Mapping, system: Mapping) -> None:
+        """An epoch has ended.
+
+        Args:
+            history: Its row of `history.csv`.
+            system: Its row of `system.csv`.
+        """
+        self._try(self._epoch, history, system)
+
+    def end(self, status: str) -> None:
+        """The training has ended.
+
+        Args:
+            status: `FINISHED`, `KILLED` (stopped with a checkpoint) or `FAILED`.
+        """
+        self._try(lambda: self._store.client.set_terminated(self._run, status))
+
+    def _begin(self, record: Mapping, plan: Mapping) -> None:
+        self._store = Store(self.uri)
+        experiment = self._store.experiment(record["dataset"])
+        self._run, made = self._store.run(experiment, record["run_key"], fold.name(record), "fold",
+                                          start=_now())
+        if not made:
+            self._store.client.update_run(self._run, status="RUNNING")
+        self._store.add(self._run, parameters=fold.parameters(record, plan), tags=fold.tags(record), metrics={})
+
+    def _epoch(self, history: Mapping, system: Mapping) -> None:
+        start = _now() - round(1000 * history["seconds"])
+        self._store.log_history(self._run, [history], start)
+        self._store.log_history(self._run, fold.system_metrics([system]), start)
+
+    def _try(self, action: Callable, *arguments) -> None:
+        if self._dead:
+            return
+        try:
+            action(*arguments)
+        except Exception as error:  # whatever a server does, the training goes on
+            self._dead = True
+            reason = error.what if isinstance(error, PocketError) else str(error).strip().split("\n")[0][:200]
+            self.say(f"Warning: the training is not tracked live at {self.uri} any more.\n"
+                     f"  why: {type(error).__name__}: {reason}\n"
+                     "  what to do: Nothing now: it goes on; pocket-collect sends the records later.")
+
+
+def _now() -> int:
+    """Milliseconds since 1970."""
+    return round(1000 * time.time())

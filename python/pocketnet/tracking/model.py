@@ -1,0 +1,105 @@
+"""A model folder in MLflow's own model format: code (`tracking/pyfunc.py`) and files, not pickled."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..config import CLASSIFICATION
+from ..training.model_folder import write_checksums
+from .records import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGE = Path(__file__).parents[1]
+LEFT_OUT = {"last.keras"}  # as large as the model itself, and wanted by nobody who serves it
+EXAMPLE = 32  # voxels or pixels a side, at most
+NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # beside what the provenance names
+TRAINING = {"python", "tensorflow", "keras"}  # not needed where OpenVINO computes
+
+
+def write(model: Model, target: Path) -> None:
+    """Write an MLflow model that `mlflow models serve --env-manager local` serves.
+
+    Args:
+        model: With its plan.
+        target: The folder to make.
+    """
+    from mlflow.pyfunc import save_model
+
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "model_folder"
+        shutil.copytree(model.folder, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        write_checksums(copy)
+        save_model(str(target), python_model=str(Path(__file__).with_name("pyfunc.py")),
+                   artifacts={"model_folder": str(copy)}, code_paths=[str(PACKAGE)], signature=signature(model),
+                   input_example=example(model), pip_requirements=requirements(model))
+    _without_paths(target)
+
+
+def _without_paths(target: Path) -> None:
+    """Take this machine's paths out of `MLmodel`: who serves the model needs only names within it."""
+    from mlflow.models import Model as Record
+
+    record = Record.load(str(target))
+    flavour = record.flavors["python_function"]
+    flavour["model_code_path"] = Path(flavour["model_code_path"]).name
+    for artifact in flavour["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    record.save(str(target / "MLmodel"))
+
+
+def signature(model: Model):
+    """A column of files a modality; out comes a file, or a probability a class."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = Schema([ColSpec("binary", name) for name in model.plan["modalities"]])
+    if _classifies(model):
+        names = [label["name"] for label in sorted(model.plan["labels"], key=lambda label: label["value"])]
+        return ModelSignature(inputs, Schema([ColSpec("double", name) for name in names]))
+    return ModelSignature(inputs, Schema([ColSpec("binary", "segmentation")]))
+
+
+def example(model: Model) -> pd.DataFrame:
+    """A made-up case of the form that the model takes: a bright ball in noise; no patient's image leaves the data."""
+    import pandas as pd
+
+    side = [min(EXAMPLE, n) for n in model.plan["training"]["patch"]]
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in side), indexing="ij")
+    ball = 100 * (sum(axis**2 for axis in axes) < 0.5) + np.random.default_rng(0).integers(1, 50, side)
+    content = _picture(ball) if _classifies(model) else _volume(ball)
+    return pd.DataFrame({name: [content] for name in model.plan["modalities"]})
+
+
+def requirements(model: Model) -> list[str]:
+    """The libraries that serving needs, in the versions that the model was trained with."""
+    without = TRAINING if (model.folder / "model.xml").is_file() else {"python"}
+    return sorted([f"{name}=={number}" for name, number in model.provenance["versions"].items() if name not in without]
+                  + [f"{name}=={version(name)}" for name in NEEDED])
+
+
+def _classifies(model: Model) -> bool:
+    return model.plan.get("task") == CLASSIFICATION
+
+
+def _volume(array: np.ndarray) -> bytes:
+    import nibabel as nib
+
+    return gzip.compress(nib.Nifti1Image(array.astype(np.uint8), np.eye(4)).to_bytes(), mtime=0)
+
+
+def _picture(array: np.ndarray) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(array.astype(np.uint8)).save(out, format="PNG")
+    return out.getvalue()

@@ -1,4 +1,4 @@
-/** Write one page to read. */
+/** Write one page to read, and its figures as files. */
 process REPORT {
     tag "${dataset}"
 
@@ -12,16 +12,17 @@ process REPORT {
 
     output:
     path 'report.html', emit: report
+    path 'figures', emit: figures
 
     script:
     """
     pocket-report --comparison ${comparison} ${[models].flatten().collect { folder -> "--models $folder" }.join(' ')} \\
         ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} \\
-        ${[profiles].flatten().collect { file -> "--profiles $file" }.join(' ')} ${task.ext.args ?: ''} -o report.html
+        ${[profiles].flatten().collect { file -> "--profiles $file" }.join(' ')} ${task.ext.args ?: ''} --figures figures -o report.html
     """
 
     stub:
     """
-    touch report.html
+    touch report.html; mkdir figures
     """
 }

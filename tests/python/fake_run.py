@@ -31,7 +31,7 @@ def provenance(width: str = "pocket", fold: int = 0, arch: str = "unet", **chang
     """A `provenance.json`."""
     return {"dataset": "hippocampus", "arch": arch, "width": width, "fold": fold, "recipe": "quick", "seed": 12345,
             "parameters": PARAMETERS[width], "steps": 120, "run_key": f"{arch}-{width}-{fold}", "code": "c0de",
-            "version": "0.1.0", "versions": {"python": "3.11.7", "keras": "3.12.0"},
+            "commit": "f00d", "version": "0.1.0", "versions": {"python": "3.11.7", "keras": "3.12.0"},
             "hardware": {"cpu": "a CPU", "cores": 2, "memory_mib": 24000, "devices": []},
             "attempts": [{"first_step": 0, "last_step": 120, "seconds": 66.0, "ended": "finished"}],
             "wall_seconds": 66.0 if width == "pocket" else 132.0, "peak_host_memory_mib": 1700.0,
@@ -49,6 +49,10 @@ def write_model(folder: Path, **changes) -> Path:
     lines += [f"{epoch},{epoch * 20},0.001,{0.8 / epoch:.4f},{0.9 / epoch:.4f},{1 - 0.8 / epoch:.4f},{epoch * 11}"
               for epoch in range(1, 7)]
     files.write_text(folder / "history.csv", "\n".join(lines) + "\n")
+    files.write_text(folder / "system.csv", "\n".join(
+        ["epoch,step,seconds,cpu_percent,host_memory_mib,device_memory_mib",
+         *(f"{epoch},{epoch * 20},{epoch * 11},150,{1000 + epoch},"
+           for epoch in range(1, 7))]) + "\n")
     (folder / "model.keras").write_bytes(record["run_key"].encode())
     return folder
 
@@ -105,9 +109,11 @@ def write_profile(path: Path, width: str = "pocket") -> Path:
     """A `profile.json` of one configuration."""
     files.write_json(path, {"hardware": {}, "configurations": [{
         "arch": "unet", "width": width, "dimensions": 3, "channels": 1, "classes": 3, "depth": 3, "feature_maps": 16,
-        "patch": [32, 48, 32], "batch": 2, "mode": "train", "engine": None, "precision": "float32", "threads": 2,
-        "steps": 5, "warm_up": 2, "parameters": PARAMETERS[width],
-        "predicted": {"host_memory_mib": 1500, "device_memory_mib": 900},
+        "patch": [32, 48, 32], "batch": 2, "mode": "train", "engine": None, "precision": "float32", "accumulate": 1,
+        "rematerialise": False, "threads": 2, "steps": 5, "warm_up": 2, "parameters": PARAMETERS[width], "gflops": 90.0,
+        "predicted": {"device": "cpu", "calibrated": False, "host_memory_mib": 1500, "device_memory_mib": 900,
+                      "usable_memory_mib": 30000, "fits": True, "step_seconds": 0.6, "patches_per_second": 3.3,
+                      "moment": "decoder0_norm2, backward", "sum_of_outputs_mib": 800},
         "measured": {"status": "ok", "reason": None, "host_memory_mib": 1650, "host_memory_growth_mib": 900,
                      "device_memory_mib": None, "step_seconds": 0.5, "step_seconds_sd": 0.02,
                      "patches_per_second": 4.0}}]}, "profile")

@@ -14,18 +14,16 @@ pocket-compare results/hippocampus/evaluation/*/*/metrics.csv -o comparison
 pocket-compare full.csv pocket.csv -o comparison --json
 """)
 @click.argument("metrics", nargs=-1, required=True, metavar="METRICS_CSV…", type=click.Path(path_type=Path))
-@output_option("Folder for comparison.json, comparison.csv, comparison.md and metrics.csv.")
+@output_option("Folder for comparison.json, comparison.csv, .md, .tex and metrics.csv.")
 @click.option("--allow-mixed-code", is_flag=True, help="Compare networks that were trained by different code.")
 @quiet_option
 @json_option
 def main(metrics, output, allow_mixed_code, quiet, as_json):
     """Compare networks: the full network against every other width, paired by case."""
-    import pandas as pd
-
     from ..evaluation import class_layout, evaluate_classes, table
     from ..evaluation import layout as label_layout
     from ..evaluation.comparison import compare
-    from ..files import atomic, write_json, write_text
+    from ..files import write_json, write_text
 
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
@@ -36,9 +34,8 @@ def main(metrics, output, allow_mixed_code, quiet, as_json):
     text = layout.markdown(comparison)
     table.write(output / "metrics.csv", rows)
     write_text(output / "comparison.md", text)
-    with atomic(output / "comparison.csv") as temporary:
-        pd.DataFrame(layout.csv_rows(comparison), columns=list(layout.CSV_COLUMNS)).to_csv(
-            temporary, index=False, float_format="%.6g", lineterminator="\n")
+    write_text(output / "comparison.tex", layout.latex(comparison))
+    write_text(output / "comparison.csv", label_layout.csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS))
     write_json(output / "comparison.json", comparison, "comparison")
     result(comparison, as_json, text, quiet)
 

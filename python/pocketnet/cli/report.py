@@ -22,24 +22,30 @@ pocket-report --comparison comparison --models models/unet-pocket/fold0 --models
 @click.option("--profiles", multiple=True, type=click.Path(path_type=Path),
               help="A profile.json; may be given several times.")
 @click.option("--command", "command_line", help="The command line of the run, to be shown.")
+@click.option("--figures", type=click.Path(path_type=Path), help="Also write the figures as SVG files to this folder.")
 @output_option("The page to write, for example report.html.")
 @quiet_option
 @json_option
-def main(comparison, models, evaluations, profiles, command_line, output, quiet, as_json):
+def main(comparison, models, evaluations, profiles, command_line, figures, output, quiet, as_json):
     """Write one self-contained page: the verdict first, then tables, figures, cases and provenance.
 
     What is missing or damaged is named on the page and does not keep the rest from being shown.
     """
     from ..errors import UsageError
     from ..files import write_text
-    from ..report.page import render
+    from ..report.content import context
+    from ..report.page import figure_files, render
     from ..tracking.records import read_run
 
     run = read_run(models, evaluations, comparison, profiles)
     if run.comparison is None and not run.models and not run.evaluations:
         raise UsageError("There is nothing to report: " + ("; ".join(run.problems) or "no folder was given") + ".",
                          todo="Give --comparison, --models or --evaluations.")
-    page = render(run, command_line)
+    values = context(run, command_line)
+    page = render(values)
+    if figures is not None:
+        for name, svg in figure_files(values).items():
+            write_text(figures / name, svg)
     write_text(output, page)
     result({"report": str(output), "bytes": len(page.encode()), "problems": run.problems}, as_json,
            f"{output}: {len(page.encode()) / 1e6:.1f} MB", quiet)

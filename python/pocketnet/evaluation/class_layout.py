@@ -1,9 +1,9 @@
-"""A classification's comparison as tables: CSV for machines, Markdown laid out like the paper's Table II."""
+"""A classification's comparison as tables: CSV for machines, Markdown and LaTeX laid out like the paper's Table II."""
 
 from __future__ import annotations
 
 from .classification import METRICS
-from .layout import equivalence_text, markdown_table, p_text, pair_of
+from .layout import Table, equivalence_text, p_text, pair_of, two_tables
 
 TITLES = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "value", "interval_low", "interval_high",
@@ -41,22 +41,37 @@ def csv_rows(comparison: dict) -> list[dict]:
     return rows
 
 
-def markdown(comparison: dict) -> str:
-    """Title, a table of the networks like the paper's Table II, a table of the differences, and the notes."""
-    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+def networks_table(comparison: dict) -> Table:
+    """A row a network and class, laid out like the paper's Table II."""
     header = ["Class", "Architecture", "Variant", "Parameters (M)", "Cases", *TITLES.values()]
     rows = [[row["label"], row["arch"], row["width"], f"{row['parameters'] / 1e6:.3f}", str(row["cases"]),
              *(f"{number(row['metrics'][m]['mean'])} {interval_text(row['metrics'][m]['interval'])}" for m in METRICS)]
             for row in comparison["networks"]]
-    lines += [*markdown_table(header, rows, numeric=3), "", HOW]
+    return Table(header, rows, 3, f"{comparison['dataset']}, recipe {comparison['recipe']}. {HOW}")
+
+
+def differences_table(comparison: dict) -> Table:
+    """A row a pair of networks, class and metric; none without pairs."""
+    header = ["Class", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "Test", "p",
+              "p, Holm", "Equivalence"]
+    rows = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
+             number(pair["difference"], True), interval_text(pair["interval"], True), pair.get("test", ""),
+             p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
+            for pair in comparison["pairs"]]
+    return Table(header, rows, 4, f"{comparison['dataset']}. {HOW_PAIRED}")
+
+
+def markdown(comparison: dict) -> str:
+    """Title, a table of the networks like the paper's Table II, a table of the differences, and the notes."""
+    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+    lines += [*networks_table(comparison).markdown(), "", HOW]
     if comparison["pairs"]:
-        header = ["Class", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "Test", "p",
-                  "p, Holm", "Equivalence"]
-        rows = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
-                 number(pair["difference"], True), interval_text(pair["interval"], True), pair.get("test", ""),
-                 p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
-                for pair in comparison["pairs"]]
-        lines += ["", *markdown_table(header, rows, numeric=4), "", HOW_PAIRED]
+        lines += ["", *differences_table(comparison).markdown(), "", HOW_PAIRED]
     if comparison["notes"]:
         lines += ["", "Notes:", "", *(f"- {note}" for note in comparison["notes"])]
     return "\n".join(lines) + "\n"
+
+
+def latex(comparison: dict) -> str:
+    """Both tables as LaTeX."""
+    return two_tables(networks_table(comparison), differences_table(comparison))

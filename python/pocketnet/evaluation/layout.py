@@ -1,13 +1,42 @@
-"""A comparison as tables: CSV for machines, Markdown laid out like the paper's Table I."""
+"""A comparison as tables: CSV for machines, Markdown and LaTeX laid out like the paper's Table I."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from . import latex as tex
 from .metrics import METRICS
 
+NEEDS = "% needs \\usepackage{booktabs} and \\usepackage{graphicx}"
 TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "asd_mm": "ASD (mm)"}
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "sd", "median",
                "reference", "pairs", "difference", "interval_low", "interval_high", "p_value", "p_holm",
                "p_equivalence")
+
+
+class Table(NamedTuple):
+    """A table for people.
+
+    Attributes:
+        header: A name a column.
+        rows: Cells as text.
+        numeric: Columns from this one on are right-aligned.
+        caption: What it shows.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: int
+    caption: str
+
+    def markdown(self) -> list[str]:
+        """Its lines in Markdown, without the caption."""
+        return markdown_table(self.header, self.rows, self.numeric)
+
+    def latex(self) -> str:
+        """Itself in LaTeX."""
+        return tex.table(self.header, self.rows, self.numeric, self.caption)
 
 
 def number(value: float | None, metric: str, signed: bool = False) -> str:
@@ -56,38 +85,63 @@ def csv_rows(comparison: dict) -> list[dict]:
     return rows
 
 
-def markdown(comparison: dict) -> str:
-    """Title, a table of the networks like the paper's Table I, a table of the differences, and the notes."""
-    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+def networks_table(comparison: dict) -> Table:
+    """A row a network and label, laid out like the paper's Table I."""
     header = ["Label", "Architecture", "Variant", "Parameters (M)", "Cases"]
     for metric in METRICS:
         header += [f"{TITLES[metric]}, mean ± sd", "median", "p"]
-    table = []
-    for network in sorted(comparison["networks"], key=lambda row: row["label"] == "mean"):
+    rows = []
+    for network in comparison["networks"]:
         row = [network["label"], network["arch"], network["width"], f"{network['parameters'] / 1e6:.3f}",
                str(network["cases"])]
         for metric in METRICS:
             values, pair = network["metrics"][metric], pair_of(comparison, network, metric)
             row += [f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}",
                     number(values["median"], metric), p_text(pair["p_value"]) if pair else ""]
-        table.append(row)
-    lines += markdown_table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=3)
+        rows.append(row)
+    return Table(header, sorted(rows, key=lambda row: _rank(comparison, row[0])), 3,
+                 f"{comparison['dataset']}: accuracy of each network over cases, recipe {comparison['recipe']}. "
+                 "p: two-sided Wilcoxon signed-rank test against the full network, paired by case.")
+
+
+def differences_table(comparison: dict) -> Table:
+    """A row a pair of networks, label and metric; none without pairs."""
+    header = ["Label", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "p", "p, Holm",
+              "Equivalence"]
+    rows = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
+             number(pair["difference"], pair["metric"], True), interval_text(pair["interval"], pair["metric"]),
+             p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
+            for pair in comparison["pairs"]]
+    return Table(header, sorted(rows, key=lambda row: _rank(comparison, row[0])), 4,
+                 f"{comparison['dataset']}: difference to the full network (other − full), paired by case. "
+                 "Equivalence: two one-sided tests against one Dice point.")
+
+
+def markdown(comparison: dict) -> str:
+    """Title, a table of the networks like the paper's Table I, a table of the differences, and the notes."""
+    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+    lines += networks_table(comparison).markdown()
     if comparison["pairs"]:
         lines += ["", "Difference to the full network, paired by case (other − full), with the 95 % bootstrap "
                   "interval over cases, p of the two-sided Wilcoxon signed-rank test, and Holm's correction of it over "
                   "the rows of a metric:", ""]
-        header = ["Label", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "p", "p, Holm",
-                  "Equivalence"]
-        table = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
-                  number(pair["difference"], pair["metric"], True), interval_text(pair["interval"], pair["metric"]),
-                  p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
-                 for pair in comparison["pairs"]]
-        lines += markdown_table(header, sorted(table, key=lambda row: _rank(comparison, row[0])), numeric=4)
+        lines += differences_table(comparison).markdown()
         lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
                   "Wilcoxon p is not equivalence."]
     if comparison["notes"]:
         lines += ["", "Notes:", "", *(f"- {note}" for note in comparison["notes"])]
     return "\n".join(lines) + "\n"
+
+
+def latex(comparison: dict) -> str:
+    """Both tables as LaTeX."""
+    return two_tables(networks_table(comparison), differences_table(comparison))
+
+
+def two_tables(networks: Table, differences: Table) -> str:
+    """LaTeX of the networks and, where there are pairs, of their differences."""
+    parts = [NEEDS, *(table.latex() for table in (networks, differences) if table.rows)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _rank(comparison: dict, label: str) -> int:
@@ -106,7 +160,20 @@ def equivalence_text(pair: dict) -> str:
     return f"{'yes' if outcome['equivalent'] else 'not shown'} (p {p_text(outcome['p_value'])})"
 
 
-def markdown_table(header: list[str], rows: list[list[str]], numeric: int) -> list[str]:
-    """A Markdown table whose columns from `numeric` on are right-aligned."""
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> list[str]:
+    """A Markdown table whose columns from `numeric` on are right-aligned.
+
+    Raises:
+        ValueError: A row has more or fewer cells than the header.
+    """
+    if any(len(cells) != len(header) for cells in rows):
+        raise ValueError(f"A row does not have the {len(header)} cells of its header: {header}")
     rule = ["---"] * numeric + ["---:"] * (len(header) - numeric)
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+
+
+def csv_text(rows: Sequence[dict], columns: Sequence[str]) -> str:
+    """Rows for machines as CSV: six significant digits, nothing for None."""
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, float_format="%.6g", lineterminator="\n")

@@ -18,6 +18,7 @@ REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
 CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, where all are shown
 MISSED, ADDED = "#56B4E9", "#D55E00"  # in the reference only, in the prediction only
 GREYS = 28  # levels in the picture: a third of the size, no visible loss
+LETTERS = 12  # points, to be read where the picture is shown at half its size
 MARGIN_MM = 5  # kept around what the image shows
 
 # name, axis through the plane, axes left-right and bottom-top, flip the horizontal one, letters left and top
@@ -79,11 +80,11 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
     down = 2 * max(heights) * across / sum(widths)
     figure = Figure(figsize=(across, down + 0.75), dpi=100, facecolor="black")
     axes = figure.subplots(2, 3, gridspec_kw={"width_ratios": widths, "wspace": 0.03, "hspace": 0.03, "left": 0.005,
-                                              "right": 0.995, "bottom": 0.36 / (down + 0.75),
+                                              "right": 0.995, "bottom": 0.38 / (down + 0.75),
                                               "top": 1 - 0.33 / (down + 0.75)})
     for column, plane in enumerate(PLANES):
         name, through, _, _, left, top = plane
-        grey, truth, found = (_slice(volume, middle[through], plane) for volume in (shown, reference, prediction))
+        grey, truth, found = (plane_of(volume, middle[through], plane) for volume in (shown, reference, prediction))
         box = (0, widths[column], 0, heights[column])
         upper, lower = axes[0, column], axes[1, column]
         upper.imshow(grey, cmap="gray", vmin=0, vmax=1, origin="lower", extent=box, interpolation="nearest")
@@ -91,7 +92,7 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
             for mask, colour, style in ((truth == value, REFERENCE, "solid"),
                                         (found == value, PREDICTION, (0, (3, 2)))):
                 if mask.any():
-                    _contour(upper, mask, box, colour, style)
+                    outline(upper, mask, box, colour, style)
         lower.imshow(grey * 0.45, cmap="gray", vmin=0, vmax=1, origin="lower", extent=box, interpolation="nearest")
         lower.imshow(_errors(truth, found), origin="lower", extent=box, interpolation="nearest")
         for axis in (upper, lower):
@@ -101,16 +102,17 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
             axis.set_aspect("equal", anchor="C")
         for text, x, y in ((left, 0.02, 0.5), (OPPOSITE[left], 0.98, 0.5), (top, 0.5, 0.97),
                            (OPPOSITE[top], 0.5, 0.03)):
-            upper.text(x, y, text, color="white", fontsize=8, transform=upper.transAxes, va="center", zorder=9,
+            upper.text(x, y, text, color="white", fontsize=LETTERS, transform=upper.transAxes, va="center", zorder=9,
                        ha="left" if x < 0.5 else "right" if x > 0.5 else "center",
                        path_effects=[withStroke(linewidth=2, foreground="black")])
-        lower.text(0.02, 0.03, name, color="white", fontsize=8, transform=lower.transAxes, va="bottom",
+        lower.text(0.02, 0.03, name, color="white", fontsize=LETTERS, transform=lower.transAxes, va="bottom",
                    path_effects=[withStroke(linewidth=2, foreground="black")])
-    figure.text(0.5, 0.99, title, color="white", fontsize=9, ha="center", va="top")
+    figure.text(0.5, 0.99, title, color="white", fontsize=LETTERS, ha="center", va="top")
     figure.legend(handles=[Line2D([], [], color=REFERENCE, label="reference"),
                            Line2D([], [], color=PREDICTION, linestyle=(0, (3, 2)), label="prediction"),
-                           Patch(color=MISSED, label="missed or other label"), Patch(color=ADDED, label="added")],
-                  loc="lower center", ncols=4, frameon=False, labelcolor="white", fontsize=8, handlelength=1.6)
+                           Patch(color=MISSED, label="missed or other"), Patch(color=ADDED, label="added")],
+                  loc="lower center", ncols=4, frameon=False, labelcolor="white", fontsize=LETTERS, handlelength=1.3,
+                  columnspacing=1.1, borderaxespad=0.1)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
@@ -144,7 +146,7 @@ def _palette():
     return palette
 
 
-def _slice(volume: np.ndarray, index: int, plane: tuple) -> np.ndarray:
+def plane_of(volume: np.ndarray, index: int, plane: tuple) -> np.ndarray:
     """One plane as (rows from the bottom, columns from the left)."""
     _, through, (across, up), flip, _, _ = plane
     cut = np.take(volume, index, axis=through)
@@ -163,7 +165,7 @@ def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     return picture
 
 
-def _contour(axis, mask: np.ndarray, box: tuple, colour: str, style: str) -> None:
+def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str) -> None:
     """The outline of a mask, along voxel edges' middle; the mask is padded so that it closes at the edge."""
     rows, columns = mask.shape
     step_x, step_y = box[1] / columns, box[3] / rows
@@ -204,7 +206,7 @@ def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
     axes = figure.subplots(2, 3, width_ratios=[extent[plane[2][0]] for plane in PLANES])
     for row, (classes, name) in enumerate(((reference, "reference"), (prediction, "prediction"))):
         for axis, plane in zip(axes[row], PLANES, strict=True):
-            grey, shown = (_slice(volume, middle[plane[1]], plane) for volume in (image, classes))
+            grey, shown = (plane_of(volume, middle[plane[1]], plane) for volume in (image, classes))
             box = (0, extent[plane[2][0]], 0, extent[plane[2][1]])
             axis.imshow(grey, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", extent=box)
             picture = np.zeros((*shown.shape, 4))

@@ -10,7 +10,7 @@ from ..evaluation import class_layout, classification
 from ..evaluation.layout import p_text, pair_of
 from ..evaluation.table import PROBABILITY
 from ..tracking.records import Evaluation
-from . import figures
+from . import copies, figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Se
         "how_paired": class_layout.HOW_PAIRED,
         "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
-        "markdown": class_layout.markdown(comparison) if comparison else None,
+        "texts": copies.tables(comparison, class_layout),
         "curves_of_classes": [(name, figures.roc_curves(rows, networks, name, colours))
                               for name in classification.positives(rows)] if rows is not None else [],
         "overlays": _pictures(evaluations), "cases": _cases(rows) if rows is not None else None,

@@ -11,13 +11,13 @@ import numpy as np
 
 from .. import __version__
 from ..config import CLASSIFICATION, SEGMENTATION
-from ..evaluation import layout
+from ..evaluation import layout, verdict
 from ..evaluation.comparison import MEAN, REFERENCE
 from ..evaluation.metrics import METRICS
 from ..evaluation.overlay import pick
 from ..evaluation.table import task_of
 from ..tracking.records import Evaluation, Model, Run
-from . import class_content, figures, verdict
+from . import class_content, copies, figures, resources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,16 +40,16 @@ def context(run: Run, command: str | None = None) -> dict:
     dataset = (comparison or (run.models[0].provenance if run.models else {})).get("dataset", "unknown dataset")
     return {
         "dataset": dataset, "version": __version__, "command": command,
-        "verdicts": [verdict.verdict(pair) | {"facts": _facts(run, pair), "reference": pair["reference"],
+        "verdicts": [verdict.verdict(pair) | {"facts": resources.facts(run, pair), "reference": pair["reference"],
                                               "width": pair["width"]} for pair in pairs],
         "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
                                                for name, colour in colours.items()},
         "what": _what_ran(run, rows, labels), "missing": _missing(run, rows, networks),
         "notes": comparison["notes"] if comparison else [],
         "warnings": _warnings(run) + (_of_rows(rows, classified) if rows is not None else []),
-        "curves": figures.learning_curves(run.models, colours), "resources": _resources(run),
-        "score": figures.SCORES[task][1], "training": _training(run.models, figures.SCORES[task][0]),
-        "provenance": _provenance(run.models),
+        "curves": figures.learning_curves(run.models, colours), "resources": resources.resources(run),
+        "score": figures.SCORES[task][1], "training": resources.training(run.models, figures.SCORES[task][0]),
+        "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,
         **(class_content.sections(comparison, rows, run.evaluations, networks, colours) if classified else
            _sections(comparison, rows, run.evaluations, networks, colours)),
     }
@@ -71,7 +71,7 @@ def _sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: S
         "sections": None, "titles": layout.TITLES,
         "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
-        "markdown": layout.markdown(comparison) if comparison else None,
+        "texts": copies.tables(comparison, layout),
         "boxes": [(label, figures.box_plots(rows, networks, label, colours)) for label in labels],
         "many": rows is not None and rows.groupby(["arch", "width", "label"]).size().max() > figures.MOST_LINES,
         "overlays": _overlays(evaluations), "cases": _cases(rows),
@@ -91,55 +91,6 @@ def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
     if rows is not None:
         found |= {key: int(group["parameters"].iloc[0]) for key, group in rows.groupby(["arch", "width"])}
     return sorted(found, key=lambda key: (key[0], key[1] != REFERENCE, -found[key], key[1]))
-
-
-def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
-    return [m for m in models if (m.provenance["arch"], m.provenance["width"]) == (arch, width)]
-
-
-def _facts(run: Run, pair: dict) -> list[dict]:
-    """What the smaller network costs and saves: a row a quantity, with both networks' values."""
-    from ..models.widths import predicted_saving
-
-    arch, width, reference = pair["arch"], pair["width"], pair["reference"]
-    parameters = {row["width"]: row["parameters"] for row in run.comparison["networks"] if row["arch"] == arch}
-    ratio = parameters[reference] / parameters[width]
-    facts = [{"name": "Parameters", reference: f"{parameters[reference]:,}", width: f"{parameters[width]:,}",
-              "ratio": f"{ratio:.1f} times fewer"}]
-    here, there = _of(run.models, arch, width), _of(run.models, arch, reference)
-    depths = {model.plan["network"]["depth"] for model in here if model.plan}
-    if width == "pocket" and len(depths) == 1:
-        facts.append({"name": "Parameters by the paper's Eq. 3", reference: "", width: "",
-                      "ratio": f"{predicted_saving(depths.pop()):.1f} times fewer"})
-    for name, key, form in (("Training time a fold", "wall_seconds", duration),
-                            ("Peak host memory", "peak_host_memory_mib", mebibytes),
-                            ("Peak device memory", "peak_device_memory_mib", mebibytes)):
-        mine, theirs = (_mean(model.provenance[key] for model in side) for side in (here, there))
-        if mine and theirs:
-            share = 100 * (1 - mine / theirs)
-            facts.append({"name": name, reference: form(theirs), width: form(mine),
-                          "ratio": f"{abs(share):.0f} % {'less' if share >= 0 else 'more'}"})
-    return [fact | {"reference": fact[reference], "other": fact[width]} for fact in facts]
-
-
-def _mean(values) -> float | None:
-    values = [value for value in values if value is not None]
-    return float(np.mean(values)) if values else None
-
-
-def duration(seconds: float) -> str:
-    """`1 h 02 min`, `3 min 20 s` or `12 s`."""
-    seconds = round(seconds)
-    if seconds >= 3600:
-        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
-
-
-def mebibytes(value: float | None) -> str:
-    """MiB below 10 GiB, else GiB; a dash for nothing."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f} MiB" if value < 10240 else f"{value / 1024:.1f} GiB"
 
 
 def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> list[tuple[str, str]]:
@@ -169,12 +120,12 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
         if first["hardware"].get("cores"):
             hardware.append(f"{first['hardware']['cores']} cores")
         if first["hardware"].get("memory_mib"):
-            hardware.append(mebibytes(first["hardware"]["memory_mib"]))
+            hardware.append(resources.mebibytes(first["hardware"]["memory_mib"]))
         hardware += [str(device) for device in first["hardware"].get("devices") or []]
         what += [("Hardware", ", ".join(hardware)),
                  ("Software", ", ".join([f"pocketnet {several('version')}",
                                          *(f"{name} {value}" for name, value in first["versions"].items())])),
-                 ("Training time in all", duration(sum(m.provenance["wall_seconds"] for m in run.models)))]
+                 ("Training time in all", resources.duration(sum(m.provenance["wall_seconds"] for m in run.models)))]
     return what
 
 
@@ -218,11 +169,18 @@ def _of_rows(rows: pd.DataFrame, classified: bool) -> list[str]:
     if classified:
         return class_content.warnings(rows)
     lines = []
+    for (arch, width, label), group in rows[rows["dice"].isna()].groupby(["arch", "width", "label"]):
+        lines.append(f"{arch} {width}: {label} has no Dice in {_cases_of(group)}; left out of means.")
     lost = rows[rows["dice"] == 0]
     for (arch, width, label), group in lost.groupby(["arch", "width", "label"]):
-        cases = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
-        lines.append(f"{arch} {width}: {label} has Dice 0 in {len(group)} case{'s' * (len(group) > 1)}: {cases}")
+        lines.append(f"{arch} {width}: {label} has Dice 0 in {_cases_of(group)}")
     return lines
+
+
+def _cases_of(group: pd.DataFrame) -> str:
+    """How many cases, and the first few by name."""
+    names = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
+    return f"{len(group)} case{'s' * (len(group) > 1)}: {names}"
 
 
 def _accuracy(comparison: dict) -> list[dict]:
@@ -296,43 +254,6 @@ def _cases(rows: pd.DataFrame | None) -> dict | None:
                         for metric in METRICS for value in [getattr(row, metric)]]}
              for row in ordered.head(MOST_CASE_ROWS).itertuples()]
     return {"rows": shown, "left_out": max(0, len(ordered) - MOST_CASE_ROWS)}
-
-
-def _training(models: Sequence[Model], score: str) -> list[dict]:
-    return [{"network": f"{m.provenance['arch']} {m.provenance['width']}", "fold": m.provenance["fold"],
-             "steps": m.provenance["steps"], "seconds": m.provenance["wall_seconds"],
-             "time": duration(m.provenance["wall_seconds"]), "loss": m.provenance["validation_loss"],
-             "score": max((row[score] for row in m.history if score in row), default=None),
-             "host": mebibytes(m.provenance["peak_host_memory_mib"]), "host_mib": m.provenance["peak_host_memory_mib"],
-             "device": mebibytes(m.provenance["peak_device_memory_mib"]),
-             "attempts": len(m.provenance["attempts"])} for m in models]
-
-
-def _resources(run: Run) -> list[dict]:
-    """Each profiled configuration: what was predicted, what the profile measured, what the training used."""
-    result = []
-    for profile in run.profiles:
-        models = _of(run.models, profile["arch"], profile["width"])
-        measured, predicted = profile["measured"] or {}, profile["predicted"] or {}
-        result.append({
-            "network": f"{profile['arch']} {profile['width']}",
-            "patch": "×".join(map(str, profile["patch"])), "batch": profile["batch"],
-            **{kind: [mebibytes(predicted.get(f"{kind}_memory_mib")), mebibytes(measured.get(f"{kind}_memory_mib")),
-                      mebibytes(_largest(models, f"peak_{kind}_memory_mib"))] for kind in ("host", "device")},
-            "step": f"{measured['step_seconds']:.3f} s" if measured.get("step_seconds") else "–",
-            "used_step": duration_of_step(models)})
-    return result
-
-
-def _largest(models: Sequence[Model], key: str) -> float | None:
-    """The largest value over models, None when no model has one."""
-    return max((model.provenance[key] for model in models if model.provenance[key] is not None), default=None)
-
-
-def duration_of_step(models: Sequence[Model]) -> str:
-    """Mean wall time a training step, validation and checkpoints included; a dash without models."""
-    steps = sum(model.provenance["steps"] for model in models)
-    return f"{sum(model.provenance['wall_seconds'] for model in models) / steps:.3f} s" if steps else "–"
 
 
 def _provenance(models: Sequence[Model]) -> list[dict]:

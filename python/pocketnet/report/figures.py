@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TEXT, FAINT = "#101112", "#9a9b9c"  # stand for the page's text colour and for its lines
 NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a300")
+PANEL = (3.3, 2.9)  # inches
 MOST_LINES = 300  # paired lines in one panel
 SCORES = {"segmentation": ("validation_dice", "validation Dice"),
           "classification": ("validation_auc", "validation AUC")}
@@ -42,7 +43,7 @@ def css_variables() -> dict[str, str]:
             **{colour: f"var(--network-{index})" for index, colour in enumerate(NETWORKS)}}
 
 
-def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> str | None:
+def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> list[str]:
     """Loss and validation Dice (of a classifier AUC) by epoch: a thin line a fold, a thick one for the mean over folds.
 
     Args:
@@ -50,37 +51,50 @@ def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> str | N
         colours: By `<arch> <width>`.
 
     Returns:
-        SVG, None when no model has a history.
+        SVG, a panel each; none when no model has a history.
     """
     score = SCORES.get(next((m.plan.get("task") for m in models if m.plan), None), SCORES["segmentation"])
-    panels = (("loss", "training loss"), ("validation_loss", "validation loss"), score)
     groups: dict[str, list[Model]] = {}
     for model in models:
         if model.history:
             groups.setdefault(f"{model.provenance['arch']} {model.provenance['width']}", []).append(model)
-    if not groups:
-        return None
-    with _figure(9, 2.9, "learning curves", f"Training loss, validation loss and {score[1]} by epoch for "
-                 + ", ".join(groups)) as (figure, out):
-        axes = figure.subplots(1, 3)
-        for axis, (column, title) in zip(axes, panels, strict=True):
-            for name, members in groups.items():
-                for model in members:
-                    axis.plot([row["epoch"] for row in model.history], [row[column] for row in model.history],
-                              color=colours[name], linewidth=0.8, alpha=0.45 if len(members) > 1 else 1)
-                if len(members) > 1:
-                    shortest = min(len(model.history) for model in members)
-                    mean = np.mean([[row[column] for row in model.history[:shortest]] for model in members], axis=0)
-                    axis.plot([row["epoch"] for row in members[0].history[:shortest]], mean, color=colours[name],
-                              linewidth=2)
-            axis.set_title(title)
-            axis.set_xlabel("epoch")
-            axis.grid(axis="y")
+    panels = (("loss", "training loss"), ("validation_loss", "validation loss"), score) if groups else ()
+    return [_learning_panel(groups, column, title, colours) for column, title in panels]
+
+
+def _learning_panel(groups: dict[str, list[Model]], column: str, title: str, colours: dict[str, str]) -> str:
+    from matplotlib.ticker import MaxNLocator
+
+    with _figure(*PANEL, f"learning {column}", f"{title.capitalize()} by epoch: {_last_values(groups, column)}") as (
+            figure, out):
+        axis = figure.subplots()
+        for name, members in groups.items():
+            for model in members:
+                axis.plot([row["epoch"] for row in model.history], [row[column] for row in model.history],
+                          color=colours[name], linewidth=0.8, alpha=0.45 if len(members) > 1 else 1,
+                          marker="o" if len(model.history) == 1 else None, markersize=3)
+            if len(members) > 1:
+                shortest = min(len(model.history) for model in members)
+                mean = np.mean([[row[column] for row in model.history[:shortest]] for model in members], axis=0)
+                axis.plot([row["epoch"] for row in members[0].history[:shortest]], mean, color=colours[name],
+                          linewidth=2)
+        axis.set_title(title)
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(axis="y")
         figure.tight_layout()
     return out[0]
 
 
-def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: str, colours: dict[str, str]) -> str:
+def _last_values(groups: dict[str, list[Model]], column: str) -> str:
+    """For those who cannot see the curves: where they end, a mean over folds."""
+    ends = {name: [model.history[-1][column] for model in members] for name, members in groups.items()}
+    return "; ".join(f"{name} ends at {np.mean(values):.3f}" for name, values in ends.items()
+                     if not np.isnan(values).any())
+
+
+def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: str,
+              colours: dict[str, str]) -> list[str]:
     """One label's metrics: a box a network, and a thin line for each case between networks of one architecture.
 
     Args:
@@ -88,26 +102,34 @@ def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: st
         networks: (arch, width) from left to right.
         label: Which label.
         colours: By `<arch> <width>`.
+
+    Returns:
+        SVG, a panel a metric.
     """
-    rows = rows[rows["label"] == label]
-    with _figure(9, 3.1, label, f"Box plots of Dice, HD95 and ASD for {label}, by network, with a line for each case "
-                 "between networks") as (figure, out):
-        for axis, metric in zip(figure.subplots(1, 3), METRICS, strict=True):
-            values = {key: group.set_index(["case", "fold"])[metric].dropna()
-                      for key, group in rows.groupby(["arch", "width"])}
-            for place, key in enumerate(networks):
-                if key not in values:
-                    continue
-                _box(axis, place, values[key].to_numpy(), colours[" ".join(key)])
-                if place and networks[place - 1][0] == key[0] and networks[place - 1] in values:
-                    _lines(axis, place, values[networks[place - 1]], values[key])
-            axis.set_title(TITLES[metric])
-            axis.set_xticks(range(len(networks)), [" ".join(key) for key in networks],
-                            rotation=0 if len(networks) < 4 else 30, ha="center" if len(networks) < 4 else "right")
-            axis.set_xlim(-0.6, len(networks) - 0.4)
-            axis.grid(axis="y")
-            if metric != METRICS[0]:
-                _distance_scale(axis, rows[metric].dropna().to_numpy())
+    return [_box_panel(rows[rows["label"] == label], networks, label, metric, colours) for metric in METRICS]
+
+
+def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: str, metric: str,
+               colours: dict[str, str]) -> str:
+    values = {key: group.set_index(["case", "fold"])[metric].dropna() for key, group in rows.groupby(["arch", "width"])}
+    said = "; ".join(f"{' '.join(key)} median {values[key].median():.3g}" for key in networks
+                     if key in values and len(values[key]))
+    with _figure(*PANEL, f"{label} {metric}", f"{TITLES[metric]} of {label}, a box a network and a line a case: "
+                 + (said or "no values")) as (figure, out):
+        axis = figure.subplots()
+        for place, key in enumerate(networks):
+            if key not in values:
+                continue
+            _box(axis, place, values[key].to_numpy(), colours[" ".join(key)])
+            if place and networks[place - 1][0] == key[0] and networks[place - 1] in values:
+                _lines(axis, place, values[networks[place - 1]], values[key])
+        axis.set_title(TITLES[metric])
+        axis.set_xticks(range(len(networks)), [" ".join(key) for key in networks],
+                        rotation=0 if len(networks) < 4 else 30, ha="center" if len(networks) < 4 else "right")
+        axis.set_xlim(-0.6, len(networks) - 0.4)
+        axis.grid(axis="y")
+        if metric != METRICS[0]:
+            _distance_scale(axis, rows[metric].dropna().to_numpy())
         figure.tight_layout()
     return out[0]
 
@@ -148,7 +170,7 @@ def _distance_scale(axis, values: np.ndarray) -> None:
         axis.set_yticks([tick for tick in (0, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.3 * values.max()])
         axis.yaxis.set_major_formatter("{x:g}")
         axis.minorticks_off()
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.08 * values.max() if values.size and values.max() > 0 else 1)
 
 
 def _box(axis, place: int, values: np.ndarray, colour: str) -> None:
@@ -201,3 +223,11 @@ def _for_page(svg: str, name: str, description: str) -> str:
     for colour, variable in css_variables().items():
         svg = svg.replace(colour, variable)
     return re.sub(r"font-family: [^;\"]*;", "", svg)
+
+
+def standalone(svg: str) -> str:
+    """A figure of the page as a file of its own: black and coloured on white."""
+    svg = svg.replace("currentColor", TEXT)
+    for colour, variable in css_variables().items():
+        svg = svg.replace(variable, colour)
+    return svg.replace("<svg ", '<svg style="background: #fff; font-family: sans-serif" ', 1)

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from ..tracking.records import Run
-from .content import context
+import re
+
+from .figures import standalone
 
 TEMPLATE = "page.html.jinja"
 
 
-def render(run: Run, command: str | None = None) -> str:
+def render(values: dict) -> str:
     """The page as HTML text.
 
     Args:
-        run: What `pocketnet.tracking.records.read_run` has read; any part may be missing.
-        command: The command line of the run, where it is known.
+        values: What `pocketnet.report.content.context` has computed.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(loader=PackageLoader("pocketnet.report", "."), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(TEMPLATE).render(context(run, command))
+    return environment.get_template(TEMPLATE).render(values)
+
+
+def figure_files(values: dict) -> dict[str, str]:
+    """The page's figures as SVG files of their own: name and text.
+
+    Args:
+        values: As for `render`.
+    """
+    named = [(f"learning-{number}", svg) for number, svg in enumerate(values["curves"], 1)]
+    named += [(f"boxes-{label}-{number}", svg) for label, panels in values.get("boxes", [])
+              for number, svg in enumerate(panels, 1)]
+    named += [(f"roc-{label}", svg) for label, svg in values.get("curves_of_classes", [])]
+    return {f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.svg": standalone(svg) for name, svg in named}

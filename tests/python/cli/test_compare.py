@@ -23,7 +23,7 @@ def test_writes_json_csv_markdown_and_all_rows(tmp_path):
     assert outcome.exit_code == 0, outcome.output
     out = tmp_path / "out"
     assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.json", "comparison.md",
-                                                           "metrics.csv"]
+                                                           "comparison.tex", "metrics.csv"]
     comparison = read_json(out / "comparison.json", "comparison")
     assert len(comparison["pairs"]) == 9
     assert len(table.read(out / "metrics.csv")) == 40

@@ -31,7 +31,7 @@ def test_radiological_orientation():
     volume = np.zeros((5, 6, 7))
     volume[4, 5, 6] = 1  # R, A, S in RAS+
     for plane, index in zip(overlay.PLANES, (6, 5, 4), strict=True):
-        cut = overlay._slice(volume, index, plane)
+        cut = overlay.plane_of(volume, index, plane)
         assert np.argwhere(cut).tolist() == [[cut.shape[0] - 1, 0]], plane[0]  # rows count from the bottom
 
 

@@ -1,12 +1,17 @@
 """The page: self-contained, complete, and honest about what is missing."""
 
 import re
+import shutil
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from fake_run import edit_json, metrics, write_evaluation, write_model, write_profile, write_run
-from pocketnet.report import content, page
+from pocketnet.evaluation.overlay import draw
+from pocketnet.report import page, resources
+from pocketnet.report.content import context
 from pocketnet.tracking.records import read_run
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -46,7 +51,7 @@ class Checker(HTMLParser):
 
 def render(root, **options):
     found = {"models": [root / "models"], "evaluations": [root / "evaluation"], "comparison": root / "comparison"}
-    return page.render(read_run(**(found | options)), command="nextflow run main.nf --dataset hippocampus")
+    return page.render(context(read_run(**(found | options)), command="nextflow run main.nf --dataset hippocampus"))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,7 @@ def test_every_picture_is_described(whole):
     assert len(checked.images) == 6
     assert all(len(image["alt"]) > 40 for image in checked.images)
     figures = re.findall(r"<svg[^>]*>(.{40})", whole, re.DOTALL)
-    assert len(figures) == 3 and all(text.startswith("<title>") for text in figures)
+    assert len(figures) == 9 and all(text.startswith("<title>") for text in figures)
 
 
 def test_verdict_comes_first_and_everything_is_there(whole):
@@ -149,7 +154,7 @@ def test_hundreds_of_cases_stay_small(tmp_path):
             write_model(tmp_path / "models" / f"{width}{fold}", width=width, fold=fold)
             write_evaluation(tmp_path / "evaluation" / f"{width}{fold}", metrics(width, fold, cases=80))
     run = read_run([tmp_path / "models"], [tmp_path / "evaluation"])
-    text = page.render(run)
+    text = page.render(context(run))
     assert len(pd.concat([one.rows for one in run.evaluations])) == 1600
     assert len(text) < 1_500_000  # without pictures, of which there are three a network at most, 60 kB each
 
@@ -157,4 +162,67 @@ def test_hundreds_of_cases_stay_small(tmp_path):
 @pytest.mark.parametrize("seconds, text", [
     (12.4, "12 s"), (200, "3 min 20 s"), (3720, "1 h 02 min"), (59.7, "1 min 00 s")])
 def test_durations(seconds, text):
-    assert content.duration(seconds) == text
+    assert resources.duration(seconds) == text
+
+
+def test_tables_can_be_copied_in_three_formats(whole):
+    text = "".join(Checker(whole).text)
+    for part in ("arch,width,parameters,label,metric", r"Anterior & unet & pocket & 0.387 & 20 & ", r"$\pm$",
+                 "| Anterior | unet | pocket | 0.387 | 20 |", "@article{celaya2021pocketnet"):
+        assert part in text, part
+
+
+def test_figures_are_files_too(tmp_path):
+    values = context(read_run([write_run(tmp_path) / "models"], [tmp_path / "evaluation"], tmp_path / "comparison"))
+    files = page.figure_files(values)
+    assert sorted(files) == sorted([*(f"learning-{n}.svg" for n in (1, 2, 3)),
+                                    *(f"boxes-{label}-{n}.svg" for label in ("Anterior", "Posterior")
+                                      for n in (1, 2, 3))])
+    for svg in files.values():
+        assert "var(--" not in svg and "currentColor" not in svg
+        assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_the_cost_is_told_in_hours_of_what_was_held(tmp_path):
+    run = read_run([write_model(tmp_path / "cpu", width="full"),
+                    write_model(tmp_path / "gpu", hardware={"cores": 8, "devices": ["gpu:0", "gpu:1"]}, attempts=[
+                        {"first_step": 0, "last_step": 120, "seconds": 66.0, "ended": "finished", "devices": 2}])])
+    by_width = {model.provenance["width"]: resources.core_hours(model) for model in run.models}
+    assert by_width == pytest.approx({"full": 132 * 2 / 3600, "pocket": 66 * 2 / 3600})
+
+
+def test_a_learning_curve_that_breaks_off_is_no_number(tmp_path):
+    root = write_run(tmp_path)
+    history = root / "models" / "unet-pocket" / "fold0" / "history.csv"
+    lines = history.read_text().splitlines()
+    lines[-1] = "6,120,0.001,nan,nan,nan,66"
+    history.write_text("\n".join(lines) + "\n")
+    text = " ".join(Checker(render(root).split("<script>")[0] + "</body></html>").text)
+    assert not re.search(r"\bnan\b", text.lower())
+
+
+def test_a_hundred_cases_with_pictures_of_noise_stay_under_ten_megabytes(tmp_path):
+    """Noise is what a picture's compression is worst at; a head's volume at 1 mm."""
+    shape = (182, 218, 182)
+    image = np.random.default_rng(0).normal(500, 100, shape).astype(np.float32)
+    masks = [(np.random.default_rng(seed).random(shape) > 0.5).astype(np.uint8) for seed in (1, 2)]
+    draw(tmp_path / "noise.png", image, *masks, (1, 1, 1), "noise")
+    for width in ("full", "pocket"):
+        for fold in range(5):
+            write_model(tmp_path / "models" / f"{width}{fold}", width=width, fold=fold)
+            folder = write_evaluation(tmp_path / "evaluation" / f"{width}{fold}", metrics(width, fold, cases=20))
+            for picture in folder.rglob("*.png"):
+                shutil.copyfile(tmp_path / "noise.png", picture)
+    text = page.render(context(read_run([tmp_path / "models"], [tmp_path / "evaluation"])))
+    assert text.count("data:image/png") == 6 and len(text) < 10e6
+
+
+def test_predicted_stands_beside_measured_and_used(whole):
+    start = whole.index('aria-label="Resources predicted and used"')
+    table = whole[start:whole.index("</table>", start)]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+            for row in re.findall(r"<tr>(<td>.*?)</tr>", table, re.DOTALL)]
+    cells = [[re.sub(r"<[^>]+>", "", cell).strip() for cell in row] for row in rows]
+    assert cells and all(row[2:5] == ["32×48×32", "2", "cpu"] for row in cells)
+    assert all(row[11:13] == ["0.600 s", "0.500 s"] and "iB" in row[5] and "iB" in row[7] for row in cells)
+    assert [row[1] for row in cells] == sorted(row[1] for row in cells)  # a row a fold

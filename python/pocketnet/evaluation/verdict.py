@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ..evaluation.layout import interval_text, number, p_text
-from ..evaluation.metrics import METRICS
+from ..models.network import ARCHITECTURES
+from .layout import interval_text, number, p_text
+from .metrics import METRICS
 
 FEW = 20  # paired cases below which intervals and tests are rough
-ARCHITECTURES = {"unet": "U-Net", "resnet": "ResNet", "densenet": "DenseNet", "hrnet": "HRNet"}
 WORDS = {"dice": ("Mean Dice difference", "Wilcoxon", "Dice"), "auc": ("AUC difference", "DeLong's", "AUC")}
 """Of a metric that a verdict is about: its difference, the test's name, and the metric itself."""
 
 
 def arch_name(arch: str) -> str:
     """An architecture as people write it."""
-    return ARCHITECTURES.get(arch, arch)
+    return ARCHITECTURES[arch]["title"] if arch in ARCHITECTURES else arch
 
 
 def headline_pairs(comparison: dict) -> list[dict]:
@@ -42,14 +42,16 @@ def verdict(pair: dict) -> dict:
     numbers = (f"{difference} {number(pair['difference'], 'dice', True)}{of_class}, 95 % interval "
                f"{interval_text(pair['interval'], 'dice')}, {pair['n']} paired cases, {tested} "
                f"p {p_text(pair['p_value'])}.")
-    if pair["n"] < FEW:
-        numbers += " With so few cases these are rough."
     test = pair.get("equivalence") or {"margin": 0.01, "p_value": None, "equivalent": False}
     margin = f"±{test['margin']:g} {metric}"
     if pair["interval"] is None:
         return {"kind": "open", "title": f"Too few cases to judge the {name}", "text": numbers}
     low, high = pair["interval"]
     apart = "below" if high < 0 else "above" if low > 0 else None
+    if pair["n"] < FEW:
+        return {"kind": "open", "title": f"Only {pair['n']} cases: too few to tell the {name} from the {other}",
+                "text": f"{numbers} Of fewer than {FEW} cases neither interval nor test says much. More cases would "
+                        "tell."}
     kind = {"below": "worse", "above": "better"}.get(apart, "open")
     if test["equivalent"]:
         text = f"Equivalent within {margin} (two one-sided tests, p {p_text(test['p_value'])})"

@@ -1,7 +1,7 @@
 """The words of the verdict follow from interval and equivalence test, not from a large p."""
 
 import pytest
-from pocketnet.report.verdict import headline_pairs, verdict
+from pocketnet.evaluation.verdict import headline_pairs, verdict
 
 
 def pair(difference=-0.004, interval=(-0.006, -0.002), p_equivalence=0.001, p_value=0.2, n=50):
@@ -19,6 +19,9 @@ def pair(difference=-0.004, interval=(-0.006, -0.002), p_equivalence=0.001, p_va
     (pair(0.03, (0.02, 0.04), 0.9), "better", "3.0 Dice points above the full U-Net", "not shown"),
     (pair(interval=(-0.02, 0.02), p_equivalence=0.4, p_value=0.8), "open", "nor equivalence shown", "p 0.800"),
     (pair(interval=None, p_equivalence=None, n=1), "open", "Too few cases", "1 paired"),
+    (pair(0.018, (0.01, 0.027), 0.9, n=3), "open", "Only 3 cases: too few", "Mean Dice difference +0.0180"),
+    (pair(n=19), "open", "Only 19 cases", "says much"),
+    (pair(n=20), "equivalent", "as accurate as", "20 paired cases"),
     (pair(None, None, None, None, 0), "none", "cannot be compared", "No case"),
 ])
 def test_verdict(given, kind, title, text):

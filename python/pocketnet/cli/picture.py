@@ -1,0 +1,88 @@
+"""`pocket-picture`: a dataset, or the patches that a network is trained on, to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, output_option, quiet_option, result
+
+
+@command("picture", examples="""
+pocket-picture --manifest out/manifest.json --fingerprint out/fingerprint.json --input /data/ours -o overview.png
+pocket-picture --plan out/plan.json --splits out/splits.json --stores out/stores -o patches.png
+""")
+@click.option("--manifest", type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
+@click.option("--fingerprint", type=click.Path(path_type=Path), help="fingerprint.json, likewise.")
+@click.option("--input", "input_", metavar="FOLDER", type=click.Path(path_type=Path), help="The dataset's folder.")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
+@click.option("--splits", type=click.Path(path_type=Path), help="splits.json, likewise.")
+@click.option("--stores", multiple=True, type=click.Path(path_type=Path),
+              help="A store, or a folder of stores; may be given several times.")
+@click.option("--fold", default=0, show_default=True, help="Which fold's training cases, of patches.")
+@click.option("--patches", "count", default=6, show_default=True, type=click.IntRange(1, 24), help="How many.")
+@output_option("The PNG to write.")
+@quiet_option
+@json_option
+def main(manifest, fingerprint, input_, plan_file, splits, stores, fold, count, output, quiet, as_json):
+    """Draw a dataset's spacings, intensities and cases; or training patches, normalised and augmented.
+
+    The first with --manifest, --fingerprint and --input, the second with --plan, --splits and --stores. Segmentation
+    only.
+    """
+    from ..errors import UsageError
+    from ..report import quality
+
+    if manifest and fingerprint and input_:
+        figure = _dataset(manifest, fingerprint, input_)
+    elif plan_file and splits and stores:
+        figure = _patches(plan_file, splits, list(stores), fold, count)
+    else:
+        raise UsageError("It is not said what to draw.",
+                         todo="Give --manifest, --fingerprint and --input, or --plan, --splits and --stores.")
+    quality.save(figure, output)
+    result({"picture": str(output)}, as_json, str(output), quiet)
+
+
+def _dataset(manifest: Path, fingerprint: Path, folder: Path):
+    from ..files import read_json
+    from ..report.quality import overview
+
+    found = read_json(manifest, "manifest")
+    _segmentation_only(found["task"], manifest)
+    return overview(found, read_json(fingerprint, "fingerprint"), folder)
+
+
+def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count: int):
+    import numpy as np
+
+    from ..config import Plan
+    from ..files import read_json
+    from ..preprocessing.store import open_stores
+    from ..report.quality import patches
+    from ..training.run import split_of
+    from ..training.sampling import PatchSampler
+
+    plan = Plan.read(plan_file)
+    _segmentation_only(plan.task, plan_file)
+    split = split_of(read_json(splits, "splits"), fold)
+    there = open_stores(stores)
+    sampler = PatchSampler(plan, there, [case for case in split["train"] if case in there] or sorted(there),
+                           split["intensity"], fold)
+    batches = [sampler.batch(step) for step in range(1, -(-count // plan.training.batch) + 1)]
+    images, classes = (np.concatenate(parts)[:count] for parts in zip(*batches, strict=True))
+    names = [label.name for label in sorted(plan.labels, key=lambda label: label.value)]
+    return patches(images, classes, plan.modalities, names)
+
+
+def _segmentation_only(task: str, where: Path) -> None:
+    from ..config import SEGMENTATION
+    from ..errors import UsageError
+
+    if task != SEGMENTATION:
+        raise UsageError(f"There are no pictures for {task}.", where=str(where))
+
+
+if __name__ == "__main__":
+    main()

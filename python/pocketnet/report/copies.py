@@ -1,0 +1,27 @@
+"""What can be copied from the page: the comparison's tables, and how to cite."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from ..evaluation.layout import csv_text
+
+BIBTEX = """@article{celaya2021pocketnet,
+  title   = {PocketNet: A Smaller Neural Network For Medical Image Analysis},
+  author  = {Celaya, Adrian and Actor, Jonas A. and Muthusivarajan, Rajarajesawari and Gates, Evan and Chung, Caroline
+             and Schellingerhout, Dawid and Riviere, Beatrice and Fuentes, David},
+  journal = {arXiv preprint arXiv:2104.10745},
+  year    = {2021}
+}"""
+
+
+def tables(comparison: dict | None, layout: ModuleType) -> list[tuple[str, str]]:
+    """A comparison's tables: the name of a format, and the text; none without a comparison.
+
+    Args:
+        layout: `evaluation.layout`, or `evaluation.class_layout` for a classification.
+    """
+    if comparison is None:
+        return []
+    return [("CSV", csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS)),
+            ("LaTeX", layout.latex(comparison)), ("Markdown", layout.markdown(comparison))]

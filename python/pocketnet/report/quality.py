@@ -1,0 +1,196 @@
+"""Pictures to look at before training: a dataset's cases, and the patches that a network is shown.
+
+Okabe and Ito's colours, told apart by the colour-blind; the patient's right is on the left of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..config import Label, from_json
+from ..evaluation.overlay import CLASSES, PLANES, centre, outline, plane_of
+from ..files import atomic
+from ..preprocessing import geometry
+from ..preprocessing.case import map_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+USUAL, UNUSUAL = "#7f7f7f", "#d55e00"
+MOST_CASES = 12  # in the mosaic
+MOST_CURVES = 200  # histograms in one panel
+MOST_NAMES = 6
+SPACING_FACTOR = 1.5
+AXIAL = PLANES[0]
+
+
+def unusual_spacing(fingerprint: Mapping) -> list[str]:
+    """Cases whose spacing along an axis is more than `SPACING_FACTOR` times the median of all, or less than its part.
+
+    Args:
+        fingerprint: `fingerprint.json`.
+    """
+    cases = fingerprint["cases"]
+    spacing = np.array([case["spacing_mm"] for case in cases.values()])
+    ratio = spacing / np.median(spacing, axis=0)
+    apart = (np.maximum(ratio, 1 / ratio) > SPACING_FACTOR).any(axis=1)
+    return [name for name, is_apart in zip(cases, apart, strict=True) if is_apart]
+
+
+def unusual_intensity(fingerprint: Mapping, channel: int) -> list[str]:
+    """Cases whose median intensity lies more than three interquartile ranges outside the quartiles of all medians.
+
+    Args:
+        fingerprint: `fingerprint.json`.
+        channel: Number of the modality.
+    """
+    medians = {name: case["intensities"][channel]["median"] for name, case in fingerprint["cases"].items()
+               if case["intensities"] and case["intensities"][channel]["median"] is not None}
+    if not medians:
+        return []
+    low, high = np.percentile(list(medians.values()), [25, 75])
+    reach = 3 * (high - low)
+    return [name for name, value in medians.items() if not low - reach <= value <= high + reach]
+
+
+def overview(manifest: Mapping, fingerprint: Mapping, folder: Path) -> Figure:
+    """Spacings, a histogram of each modality, and a mosaic of cases with their labels.
+
+    Args:
+        manifest: `manifest.json` of a segmentation in 3D.
+        fingerprint: `fingerprint.json`.
+        folder: The dataset's folder.
+
+    Raises:
+        DataError: A case of the mosaic cannot be read.
+    """
+    from matplotlib.figure import Figure
+
+    shown = _spread(manifest["cases"], MOST_CASES)
+    columns = min(6, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(10, 3 + 1.9 * rows), layout="constrained", facecolor="white")
+    above, below = figure.subfigures(2, 1, height_ratios=[3, 1.9 * rows])
+    panels = above.subplots(1, 1 + len(manifest["modalities"]), squeeze=False)[0]
+    _spacings(panels[0], fingerprint)
+    for channel, (axis, name) in enumerate(zip(panels[1:], manifest["modalities"], strict=True)):
+        _histograms(axis, fingerprint, channel, name)
+    labels = [from_json(Label, label) for label in manifest["labels"]]
+    tiles = below.subplots(rows, columns, squeeze=False).ravel()
+    for axis in tiles:
+        axis.set_axis_off()
+    for axis, case in zip(tiles, shown, strict=False):
+        image = geometry.read(folder / case["images"][0])
+        classes = np.zeros(image.data.shape, np.uint8)
+        if case["label"]:
+            classes = map_labels(geometry.read(folder / case["label"], label=True).data, labels)
+        _tile(axis, image.data, classes, image.spacing, case["case"])
+    _legend(below, [label.name for label in labels])
+    return figure
+
+
+def patches(images: np.ndarray, classes: np.ndarray, modalities: Sequence[str], labels: Sequence[str]) -> Figure:
+    """Training patches as the network is shown them, normalised and augmented: a column a patch, a row a modality.
+
+    No sides are marked: augmentation may have mirrored a patch.
+
+    Args:
+        images: (patch, x, y, z, channel).
+        classes: (patch, x, y, z).
+        modalities: A name a channel.
+        labels: A name a class, without the background.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.8 * max(2, len(images)), 2 * len(modalities) + 0.4), layout="constrained",
+                    facecolor="white")
+    tiles = figure.subplots(len(modalities), len(images), squeeze=False)
+    for number, (column, image, found) in enumerate(zip(tiles.T, images, classes, strict=True), 1):
+        for channel, (axis, name) in enumerate(zip(column, modalities, strict=True)):
+            axis.set_axis_off()
+            _tile(axis, image[..., channel], found, (1, 1, 1), f"patch {number}, {name}", sides=False)
+    _legend(figure, labels)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+
+
+def _spread(cases: Sequence[dict], most: int) -> list[dict]:
+    """So many of the cases, evenly over the list."""
+    if len(cases) <= most:
+        return list(cases)
+    return [cases[index] for index in np.linspace(0, len(cases) - 1, most).round().astype(int)]
+
+
+def _spacings(axis: Axes, fingerprint: Mapping) -> None:
+    """A dot a case and axis."""
+    unusual = set(unusual_spacing(fingerprint))
+    rng = np.random.default_rng(0)
+    for name, case in fingerprint["cases"].items():
+        apart = name in unusual
+        axis.plot(np.arange(3) + rng.uniform(-0.2, 0.2), case["spacing_mm"], "o" if not apart else "D", markersize=3,
+                  color=UNUSUAL if apart else USUAL, alpha=0.9 if apart else 0.5, linestyle="none")
+    axis.set_xticks(range(3), ["left–right", "post.–ant.", "inf.–sup."], fontsize=8)
+    axis.set_ylim(bottom=0)
+    axis.set_title(_title("spacing (mm)", sorted(unusual)), fontsize=9)
+
+
+def _histograms(axis: Axes, fingerprint: Mapping, channel: int, name: str) -> None:
+    """A curve a case over its sample of labelled voxels."""
+    unusual = unusual_intensity(fingerprint, channel)
+    samples = {name: case["intensities"][channel]["sample"] for name, case in fingerprint["cases"].items()
+               if case["intensities"] and case["intensities"][channel]["sample"]}
+    if samples:
+        everything = np.concatenate(list(samples.values()))
+        edges = np.linspace(*np.percentile(everything, [0.5, 99.5]) + [0, 1e-6], 41)
+        for case in [*list(samples)[:MOST_CURVES], *(case for case in unusual if case in samples)]:
+            counts = np.histogram(samples[case], edges)[0] / len(samples[case])
+            axis.plot((edges[1:] + edges[:-1]) / 2, counts, linewidth=1.4 if case in unusual else 0.7,
+                      color=UNUSUAL if case in unusual else USUAL, alpha=0.9 if case in unusual else 0.5)
+    axis.set_yticks([])
+    axis.set_title(_title(f"{name}, labelled voxels", unusual), fontsize=9)
+
+
+def _title(what: str, unusual: Sequence[str]) -> str:
+    if not unusual:
+        return what
+    more = f" and {len(unusual) - MOST_NAMES} more" if len(unusual) > MOST_NAMES else ""
+    return f"{what}\nunusual: {', '.join(unusual[:MOST_NAMES])}{more}"
+
+
+def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[float], title: str,
+          sides: bool = True) -> None:
+    """The axial plane through the middle of the labels, with their outlines."""
+    from matplotlib.patheffects import withStroke
+
+    middle = centre(classes > 0)[AXIAL[1]]
+    grey, found = (plane_of(volume, middle, AXIAL) for volume in (image, classes))
+    inside = grey[grey != 0]
+    low, high = np.percentile(inside, [1, 99]) if inside.size else (0, 1)
+    box = (0, grey.shape[1] * spacing[0], 0, grey.shape[0] * spacing[1])
+    axis.imshow(grey, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", extent=box,
+                interpolation="nearest")
+    for value in range(1, int(classes.max()) + 1):
+        if (found == value).any():
+            outline(axis, found == value, box, CLASSES[(value - 1) % len(CLASSES)], "solid")
+    for text, x, side in (("R", 0.02, "left"), ("L", 0.98, "right")) if sides else ():
+        axis.text(x, 0.5, text, color="white", fontsize=7, transform=axis.transAxes, va="center", ha=side,
+                  path_effects=[withStroke(linewidth=2, foreground="black")])
+    axis.set_title(title, fontsize=7, pad=2)
+
+
+def _legend(figure, labels: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    figure.legend(handles=[Line2D([], [], color=CLASSES[index % len(CLASSES)], label=name)
+                           for index, name in enumerate(labels)],
+                  loc="outside lower center", ncols=max(1, min(6, len(labels))), frameon=False, fontsize=8)

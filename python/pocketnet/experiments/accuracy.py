@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..evaluation.comparison import MEAN
 from ..evaluation.layout import TITLES, equivalence_text, interval_text, markdown_table, number, p_text, pair_of
 from ..evaluation.metrics import METRICS
-from ..report.verdict import arch_name
+from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published

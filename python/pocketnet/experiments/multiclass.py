@@ -7,8 +7,8 @@ from ..evaluation.comparison import MEAN
 from ..evaluation.layout import TITLES, markdown_table, number
 from ..evaluation.metrics import METRICS
 from ..evaluation.overlay import label_maps
+from ..evaluation.verdict import arch_name
 from ..preprocessing import geometry
-from ..report.verdict import arch_name
 from .inputs import Inputs
 from .outcome import Outcome
 

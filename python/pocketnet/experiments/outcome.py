@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..code import code_hash
+from ..code import code_hash, commit
 from ..files import atomic, write_json, write_text
 from ..training.start import total_steps
 
@@ -107,15 +106,3 @@ def provenance(entry: dict, inputs: Inputs, outcome: Outcome) -> dict:
             "table": json.loads(json.dumps(outcome.rows)), "figure": outcome.caption, "notes": outcome.notes,
             "code": {"train": trained_by, "experiment": code_hash("experiment")}, "version": __version__,
             "commit": commit()}
-
-
-def commit() -> str | None:
-    """The commit that this code was checked out at, with `+` where files differ from it; None outside git."""
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True,
-                              check=True, timeout=20).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None

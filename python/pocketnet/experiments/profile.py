@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..evaluation.layout import markdown_table
-from ..report.verdict import arch_name
+from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
@@ -32,42 +32,57 @@ def draw(inputs: Inputs) -> Outcome:
     found = [entry for entry in inputs.configurations if entry["mode"] == "train"]
     inputs.need(measured=found)
     paper = published()["figure_3"]
-    by_key = {(entry["arch"], entry["batch"], entry["width"]): entry for entry in found}
-    rows = []
-    for arch in dict.fromkeys(entry["arch"] for entry in found):
-        for batch in sorted({entry["batch"] for entry in found if entry["arch"] == arch}):
-            pair = {width: by_key.get((arch, batch, width)) for width in WIDTHS}
-            memory = {width: memory_of(entry)[0] for width, entry in pair.items()}
-            seconds = {width: _measured(entry).get("step_seconds") for width, entry in pair.items()}
-            for width, entry in pair.items():
-                if entry:
-                    pocket = width == "pocket"
-                    rows.append({
-                        "arch": arch, "patch": "×".join(map(str, entry["patch"])), "batch": batch, "width": width,
-                        "parameters": entry["parameters"], "status": _status(entry), "memory": memory_of(entry)[1],
-                        "peak_memory_mib": memory[width], "step_seconds": seconds[width],
-                        "step_seconds_sd": _measured(entry).get("step_seconds_sd"),
-                        "process_peak_mib": _measured(entry).get("host_memory_mib"),
-                        "predicted_memory_mib": (entry["predicted"] or {}).get("device_memory_mib"),
-                        "memory_saving_percent": saving_percent(memory["full"], memory["pocket"]) if pocket else None,
-                        "time_saving_percent": saving_percent(seconds["full"], seconds["pocket"]) if pocket else None})
-    header = ["Architecture", "Patch", "Batch", "Variant", "Peak memory (MiB)", "predicted (MiB)",
-              "whole process (MiB)", "Time per step (s)",
-              "memory saved (%)", "time saved (%)"]
+    rows = rows_of(found)
+    header = ["Architecture", "Patch", "Batch", "Variant", "Peak memory (MiB)", "predicted (MiB)", "Time per step (s)",
+              "predicted (s)", "memory saved (%)", "time saved (%)"]
     low, high = paper["memory_saving_percent"]
     fast, faster = paper["time_saving_percent"]
-    kinds = {row["memory"] for row in rows}
     notes = [f"The paper's ranges over its batch sizes: memory saved {low} to {high} %, time saved {fast} to {faster} "
              "% (BraTS, 128³ patches, NVIDIA T4 with 16 GB); its bars are in a figure, so not published as numbers."]
-    if "process" in kinds:
+    if "process" in {row["memory"] for row in rows}:
         notes.append("No GPU here: memory is by how much the process's resident memory grew over the libraries', "
-                     "which is coarser than a GPU allocator's count; beside it the process's peak.")
+                     "which is coarser than a GPU allocator's count.")
     if any(row["status"] != "ok" for row in rows):
         notes.append("\"Does not fit\": the configuration needs more memory than there is.")
-    return Outcome(rows, markdown_table(header, [_cells(row) for row in rows], numeric=2), _figure(rows, paper),
+    return Outcome(rows, markdown_table(header, [_cells(row) for row in rows], numeric=2), figure(rows),
                    "Peak memory (left) and time (right) of a training step by batch size, full and pocket, and below "
                    "what the pocket network saves; the bands are the paper's ranges. A cross marks a configuration "
                    "that does not fit.", notes, {"batches": sorted({row["batch"] for row in rows})})
+
+
+def rows_of(found: list[dict], predicted: bool = False) -> list[dict]:
+    """A row a configuration of a training step: memory, time, and in pocket's what it saves of full's.
+
+    Args:
+        found: Configurations of `profile.json`.
+        predicted: Take what was predicted instead of what was measured, also of what does not fit.
+    """
+    groups: dict[tuple, dict[str, dict]] = {}
+    for entry in found:
+        groups.setdefault((entry["arch"], tuple(entry["patch"]), entry["batch"]), {})[entry["width"]] = entry
+    rows = []
+    for (arch, patch, batch), widths in sorted(groups.items(), key=lambda item: item[0]):
+        values = {width: _values(entry, predicted) for width, entry in widths.items()}
+        for width, entry in widths.items():
+            saved = {f"{kind}_saving_percent": saving_percent(values["full"][number], values["pocket"][number])
+                     if width == "pocket" and "full" in values else None
+                     for number, kind in enumerate(("memory", "time"))}
+            rows.append({
+                "arch": arch, "patch": "×".join(map(str, patch)), "batch": batch, "width": width,
+                "parameters": entry["parameters"], "status": _status(entry, predicted),
+                "memory": memory_of(entry)[1], "peak_memory_mib": values[width][0], "step_seconds": values[width][1],
+                "step_seconds_sd": _measured(entry).get("step_seconds_sd"),
+                "process_peak_mib": _measured(entry).get("host_memory_mib"),
+                "predicted_memory_mib": (entry["predicted"] or {}).get("device_memory_mib"),
+                "predicted_step_seconds": (entry["predicted"] or {}).get("step_seconds"), **saved})
+    return rows
+
+
+def _values(entry: dict, predicted: bool) -> tuple[float | None, float | None]:
+    """Memory in MiB and time of a step in seconds."""
+    if predicted:
+        return entry["predicted"]["device_memory_mib"], entry["predicted"]["step_seconds"]
+    return memory_of(entry)[0], _measured(entry).get("step_seconds")
 
 
 def _measured(entry: dict | None) -> dict:
@@ -75,7 +90,9 @@ def _measured(entry: dict | None) -> dict:
     return measured if measured.get("status", "ok") == "ok" else {}
 
 
-def _status(entry: dict) -> str:
+def _status(entry: dict, predicted: bool) -> str:
+    if predicted:
+        return "ok" if entry["predicted"]["fits"] else "out_of_memory"
     return (entry.get("measured") or {}).get("status", "ok") if entry.get("measured") else "not measured"
 
 
@@ -86,28 +103,30 @@ def _cells(row: dict) -> list[str]:
     missing = "does not fit" if row["status"] == "out_of_memory" else "–"
     return [arch_name(row["arch"]), row["patch"], str(row["batch"]), row["width"],
             text("peak_memory_mib", ",.0f", missing), text("predicted_memory_mib", ",.0f"),
-            text("step_seconds", ".3f", missing), text("memory_saving_percent", ".1f"),
-            text("time_saving_percent", ".1f")]
+            text("step_seconds", ".3f", missing), text("predicted_step_seconds", ".3f"),
+            text("memory_saving_percent", ".1f"), text("time_saving_percent", ".1f")]
 
 
-def _figure(rows: list[dict], paper: dict):
-    arches = list(dict.fromkeys(row["arch"] for row in rows))
+def figure(rows: list[dict]):
+    """The rows as bars by batch and width, and the savings over the paper's ranges; a group a network and patch."""
+    paper = published()["figure_3"]
+    groups = list(dict.fromkeys((row["arch"], row["patch"]) for row in rows))
     panels = (("peak_memory_mib", "peak memory (MiB)", "memory_saving_percent", "memory saved (%)"),
               ("step_seconds", "time per step (s)", "time_saving_percent", "time saved (%)"))
-    with drawing.new_figure(7.2, 4.6 * len(arches)) as figure:
-        axes = figure.subplots(2 * len(arches), 2, squeeze=False, height_ratios=[2, 1] * len(arches))
-        for number, arch in enumerate(arches):
-            mine = [row for row in rows if row["arch"] == arch]
+    with drawing.new_figure(7.2, 4.6 * len(groups)) as canvas:
+        axes = canvas.subplots(2 * len(groups), 2, squeeze=False, height_ratios=[2, 1] * len(groups))
+        for number, (arch, patch) in enumerate(groups):
+            mine = [row for row in rows if (row["arch"], row["patch"]) == (arch, patch)]
             batches = sorted({row["batch"] for row in mine})
             for column, (value, title, saving, saving_title) in enumerate(panels):
                 upper, lower = axes[2 * number, column], axes[2 * number + 1, column]
                 for row in mine:
                     place = batches.index(row["batch"]) + (-0.2 if row["width"] == "full" else 0.2)
-                    if row[value] is not None:
-                        drawing.bar(upper, place, row[value], row["width"])
-                    elif row["status"] == "out_of_memory":
+                    if row["status"] == "out_of_memory":
                         drawing.absent(upper, place)
-                upper.set_title(f"{arch_name(arch)}, patch {mine[0]['patch']}: {title}")
+                    elif row[value] is not None:
+                        drawing.bar(upper, place, row[value], row["width"])
+                upper.set_title(f"{arch_name(arch)}, patch {patch}: {title}")
                 upper.grid(axis="y")
                 upper.set_ylim(bottom=0)
                 low, high = paper[saving]
@@ -123,4 +142,4 @@ def _figure(rows: list[dict], paper: dict):
                     axis.set_xlim(-0.6, len(batches) - 0.4)
                 lower.set_ylim(min([0, *(y for _, y in points)]) - 5, max([high, *(y for _, y in points)]) + 14)
             drawing.legend(axes[2 * number, 0], list(WIDTHS), loc="upper left", fontsize=8)
-    return figure
+    return canvas

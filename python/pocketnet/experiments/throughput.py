@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..evaluation.layout import markdown_table
-from ..report.verdict import arch_name
+from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published

@@ -60,10 +60,15 @@ def kill(run, fold, head):
 
 
 def lose(run, fold, head):
-    """Preempted; the node fails; the node's daemon is killed and started again, and the job goes on without it."""
+    """Preempted; the node fails; the node's daemon is killed and started again, and the job goes on without it.
+
+    The first two wait suspended for what takes SLURM a while, so that they are not done before, on a busy machine.
+    """
     first = run.training(fold, head=head)
+    first.process().suspend()  # SLURM wakes it with its SIGTERM
     run.slurm.ask("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 5")
     second = run.training(fold, step=first.step() + 10, head=head, after=first)
+    second.process().suspend()
     run.slurm.fail_node("flaky")
     second.gone()
     run.slurm.repair_node("flaky")

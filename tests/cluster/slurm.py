@@ -109,7 +109,9 @@ class Slurm:
         would find out by itself after SlurmdTimeout."""
         self.kill_node_daemon(node)
         for process in self._step_daemons(node):
-            for one in [process, *process.children(recursive=True)]:
+            # It neither tells of its job's end nor goes first: what is left of a job then would still get SIGHUP.
+            process.suspend()
+            for one in [*process.children(recursive=True), process]:
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
         self.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")

@@ -75,7 +75,9 @@ def test_time_limit(run, seen):
     records = jobs(run, LIMITED)
     slow, hanging = (next(job for job in records if job["JobId"] == number) for number in seen[LIMITED])
     assert slow["TimeLimit"] == "3" and slow["JobState"] == "FAILED" and slow["ExitCode"] in ("75:0", "140:0")
-    assert hanging["TimeLimit"] == "1" and hanging["JobState"] == "TIMEOUT"
+    # SLURM warns half a minute before, and Nextflow's wrapper then ends the job with 140, where the machine is not too
+    # busy for it.
+    assert hanging["TimeLimit"] == "1" and (hanging["JobState"] == "TIMEOUT" or hanging["ExitCode"] == "140:0")
     assert records[-1]["JobState"] == "COMPLETED"
     after = records[records.index(hanging) + 1]
     assert memory(slow) == memory(hanging) == memory(after)

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
-from machine import USER, Machine, install  # noqa: E402
+from machine import USER, Machine, install, remove  # noqa: E402
 from planted import SECRETS  # noqa: E402
 from running import REPOSITORY, copy_clone  # noqa: E402
 
@@ -46,10 +46,11 @@ def machine(clone):
     kept = os.environ.get("POCKET_CONTAINERS")
     place = Path(kept or tempfile.mkdtemp(prefix="pocketnet-machine-")).resolve()
     place.mkdir(exist_ok=True)
-    machine = Machine(place, clone)
-    yield machine
-    if not kept:
-        machine.remove()
+    try:
+        yield Machine(place, clone)
+    finally:
+        if not kept:
+            remove(place)
 
 
 class Runs:

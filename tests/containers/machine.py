@@ -37,6 +37,14 @@ def install() -> None:
         said(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing], env=environment)
 
 
+def remove(folder: Path) -> None:
+    """Remove a machine's folder; mounts of an interrupted build too."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "-l", mount], check=False)
+    shutil.rmtree(folder)
+
+
 class Machine:
     """A folder with an image store and a root folder with Apptainer and an ordinary user; parts that are there stay.
 
@@ -65,13 +73,6 @@ class Machine:
         """What buildah says of the image, JSON."""
         return said([*self._buildah().split(), "inspect", "--type", "image", self._image()])
 
-    def remove(self) -> None:
-        """Remove everything; mounts of an interrupted build too."""
-        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for mount in sorted((m for m in mounts if m.startswith(f"{self.folder}/")), reverse=True):
-            subprocess.run(["umount", "-l", mount], check=False)
-        shutil.rmtree(self.folder)
-
     def _version(self) -> str:
         return (self.clone / "nextflow.config").read_text().split("version         = '")[1].split("'")[0]
 
@@ -82,7 +83,7 @@ class Machine:
         if not (self.root / "complete").exists():
             shutil.rmtree(self.root, ignore_errors=True)
             said(["debootstrap", "--variant=minbase", f"--include={APPTAINER_PACKAGES}", APPTAINER_SUITE, self.root])
-            said(["chroot", self.root, "useradd", "--create-home", "--shell", "/bin/bash", USER])
+            said(["chroot", self.root, "/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", USER])
             for name in ("hosts", "resolv.conf"):  # Apptainer copies them
                 shutil.copy(f"/etc/{name}", self.root / "etc")
             (self.root / "complete").touch()

@@ -11,7 +11,8 @@ from running import copy_clone
 
 def inside(machine, *command, user=USER, offline=False):
     """Run a command in the SIF."""
-    return machine.enter(user, "apptainer", "exec", "--no-home", "--cleanenv", machine.sif, *command, offline=offline)
+    apptainer = ("apptainer", "--quiet", "exec", "--no-home", "--cleanenv", machine.sif)
+    return machine.enter(user, *apptainer, *command, offline=offline)
 
 
 def test_the_image_has_labels_an_ordinary_user_and_neither_entrypoint_nor_healthcheck(machine):

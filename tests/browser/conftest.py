@@ -1,0 +1,95 @@
+"""Fixtures of the browser tests: a real run, its page, its MLflow UI, and Chromium.
+
+Run by `make test-browser` in an environment of their own (requirements.lock); the package's commands are called as
+processes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDTHS = {"phone": (390, 844), "tablet": (820, 1180), "wide": (1440, 900)}
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory) -> Path:
+    """The output folder of a real run with dataset `demo`: `$POCKET_RESULTS`, or a run of -profile test made here."""
+    if given := os.environ.get("POCKET_RESULTS"):
+        return Path(given)
+    folder = tmp_path_factory.mktemp("run")
+    subprocess.run([ROOT / "bin/nextflow", "-log", folder / "nextflow.log", "run", ROOT / "main.nf", "-profile", "test",
+                    "--outdir", folder / "results", "-work-dir", folder / "work", "-ansi-log", "false"], check=True,
+                   cwd=folder)
+    return folder / "results"
+
+
+@pytest.fixture(scope="session")
+def page_file(results, tmp_path_factory) -> Path:
+    """The report of that run, written by the code as it is now."""
+    demo = results / "demo"
+    output = tmp_path_factory.mktemp("page") / "report.html"
+    profiles = [part for path in sorted(demo.glob("profile/*.json")) for part in ("--profiles", path)]
+    subprocess.run([ROOT / "bin/pocket-report", "--quiet", "--comparison", demo / "comparison", "--models",
+                    demo / "models", "--evaluations", demo / "evaluation", *profiles, "-o", output], check=True)
+    return output
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: `$CHROMIUM`, or the one on PATH."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert path, "There is no chromium on PATH; apt-get install chromium, or set CHROMIUM."
+    with sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where screenshots are left to be looked at: `$POCKET_SCREENSHOTS`, or .tools/screenshots."""
+    folder = Path(os.environ.get("POCKET_SCREENSHOTS") or ROOT / ".tools/screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ui(results, tmp_path_factory) -> Iterator[str]:
+    """Address of the MLflow UI on a copy of that run's store, started by `make ui`."""
+    outdir = tmp_path_factory.mktemp("ui")
+    shutil.copytree(results / "mlflow", outdir / "mlflow")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    with open(outdir / "log", "w") as log:
+        process = subprocess.Popen(["make", "-C", ROOT, "-o", ".venv/.ready", "ui", f"OUTDIR={outdir}",
+                                    f"UI_PORT={port}"], stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield _answering(f"http://127.0.0.1:{port}", process, outdir / "log")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answering(address: str, process: subprocess.Popen, log: Path, seconds: float = 240) -> str:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):
+                return address
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"{address} does not answer:\n{log.read_text()}")

@@ -15,16 +15,21 @@ PYTEST_ARGS ?=
 export DEVICE BASE BUILDER BUILD_OPTIONS APPTAINER
 # Test files side by side; each file's tests stay in one process, which shares its fixtures.
 TEST_WORKERS ?= 2
+UI_PORT ?= 5000
+SHELL_NAME ?= bash
 
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
 
-.PHONY: help setup demo test test-presets test-containers test-cluster test-cuda-image image sif lint bench-store bench-metrics bench-scale bench-voxel-sets ui clean nextflow
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(MAKEFILE_LIST))
 
 help: ## List what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: .venv/.ready nextflow ## Install everything (again only when a lock file changed)
+
+setup-cuda: setup ## Add TensorFlow's CUDA libraries, for GPUs without a container (about 5 GB more)
+	@containers/add-cuda .venv/bin/python containers/requirements-cuda.lock
 
 demo: setup ## Train, compare and report on made-up brains, in minutes; results in $(OUTDIR)/demo
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
@@ -38,6 +43,11 @@ test-presets: setup ## Run every dataset preset through the whole pipeline, on p
 test-cluster: setup ## Test on a real SLURM, started here (needs root; installs slurm-wlm and munge when absent)
 	@[[ $$(id -u) == 0 ]] || { echo "make test-cluster: needs root, to install and start SLURM's daemons." >&2; exit 2; }
 	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/cluster
+
+test-browser: setup .tools/browser/.ready ## Look at the report and the MLflow UI of a real run in Chromium (installs it when absent, as root)
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { [[ $$(id -u) == 0 ]] && apt-get update -q >/dev/null && apt-get install -y -q chromium >/dev/null; } || \
+	    { echo "make test-browser: needs Chromium; install your system's, or set CHROMIUM=…" >&2; exit 2; }
+	.tools/browser/bin/python -m pytest -c python/pyproject.toml --rootdir . -p no:cacheprovider $(PYTEST_ARGS) tests/browser
 
 test-cuda-image: ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
 	@export DEVICE=cuda
@@ -62,15 +72,39 @@ bench-store: .venv/.ready ## Compare store formats by read time and size, on rea
 bench-metrics: .tools/bench/.ready ## Time the metrics beside MONAI, DeepMind's surface-distance and SimpleITK, on a real tumour
 	@PYTHONPATH=python .tools/bench/bin/python bench/metrics.py
 
+bench-data: .tools/bench/.ready ## Count augmented training patches a second beside TorchIO, MONAI and batchgenerators
+	@PYTHONPATH=python .tools/bench/bin/python bench/data.py
+
+bench-train: .venv/.ready .tools/bench/.ready ## Time training steps beside the same network in PyTorch
+	@.venv/bin/python bench/train.py
+
 bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by surfaces and by voxel sets
 	@.venv/bin/python bench/voxel_sets.py
 
 bench-scale: setup ## Run the pipeline on 1,000 tiny cases: what a task and a case cost, and what grows (docs/scale.md)
 	@.venv/bin/python bench/scale.py
 
-ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR) (127.0.0.1:5000)
+bench-predict: .venv/.ready ## Hold predicted memory and step time against measured ones, each configuration in a fresh process
+	@PYTHONPATH=python .venv/bin/python bench/predict.py --page $(OUTDIR)/bench-predict
+
+ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR), on this machine only (UI_PORT=5000)
 	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }
-	.venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
+	echo "The runs are at http://127.0.0.1:$(UI_PORT); stop with Ctrl+C."
+	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true .venv/bin/mlflow ui --host 127.0.0.1 --port $(UI_PORT) --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
+
+completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SHELL_NAME=bash, zsh or fish
+	@mkdir -p .tools
+	for command in bin/pocket-*; do
+	    name=$${command#bin/}
+	    variable=_$$(tr 'a-z-' 'A-Z_' <<< "$$name")_COMPLETE
+	    env "$$variable=$(SHELL_NAME)_source" "$$command"
+	done > .tools/completion.$(SHELL_NAME)
+	echo "Written. Put this into your shell's start file: PATH=$(CURDIR)/bin:\$$PATH; source $(CURDIR)/.tools/completion.$(SHELL_NAME)"
+
+api: .venv/.ready .tools/api/.ready ## Write the Python API's pages from the docstrings to $(OUTDIR)/api
+	@modules=$$(ls python/pocketnet | sed -n '/^_/d; /^cli$$/d; s/\.py$$//; /\./d; s/^/pocketnet./p')
+	PYTHONPATH=python:.tools/api .venv/bin/python -m pdoc -d google -o $(OUTDIR)/api $$modules '!pocketnet.tracking.pyfunc'
+	echo "Written: $(OUTDIR)/api/index.html"
 
 clean: ## Remove what setup and the runs made, but not the results
 	rm -rf .venv .tools work .nextflow .nextflow.log* .pytest_cache .ruff_cache python/*.egg-info
@@ -106,8 +140,20 @@ endef
 .tools/bench/.ready: bench/requirements.lock
 	@mkdir -p .tools
 	$(call new_venv,.tools/bench)
-	echo "Installing what the metrics are compared with into .tools/bench (about 5 GB) …"
+	echo "Installing what ours is compared with into .tools/bench (about 5 GB) …"
 	.tools/bench/bin/python $(PIP) --require-hashes -r $<
+	touch $@
+
+.tools/browser/.ready: tests/browser/requirements.lock
+	@mkdir -p .tools
+	$(call new_venv,.tools/browser)
+	.tools/browser/bin/python $(PIP) --require-hashes -r $<
+	touch $@
+
+# Only pdoc itself: what it needs is in .venv.
+.tools/api/.ready: docs/requirements.lock
+	@rm -rf .tools/api
+	.venv/bin/python $(PIP) --no-deps --require-hashes --target .tools/api -r $<
 	touch $@
 
 nextflow:

@@ -76,10 +76,12 @@ class Parameters {
         def beyond = items(given.fold).findAll { fold -> fold.toInteger() >= given.folds }
         if (beyond) found << "--fold ${given.fold}: with --folds ${given.folds}, folds are 0 to ${given.folds - 1}."
         def task = given.dataset ? taskOf(given) : null
-        def others = task ? items(given.arch).findAll { arch -> (arch == 'classifier') != (task == 'classification') } : []
+        def known = json('conf/architectures.json')
+        def others = task ? items(given.arch).findAll { arch -> known[arch].task != task } : []
         if (others) {
-            found << "--arch ${others.join(',')}: dataset ${given.dataset} is for ${task}, which " +
-                (task == 'classification' ? 'the classifier does.' : "${others.size() > 1 ? 'they do' : 'it does'} not do.")
+            def fitting = known.findAll { name, entry -> entry.task == task }.keySet()
+            found << "--arch ${others.join(',')}: dataset ${given.dataset} is for ${task}, which ${fitting.join(', ')} " +
+                "${fitting.size() > 1 ? 'do' : 'does'}."
         }
         def folder = Inputs.folder(given)
         found.addAll(experiment(given))
@@ -183,7 +185,7 @@ class Parameters {
         def path = Path.of(text)
         if (!Files.isRegularFile(path)) return ['there is no such file.']
         path.fileName.toString() ==~ /[A-Za-z0-9][A-Za-z0-9_.-]*/ ? [] :
-            ["its name becomes the dataset's: letters, digits, '_', '-' and '.', beginning with a letter or digit."]
+            ["its name is used: letters, digits, '_', '-' and '.', beginning with a letter or digit."]
     }
 
     private List<String> choices(Map rule) {

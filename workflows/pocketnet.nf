@@ -4,6 +4,7 @@
 include { CHECK      } from '../modules/check'
 include { PLAN       } from '../modules/plan'
 include { PREPROCESS } from '../modules/preprocess'
+include { PICTURE    } from '../modules/picture'
 include { PROFILE    } from '../modules/profile'
 include { PROFILE as MEASURE } from '../modules/profile'
 include { TRAIN      } from '../modules/train'
@@ -38,14 +39,6 @@ def perTask(wanted, manifest) {
     wanted ?: Math.max(manifest.task == 'classification' ? 1000 : 20, manifest.cases.size().intdiv(500))
 }
 
-// What a training needs by its profile, in whole GiB with a margin; so coarse that measuring again changes nothing.
-def memoryGib(profile) {
-    def needs = parse(profile).configurations.collect { configuration ->
-        [configuration.predicted, configuration.measured]*.host_memory_mib*.toDouble().findAll().max()
-    }
-    Math.ceil(needs.max() * 1.3 / 1024 + 1) as int
-}
-
 workflow POCKETNET {
     take:
     dataset         // value: the dataset's name
@@ -62,7 +55,8 @@ workflow POCKETNET {
 
     main:
     CHECK(dataset, preset, input, listing, code.map { hash -> hash.check })
-    PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, selection.experiment, code.map { hash -> hash.plan })
+    PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, selection.experiment, Selection.planning(selection),
+         selection.device_file, code.map { hash -> hash.plan })
     manifest = CHECK.out.manifest.map { file -> parse(file) }
     plan     = PLAN.out.plan.map { file -> oneLine(file) }
     splits   = PLAN.out.splits.map { file -> oneLine(file) }
@@ -80,6 +74,9 @@ workflow POCKETNET {
         .set { cases }  // channel: [meta, manifest text]
     PREPROCESS(cases, preprocessing, input, code.map { hash -> hash.preprocess })
     stores = PREPROCESS.out.stores.collect(sort: { folder -> folder.name })
+    pictured_manifest = CHECK.out.manifest.filter { file -> parse(file).task == 'segmentation' }
+    PICTURE(dataset, pictured_manifest, CHECK.out.fingerprint, PLAN.out.plan, PLAN.out.splits, stores, input,
+            code.map { hash -> hash.picture })
 
     // MEASURE each network of an experiment that measures; else PROFILE each one and TRAIN it on each fold
     networks
@@ -87,21 +84,37 @@ workflow POCKETNET {
         .combine(plan)
         .set { measurements }  // channel: [meta with options, plan text]
     MEASURE(measurements, code.map { hash -> hash.profile })
-    PROFILE(trained.filter { !skip_profile }.combine(plan), code.map { hash -> hash.profile })
-    profiles = PROFILE.out.profile.map { meta, file -> file }.collect(sort: { file -> file.name }).ifEmpty([])
+    predictions = PLAN.out.predicted.map { file -> parse(file).configurations }  // value: what each network was predicted to need
+    trained
+        .filter { !skip_profile }
+        .combine(predictions.map { all -> [Resources.predicted(all, 'train', selection)] })
+        .map { meta, all -> meta + [memory: Resources.memoryGib(all[meta.id])] }
+        .combine(plan)
+        .set { profiled }  // channel: [meta with GiB of memory, plan text]
+    PROFILE(profiled, code.map { hash -> hash.profile })
+    PLAN.out.predicted
+        .mix(PROFILE.out.profile.map { meta, file -> file })
+        .collect(sort: { file -> file.name })
+        .set { profiles }  // value channel: predicted.json, and the measured profiles
     fold_cases = PLAN.out.splits
-        .flatMap { file -> parse(file).folds }
-        .filter { split -> !folds || split.fold in folds }
-        .ifEmpty { error "--fold ${folds.join(',')}: there is no such fold. A dataset with a test list of its own has fold 0 only." }
+        .flatMap { file ->
+            def found = parse(file).folds.findAll { split -> !folds || split.fold in folds }
+            found ?: error("--fold ${folds.join(',')}: there is no such fold. A dataset with a test list of its own has fold 0 only.")
+        }
         .map { split -> [split.fold, split.test] }  // channel: [fold, names of its test cases]
     trained
-        .map { meta -> [meta, 0] }
         .filter { skip_profile }
-        .mix(PROFILE.out.profile.map { meta, file -> [meta, memoryGib(file)] })
+        .combine(predictions.map { all -> [Resources.predicted(all, 'train', selection)] })
+        .map { meta, all -> [meta, all[meta.id]] }
+        .mix(PROFILE.out.profile.map { meta, file -> [meta.subMap('id', 'arch', 'width'), parse(file).configurations[0]] })
+        .combine(PLAN.out.plan.map { file -> parse(file).training })
+        .map { meta, profile, training ->
+            [meta, [memory: Resources.memoryGib(profile), hours: Resources.hours(profile, training.epochs * training.steps_per_epoch)]]
+        }
         .combine(fold_cases.map { fold, test -> fold })
-        .map { meta, memory, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], memory] }
-        .set { trainings }  // channel: [meta, GiB of memory, 0 when not known]
-    TRAIN(trainings.map { meta, memory -> [meta, memory, []] }, plan, splits, stores, code.map { hash -> hash.train })
+        .map { meta, requests, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], requests] }
+        .set { trainings }  // channel: [meta, memory and time, 0 when not known]
+    TRAIN(trainings.map { meta, requests -> [meta, requests, []] }, plan, splits, stores, code.map { hash -> hash.train })
     PRUNING(TRAIN.out.model.filter { selection.prune }, trainings, plan, splits, stores, code)
     networks_made = TRAIN.out.model.mix(PRUNING.out.model)  // channel: [meta, model]
 
@@ -112,10 +125,12 @@ workflow POCKETNET {
         .combine(manifest.map { all -> [all] })
         .set { models }  // channel: [fold, meta, model, names of its test cases, manifest]
     models
-        .flatMap { fold, meta, model, test, all ->
+        .combine(predictions.map { all -> [Resources.predicted(all, 'infer', selection)] })
+        .flatMap { fold, meta, model, test, all, needs ->
             // a classifier's predictions are one table
             def parts = batches(all, test, all.task == 'classification' ? test.size() : perTask(cases_per_task, all))
-            parts.collect { batch, text -> [meta + [batch: batch, batches: parts.size()], model, text] }
+            def memory = Resources.inferenceGib(needs["${meta.arch}-${meta.policy ?: meta.width}".toString()])
+            parts.collect { batch, text -> [meta + [batch: batch, batches: parts.size(), memory: memory], model, text] }
         }
         .set { scans }  // channel: [meta, model, manifest text]
     INFER(scans, input, code.map { hash -> hash.infer })
@@ -136,7 +151,8 @@ workflow POCKETNET {
     evaluations = EVALUATE.out.evaluation.map { meta, folder -> folder }.collect(sort: { folder -> folder.name })
     COMPARE(dataset, evaluations.filter { selection.compare }, code.map { hash -> hash.compare })
     REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })
-    COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, mlflow_uri,
+    COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, REPORT.out.figures,
+            CHECK.out.manifest, mlflow_uri,
             code.map { hash -> hash.collect })
 
     // EXPERIMENT draws its table and figure from what it needs of all that

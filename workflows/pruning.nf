@@ -11,7 +11,7 @@ def renamed(meta, name) {
 workflow PRUNING {
     take:
     models     // channel: [meta, model], trained networks: full and pocket ones are used
-    memory     // channel: [meta, GiB of memory] of their trainings
+    requests   // channel: [meta, memory and time] of their trainings
     plan       // value channel: plan.json on one line
     splits     // value channel: splits.json on one line
     stores     // value channel: folders of stores
@@ -30,11 +30,11 @@ workflow PRUNING {
             .filter { meta, model -> meta.width == 'pocket' }
             .map { meta, model -> [renamed(meta, 'pocket-continued'), model] })
         .map { meta, model -> [[meta.arch, meta.fold], meta, model] }
-        .combine(memory
-            .filter { meta, gib -> meta.width == 'pocket' }
-            .map { meta, gib -> [[meta.arch, meta.fold], gib] }, by: 0)
-        .map { key, meta, model, gib -> [meta, gib, model] }
-        .set { starts }  // channel: [meta, GiB, the model to start from]
+        .combine(requests
+            .filter { meta, request -> meta.width == 'pocket' }
+            .map { meta, request -> [[meta.arch, meta.fold], request] }, by: 0)
+        .map { key, meta, model, request -> [meta, request, model] }
+        .set { starts }  // channel: [meta, memory and time, the model to start from]
     TUNE(starts, plan, splits, stores, code.map { hash -> hash.train })
 
     emit:

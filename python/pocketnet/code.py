@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -53,6 +54,18 @@ def code_hash(step: str, package: Path = PACKAGE) -> str:
     for path in closure(step, package):
         total.update(f"{path.relative_to(package.parent).as_posix()}\n{_checksum(path)}\n".encode())
     return total.hexdigest()[:16]
+
+
+def commit() -> str | None:
+    """The commit that this code was checked out at, with `+` where files differ from it; None outside git."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True,
+                              check=True, timeout=20).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def differing(package: Path, other: Path = PACKAGE) -> list[str]:

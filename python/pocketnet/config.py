@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,13 +19,14 @@ from .models.network import ARCHITECTURES, Network
 T = TypeVar("T")
 
 LOSS_NAMES = ("l2_dice", "dice_cross_entropy", "cross_entropy")
+SCHEDULES = ("plateau", "polynomial", "cosine")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 SEGMENTATION, CLASSIFICATION = TASKS = ("segmentation", "classification")
 
 
 def architectures(task: str) -> tuple[str, ...]:
     """The architectures that do a task, the default first."""
-    return tuple(name for name in ARCHITECTURES if (name == "classifier") == (task == CLASSIFICATION))
+    return tuple(name for name in ARCHITECTURES if ARCHITECTURES[name]["task"] == task)
 
 
 def check_architecture(task: str, arch: str) -> str:
@@ -101,13 +102,23 @@ class NetworkPlan:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of a training patch, each applied with its probability (paper, Section II-B3).
+    """Random changes of a training patch, each applied with its probability.
+
+    The paper has the first three (Section II-B3); nnU-Net's default has all but `elastic`, and more.
 
     Attributes:
         flip: Probability of mirroring, per axis.
-        flip_axes: The axes that may be mirrored; None for all.
         noise: Probability of additive Gaussian noise of a standard deviation drawn from `noise_sd`.
         blur: Probability of Gaussian blur of a sigma in voxels drawn from `blur_sigma`.
+        flip_axes: The axes that may be mirrored; None for all.
+        rotation: Probability of a rotation about each axis by an angle drawn from `rotation_degrees`.
+        scaling: Probability of a scaling by a factor drawn from `scaling_range`, the same for all axes.
+        elastic: Probability of an elastic deformation: control points `elastic_spacing_mm` apart are moved by a
+            normal displacement of a standard deviation drawn from `elastic_sd_mm`.
+        brightness: Probability of a multiplication by a factor drawn from `brightness_range`, per channel.
+        contrast: Probability of a stretch about the mean by a factor drawn from `contrast_range`, per channel.
+        gamma: Probability of raising intensities, brought to 0…1 and back, to a power drawn from `gamma_range`,
+            per channel; every other time of the inverted image.
     """
 
     flip: float
@@ -116,6 +127,27 @@ class Augmentation:
     noise_sd: tuple[float, float] | None = (0.0, 0.1)
     blur_sigma: tuple[float, float] | None = (0.5, 1.0)
     flip_axes: tuple[int, ...] | None = None
+    rotation: float = 0.0
+    rotation_degrees: tuple[float, float] = (-15.0, 15.0)
+    scaling: float = 0.0
+    scaling_range: tuple[float, float] = (0.85, 1.2)
+    elastic: float = 0.0
+    elastic_sd_mm: tuple[float, float] = (0.0, 2.0)
+    elastic_spacing_mm: float = 16.0
+    brightness: float = 0.0
+    brightness_range: tuple[float, float] = (0.75, 1.25)
+    contrast: float = 0.0
+    contrast_range: tuple[float, float] = (0.75, 1.25)
+    gamma: float = 0.0
+    gamma_range: tuple[float, float] = (0.7, 1.5)
+
+    def off(self) -> Augmentation:
+        """The same with every probability 0."""
+        return replace(self, **dict.fromkeys(AUGMENTATIONS, 0.0))
+
+
+AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "brightness", "contrast", "gamma")
+"""The probabilities of `Augmentation`."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +161,20 @@ class Training:
             checkpoint go by epochs.
         loss: `l2_dice` (paper, Eq. 4), `dice_cross_entropy`, or `cross_entropy` (the paper's for classification).
         learning_rate: At the start.
+        schedule: One of `SCHEDULES`: `plateau`, which the next two describe, or falling with every step from
+            `learning_rate` towards 0, as (1 - t)^0.9 (`polynomial`, nnU-Net's) or (1 + cos πt) / 2 (`cosine`), where t
+            is the share of steps done.
         plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs without a
             better validation loss.
+        average_decay: The weights that are validated and shipped are an exponential moving average over steps with
+            this decay; None for those of the step itself.
         clip_norm: Global gradient norm at most this; None for no clipping.
         foreground_fraction: Probability that a patch is centred on a labelled voxel.
         precision: `float32`, or `mixed_float16` or `mixed_bfloat16`: layers compute in 16 bits, weights and loss
             stay in float32 (Keras' dtype policies). On a CPU `mixed_float16` is computed in float32.
+        accumulate: The optimiser steps after every so many steps, by the mean of their gradients: as with a batch so
+            many times as large, but for batch normalisation, which sees each batch alone.
+        rematerialise: Blocks are computed again in the backward pass instead of being kept: less memory, more time.
     """
 
     patch: tuple[int, ...]
@@ -150,6 +190,10 @@ class Training:
     foreground_fraction: float
     augmentation: Augmentation
     precision: str = "float32"
+    schedule: str = "plateau"
+    average_decay: float | None = None
+    accumulate: int = 1
+    rematerialise: bool = False
 
     @property
     def steps(self) -> int:

@@ -1,7 +1,9 @@
 """The real pipeline on tiny made data: what it publishes, what -resume repeats, and what a kill costs."""
 
 import contextlib
+import csv
 import json
+import math
 import os
 import shutil
 import signal
@@ -36,7 +38,7 @@ def repeated(statuses):
 def test_everything_is_published_and_said(finished):
     results = finished.folder / "results/demo"
     names = ["report.html", "dataset/manifest.json", "dataset/fingerprint.json", "plan/plan.json",
-             "plan/splits.json", "comparison/comparison.json", "comparison/comparison.csv",
+             "plan/splits.json", "plan/predicted.json", "comparison/comparison.json", "comparison/comparison.csv",
              "comparison/comparison.md", "comparison/metrics.csv", "../mlflow/mlflow.db"]
     splits = json.loads((results / "plan/splits.json").read_text())
     for network in ("unet-pocket", "unet-full"):
@@ -54,6 +56,17 @@ def test_everything_is_published_and_said(finished):
     assert {"report", "timeline", "trace", "dag", "params", "software_versions"} <= info
     log = (finished.folder / "log").read_text()
     assert f"{results}/report.html" in log and "mlflow ui --host 127.0.0.1" in log
+
+
+def test_requests_come_from_the_measured_profile(finished):
+    results = finished.folder / "results/demo"
+    with open(next(results.glob("pipeline_info/trace_*.txt")), newline="") as handle:
+        rows = [row for row in csv.DictReader(handle, delimiter="\t") if ":TRAIN (" in row["name"]]
+    for network in ("unet-pocket", "unet-full"):
+        measured = json.loads((results / f"profile/{network}.json").read_text())["configurations"][0]["measured"]
+        asked = {(row["memory"], row["time"]) for row in rows if network in row["name"]}
+        assert asked == {(f"{math.ceil(1.3 * measured['host_memory_mib'] / 1024 + 1)} GB", "1h")}
+    assert "Time a step" in (results / "report.html").read_text()
 
 
 def test_resume_repeats_nothing(finished):
@@ -167,3 +180,13 @@ def test_bad_data_ends_the_run_with_every_file_named(clone, made_data, tmp_path)
     assert "exit status (3)" in done.stdout
     assert images[0].name in done.stdout and images[1].name in done.stdout
     assert "PLAN" not in done.stdout
+
+
+def test_an_impossible_plan_is_refused_before_anything_is_preprocessed(clone, tmp_path):
+    (tmp_path / "small.json").write_text(json.dumps(
+        {"kind": "gpu", "memory_mib": 1500, "bandwidth_gb_s": 300, "tflops": {"float32": 8}}))
+    done = Pipeline(clone, tmp_path / "run", ("-profile", "test", "--device", str(tmp_path / "small.json"),
+                                              "--patch", "32,32,32", "--batch", "64")).run()
+    assert done.returncode != 0
+    assert "exit status (4)" in done.stdout and "The largest that fits: --batch" in done.stdout
+    assert "small" in done.stdout and "PREPROCESS" not in done.stdout and "TRAIN" not in done.stdout

@@ -149,7 +149,52 @@ class StepProgress:
         if self._bar:
             self._bar.stop()
 
-    def tick(self, done: int) -> None:
+    @property
+    def shown(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
+
+    def tick(self, done: float) -> None:
         """Tell that `done` steps are done in all."""
         if self._bar:
             self._bar.update(self._task, completed=done)
+
+
+class CasesProgress:
+    """Progress over cases that have steps of their own: a bar on a terminal, a plain line now and then in a log.
+
+    The time that remains is estimated from all cases so far, the steps of the present one included.
+    """
+
+    def __init__(self, description: str, cases: int, quiet: bool = False, every_seconds: float = 10.0):
+        self._description, self._cases, self._quiet, self._every = description, cases, quiet, every_seconds
+        self._started = 0
+        self._begin = self._last = time.monotonic()
+        self._bar = StepProgress(description, cases, quiet)
+
+    def __enter__(self) -> CasesProgress:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bar.__exit__(*error)
+
+    def follow(self, case: str) -> Callable[[list[T]], Iterator[T]]:
+        """What a case's list of steps is passed through; calling it says that the cases before are done."""
+        self._tick(self._started, case)
+        self._started += 1
+
+        def steps(items: list[T]) -> Iterator[T]:
+            for number, item in enumerate(items, 1):
+                yield item
+                self._tick(self._started - 1 + number / len(items), f"{case}, window {number}/{len(items)}")
+
+        return steps
+
+    def _tick(self, done: float, what: str) -> None:
+        self._bar.tick(done)
+        now = time.monotonic()
+        if now - self._last >= self._every and not self._quiet and not self._bar.shown:
+            left = f", {(now - self._begin) / done * (self._cases - done):.0f} s left" if done else ""
+            say(f"{self._description}: {int(done)}/{self._cases}, {what}{left}")
+            self._last = now

@@ -13,6 +13,8 @@ PYTHON ?= python3
 OUTDIR ?= results
 PYTEST_ARGS ?=
 export DEVICE BASE BUILDER BUILD_OPTIONS APPTAINER
+# Texts are UTF-8 whatever the locale, also after a library has set it to "C".
+export PYTHONUTF8 := 1
 # Test files side by side; each file's tests stay in one process, which shares its fixtures.
 TEST_WORKERS ?= 2
 UI_PORT ?= 5000

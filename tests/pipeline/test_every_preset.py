@@ -46,7 +46,8 @@ def check_results(data: Path, results: Path, spacing) -> None:
     fold = json.loads((results / "plan/splits.json").read_text())["folds"][0]
     for case in fold["test"]:
         image = nib.load(data / images[case])
-        found = nib.load(results / f"predictions/unet-pocket/fold0/{case}.nii.gz")
+        suffix = images[case].partition(".")[2]  # a result is called as its image is
+        found = nib.load(results / f"predictions/unet-pocket/fold0/{case}.{suffix}")
         assert found.shape == image.shape[:3]
         np.testing.assert_allclose(found.affine, image.affine)
     plan = json.loads((results / "plan/plan.json").read_text())

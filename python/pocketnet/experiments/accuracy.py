@@ -11,7 +11,7 @@ from ..evaluation.metrics import METRICS
 from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
-from .outcome import Outcome, published
+from .outcome import Outcome, published, published_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +27,9 @@ def draw(inputs: Inputs) -> Outcome:
     """A row a label, network and width, the mean over labels last; below them the paper's rows."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
     comparison = inputs.comparison
-    networks = sorted(comparison["networks"], key=lambda row: row["label"] == MEAN)
-    networks.sort(key=lambda row: [*comparison["labels"], MEAN].index(row["label"]))
-    arches = list(dict.fromkeys(row["arch"] for row in networks))
+    arches = published_order(list(dict.fromkeys(row["arch"] for row in comparison["networks"])))
+    networks = sorted(comparison["networks"], key=lambda row: ([*comparison["labels"], MEAN].index(row["label"]),
+                                                               arches.index(row["arch"])))
     rows = [_row(comparison, network) | _over_voxels(inputs.rows, network) for network in networks]
     table = [_cells(comparison, network) for network in networks]
     for task, found in published()["table_1"].items():
@@ -140,5 +140,5 @@ def _figure(inputs: Inputs, arches: list[str]):
             axis.grid(axis="y")
             if metric != "dice":
                 axis.set_ylim(bottom=0)
-        drawing.legend(axes[0], ["full", "pocket"], loc="lower left", fontsize=8)
+        drawing.legend(figure, ["full", "pocket"], loc="outside lower center", ncols=2, fontsize=8)
     return figure

@@ -59,13 +59,13 @@ def box(axis: Axes, place: float, values: Sequence[float], variant: str, width: 
         patch.set(facecolor=colour(variant), alpha=0.75, hatch=HATCHES.get(variant), edgecolor="black", linewidth=0.7)
 
 
-def legend(axis: Axes, variants: Sequence[str], **options) -> None:
-    """Names the variants' colours."""
+def legend(place: Axes | Figure, variants: Sequence[str], **options) -> None:
+    """Names the variants' colours in one plot, or beside all of a figure (`loc` begins with `outside`)."""
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=colour(name), alpha=0.75, hatch=HATCHES.get(name), edgecolor="black", linewidth=0.7,
                      label=name) for name in variants]
-    axis.legend(handles=handles, frameon=False, **options)
+    place.legend(handles=handles, frameon=False, **options)
 
 
 def bar(axis: Axes, place: float, value: float, variant: str, width: float = 0.38) -> None:

@@ -46,6 +46,12 @@ def published() -> dict:
     return json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
 
 
+def published_order(arches: list[str]) -> list[str]:
+    """Architectures as in the paper's tables, others behind."""
+    order = ["unet", "resnet", "densenet", "hrnet"]
+    return sorted(arches, key=lambda arch: (order.index(arch) if arch in order else len(order), arch))
+
+
 def write(folder: Path, entry: dict, inputs: Inputs, outcome: Outcome) -> dict:
     """Write `FILES` into a folder, each whole or not at all.
 

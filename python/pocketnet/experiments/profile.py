@@ -131,7 +131,7 @@ def figure(rows: list[dict]):
                 upper.set_ylim(bottom=0)
                 low, high = paper[saving]
                 lower.axhspan(low, high, color="#9a9b9c", alpha=0.3, linewidth=0)
-                lower.text(len(batches) - 0.45, high, f"paper: {low}–{high} %", fontsize=7, ha="right", va="bottom")
+                lower.set_title(f"band: the paper's {low} to {high} %", fontsize=7.5, loc="right")
                 points = [(batches.index(row["batch"]), row[saving]) for row in mine if row[saving] is not None]
                 lower.plot([x for x, _ in points], [y for _, y in points], color=drawing.colour("pocket"), marker="o")
                 lower.axhline(0, color=drawing.FAINT, linewidth=0.8)
@@ -140,6 +140,6 @@ def figure(rows: list[dict]):
                 for axis in (upper, lower):
                     axis.set_xticks(range(len(batches)), batches)
                     axis.set_xlim(-0.6, len(batches) - 0.4)
-                lower.set_ylim(min([0, *(y for _, y in points)]) - 5, max([high, *(y for _, y in points)]) + 14)
+                lower.set_ylim(min([0, *(y for _, y in points)]) - 5, max([high, *(y for _, y in points)]) + 5)
             drawing.legend(axes[2 * number, 0], list(WIDTHS), loc="upper left", fontsize=8)
     return canvas

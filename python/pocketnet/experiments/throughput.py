@@ -6,7 +6,7 @@ from ..evaluation.layout import markdown_table
 from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
-from .outcome import Outcome, published
+from .outcome import Outcome, published, published_order
 
 WIDTHS = ("full", "pocket")
 
@@ -49,12 +49,6 @@ def draw(inputs: Inputs) -> Outcome:
                    "Patches a second at inference: full and pocket of each architecture; each patch size on a scale "
                    "of its own. The paper has this as a table only.", notes,
                    {"patches": [list(size) for size in sizes], "architectures": arches})
-
-
-def published_order(arches: list[str]) -> list[str]:
-    """As in the paper's table, others behind."""
-    order = ["unet", "resnet", "densenet", "hrnet"]
-    return sorted(arches, key=lambda arch: (order.index(arch) if arch in order else len(order), arch))
 
 
 def _throughput(entry: dict | None) -> float | None:

@@ -60,9 +60,9 @@ def test_accuracy_has_table_one_with_both_tests_and_the_papers_rows():
     outcome = accuracy.draw(found)
     ours = [row for row in outcome.rows if row["source"] == "ours"]
     assert [(row["label"], row["arch"], row["width"]) for row in ours] == [
-        (label, arch, width) for label in ("Anterior", "Posterior", "mean") for arch in ("hrnet", "unet")
-        for width in ("full", "pocket")]
-    mean = ours[-1]
+        (label, arch, width) for label in ("Anterior", "Posterior", "mean")
+        for arch in ("unet", "hrnet") for width in ("full", "pocket")]  # in the paper's order
+    mean = next(row for row in ours if (row["label"], row["arch"], row["width"]) == ("mean", "unet", "pocket"))
     pair = next(pair for pair in found.comparison["pairs"] if pair["label"] == "mean" and pair["arch"] == "unet"
                 and pair["metric"] == "dice")
     assert mean["dice_p_value"] == pair["p_value"] and mean["dice_p_holm"] == pair["p_holm"]

@@ -99,6 +99,12 @@ def brats_2023(root: Path, folder: Path) -> list[str]:
                  {"flair": "-t2f", "t1ce": "-t1c", "seg": "-seg"})
 
 
+def folders(root: Path, folder: Path) -> list[str]:
+    """A folder a case, with names of one's own."""
+    brats(root, folder, ["ana", "ben", "cem"], {"flair": "_flair", "t1ce": "_post", "seg": "_seg"})
+    return ["--dataset", "folders", "--labels", "tumor=1+2+3+4"]
+
+
 def csv_table(root: Path, folder: Path) -> list[str]:
     """A table of 2023-named files, with a test set and a case without a label."""
     brats_2023(root, folder / "images")
@@ -155,8 +161,25 @@ def nfbs(root: Path, folder: Path) -> list[str]:
     return ["--dataset", "nfbs"]
 
 
+def covidx(root: Path, folder: Path) -> list[str]:
+    """COVIDx's lists and folders, of X-rays of each class; every fourth is for the test."""
+    source = real(root, "ChestXray_covid")
+    with open(source / "labels.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    chosen = [row for name in ("positive", "negative") for row in [row for row in rows if row["class"] == name][:12]]
+    lines: dict[str, list[str]] = {"train": [], "test": []}
+    for number, row in enumerate(chosen):
+        part = "train" if number % 4 else "test"
+        _copy(source / "images" / row["filename"], folder / part / row["filename"])
+        lines[part].append(f"{number} {row['filename']} {row['class']} source")
+    for part, text in lines.items():
+        (folder / f"{part}.txt").write_text("\n".join(text) + "\n")
+    return ["--dataset", "covidx"]
+
+
 MAKERS = {maker.__name__: maker for maker in (hippocampus, nnunet, decathlon, brats_2020, brats_2021, brats_2023,
-                                              csv_table, lits, nfbs)}
+                                              folders, csv_table, lits, nfbs, covidx)}
+"""Each maker's name begins with its preset's."""
 
 
 def _tumours(root: Path) -> Iterator[dict[str, nib.Nifti1Image]]:

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import subprocess
 
 from machine import USER
 from planted import SECRETS, found
@@ -15,12 +16,14 @@ def inside(machine, *command, user=USER, offline=False):
     return machine.enter(user, *apptainer, *command, offline=offline)
 
 
-def test_the_image_has_labels_an_ordinary_user_and_neither_entrypoint_nor_healthcheck(machine):
+def test_the_image_has_labels_an_ordinary_user_and_neither_entrypoint_nor_healthcheck(machine, clone):
     image = json.loads(machine.inspect())
     config = image["OCIv1"]["config"]
     labels = config["Labels"]
-    assert labels["org.opencontainers.image.version"] == "0.1.0"
-    assert labels["org.opencontainers.image.revision"]
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True).stdout
+    version = labels["org.opencontainers.image.version"]
+    assert f"version         = '{version}'" in (clone / "nextflow.config").read_text()
+    assert labels["org.opencontainers.image.revision"] == commit.strip()
     assert config["User"] == "pocket"
     assert not config.get("Entrypoint") and not image["Docker"]["config"].get("Healthcheck")
 

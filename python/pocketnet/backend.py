@@ -49,15 +49,23 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
 
 
 def usable_precision(wanted: str) -> str:
-    """The precision that this machine can train in: `wanted`, or float32 for float16 on a CPU.
+    """The precision that this machine can train in: `wanted`, or float32 where the processor gains nothing by it.
 
-    TensorFlow has no float16 max-pooling for processors, and they gain nothing by it.
+    TensorFlow has no float16 max-pooling for processors, and bfloat16 is faster only on those that multiply it.
 
     Args:
         wanted: One of `config.PRECISIONS`, Keras' names of dtype policies: weights stay in float32, layers compute in
             16 bits, the last softmax and the loss in float32.
     """
-    return "float32" if wanted == "mixed_float16" and name() == "tensorflow" and not on_gpu() else wanted
+    if name() != "tensorflow" or on_gpu():
+        return wanted
+    return wanted if wanted == "mixed_bfloat16" and multiplies_bfloat16() else "float32"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions that multiply bfloat16 (AVX-512 or AMX), by what Linux says of it."""
+    flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "").split()
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 def set_precision(precision: str) -> None:

@@ -18,6 +18,7 @@ from .models.network import ARCHITECTURES, Network
 
 T = TypeVar("T")
 
+OPTIMIZERS = ("adam", "adamw")
 LOSS_NAMES = ("l2_dice", "dice_cross_entropy", "cross_entropy")
 SCHEDULES = ("plateau", "polynomial", "cosine")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -94,6 +95,7 @@ class NetworkPlan:
     norm: str
     skip: str
     convolution: str = "standard"
+    activation: str = "relu"
 
     def network(self, arch: str, width: str) -> Network:
         """The network of one architecture and width."""
@@ -160,10 +162,12 @@ class Training:
         epochs: Epochs of `steps_per_epoch` steps; validation, the plateau schedule and the "best"
             checkpoint go by epochs.
         loss: `l2_dice` (paper, Eq. 4), `dice_cross_entropy`, or `cross_entropy` (the paper's for classification).
-        learning_rate: At the start.
+        optimizer: One of `OPTIMIZERS`; `adamw` takes `weight_decay` times the learning rate off each kernel with every
+            step.
+        learning_rate: At the start, or after the warm-up.
         schedule: One of `SCHEDULES`: `plateau`, which the next two describe, or falling with every step from
             `learning_rate` towards 0, as (1 - t)^0.9 (`polynomial`, nnU-Net's) or (1 + cos πt) / 2 (`cosine`), where t
-            is the share of steps done.
+            is the share of steps done. Of these two the first `warm_up_steps` rise evenly to what the schedule says.
         plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs without a
             better validation loss.
         average_decay: The weights that are validated and shipped are an exponential moving average over steps with
@@ -172,6 +176,8 @@ class Training:
         foreground_fraction: Probability that a patch is centred on a labelled voxel.
         precision: `float32`, or `mixed_float16` or `mixed_bfloat16`: layers compute in 16 bits, weights and loss
             stay in float32 (Keras' dtype policies). On a CPU `mixed_float16` is computed in float32.
+        deep_supervision: While training, an encoder-decoder's coarser levels predict, too; each counts half as much in
+            the loss as the next finer one.
         accumulate: The optimiser steps after every so many steps, by the mean of their gradients: as with a batch so
             many times as large, but for batch normalisation, which sees each batch alone.
         rematerialise: Blocks are computed again in the backward pass instead of being kept: less memory, more time.
@@ -192,6 +198,9 @@ class Training:
     precision: str = "float32"
     schedule: str = "plateau"
     average_decay: float | None = None
+    weight_decay: float = 0.0
+    warm_up_steps: int = 0
+    deep_supervision: bool = False
     accumulate: int = 1
     rematerialise: bool = False
 

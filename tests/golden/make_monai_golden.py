@@ -15,7 +15,12 @@ from pathlib import Path
 import monai
 import numpy as np
 import torch
-from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
+from monai.metrics import (
+    compute_average_surface_distance,
+    compute_dice,
+    compute_hausdorff_distance,
+    compute_surface_dice,
+)
 
 
 def ball(shape, centre, radii):
@@ -64,8 +69,9 @@ def main():
             "dice": float(compute_dice(y_pred=y_pred, y=y)),
             "hd95_mm": float(compute_hausdorff_distance(percentile=95, **distance)),
             "asd_mm": float(compute_average_surface_distance(symmetric=True, **distance)),
+            "nsd_1mm": float(compute_surface_dice(class_thresholds=[1.0], **distance)),
         })
-        print(name, {key: rows[-1][key] for key in ("dice", "hd95_mm", "asd_mm")})
+        print(name, {key: rows[-1][key] for key in ("dice", "hd95_mm", "asd_mm", "nsd_1mm")})
     target = Path(__file__).with_name("monai_metrics.json")
     versions = {"monai": monai.__version__, "torch": torch.__version__.split("+")[0]}
     target.write_text(json.dumps({**versions, "rows": rows}, indent=1) + "\n")

@@ -79,8 +79,9 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
                      f"{name} · {run['arch']} {run['width']}, fold {run['fold']} · {rank}: Dice {mean_dice[name]:.3f}")
     write_json(output / "overlays.json", {"overlays": entries}, "overlays")
     table.write(output / "metrics.csv", frame)
-    means = frame.groupby("label", sort=False)[["dice", "hd95_mm", "asd_mm"]].mean()
-    text = "\n".join(f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm"
+    means = frame.groupby("label", sort=False)[["dice", "hd95_mm", "asd_mm", "nsd_1mm"]].mean()
+    text = "\n".join(f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
+                     f"NSD at 1 mm {row.nsd_1mm:.4f}"
                      for label, row in means.iterrows())
     summary = {label: {key: None if pd.isna(value) else float(value) for key, value in row.items()}
                for label, row in means.iterrows()}

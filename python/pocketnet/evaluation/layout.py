@@ -9,7 +9,9 @@ from . import latex as tex
 from .metrics import METRICS
 
 NEEDS = "% needs \\usepackage{booktabs} and \\usepackage{graphicx}"
-TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "asd_mm": "ASD (mm)"}
+TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "asd_mm": "ASD (mm)", "nsd_1mm": "NSD at 1 mm"}
+SHARES = ("dice", "nsd_1mm")
+"""Metrics from 0 to 1, the more the better."""
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "sd", "median",
                "reference", "pairs", "difference", "interval_low", "interval_high", "p_value", "p_holm",
                "p_equivalence")
@@ -40,10 +42,10 @@ class Table(NamedTuple):
 
 
 def number(value: float | None, metric: str, signed: bool = False) -> str:
-    """A metric's value for people: four decimals of Dice, two of mm; a dash for nothing."""
+    """A metric's value for people: four decimals of a share, two of mm; a dash for nothing."""
     if value is None:
         return "–"
-    text = f"{value:{'+' if signed else ''}.{4 if metric == 'dice' else 2}f}"
+    text = f"{value:{'+' if signed else ''}.{4 if metric in SHARES else 2}f}"
     return text.replace("-", "−")
 
 

@@ -1,15 +1,15 @@
-"""How well a predicted mask covers a reference mask: Dice, HD95 and average surface distance.
+"""How well a predicted mask covers a reference mask: Dice, HD95, average surface distance, surface Dice at 1 mm.
 
 Definitions, the same in every table of this project:
 
 - A mask's surface is its voxels with at least one of the face neighbours outside the mask; beyond the
   image's edge is outside. Distances are between centres of surface voxels, in mm.
 - HD95 is the larger of the two directed 95th percentiles (linear interpolation); ASD is the mean over both
-  directed sets pooled.
+  directed sets pooled. NSD (normalised surface Dice) is the share of both sets pooled that is at most 1 mm off.
 - Over voxel sets: the distance from each voxel of one mask to the nearest voxel of the other, zero where they
   overlap; HD95 and the average of them as above. SimpleITK's Hausdorff filter takes masks so, and so the paper's
   HD95 seems to (docs/paper.md): two masks that overlap by more than 95 % have an HD95 of 0 then.
-- A label that is in neither mask: every metric is NaN. In one of them only: Dice 0, and both distances are
+- A label that is in neither mask: every metric is NaN. In one of them only: Dice and NSD 0, and both distances are
   the image's diagonal in mm (as the BraTS challenge does).
 
 MONAI defines the same surface. SimpleITK's LabelContour does not take the image's edge for a surface, so the
@@ -27,7 +27,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-METRICS = ("dice", "hd95_mm", "asd_mm")
+METRICS = ("dice", "hd95_mm", "asd_mm", "nsd_1mm")
+PAPER_METRICS = METRICS[:3]
+"""Those that the paper reports."""
+TOLERANCE_MM = 1.0
+"""Of the surface Dice; a distance that is 1 mm but for rounding is within it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Measurement:
         predicted_ml: The prediction's volume in millilitres.
         hd95_voxels_mm: 95th percentile Hausdorff distance of the voxel sets in mm, NaN likewise.
         asd_voxels_mm: Average symmetric distance of the voxel sets in mm, NaN likewise.
+        nsd_1mm: Normalised surface Dice with a tolerance of 1 mm, 0 to 1, NaN likewise.
     """
 
     dice: float
@@ -51,6 +56,7 @@ class Measurement:
     predicted_ml: float
     hd95_voxels_mm: float
     asd_voxels_mm: float
+    nsd_1mm: float
 
 
 def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float]) -> Measurement:
@@ -71,7 +77,7 @@ def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[flo
     forth, back = _directed(reference, prediction, spacing), _directed(prediction, reference, spacing)
     return Measurement(dice(reference, prediction), *_summarise(forth[0], back[0], diagonal),
                        np.count_nonzero(reference) * millilitres, np.count_nonzero(prediction) * millilitres,
-                       *_summarise(forth[1], back[1], diagonal))
+                       *_summarise(forth[1], back[1], diagonal), _within(forth[0], back[0]))
 
 
 def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
@@ -192,6 +198,12 @@ def _directed(start: np.ndarray, goal: np.ndarray, spacing: Sequence[float]) -> 
 def _with_zeros(distances: np.ndarray, count: int) -> np.ndarray:
     """Distances with zeros after them, `count` in all."""
     return np.concatenate([distances, np.zeros(count - len(distances))])
+
+
+def _within(forth: np.ndarray, back: np.ndarray) -> float:
+    """The share of surface voxels whose distance is at most `TOLERANCE_MM`."""
+    pooled = np.concatenate([forth, back])
+    return float(np.mean(pooled <= TOLERANCE_MM + 1e-6)) if pooled.size else float("nan")
 
 
 def _summarise(forth: np.ndarray, back: np.ndarray, diagonal: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TEXT = ("dataset", "case", "arch", "width", "recipe", "label", "code", "run_key")
 WHOLE = ("fold", "seed", "parameters")
-LATER = ("hd95_voxels_mm", "asd_voxels_mm")
+LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm")
 """Columns that a table written by an earlier version lacks: read as undefined."""
 NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", *LATER)
 COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label", "dice", "hd95_mm", "asd_mm",

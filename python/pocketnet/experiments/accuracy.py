@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..evaluation.comparison import MEAN
 from ..evaluation.layout import TITLES, equivalence_text, interval_text, markdown_table, number, p_text, pair_of
-from ..evaluation.metrics import METRICS
+from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
@@ -39,7 +39,7 @@ def draw(inputs: Inputs) -> Outcome:
                     rows.append(_published_row(task, arch, width, found[arch]))
                     table.append(_published_cells(task, arch, width, found[arch]))
     header = ["Task", "Architecture", "Variant", "Parameters (M)"]
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         header += [f"{TITLES[metric]}, mean ± sd", "median", "p", "p, Holm"]
     header += ["Dice difference [95 %]", "equivalent within 1 point"]
     own = PUBLISHED_TASKS.get(comparison["dataset"])
@@ -57,7 +57,7 @@ def draw(inputs: Inputs) -> Outcome:
 def _row(comparison: dict, network: dict) -> dict:
     row = {"source": "ours", "task": comparison["dataset"], "label": network["label"], "arch": network["arch"],
            "width": network["width"], "parameters_m": network["parameters"] / 1e6, "cases": network["cases"]}
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         values, pair = network["metrics"][metric], pair_of(comparison, network, metric) or {}
         low, high = pair.get("interval") or (None, None)
         row |= {f"{metric}_mean": values["mean"], f"{metric}_sd": values["sd"], f"{metric}_median": values["median"],
@@ -96,7 +96,7 @@ def _voxel_table(rows: list[dict]) -> list[str]:
 def _published_row(task: str, arch: str, width: str, found: dict) -> dict:
     row = {"source": "published", "task": task, "label": None, "arch": arch, "width": width,
            "parameters_m": found[width]["parameters_m"]}
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         row |= {f"{metric}_{name}": value for name, value in found[width][metric].items()}
         row[f"{metric}_p_value"] = found["p_value"][metric] if width == "pocket" else None
     return row
@@ -105,7 +105,7 @@ def _published_row(task: str, arch: str, width: str, found: dict) -> dict:
 def _cells(comparison: dict, network: dict) -> list[str]:
     cells = [f"{comparison['dataset']}, {network['label']}", arch_name(network["arch"]), network["width"],
              f"{network['parameters'] / 1e6:.3f}"]
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         values, pair = network["metrics"][metric], pair_of(comparison, network, metric)
         cells += [f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}",
                   number(values["median"], metric), p_text(pair["p_value"]) if pair else "",
@@ -119,7 +119,7 @@ def _cells(comparison: dict, network: dict) -> list[str]:
 
 def _published_cells(task: str, arch: str, width: str, found: dict) -> list[str]:
     cells = [f"{task} (published)", arch_name(arch), width, f"{found[width]['parameters_m']:g}"]
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         values = found[width][metric]
         cells += [f"{values['mean']:.3f} ± {values['sd']:.3f}", f"{values['median']:.3f}",
                   f"{found['p_value'][metric]:.1e}" if width == "pocket" else "", ""]
@@ -127,10 +127,10 @@ def _published_cells(task: str, arch: str, width: str, found: dict) -> list[str]
 
 
 def _figure(inputs: Inputs, arches: list[str]):
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)[list(METRICS)].mean()
+    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)[list(PAPER_METRICS)].mean()
     with drawing.new_figure(max(6.0, 2.2 * len(arches) + 2), 3.2) as figure:
         axes = figure.subplots(1, 3)
-        for axis, metric in zip(axes, METRICS, strict=True):
+        for axis, metric in zip(axes, PAPER_METRICS, strict=True):
             for place, arch in enumerate(arches):
                 for side, width in ((-0.2, "full"), (0.2, "pocket")):
                     mine = means[(means["arch"] == arch) & (means["width"] == width)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..evaluation import cases
 from ..evaluation.comparison import MEAN
 from ..evaluation.layout import TITLES, markdown_table, number
-from ..evaluation.metrics import METRICS
+from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.overlay import label_maps
 from ..evaluation.verdict import arch_name
 from ..preprocessing import geometry
@@ -25,16 +25,16 @@ def draw(inputs: Inputs) -> Outcome:
     for row in networks:
         rows.append({"arch": row["arch"], "width": row["width"], "parameters": row["parameters"], "label": row["label"],
                      "cases": row["cases"], "undefined": row["metrics"]["dice"]["undefined"],
-                     **{f"{metric}_{key}": row["metrics"][metric][key] for metric in METRICS
+                     **{f"{metric}_{key}": row["metrics"][metric][key] for metric in PAPER_METRICS
                         for key in ("mean", "sd", "median")}})
         table.append([arch_name(row["arch"]), row["width"], f"{row['parameters'] / 1e6:.3f}", row["label"],
                       str(row["cases"])]
-                     + [text for metric in METRICS for text in
+                     + [text for metric in PAPER_METRICS for text in
                         (f"{number(row['metrics'][metric]['mean'], metric)} ± "
                          f"{number(row['metrics'][metric]['sd'], metric)}",
                          number(row["metrics"][metric]["median"], metric))])
     header = ["Architecture", "Variant", "Parameters (M)", "Label", "Cases"]
-    for metric in METRICS:
+    for metric in PAPER_METRICS:
         header += [f"{TITLES[metric]}, mean ± sd", "median"]
     arch, width = networks[0]["arch"], networks[0]["width"]
     case, dice = _median_case(inputs, arch, width)

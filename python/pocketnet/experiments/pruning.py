@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from ..evaluation.comparison import MEAN
 from ..evaluation.layout import TITLES, equivalence_text, interval_text, markdown_table, number, p_text, pair_of
-from ..evaluation.metrics import METRICS
+from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.statistics import MARGIN, compare_paired, equivalence
 from ..training.start import total_steps
 from . import drawing
@@ -35,7 +35,7 @@ def draw(inputs: Inputs) -> Outcome:
         low, high = (pair or {}).get("interval") or (None, None)
         rows.append({"arch": row["arch"], "variant": row["width"], "parameters": row["parameters"],
                      "steps": run["steps"], "total_steps": total_steps(run), "cases": row["cases"],
-                     **{f"{metric}_{key}": row["metrics"][metric][key] for metric in METRICS
+                     **{f"{metric}_{key}": row["metrics"][metric][key] for metric in PAPER_METRICS
                         for key in ("mean", "sd", "median")},
                      "difference_to_full": pair and pair["difference"], "interval_low": low, "interval_high": high,
                      "p_value": pair and pair["p_value"], "p_holm": pair and pair["p_holm"],
@@ -43,14 +43,14 @@ def draw(inputs: Inputs) -> Outcome:
         table.append([row["arch"], VARIANTS[row["width"]], f"{row['parameters'] / 1e6:.3f}", str(run["steps"]),
                       str(total_steps(run))]
                      + [f"{number(row['metrics'][metric]['mean'], metric)} ± "
-                        f"{number(row['metrics'][metric]['sd'], metric)}" for metric in METRICS]
+                        f"{number(row['metrics'][metric]['sd'], metric)}" for metric in PAPER_METRICS]
                      + [number(row["metrics"]["dice"]["median"], "dice"),
                         f"{number(pair['difference'], 'dice', True)} {interval_text(pair['interval'], 'dice')}"
                         if pair else "", p_text(pair["p_value"]) if pair else "",
                         p_text(pair["p_holm"]) if pair else "", equivalence_text(pair) if pair else ""])
     header = ["Architecture", "Variant", "Parameters (M)", "own steps", "steps in all",
-              *(f"{TITLES[metric]}, mean ± sd" for metric in METRICS), "Dice, median", "Dice difference to full [95 %]",
-              "p", "p, Holm", "equivalent within 1 point"]
+              *(f"{TITLES[metric]}, mean ± sd" for metric in PAPER_METRICS), "Dice, median",
+              "Dice difference to full [95 %]", "p", "p, Holm", "equivalent within 1 point"]
     notes = ["Pruned: of each convolution the feature maps with the largest L1 norm of their filters are kept, as many "
              "as the pocket network has; the pruned networks have exactly its parameters. Trained on: the same plan "
              "once more, from the best network by validation loss, with the learning rate at its start.",

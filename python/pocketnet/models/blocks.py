@@ -22,11 +22,13 @@ class BlockOptions:
         dimensions: 2 or 3 spatial dimensions.
         norm: `batch` (the paper's), `instance` or `none`.
         convolution: `standard`, or `separable`: depthwise without bias, then pointwise (paper, Discussion).
+        activation: `relu` (the paper's) or `leaky_relu`, of slope 0.01 below 0 (nnU-Net's); a PReLU stays one.
     """
 
     dimensions: int = 3
     norm: str = "batch"
     convolution: str = "standard"
+    activation: str = "relu"
 
 
 def convolution(x, feature_maps: int, options: BlockOptions, name: str):
@@ -54,12 +56,18 @@ def normalisation(x, options: BlockOptions, name: str):
     return x
 
 
+def activation(x, options: BlockOptions, name: str):
+    """The ReLU that the options say."""
+    layer = layers.LeakyReLU(0.01, name=name) if options.activation == "leaky_relu" else layers.ReLU(name=name)
+    return layer(x)
+
+
 def unet_block(x, feature_maps: int, options: BlockOptions, name: str):
-    """Twice: convolution 3, normalisation, ReLU (the paper's Algorithm 1 with two iterations)."""
+    """Twice: convolution 3, normalisation, activation (the paper's Algorithm 1 with two iterations)."""
     for i in (1, 2):
         x = convolution(x, feature_maps, options, f"{name}_conv{i}")
         x = normalisation(x, options, f"{name}_norm{i}")
-        x = layers.ReLU(name=f"{name}_relu{i}")(x)
+        x = activation(x, options, f"{name}_relu{i}")
     return x
 
 

@@ -18,7 +18,8 @@ def classifier(network: Network, patch: tuple[int, ...] | None = None) -> keras.
         A functional model from `(batch, *patch, channels)` to probabilities `(batch, classes)`.
     """
     width = parse_width(network.width)
-    options = BlockOptions(network.dimensions, norm="none", convolution=network.convolution)
+    options = BlockOptions(network.dimensions, norm="none", convolution=network.convolution,
+                           activation=network.activation)
     spatial = tuple(patch) if patch else (None,) * network.dimensions
     inputs = x = keras.Input((*spatial, network.channels), name="image")
     for depth, factors in enumerate(network.pooling):

@@ -22,7 +22,7 @@ def hrnet(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model
     resolution and width.
     """
     width = parse_width(network.width)
-    options = BlockOptions(network.dimensions, network.norm, network.convolution)
+    options = BlockOptions(network.dimensions, network.norm, network.convolution, network.activation)
     rows = min(network.depth + 1, MOST_ROWS)
     maps = [width.feature_maps(network.feature_maps, row) for row in range(rows)]
     factors = network.pooling

@@ -20,6 +20,7 @@ PAPER_SHAPES = {name: entry["paper"] for name, entry in ARCHITECTURES.items()}
 NORMS = ("batch", "instance", "none")
 SKIPS = ("concatenate", "add")
 CONVOLUTIONS = ("standard", "separable")
+ACTIVATIONS = ("relu", "leaky_relu")
 
 
 def check_arch(name: str) -> str:
@@ -49,6 +50,8 @@ class Network:
         norm: Normalisation layer, one of `NORMS`.
         skip: `concatenate`, or `add` as in the paper's Algorithm 1; HRNet has none.
         convolution: `standard` or `separable` (depthwise, then pointwise).
+        activation: After a normalisation of the U-Net's and the classifier's blocks, one of `ACTIVATIONS`; the others
+            have the PReLU that their counts need.
 
     Raises:
         UsageError: A value is not one that a network can be built from.
@@ -65,6 +68,7 @@ class Network:
     norm: str = "batch"
     skip: str = "concatenate"
     convolution: str = "standard"
+    activation: str = "relu"
 
     def __post_init__(self):
         check_arch(self.arch)
@@ -83,6 +87,9 @@ class Network:
         if self.convolution not in CONVOLUTIONS:
             raise UsageError(f"Unknown convolution '{self.convolution}'.",
                              todo=f"Use one of {', '.join(CONVOLUTIONS)}.")
+        if self.activation not in ACTIVATIONS:
+            raise UsageError(f"Unknown activation '{self.activation}'.",
+                             todo=f"Use one of {', '.join(ACTIVATIONS)}.")
         pooling = self.pooling or ((2,) * self.dimensions,) * self.depth
         object.__setattr__(self, "pooling", tuple(tuple(int(f) for f in factors) for factors in pooling))
         if len(self.pooling) != self.depth or any(len(f) != self.dimensions for f in self.pooling):

@@ -20,8 +20,8 @@ CONVOLUTIONS = (layers.Conv2D, layers.Conv3D, layers.Dense)
 TRANSPOSED = (layers.Conv2DTranspose, layers.Conv3DTranspose)
 PER_FEATURE_MAP = (layers.BatchNormalization, layers.GroupNormalization, layers.PReLU)
 """Their weights end with the feature maps' axis."""
-UNWEIGHTED = (layers.ReLU, layers.MaxPooling2D, layers.MaxPooling3D, layers.UpSampling2D, layers.UpSampling3D,
-              layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D, layers.Softmax)
+UNWEIGHTED = (layers.ReLU, layers.LeakyReLU, layers.MaxPooling2D, layers.MaxPooling3D, layers.UpSampling2D,
+              layers.UpSampling3D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D, layers.Softmax)
 
 
 @dataclass(eq=False)

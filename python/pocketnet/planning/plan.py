@@ -12,7 +12,7 @@ from .preprocessing import median_shape, resolve
 from .recipes import load
 
 
-def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
+def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int, recipe: dict | None = None,
               patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
               steps_per_epoch: int | None = None, depth: int | None = None,
               feature_maps: int | None = None, loss: str | None = None, precision: str | None = None,
@@ -24,6 +24,7 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         fingerprint: `fingerprint.json`.
         recipe_name: A recipe of `recipes.json`.
         seed: Of splits, initial weights, patches and augmentation.
+        recipe: What the recipe says, where it is not (or not only) what `recipes.json` has under its name.
         patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
             every image is resized to.
         loss: One of `config.LOSS_NAMES`; a classification has `cross_entropy`.
@@ -34,7 +35,7 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         UsageError: An option that nothing can be built from.
     """
     task = manifest.get("task", SEGMENTATION)
-    recipe = load(recipe_name, task)
+    recipe = recipe or load(recipe_name, task)
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
     if rematerialise:
@@ -79,7 +80,7 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
             "classes": output_channels(manifest), "depth": len(pooling),
             "feature_maps": feature_maps or recipe["feature_maps"],
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
-        },
+        } | {name: recipe[name] for name in ("activation",) if name in recipe},
         "training": training, "inference": recipe["inference"],
     }
     plan = from_json(Plan, value)

@@ -46,6 +46,7 @@ RULES = {
     "BatchNormalization": Rule(reads_input=True, forward=1, backward=3, passes=16),
     "GroupNormalization": Rule(reads_input=True, forward=1, backward=3, passes=16),
     "ReLU": Rule(reads_output=True, passes=5),
+    "LeakyReLU": Rule(reads_input=True, passes=5),
     # relu(x) - slope * relu(-x): both parts are kept.
     "PReLU": Rule(inner=2, forward=1, backward=2, passes=18),
     "MaxPooling2D": Rule(reads_input=True, reads_output=True, passes=8),
@@ -61,7 +62,7 @@ RULES = {
 """By what TensorFlow's graph of a training step has; a kind that isn't here keeps its input and its output."""
 IN_PLACE = ("ReLU", ADD)
 """Their output takes its input's place, and so does the gradient."""
-FUSED = (*IN_PLACE, "PReLU", "BatchNormalization")
+FUSED = (*IN_PLACE, "LeakyReLU", "PReLU", "BatchNormalization")
 """What an inference engine makes part of the convolution before it."""
 UNKNOWN = Rule(reads_input=True, reads_output=True, forward=1, backward=1, passes=6)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..evaluation import classification, roc
-from ..evaluation.layout import TITLES
+from ..evaluation.layout import SHARES, TITLES
 from ..evaluation.metrics import METRICS
 from ..tracking.records import Model
 
@@ -128,7 +128,7 @@ def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: s
                         rotation=0 if len(networks) < 4 else 30, ha="center" if len(networks) < 4 else "right")
         axis.set_xlim(-0.6, len(networks) - 0.4)
         axis.grid(axis="y")
-        if metric != METRICS[0]:
+        if metric not in SHARES:
             _distance_scale(axis, rows[metric].dropna().to_numpy())
         figure.tight_layout()
     return out[0]

@@ -10,10 +10,12 @@ import numpy as np
 from .. import backend
 from ..models.rematerialise import rematerialised
 from .losses import LOSSES
+from .supervision import over_levels
 
 
 def compile_for_training(model: keras.Model, loss: str, learning_rate: float, clip_norm: float | None,
-                         average_decay: float | None = None, accumulate: int = 1) -> None:
+                         average_decay: float | None = None, accumulate: int = 1,
+                         weight_decay: float | None = None, levels: int = 1) -> None:
     """Compile a network and make its optimiser's variables.
 
     In float16 small gradients would become zero, so there the loss is scaled up before the backward pass and the
@@ -28,13 +30,19 @@ def compile_for_training(model: keras.Model, loss: str, learning_rate: float, cl
         clip_norm: Global gradient norm at most this; None for no clipping.
         accumulate: The optimiser steps after every so many batches, by the mean of their gradients.
         average_decay: Keep a moving average of the weights with this decay (`averaged`); None for none.
+        weight_decay: AdamW with this decay of kernels; biases and what normalisations learn are spared. None for Adam.
+        levels: How many outputs lie behind each other in the network's, see `supervision`.
     """
-    optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm, use_ema=average_decay is not None,
-                                      ema_momentum=average_decay or 0.99,
-                                      gradient_accumulation_steps=accumulate if accumulate > 1 else None)
+    kind = keras.optimizers.Adam if weight_decay is None else keras.optimizers.AdamW
+    optimizer = kind(learning_rate, weight_decay=weight_decay, global_clipnorm=clip_norm,
+                     use_ema=average_decay is not None, ema_momentum=average_decay or 0.99,
+                     gradient_accumulation_steps=accumulate if accumulate > 1 else None)
+    if weight_decay is not None:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
     if model.dtype_policy.compute_dtype == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer=optimizer, loss=LOSSES[loss], auto_scale_loss=False,
+    function = LOSSES[loss] if levels == 1 else over_levels(LOSSES[loss], levels)
+    model.compile(optimizer=optimizer, loss=function, auto_scale_loss=False,
                   jit_compile=backend.on_gpu() and backend.name() != "tensorflow")
     optimizer.build(model.trainable_variables)
 
@@ -42,11 +50,13 @@ def compile_for_training(model: keras.Model, loss: str, learning_rate: float, cl
 def stepping(model: keras.Model, rematerialise: bool) -> keras.Model:
     """What is to train a compiled network on batches: itself, or with the same variables and optimiser its
     rematerialised form."""
-    if not rematerialise:
-        return model
-    stepper = rematerialised(model)
-    stepper.compile(optimizer=model.optimizer, loss=model.loss, auto_scale_loss=False, jit_compile=model.jit_compile)
-    return stepper
+    return alike(rematerialised(model), model) if rematerialise else model
+
+
+def alike(other: keras.Model, model: keras.Model) -> keras.Model:
+    """Another network, compiled as a compiled one is and with the same optimiser."""
+    other.compile(optimizer=model.optimizer, loss=model.loss, auto_scale_loss=False, jit_compile=model.jit_compile)
+    return other
 
 
 @contextmanager

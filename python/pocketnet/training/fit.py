@@ -22,10 +22,11 @@ from .. import backend
 from ..config import Plan, Training
 from ..errors import DeviceMemoryError, Stopped, UsageError
 from . import checkpoints
-from .compile import averaged, compile_for_training, stepping
+from .compile import alike, averaged, compile_for_training, stepping
 from .losses import LOSSES
 from .sampling import Sampler
 from .scores import TASKS
+from .supervision import supervised
 
 Say = Callable[[str], None]
 
@@ -69,8 +70,9 @@ def history_columns(task: str) -> tuple[str, ...]:
 def rate_at(settings: Training, step: int) -> float:
     """The learning rate of a step by the schedules that need nothing but its number, from 1."""
     done = (step - 1) / settings.steps
+    rising = min(1.0, step / max(settings.warm_up_steps, 1))
     share = (1 - done) ** 0.9 if settings.schedule == "polynomial" else (1 + math.cos(math.pi * done)) / 2
-    return settings.learning_rate * share
+    return settings.learning_rate * rising * share
 
 
 class Trainer:
@@ -108,13 +110,21 @@ class Trainer:
         self.loss = LOSSES[settings.loss]
         self.devices = devices or backend.Devices()
         with self.devices.scope():
-            compile_for_training(model, settings.loss, settings.learning_rate, settings.clip_norm,
-                                 settings.average_decay, settings.accumulate)
+            self.trained = supervised(model) if settings.deep_supervision else model
+            levels = self.trained.output.shape[-1] // model.output.shape[-1]
+            compile_for_training(self.trained, settings.loss, settings.learning_rate, settings.clip_norm,
+                                 settings.average_decay, settings.accumulate,
+                                 settings.weight_decay if settings.optimizer == "adamw" else None, levels)
         if self.devices.count > 1 and (settings.rematerialise or settings.accumulate > 1):
             raise UsageError("Rematerialisation and accumulation are for a training on one device.",
                              todo="Train on one, or set training.rematerialise to false and training.accumulate to 1.")
-        self._stepper = stepping(model, settings.rematerialise)
-        self._train_step = self.devices.train_step(self._stepper, self.loss, settings.clip_norm)
+        if self.trained is not model:
+            if settings.rematerialise:
+                raise UsageError("Rematerialisation and deep supervision do not go together.",
+                                 todo="Set training.rematerialise or training.deep_supervision to false.")
+            alike(model, self.trained)  # to validate
+        self._stepper = stepping(self.trained, settings.rematerialise)
+        self._train_step = self.devices.train_step(self._stepper, self.trained.loss, settings.clip_norm)
         self._predict = self.devices.predict(model)
 
     def run(self, tick: Callable[[int], None] = lambda step: None,
@@ -175,7 +185,7 @@ class Trainer:
         state = self.state
         state.step, state.loss_sum = step, state.loss_sum + loss
         if step % settings.steps_per_epoch == 0:
-            with averaged(self.model):
+            with averaged(self.trained):
                 self._end_epoch()
 
     def _end_epoch(self) -> None:
@@ -226,7 +236,7 @@ class Trainer:
         if device is not None:
             state.peak_device_memory_mib = max(state.peak_device_memory_mib or 0.0, device)
         checkpoints.write(self.folder, state.step, {
-            "model": _values(self.model.variables), "optimizer": _values(self.model.optimizer.variables),
+            "model": _values(self.trained.variables), "optimizer": _values(self.model.optimizer.variables),
             "best": self.best_variables}, vars(state), keep=1 if ended == "finished" else checkpoints.KEEP)
 
     def _resume(self) -> None:
@@ -234,7 +244,7 @@ class Trainer:
         if found is None:
             return
         arrays, state = found
-        _assign(self.model.variables, arrays["model"])
+        _assign(self.trained.variables, arrays["model"])
         _assign(self.model.optimizer.variables, arrays["optimizer"])
         self.best_variables = arrays.get("best", [])
         self.state = State(**state)

@@ -140,7 +140,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             # inference and the exports are in float32 whatever the training's precision was.
             backend.set_precision("float32")
             shipped = build(network)
-            with averaged(model):
+            with averaged(trainer.trained):
                 shipped.set_weights(model.get_weights())
             shipped.save(temporary / "last.keras")
             trainer.use_best(shipped)

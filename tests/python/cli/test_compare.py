@@ -25,11 +25,11 @@ def test_writes_json_csv_markdown_and_all_rows(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.json", "comparison.md",
                                                            "comparison.tex", "metrics.csv"]
     comparison = read_json(out / "comparison.json", "comparison")
-    assert len(comparison["pairs"]) == 9
+    assert len(comparison["pairs"]) == 12
     assert len(table.read(out / "metrics.csv")) == 40
     tidy = pd.read_csv(out / "comparison.csv")
-    assert len(tidy) == 2 * 3 * 3
-    assert tidy["difference"].notna().sum() == 9
+    assert len(tidy) == 2 * 3 * 4
+    assert tidy["difference"].notna().sum() == 12
     assert outcome.stdout.strip() == (out / "comparison.md").read_text().strip()
 
 

@@ -92,6 +92,17 @@ def test_simpleitks_hausdorff_filter_takes_voxel_sets():
     assert max(d.max() for d in directed_distances(solid, hollow, (1, 1, 1))) > expected
 
 
+@pytest.mark.parametrize("reference, prediction, spacing, nsd", [
+    (VOXEL, VOXEL, (1, 1, 1), 1), (VOXEL, np.roll(VOXEL, 1, 1), (1, 1.001, 1), 0), (EMPTY, EMPTY, (1, 1, 1), NAN),
+    (VOXEL, EMPTY, (1, 1, 1), 0), (EMPTY, VOXEL, (1, 1, 1), 0),
+    # forth 0,1,2,3 and back 0: three of five within 1 mm
+    (box(S, (1, 2), (1, 2), (0, 4)), box(S, (1, 2), (1, 2), (0, 1)), (1, 1, 1), 3 / 5),
+    # 6 faces and the centre are 1 mm apart, 12 edges and 8 corners are more
+    (box(S, (1, 4), (1, 4), (1, 4)), VOXEL, (1, 1, 1), 7 / 27)])
+def test_surface_dice_at_one_millimetre(reference, prediction, spacing, nsd):
+    assert measure(reference, prediction, spacing).nsd_1mm == pytest.approx(nsd, nan_ok=True)
+
+
 def test_volumes_are_in_millilitres():
     result = measure(box(S, (0, 5), (0, 4), (0, 2)), VOXEL, (2, 2.5, 10))
     assert (result.reference_ml, result.predicted_ml) == pytest.approx((2.0, 0.05))
@@ -129,13 +140,13 @@ def test_wrong_shapes_are_refused():
 
 @pytest.mark.parametrize("row", GOLDEN["rows"], ids=lambda row: row["name"])
 def test_agrees_with_monai(row):
-    """MONAI's percentile and surface are ours: `compute_hausdorff_distance(percentile=95)`, `symmetric=True`."""
+    """MONAI's percentile, surface and surface Dice are ours: `percentile=95`, `symmetric=True`, thresholds of 1."""
     count = int(np.prod(row["shape"]))
     masks = [np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=count).reshape(row["shape"]) > 0
              for text in row["masks"]]
     result = measure(*masks, row["spacing"])
-    assert (result.dice, result.hd95_mm, result.asd_mm) == pytest.approx(
-        (row["dice"], row["hd95_mm"], row["asd_mm"]), abs=TOLERANCE)
+    assert (result.dice, result.hd95_mm, result.asd_mm, result.nsd_1mm) == pytest.approx(
+        (row["dice"], row["hd95_mm"], row["asd_mm"], row["nsd_1mm"]), abs=TOLERANCE)
 
 
 def simpleitk(reference, prediction, spacing):

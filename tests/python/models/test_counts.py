@@ -118,6 +118,17 @@ def test_anisotropic_pooling_and_additive_skip():
         build(network, (8, 8, 3))
 
 
+def test_a_leaky_relu_lets_a_hundredth_through_and_has_no_weights():
+    import numpy as np
+    from pocketnet.models.build import build
+
+    network = Network(depth=1, feature_maps=4, activation="leaky_relu")
+    model = build(network)
+    layer = model.get_layer("encoder0_relu1")
+    np.testing.assert_allclose(layer(np.float32([-2, 3])), [-0.02, 3], rtol=1e-6)
+    assert model.count_params() == count(Network(depth=1, feature_maps=4))
+
+
 @pytest.mark.parametrize("text, first, depths", [
     ("full", 32, [32, 64, 128, 256]), ("pocket", 16, [16, 16, 16, 16]), ("capped64", 32, [32, 64, 64, 64]),
     ("CAPPED(40)", 32, [32, 40, 40, 40])])
@@ -134,7 +145,7 @@ def test_unknown_width_is_refused(text):
 @pytest.mark.parametrize("change, message", [
     ({"arch": "vnet"}, "Unknown architecture"), ({"dimensions": 4}, "2 or 3 dimensions"),
     ({"channels": 0}, "channels"), ({"depth": -1}, "negative"), ({"norm": "layer"}, "normalisation"),
-    ({"skip": "sum"}, "skip"), ({"pooling": ((2, 2),)}, "Pooling")])
+    ({"skip": "sum"}, "skip"), ({"activation": "gelu"}, "activation"), ({"pooling": ((2, 2),)}, "Pooling")])
 def test_what_cannot_be_built_is_refused(change, message):
     with pytest.raises(UsageError, match=message):
         Network(**change)

@@ -74,7 +74,7 @@ def test_every_picture_is_described(whole):
     assert len(checked.images) == 6
     assert all(len(image["alt"]) > 40 for image in checked.images)
     figures = re.findall(r"<svg[^>]*>(.{40})", whole, re.DOTALL)
-    assert len(figures) == 9 and all(text.startswith("<title>") for text in figures)
+    assert len(figures) == 11 and all(text.startswith("<title>") for text in figures)
 
 
 def test_verdict_comes_first_and_everything_is_there(whole):
@@ -177,7 +177,7 @@ def test_figures_are_files_too(tmp_path):
     files = page.figure_files(values)
     assert sorted(files) == sorted([*(f"learning-{n}.svg" for n in (1, 2, 3)),
                                     *(f"boxes-{label}-{n}.svg" for label in ("Anterior", "Posterior")
-                                      for n in (1, 2, 3))])
+                                      for n in (1, 2, 3, 4))])
     for svg in files.values():
         assert "var(--" not in svg and "currentColor" not in svg
         assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"

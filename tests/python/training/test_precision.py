@@ -62,4 +62,11 @@ def test_layers_compute_in_16_bits_and_weights_and_probabilities_do_not(in_preci
 
 def test_float16_is_for_a_gpu():
     assert backend.usable_precision("mixed_float16") == ("mixed_float16" if backend.on_gpu() else "float32")
-    assert backend.usable_precision("mixed_bfloat16") == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize("flags, usable", [("sse avx2 avx512f", "float32"), ("avx512f avx512_bf16", "mixed_bfloat16"),
+                                           ("amx_bf16 amx_tile", "mixed_bfloat16"), (None, "float32")])
+def test_bfloat16_is_for_processors_that_multiply_it(monkeypatch, flags, usable):
+    monkeypatch.setattr(backend, "on_gpu", lambda: False)
+    monkeypatch.setattr(backend, "_lines", lambda path: [f"flags\t\t: {flags}\n"] if flags else [])
+    assert backend.usable_precision("mixed_bfloat16") == usable

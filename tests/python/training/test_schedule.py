@@ -32,6 +32,29 @@ def test_the_rate_falls_towards_0_with_the_steps(schedule, first, middle, last):
     assert [rate_at(settings, step) for step in (1, 5, 8)] == pytest.approx([first, middle, last])
 
 
+def test_the_first_steps_warm_up():
+    from pocketnet.training.fit import rate_at
+
+    plain, warm = (tiny.plan(epochs=2, steps_per_epoch=4, schedule="cosine", warm_up_steps=steps).training
+                   for steps in (0, 3))
+    shares = [rate_at(warm, step) / rate_at(plain, step) for step in range(1, 9)]
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1, 1, 1, 1, 1, 1])
+
+
+def test_weights_decay_and_biases_and_normalisations_do_not(stores, tmp_path):
+    """With one seed the first step of Adam and of AdamW differ by the decay alone."""
+    stepped = {}
+    for optimizer in ("adam", "adamw"):
+        one = trainer(stores, tmp_path / optimizer, optimizer=optimizer, weight_decay=0.5)
+        before = [variable.numpy().copy() for variable in one.model.trainable_variables]
+        _, image, label = next(one.train_patches.stream(1, 1))
+        one._step(1, image, label)
+        stepped[optimizer] = [variable.numpy() for variable in one.model.trainable_variables]
+    for variable, start, adam, adamw in zip(one.model.trainable_variables, before, *stepped.values(), strict=True):
+        decay = 0.01 * 0.5 * start if variable.name == "kernel" else 0
+        np.testing.assert_allclose(adam - adamw, decay, atol=1e-6)
+
+
 def test_a_schedule_by_steps_heeds_no_plateau_and_is_recorded(stores, tmp_path):
     state = trainer(stores, tmp_path, schedule="cosine", plateau_patience=0, plateau_factor=0.001).run()
     assert [row["learning_rate"] for row in state.history] == pytest.approx(

@@ -80,6 +80,9 @@ bench-data: .tools/bench/.ready ## Count augmented training patches a second bes
 bench-train: .venv/.ready .tools/bench/.ready ## Time training steps beside the same network in PyTorch
 	@.venv/bin/python bench/train.py
 
+bench-infer: .venv/.ready .tools/bench/.ready ## Time pocket-infer beside MONAI's sliding window; a large CT, engines, starting
+	@.venv/bin/python bench/infer.py --keep $(OUTDIR)/bench-infer $(BENCH_ARGS)
+
 bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by surfaces and by voxel sets
 	@.venv/bin/python bench/voxel_sets.py
 

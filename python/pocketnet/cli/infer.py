@@ -15,7 +15,7 @@ pocket-infer --model MODEL folder_of_scans -o predictions
 pocket-infer --model MODEL flair=a.nii.gz t1ce=b.nii.gz -o predictions
 pocket-infer --model MODEL folder --pattern '{case}/{modality}.nii.gz' -o predictions
 find /data -name '*.nii.gz' | pocket-infer --model MODEL - -o predictions
-pocket-infer --model MODEL dicom_folder -o scan_seg.nii.gz
+pocket-infer --model MODEL dicom_folder -o scan_seg.nii.gz --dicom-seg
 pocket-infer --model FOLD0 --model FOLD1 --model FOLD2 folder -o predictions --probabilities
 pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 """
@@ -37,6 +37,7 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--probabilities", is_flag=True, help="Write a probability map a label, too.")
 @click.option("--uncertainty/--no-uncertainty", default=None,
               help="Write how far several models, or mirrored images, disagree, too. Default: with several models.")
+@click.option("--dicom-seg", is_flag=True, help="Write DICOM segmentations, too, of IMAGES that are DICOM series.")
 @click.option("--windows", default="auto", show_default=True,
               help="plan (the training's patches, overlapping by a half), sparse (by a quarter, without empty ones; "
                    "auto) or large (few; fastest, may differ).")
@@ -139,7 +140,7 @@ def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int]
         raise UsageError(f"{len(work)} cases cannot be written to one file.", where=str(output),
                          todo="Give a folder as --output.")
     uncertainty = len(models) > 1 and not single if options["uncertainty"] is None else options["uncertainty"]
-    wanted = Wanted(options["extras"], options["probabilities"], uncertainty)
+    wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"])
     batch.check_output(output, work, single)
     with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
         done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],
@@ -155,9 +156,9 @@ def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int
     from ..inference.classifier import TABLE, Classifier, write_table
     from ..preprocessing.picture import SUFFIXES
 
-    if len(models) > 1 or options["tta"] or options["probabilities"]:
-        raise UsageError("A classifier takes one --model, and neither --tta nor --probabilities (its table has "
-                         "them).")
+    if len(models) > 1 or options["tta"] or options["probabilities"] or options["dicom_seg"]:
+        raise UsageError("A classifier takes one --model, and none of --tta, --dicom-seg and --probabilities (its "
+                         "table has them).")
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])
     work, problems = find(SUFFIXES)
     found = {}

@@ -13,7 +13,7 @@ from ..config import Label
 from ..errors import DataError, DeviceMemoryError, PocketError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan, read_scan
-from . import colours, picture, results
+from . import colours, dicom_seg, picture, results
 from .cases import suffix
 from .merge import Follow
 from .predictor import Predictor
@@ -120,6 +120,8 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         old = geometry.read(target, label=True)
         return {"case": case, "output": str(target), "skipped": True,
                 "volumes": results.volumes(old.data, old.spacing, labels)}
+    if wanted.dicom_seg:
+        dicom_seg.check(paths[0])
     began = time.perf_counter()
     scan = read_scan(paths)
     read = time.perf_counter() - began
@@ -131,6 +133,8 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         volumes = results.volumes(found.classes, scan.spacing, labels)
         writing = time.perf_counter()
         note = results.note_of(key)
+        if wanted.dicom_seg:
+            dicom_seg.write(others["DICOM-SEG"], paths[0], found.classes, scan.grid, labels)
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)

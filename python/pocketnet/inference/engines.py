@@ -76,7 +76,11 @@ class OpenVinoEngine:
 
 
 class KerasEngine:
-    """The network by Keras on its backend (TensorFlow, or JAX): the reference."""
+    """The network by Keras on its backend (TensorFlow, or JAX): the reference.
+
+    Attributes:
+        network: The Keras model.
+    """
 
     name = "tensorflow"
 
@@ -87,10 +91,10 @@ class KerasEngine:
         from ..models.build import load
 
         self.name = backend.name()
-        self._model = load(folder / "model.keras")
+        self.network = load(folder / "model.keras")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        return np.asarray(self._model.predict_on_batch(image))
+        return np.asarray(self.network.predict_on_batch(image))
 
     def release(self) -> None:
         """The backend keeps its memory."""

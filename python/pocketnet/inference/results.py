@@ -31,11 +31,13 @@ class Wanted:
         extras: A picture of each case, volumes of all in a table, label names and colours.
         probabilities: A map a label.
         uncertainty: A map of how far several predictions disagree.
+        dicom_seg: A DICOM segmentation object, for images that are DICOM series.
     """
 
     extras: bool = True
     probabilities: bool = False
     uncertainty: bool = False
+    dicom_seg: bool = False
 
     def paths(self, target: Path, labels: Sequence[Label]) -> dict[str, Path]:
         """The files of a case beside its label map, by what they are."""
@@ -48,6 +50,8 @@ class Wanted:
                 f"{base.name}_probability_{label.value}.nii.gz") for label in labels}
         if self.uncertainty:
             out["uncertainty"] = base.with_name(f"{base.name}_uncertainty.nii.gz")
+        if self.dicom_seg:
+            out["DICOM-SEG"] = base.with_name(f"{base.name}.dcm")
         return out
 
 

@@ -46,12 +46,23 @@ def read(path: str | Path) -> tuple[np.ndarray, Grid]:
     Raises:
         DataError: No series, more than one, slices missing or twice, or not readable; says what was found.
     """
-    path = Path(path)
+    with unpacked(Path(path)) as folder:
+        return _read_folder(folder, Path(path))
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """The folder of a series; of a zip a temporary one.
+
+    Raises:
+        DataError: The zip cannot be unpacked.
+    """
     if path.is_dir():
-        return _read_folder(path, path)
+        yield path
+        return
     with tempfile.TemporaryDirectory(prefix="pocket-infer-") as folder:
         _unpack(path, Path(folder))
-        return _read_folder(Path(folder), path)
+        yield Path(folder)
 
 
 def files_of(folder: Path, where: Path) -> list[str]:

@@ -34,9 +34,11 @@ def write_records(folder: Path, plan: Plan, provenance: dict, history: str) -> N
 
 
 def write_checksums(folder: Path) -> None:
-    """Write `checksums.json` over every other file of the folder."""
-    paths = sorted(p for p in folder.iterdir() if p.is_file() and p.name != "checksums.json")
-    files.write_json(folder / "checksums.json", {"files": {p.name: files.sha256(p) for p in paths}}, "checksums")
+    """Write `checksums.json` over every other file of the folder, and of folders in it."""
+    names = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    names.pop("checksums.json", None)
+    files.write_json(folder / "checksums.json", {"files": {n: files.sha256(names[n]) for n in sorted(names)}},
+                     "checksums")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from pocketnet import Predictor, files
 from pocketnet.cli.infer import main
 from pocketnet.training.model_folder import write_checksums
+from series import write_dicom
 
 
 def refused(out, *arguments, code=3):
@@ -158,27 +159,6 @@ def test_an_output_that_cannot_be_written(hippocampus_model, scan, tmp_path):
 def dicom(real_data, tmp_path):
     """The real CT as a DICOM series of its 30 slices."""
     return write_dicom(real_data / "CT_abdomen_sample" / "ct.nii.gz", tmp_path / "series")
-
-
-def write_dicom(source, folder, uid="1.2.826.0.1.3680043.8.498.1"):
-    folder.mkdir(exist_ok=True)
-    image = sitk.Cast(sitk.ReadImage(str(source)), sitk.sitkInt16)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    direction = image.GetDirection()
-    for z in range(image.GetDepth()):
-        plane = image[:, :, z]
-        position = image.TransformIndexToPhysicalPoint((0, 0, z))
-        tags = {"0008|0060": "CT", "0020|000e": uid, "0020|000d": "1.2.826.0.1.3680043.8.498.2",
-                "0008|0018": f"{uid}.{z + 1}", "0008|0016": "1.2.840.10008.5.1.4.1.1.2", "0020|0013": str(z + 1),
-                "0020|0032": "\\".join(f"{x:.6f}" for x in position),
-                "0020|0037": "\\".join(f"{direction[i]:.6f}" for i in (0, 3, 6, 1, 4, 7)),
-                "0010|0010": "Test^CT", "0010|0020": "1", "0008|0020": "20200101", "0020|0052": "1.2.3.4"}
-        for tag, value in tags.items():
-            plane.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"slice{(z * 7) % 31:03d}.dcm"))
-        writer.Execute(plane)
-    return folder
 
 
 def test_a_dicom_series_gives_what_the_nifti_file_gives(hippocampus_model, real_data, dicom, tmp_path):

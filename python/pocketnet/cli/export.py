@@ -1,0 +1,46 @@
+"""pocket-export: a trained network as ONNX, OpenVINO and SavedModel, with what its images need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import command, json_option, output_option, quiet_option, result, say, split_list
+
+EXAMPLES = """
+pocket-export --model results/demo/models/unet-pocket/fold0 -o deploy
+pocket-export --model MODEL --format onnx,savedmodel -o deploy
+pocket-export --model MODEL -o model.onnx
+"""
+
+
+@command("export", examples=EXAMPLES)
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder, or a file in it.")
+@click.option("--format", "formats", default="onnx,openvino,savedmodel", show_default=True,
+              help="Some of these, separated by commas.")
+@output_option("The folder to write, which pocket-infer takes, too; or one file that ends in .onnx.")
+@quiet_option
+@json_option
+def main(model, formats, output, quiet, as_json):
+    """Write a folder to deploy: the network for other engines, and how images are to be prepared for it.
+
+    Every network is run once beside the trained one before anything is written; deployment.json says how far its
+    probabilities differ (0.001 at most).
+    """
+    from ..inference import export
+    from ..training.model_folder import ModelFolder
+
+    opened = ModelFolder.open(model)
+    if output.suffix == ".onnx":
+        description = export.export_onnx_file(opened, output)
+    else:
+        description = export.export(opened, output, split_list(formats))
+    for name, found in description["networks"].items():
+        say(f"{name}: {output if output.suffix == '.onnx' else output / found['file']}, probabilities differ by "
+            f"{found['largest_difference']:.1g} at most", quiet)
+    result(description, as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""A trained network for other engines, in one folder with all that its images need, verified as it is written.
+
+The folder is a model folder too: `pocket-infer --model` takes it as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__, backend, files
+from ..errors import DataError, UsageError
+from ..training.model_folder import ModelFolder, write_checksums
+from . import engines
+
+RECORDS = ("model.keras", "plan.json", "labels.json", "provenance.json")
+DESCRIPTION = "deployment.json"
+NETWORKS = {"onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
+"""What can be written, and as what."""
+MOST_DIFFERENCE = 1e-3
+"""Of probabilities from the reference engine's."""
+LEAST_EQUAL = 0.9999
+"""Share of voxels that get the reference engine's label."""
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETWORKS)) -> dict:
+    """Write a folder to deploy, whole or not at all.
+
+    Args:
+        output: The folder; replaced where it is such a folder already.
+        formats: Some of `NETWORKS`.
+
+    Returns:
+        What `deployment.json` says.
+
+    Raises:
+        UsageError: No such format, another backend than TensorFlow, or a folder that is something else.
+        DataError: The network cannot be loaded, or a written one gives something else than the reference.
+    """
+    check_formats(formats)
+    if output.exists() and not (output / DESCRIPTION).is_file():
+        raise UsageError("Something else is here already.", where=str(output), todo="Name another --output.")
+    with files.atomic_folder(output) as folder:
+        for name in RECORDS:
+            shutil.copy(model.path / name, folder / name)
+        found = write_networks(model, folder, formats)
+        description = describe(model) | {"networks": found}
+        files.write_json(folder / DESCRIPTION, description, "deployment")
+        write_checksums(folder)
+    return description
+
+
+def export_onnx_file(model: ModelFolder, output: Path) -> dict:
+    """Write one ONNX file, whose metadata (`pocketnet`) say how images are to be prepared; raises as `export`."""
+    check_formats(["onnx"])
+    with files.atomic(output) as temporary:
+        reference = engines.KerasEngine(model.path, None)
+        _onnx(model, reference.network, temporary)
+        found = _verified(model, reference, {"onnx": (output.name, _run_onnx(temporary))})
+    return describe(model) | {"networks": found}
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """See that they can be written; raises as `export`."""
+    unknown = [name for name in formats if name not in NETWORKS]
+    if unknown or not formats:
+        raise UsageError(f"Unknown format '{', '.join(unknown)}'.", todo=f"Use some of: {', '.join(NETWORKS)}.")
+    if backend.name() != "tensorflow":
+        raise UsageError(f"Networks are exported from TensorFlow's graph, this is {backend.name()}.",
+                         todo="Leave KERAS_BACKEND away.")
+
+
+def describe(model: ModelFolder) -> dict:
+    """What a program needs that feeds the network itself: axes, classes, preparation with its numbers, windows."""
+    plan = model.plan
+    spatial = ["x", "y", "z"] if plan.network.dimensions == 3 else ["row", "column"]
+    classes = [] if plan.task == "classification" else [{"name": "background", "value": 0}]
+    preparation = {"crop": plan.preprocessing.crop, "spacing_mm": plan.preprocessing.spacing_mm,
+                   "normalisation": plan.preprocessing.normalisation, "size": plan.preprocessing.size,
+                   "intensity": model.provenance["intensity"]}
+    network = plan.network.network(model.provenance["arch"], "pocket")
+    return {
+        "dataset": plan.dataset, "task": plan.task, "model": model.digest, "version": __version__,
+        "modalities": list(plan.modalities),
+        "classes": classes + [{"name": label.name, "value": label.value} for label in plan.labels],
+        "input": {"name": "image", "type": "float32", "axes": ["batch", *spatial, "channel"],
+                  "orientation": "RAS+" if plan.network.dimensions == 3 else "as stored",
+                  "patch": list(plan.training.patch), "multiple_of": list(network.divisor)},
+        "output": {"type": "float32", "axes": ["batch", *([] if plan.task == "classification" else spatial), "class"],
+                   "meaning": "probabilities"},
+        "preprocessing": json.loads(json.dumps(preparation)),
+        "inference": {"overlap": plan.inference.overlap, "gaussian_sigma": plan.inference.gaussian_sigma,
+                      "largest_component": plan.inference.largest_component},
+    }
+
+
+def write_networks(model: ModelFolder, folder: Path, formats: Sequence[str]) -> dict[str, dict]:
+    """Write and verify them; by format the file, the largest difference of probabilities, the share of equal labels."""
+    from ..models.export import export_openvino
+
+    written: dict[str, tuple[str, Run]] = {}
+    reference = engines.KerasEngine(model.path, None)
+    for name in formats:
+        path = folder / NETWORKS[name]
+        if name == "onnx":
+            _onnx(model, reference.network, path)
+            written[name] = path.name, _run_onnx(path)
+        elif name == "openvino":
+            export_openvino(reference.network, folder)
+            written[name] = path.name, engines.make("openvino", folder, model.plan.training.patch,
+                                                    model.plan.network.channels)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reference.network.export(path, format="tf_saved_model", verbose=False)
+            written[name] = path.name, _run_saved_model(path)
+    return _verified(model, reference, written)
+
+
+def _onnx(model: ModelFolder, network, path: Path) -> None:
+    """Write ONNX with the preparation in its metadata."""
+    import onnx
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network(np.zeros((1, *model.plan.training.patch, model.plan.network.channels), np.float32))  # Keras asks for it
+        network.export(path, format="onnx", verbose=False)
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {"pocketnet": json.dumps(describe(model))})
+    onnx.checker.check_model(graph)
+    onnx.save(graph, path)
+
+
+def _run_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda image: session.run(None, {"image": image})[0]
+
+
+def _run_saved_model(path: Path) -> Run:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)  # the loader of what was just written here; nothing from outside
+    return lambda image: loaded.serve(tf.constant(image)).numpy()
+
+
+def _verified(model: ModelFolder, reference: Run, written: dict[str, tuple[str, Run]]) -> dict[str, dict]:
+    """Hold every written network against the reference on the same patch of noise.
+
+    Raises:
+        DataError: One gives something else.
+    """
+    shape = (1, *model.plan.training.patch, model.plan.network.channels)
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    expected = reference(image)
+    found, problems = {}, []
+    for name, (file, run) in written.items():
+        given = np.asarray(run(image))
+        difference = float(np.abs(given - expected).max()) if given.shape == expected.shape else float("inf")
+        equal = float((given.argmax(-1) == expected.argmax(-1)).mean()) if np.isfinite(difference) else 0.0
+        found[name] = {"file": file, "largest_difference": difference, "labels_equal": equal}
+        if not difference <= MOST_DIFFERENCE or equal < LEAST_EQUAL:
+            problems.append(f"{file}: probabilities differ by {difference:.2g}, {equal:.2%} of labels are equal")
+    if problems:
+        raise DataError("An exported network does not give what the trained one gives; nothing was written.",
+                        problems=problems, where=str(model.path))
+    return found

@@ -1,9 +1,10 @@
 """Do the predictions of memory and time hold? Each configuration measured in a fresh process, beside its prediction.
 
-`make bench-predict` measures the configurations listed under `test` in `bench/predict.json`, which nothing was fitted
-to, and calibrates this processor's rates in under a minute; the last line is one JSON object. `--fit` measures those
-under `fit` instead and writes the factors of `python/pocketnet/profiling/fitted.json`. An entry is architecture,
-width, patch side and batch; the depth follows the patch as in a plan.
+`make bench-predict` measures the configurations listed under `test` and `later` in `bench/predict.json`, which nothing
+was fitted to (`later`: listed after the model was last changed, before they were measured), and calibrates this
+processor in under a minute; the last line is one JSON object. `--fit` measures those under `fit` instead and writes
+the factors of `python/pocketnet/profiling/fitted.json`. An entry is architecture, width, patch side and batch; the
+depth follows the patch as in a plan.
 
 The baseline to beat is the usual estimate: variables, gradients and the moments of Adam, and every layer's output once.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from pocketnet import backend
+from pocketnet.errors import Stopped
 from pocketnet.profiling import devices, memory, predict, sweep, wanted
 from pocketnet.profiling.configuration import Configuration
 from scipy.optimize import nnls
@@ -28,6 +31,10 @@ from scipy.optimize import nnls
 HERE = Path(__file__).parent
 LISTS = HERE / "predict.json"
 THREADS = 2
+ENGINES = ("openvino", "tensorflow")
+TESTED = (("test", "train"), ("later", "train"), ("test", "rematerialised"), ("test", "accumulated"),
+          ("test", "openvino"))
+ACCUMULATE = 4
 STEPS, WARM_UP = 3, 1
 LOWEST = -0.035
 """The worst of the fitted ones after raising the factors, as a share of the measured."""
@@ -37,25 +44,47 @@ MIB = 2**20
 
 
 def listed(part: str, kind: str) -> list[Configuration]:
-    """Configurations of `predict.json`."""
-    common = {"mode": "train" if kind == "train" else "infer", "engine": "auto" if kind == "train" else kind,
+    """Configurations of `predict.json`; a kind is `train`, a training with less memory, or an engine of inference."""
+    infer = kind in ENGINES
+    common = {"mode": "infer" if infer else "train", "engine": kind if infer else "auto",
               "steps": STEPS, "warm_up": WARM_UP, "threads": THREADS, "seed": 0}
     return [one for arch, width, side, batch in json.loads(LISTS.read_text())[part].get(kind, [])
-            for one in wanted.configurations(None, arch, width, [side], [batch], {}, None, None, common)]
+            for one in wanted.configurations(None, arch, width, [side], [batch], {}, None, None, common,
+                                             ACCUMULATE if kind == "accumulated" else None, kind == "rematerialised")]
+
+
+def kind_of(one: Configuration) -> str:
+    """The kind that `listed` found it under."""
+    return one.engine if one.mode == "infer" else "rematerialised" if one.rematerialise else \
+        "accumulated" if one.accumulate > 1 else "train"
 
 
 class Measurements:
-    """What was measured, kept in a file if there is one, so that a bench that was stopped goes on."""
+    """What was measured, kept in a file if there is one, so that a bench that was stopped goes on.
 
-    def __init__(self, path: Path | None):
+    Args:
+        path: The file.
+        limit_seconds: No configuration is begun later than this; None for no limit.
+    """
+
+    def __init__(self, path: Path | None, limit_seconds: float | None = None):
         self.path = path
         self.found = json.loads(path.read_text()) if path and path.is_file() else {}
+        self.ends = math.inf if limit_seconds is None else time.monotonic() + limit_seconds
 
     def of(self, one: Configuration) -> dict:
-        """`measured` of one configuration."""
-        key = f"{one.describe()}, {one.engine}"
+        """`measured` of one configuration.
+
+        Raises:
+            SystemExit: It is not measured yet, and the time is up.
+        """
+        key = f"{one.describe()}, {kind_of(one)}"
         if key not in self.found:
+            if time.monotonic() > self.ends:
+                print(f"stopped before: {key}; run again to go on", file=sys.stderr)
+                raise SystemExit(Stopped.exit_code)
             self.found[key] = sweep.measure(one)[0]["measured"]
+            print(key, self.found[key], file=sys.stderr, flush=True)
             if self.path:
                 self.path.write_text(json.dumps(self.found, indent=1))
         return self.found[key]
@@ -66,16 +95,16 @@ def row(one: Configuration, measured: dict, device: devices.Device) -> dict:
     found = predict.predict(one, device)
     grown, seconds = measured["host_memory_growth_mib"], measured["step_seconds"]
     return {"arch": one.network.arch, "width": one.network.width, "patch": one.patch[0], "batch": one.batch,
-            "mode": one.mode if one.mode == "train" else one.engine, "measured_mib": grown,
+            "kind": kind_of(one), "measured_mib": grown,
             "predicted_mib": round(found.memory_mib), "memory_error": round(found.memory_mib / grown - 1, 4),
             "sum_of_outputs_error": round(found.sum_of_outputs_mib / grown - 1, 4), "measured_seconds": seconds,
             "predicted_seconds": round(found.step_seconds, 4), "time_error": round(found.step_seconds / seconds - 1, 4)}
 
 
-def rows(part: str, kinds: tuple[str, ...], measurements: Measurements, device: devices.Device) -> list[dict]:
-    """Measure and predict a list, with a line each as it goes; what does not fit the machine is left out and told."""
+def rows(measurements: Measurements, device: devices.Device) -> list[dict]:
+    """Measure and predict the tested, a line each as it goes; what does not fit the machine is left out and told."""
     out = []
-    for one in (one for kind in kinds for one in listed(part, kind)):
+    for one in (one for part, kind in TESTED for one in listed(part, kind)):
         measured = measurements.of(one)
         if measured["status"] != "ok":
             print(f"left out: {one.describe()}: {measured['reason']}", flush=True)
@@ -90,15 +119,15 @@ def fit_factors(configurations: list[Configuration], measurements: Measurements)
     train = configurations[0].mode == "train"
     fused = configurations[0].engine == "openvino"
     grown = np.array([measurements.of(one)["host_memory_growth_mib"] for one in configurations])
-    factors = np.ones(4)
+    factors = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
     for _ in range(5):  # which moment is the worst depends on the factors
         parts = []
         for one in configurations:
             nodes = predict.nodes_of(one.network, one.patch, one.precision)
             moments = memory.training_moments(nodes) if train else memory.inference_moments(nodes, fused)
-            worst = max(moments, key=lambda moment: factors[2] * moment.kept + factors[3] * moment.passing)
+            worst = max(moments, key=lambda moment: factors[2:] @ (moment.kept, moment.passing, moment.workspace))
             parts.append([len(nodes), memory.variables(nodes, 2 if train else 0) / MIB, worst.kept * one.batch / MIB,
-                          worst.passing * one.batch / MIB])
+                          worst.passing * one.batch / MIB, worst.workspace * one.batch / MIB])
         factors, _ = nnls(np.array(parts) / grown[:, None], np.ones(len(grown)))
     found = np.array(parts) @ factors
     factors = factors * max(1.0, (1 + LOWEST) / (found / grown).min())
@@ -135,10 +164,10 @@ def calibrated(folder: Path) -> tuple[devices.Device, float]:
 
 def judge(found: list[dict], seconds: float) -> tuple[dict, bool]:
     """What is held against `BOUND`, and whether it holds."""
-    train = [one for one in found if one["mode"] == "train"]
+    train = [one for one in found if one["kind"] == "train"]
     grown = [one["measured_mib"] for one in train]
     errors = [one["memory_error"] for one in found]
-    times = [abs(one["time_error"]) for one in train]
+    times = [abs(one["time_error"]) for one in found if one["kind"] not in ENGINES]
     baseline = [one["sum_of_outputs_error"] for one in train]
     measured = {
         "memory_lowest": min(errors), "memory_highest": max(errors), "time_largest": max(times),
@@ -156,7 +185,7 @@ def page(found: list[dict], folder: Path) -> None:
     header = ("network", "width", "patch", "batch", "what", "measured (MiB)", "predicted (MiB)", "error",
               "sum of outputs", "step measured (s)", "predicted (s)", "error")
     lines = ["| " + " | ".join(header) + " |", "|---|---|" + "---:|" * 2 + "---|" + "---:|" * 7]
-    lines += [f"| {one['arch']} | {one['width']} | {one['patch']}³ | {one['batch']} | {one['mode']} | "
+    lines += [f"| {one['arch']} | {one['width']} | {one['patch']}³ | {one['batch']} | {one['kind']} | "
               f"{one['measured_mib']:,.0f} | {one['predicted_mib']:,} | {one['memory_error']:+.1%} | "
               f"{one['sum_of_outputs_error']:+.1%} | {one['measured_seconds']:.2f} | {one['predicted_seconds']:.2f} | "
               f"{one['time_error']:+.0%} |" for one in found]
@@ -169,7 +198,7 @@ def plot(found: list[dict], path: Path) -> None:
     """Predicted over measured, memory and time, with the bounds shaded."""
     from pocketnet.experiments import drawing
 
-    train = [one for one in found if one["mode"] == "train"]
+    train = [one for one in found if one["kind"] == "train"]
     with drawing.new_figure(8.0, 3.9) as canvas:
         for axis, (name, unit, low, high) in zip(canvas.subplots(1, 2), (
                 ("mib", "memory (MiB)", BOUND["memory_lowest"], BOUND["memory_highest"]),
@@ -199,20 +228,28 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="fit the factors instead, and write them")
     parser.add_argument("--measurements", type=Path, help="a file that keeps what was measured")
     parser.add_argument("--page", type=Path, metavar="FOLDER", help="leave table and plot here")
+    parser.add_argument("--limit-seconds", type=float, metavar="N",
+                        help="begin no measurement later than this; what --measurements kept is not repeated")
     given = parser.parse_args()
+    if given.limit_seconds is not None and given.measurements is None:
+        parser.error("--limit-seconds needs --measurements, else nothing is kept.")
     backend.configure()
-    measurements = Measurements(given.measurements)
+    measurements = Measurements(given.measurements, given.limit_seconds)
     if given.fit:
         print(json.dumps({"fitted": {key: value for key, value in fit(measurements).items() if key != "fitted_on"}}))
         return
+    for part, kind in TESTED:
+        for one in listed(part, kind):
+            measurements.of(one)
     with tempfile.TemporaryDirectory(prefix="pocket-predict-") as folder:
         device, seconds = calibrated(Path(folder))
-    found = rows("test", ("train", "openvino"), measurements, device)
+    found = rows(measurements, device)
     if given.page:
         page(found, given.page)
     measured, ok = judge(found, seconds)
     print(json.dumps({"figures": found, "fitted_on": json.loads(devices.FITTED.read_text())["fitted_on"],
-                      "rates": asdict(device.rates["float32"]), "measured": measured, "bound": BOUND, "ok": ok}))
+                      "rates": asdict(device.rates["float32"]), "workspace": device.train.workspace,
+                      "measured": measured, "bound": BOUND, "ok": ok}))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ import sys
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_DEPRECATION_WARNINGS", "0")
+# TensorFlow turns oneDNN on by itself on newer processors only. Without it the gradients of 3D convolutions take
+# several times the memory (docs/results/profile.md).
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def name() -> str:

@@ -124,9 +124,8 @@ def _calibrated(path, threads, quiet):
     from ..profiling import devices
     from ..profiling.calibrate import calibrate
 
-    rates, timed = calibrate(devices.this_processor().rates["float32"], threads,
-                             lambda line: say(f"calibration: {line}", quiet))
-    devices.write_processor(path, rates, timed)
+    found = calibrate(devices.this_processor(), threads, lambda line: say(f"calibration: {line}", quiet))
+    devices.write_processor(path, found)
     return devices.load(str(path))
 
 

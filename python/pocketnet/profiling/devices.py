@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from .memory import Moment
 from .speed import Rates
 
 if TYPE_CHECKING:
-    from .calibrate import Timed
+    from .calibrate import Calibration
 
 DEVICES = Path(__file__).parent / "devices.json"
 FITTED = Path(__file__).parent / "fitted.json"
@@ -41,17 +40,20 @@ class Factors:
         kept: For each byte of tensors kept for the backward pass: what the allocator leaves unused, tensors that
             are freed late.
         passing: For each byte of tensors of the moment.
+        workspace: For each byte of a convolution's input and output: what its kernel lays out anew. It depends on
+            the processor's instructions, and a calibration measures it.
     """
 
     per_layer_mib: float
     variables: float
     kept: float
     passing: float
+    workspace: float = 0.0
 
     def bytes(self, moment: Moment, layers: int, variables: int, batch: int) -> float:
         """Memory at a moment."""
         return (self.per_layer_mib * layers * 2**20 + self.variables * variables
-                + (self.kept * moment.kept + self.passing * moment.passing) * batch)
+                + (self.kept * moment.kept + self.passing * moment.passing + self.workspace * moment.workspace) * batch)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def load(name: str) -> Device:
     Args:
         name: One of `names()`, or the path of a JSON file: `kind` (`cpu` or `gpu`), `memory_mib`, `bandwidth_gb_s`
             (10⁹ bytes a second), `tflops` (10¹² operations a second by precision), and optionally `title`,
-            `reserved_mib`, and `rates` as `pocket-profile --calibrate` measures them.
+            `reserved_mib`, and `rates` and `workspace` as `pocket-profile --calibrate` measures them.
 
     Raises:
         UsageError: There is no such device.
@@ -165,8 +167,8 @@ def of_this_machine() -> Device | None:
     return load(known[0]) if known else None
 
 
-def write_processor(path: str | Path, rates: Rates, timed: Sequence[Timed]) -> None:
-    """Write a device file of this machine's processor with measured rates, and what they were measured on."""
+def write_processor(path: str | Path, found: Calibration) -> None:
+    """Write a device file of this machine's processor with what was measured, and what it was measured on."""
     import psutil
 
     from .. import backend
@@ -174,7 +176,8 @@ def write_processor(path: str | Path, rates: Rates, timed: Sequence[Timed]) -> N
 
     hardware = backend.hardware()
     value = {"kind": CPU, "title": hardware["cpu"], "memory_mib": psutil.virtual_memory().total / 2**20,
-             "rates": {"float32": asdict(rates)}, "hardware": hardware, "measured": [asdict(one) for one in timed]}
+             "rates": {"float32": asdict(found.rates)}, "workspace": found.workspace, "hardware": hardware,
+             "measured": [asdict(one) for one in found.timed]}
     validate(value, "device", path)
     write_text(path, json.dumps(value, indent=1) + "\n")
 
@@ -188,9 +191,11 @@ def _device(name: str, given: dict, calibrated: bool = True) -> Device:
         for precision, tflops in given["tflops"].items()}
     reserved = given.get("reserved_mib", GPU_CONTEXT_MIB if gpu else fitted["runtime_mib"]["train"])
     infer = {engine: Factors(**factors) for engine, factors in fitted["infer"].items()}
+    train = Factors(**fitted["train"])
+    train = replace(train, workspace=given.get("workspace", train.workspace))
     return Device(
-        name, given.get("title", name), given["kind"], given["memory_mib"], reserved, rates, Factors(**fitted["train"]),
-        infer, fitted["runtime_mib"]["infer"], calibrated and measured is not None)
+        name, given.get("title", name), given["kind"], given["memory_mib"], reserved, rates, train, infer,
+        fitted["runtime_mib"]["infer"], calibrated and measured is not None)
 
 
 def _from_peaks(tflops: float, bandwidth: float, precision: str) -> Rates:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..models.rematerialise import segment_of
-from .graph import ADD, FUSED, IN_PLACE, INPUT, Node
+from .graph import ADD, CONVOLUTION, FUSED, IN_PLACE, INPUT, Node
 
 FLOAT_BYTES = 4
 
@@ -23,11 +23,13 @@ class Moment:
         layer: Which, and whether it is its forward or its backward computation.
         kept: Tensors kept for the backward pass.
         passing: Gradients of tensors, and tensors that are gone after this layer.
+        workspace: Input and output of a convolution, which its kernel may lay out anew before it computes.
     """
 
     layer: str
     kept: int
     passing: int
+    workspace: int = 0
 
 
 def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list[Moment]:
@@ -41,15 +43,16 @@ def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list
     index = {node.name: number for number, node in enumerate(nodes)}
     last = _last_users(nodes)
     inner = [node.rule.inner * node.bytes for node in nodes]
+    laid_out = [_laid_out(node, nodes, index) for node in nodes]
     forward = [Moment(f"{node.name}, forward", sum(inner[:i]) + sum(n.bytes for n in nodes[:i + 1] if n.name in last),
-                      passing)
+                      passing, laid_out[i])
                for i, (node, passing) in enumerate(zip(nodes, _passing(nodes, last), strict=True))]
     edges = [(index[name], reader, _gradient(nodes, index, name, node))
              for reader, node in enumerate(nodes) for name in node.sources if nodes[index[name]].kind != INPUT]
     edges.append((len(nodes) - 1, len(nodes), nodes[-1].bytes))  # the loss reads the last layer
     backward = [Moment(f"{node.name}, backward", sum(inner[:i + 1])
                        + sum(n.bytes for n in nodes if n.name in last and last[n.name] <= i),
-                       _passing_back(node, i, edges))
+                       _passing_back(node, i, edges), laid_out[i])
                 for i, node in reversed(list(enumerate(nodes))) if node.kind != INPUT]
     return forward + backward
 
@@ -65,14 +68,15 @@ def _rematerialised(nodes: Sequence[Node]) -> list[Moment]:
         for name in node.sources:
             if block[name] != block[node.name]:
                 crossing[name] = min(crossing.get(name, len(nodes)), starts[block[node.name]])
-    plain = {moment.layer: moment.passing for moment in training_moments(nodes)}
+    plain = {moment.layer: moment for moment in training_moments(nodes)}
     moments = []
     for i, node in enumerate(nodes):
         mine = [n for n in nodes[:i + 1] if block[n.name] == block[node.name]]
         kept = sum(nodes[index[name]].bytes for name, until in crossing.items() if until <= i)
         kept += sum(n.rule.inner * n.bytes for n in mine)
         kept += sum(n.bytes for n in mine if n.name not in crossing and last.get(n.name, i + 1) <= i)
-        moments.append(Moment(f"{node.name}, backward", kept, plain.get(f"{node.name}, backward", 0)))
+        if backward := plain.get(f"{node.name}, backward"):
+            moments.append(Moment(backward.layer, kept, backward.passing, backward.workspace))
     return moments
 
 
@@ -133,6 +137,11 @@ def _passing(nodes: Sequence[Node], kept: dict[str, int], fused: bool = False) -
         inner = 0 if kept or fused else node.rule.inner
         own = (node.name not in kept) + inner + (0 if fused else node.rule.forward)
         yield waiting + own * node.bytes
+
+
+def _laid_out(node: Node, nodes: Sequence[Node], index: dict[str, int]) -> int:
+    """Bytes of a convolution's input and output."""
+    return node.bytes + sum(nodes[index[name]].bytes for name in node.sources) if node.kind == CONVOLUTION else 0
 
 
 def _passing_back(node: Node, number: int, edges: Sequence[tuple[int, int, int]]) -> int:

@@ -1,7 +1,7 @@
 """Predictions for devices: what fits, the largest that does, device files, calibration."""
 
 import json
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from pocketnet import files
 from pocketnet.cli.profile import main
 from pocketnet.errors import DataError, UsageError
 from pocketnet.models.network import Network
-from pocketnet.profiling import calibrate, devices, predict, speed, wanted
+from pocketnet.profiling import calibrate, devices, memory, predict, speed, wanted
 from pocketnet.profiling.configuration import Configuration
 
 OWN = {"kind": "gpu", "memory_mib": 24576, "bandwidth_gb_s": 936, "tflops": {"float32": 35.6}}
@@ -93,6 +93,28 @@ def test_rates_are_found_from_timed_steps():
     assert astuple(found) == pytest.approx(astuple(true), rel=1e-6)
     slow = [calibrate.Timed("", work, 3 * true.seconds(work)) for work in works[:2]]  # too few to tell rates apart
     assert astuple(calibrate.fit(slow, true)) == pytest.approx([3 * rate for rate in astuple(true)], rel=1e-6)
+
+
+def test_a_workspace_is_found_from_a_measured_step():
+    network = Network(depth=2, feature_maps=8)
+    nodes, factors = predict.nodes_of(network, (16,) * 3, "float32"), devices.load("cpu").train
+
+    def held(workspace):
+        return max(replace(factors, workspace=workspace).bytes(moment, len(nodes), memory.variables(nodes), 2)
+                   for moment in memory.training_moments(nodes))
+
+    assert held(6.0) > held(0)
+    grown = held(6.0) / calibrate.MARGIN
+    assert calibrate.workspace_of(nodes, 2, grown, factors) == pytest.approx(6.0)
+    assert calibrate.workspace_of(nodes, 2, held(0), factors) == 0  # nothing is missing
+
+
+def test_a_device_file_may_have_a_workspace(tmp_path):
+    (tmp_path / "mine.json").write_text(json.dumps(OWN | {"workspace": 2.5}))
+    found = devices.load(str(tmp_path / "mine.json"))
+    assert found.train.workspace == 2.5 > devices.load("t4").train.workspace
+    assert predict.predict(unet("pocket", 64, 2), found).memory_mib > predict.predict(
+        unet("pocket", 64, 2), devices.load("t4")).memory_mib
 
 
 @pytest.mark.parametrize("text, expected", [("1", [1]), ("1,2, 4", [1, 2, 4]), ("2..5,5,9", [2, 3, 4, 5, 9]),

@@ -37,6 +37,7 @@ def test_what_is_alive_is_counted_by_hand():
     assert moments["logits, backward"].passing == 512 + 1024
     assert moments["relu, backward"].passing == 1024  # in place
     assert moments["conv, backward"].kept == 256
+    assert moments["conv, backward"].workspace == 256 + 1024 and moments["relu, backward"].workspace == 0
     assert moments["relu, forward"].kept == 256 + 1024 and moments["relu, forward"].passing == 0
 
 

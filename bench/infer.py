@@ -45,11 +45,17 @@ WINDOW_PARTS = ("preparing", "starting", "network", "merging")
 
 @dataclass(frozen=True)
 class Ran:
-    """What a process came to: the JSON it printed, its wall time, its largest resident memory."""
+    """What a process came to: the JSON it printed, its wall time, its processor time, its largest resident memory."""
 
     said: dict
     seconds: float
+    cpu_seconds: float
     peak_mib: float
+
+    def described(self) -> dict:
+        """What is kept of it. Processor time says what wall time says, also where others use the processor."""
+        return {"seconds": round(self.seconds, 2), "cpu_seconds": round(self.cpu_seconds, 2),
+                "peak_mib": round(self.peak_mib)}
 
 
 def run(*command: str | Path, python_path: bool = True) -> Ran:
@@ -66,7 +72,8 @@ def run(*command: str | Path, python_path: bool = True) -> Ran:
     if process.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit code {process.returncode}")
     lines = [line for line in text.splitlines() if line.startswith("{")]
-    return Ran(json.loads(lines[-1]) if lines else {}, time.perf_counter() - begin, usage.ru_maxrss / 1024)
+    return Ran(json.loads(lines[-1]) if lines else {}, time.perf_counter() - begin, usage.ru_utime + usage.ru_stime,
+               usage.ru_maxrss / 1024)
 
 
 def infer(model: Path, output: Path, *arguments: str | Path) -> dict:
@@ -74,9 +81,8 @@ def infer(model: Path, output: Path, *arguments: str | Path) -> dict:
     ran = run(INFER, "--model", model, *arguments, "-o", output, "--threads", THREADS, "--json", "--again", "--quiet")
     case = ran.said["cases"][0]
     return {"sliding_seconds": round(sum(case["parts"][name] for name in WINDOW_PARTS), 2),
-            "seconds": round(ran.seconds, 2), "peak_mib": round(ran.peak_mib), "parts": case["parts"],
-            "window": case["window"], "windows": case["windows"], "left_out": case["windows_left_out"],
-            "predicted_mib": case["predicted_memory_mib"]}
+            **ran.described(), "parts": case["parts"], "window": case["window"], "windows": case["windows"],
+            "left_out": case["windows_left_out"], "predicted_mib": case["predicted_memory_mib"]}
 
 
 def median_of(runs: list[dict]) -> dict:
@@ -92,8 +98,7 @@ def brats(work: Path, models: Path, other: Path, rounds: int) -> dict:
     def monai(layout: str) -> dict:
         ran = run(other, WAYS, "monai", models / "brats.npz", layout, work / f"{layout}.nii.gz", *images.values(),
                   python_path=False)
-        return {"sliding_seconds": round(ran.said["seconds"], 2), "seconds": round(ran.seconds, 2),
-                "peak_mib": round(ran.peak_mib)}
+        return {"sliding_seconds": round(ran.said["seconds"], 2), **ran.described()}
 
     ways: dict[str, Callable[[], dict]] = {
         "ours, --windows plan": lambda: infer(models / "brats", work / "plan.nii.gz", *named, "--windows", "plan"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from .merge import Follow, merge
 from .postprocessing import largest_components
 from .run import Clock, Run, Segmentation, Sink
 from .source import on_source
+
+if TYPE_CHECKING:
+    import nibabel as nib
+    import SimpleITK as sitk
 
 WINDOWS = ("auto", "plan", "sparse", "large")
 SPARSE_OVERLAP = 0.25
@@ -71,7 +76,7 @@ class Predictor:
         self._made: tuple[tuple[int, ...], list[engines.Engine]] | None = None
 
     @classmethod
-    def load(cls, folder: str | Path | Sequence[str | Path], **options) -> Predictor:
+    def load(cls, folder: str | Path | Sequence[str | Path], **options: Any) -> Predictor:
         """Open a model folder, or several as an ensemble, verified by their checksums.
 
         Args:
@@ -99,7 +104,19 @@ class Predictor:
         """The first model's engine, for windows of the plan's patch."""
         return self._engines(self.model.plan.training.patch)[0]
 
-    def __call__(self, image, spacing: Sequence[float] | None = None, follow: Follow = iter):
+    @overload
+    def __call__(self, image: np.ndarray, spacing: Sequence[float] | None = None,
+                 follow: Follow = iter) -> np.ndarray: ...
+
+    @overload
+    def __call__(self, image: nib.Nifti1Image | Sequence[nib.Nifti1Image], spacing: None = None,
+                 follow: Follow = iter) -> nib.Nifti1Image: ...
+
+    @overload
+    def __call__(self, image: sitk.Image | Sequence[sitk.Image], spacing: None = None,
+                 follow: Follow = iter) -> sitk.Image: ...
+
+    def __call__(self, image, spacing=None, follow=iter):
         """Segment an image in memory.
 
         Args:

@@ -9,10 +9,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import tiny
 from click.testing import CliRunner
 from pocketnet import Predictor, files
 from pocketnet.cli.infer import main
+from pocketnet.errors import DataError
 from pocketnet.training.model_folder import write_checksums
 from series import write_dicom
 
@@ -38,10 +38,12 @@ def scan(image, tmp_path):
 
 
 @pytest.fixture
-def pair(tmp_path):
-    tiny.dataset(tmp_path / "pair", 1)
-    (tmp_path / "pair" / "case_0_seg.nii.gz").unlink()
-    return [tmp_path / "pair" / f"case_0_{m}.nii.gz" for m in ("t1", "t2")]
+def pair(brats, tmp_path):
+    """Two modalities of a real case, called as the model's are."""
+    (tmp_path / "pair").mkdir()
+    case = sorted(brats.iterdir())[0]
+    return [shutil.copy(case / f"{case.name}_{source}.nii.gz", tmp_path / "pair" / f"case_0_{name}.nii.gz")
+            for source, name in (("flair", "t1"), ("t1ce", "t2"))]
 
 
 def truncated(path):
@@ -90,7 +92,8 @@ def test_a_file_that_cannot_be_used(hippocampus_model, scan, tmp_path, spoil, wo
 
 
 def test_modalities_that_do_not_fit(work, pair, tmp_path):
-    rewrite(pair[1], np.asarray(nib.load(pair[1]).dataobj), np.diag([1.0, 1.0, 2.5, 1.0]))
+    image = nib.load(pair[1])
+    rewrite(pair[1], np.asarray(image.dataobj), image.affine @ np.diag([1.0, 1.0, 2.5, 1.0]))
     message = refused(tmp_path / "out", "--model", work / "model", *pair)
     assert "spacing (1.0, 1.0, 2.5) mm" in message and "the first has" in message and str(pair[1]) in message
 
@@ -103,10 +106,21 @@ def test_missing_and_additional_modalities(work, pair, tmp_path):
     assert (tmp_path / "o" / "case_0.nii.gz").is_file()
 
 
-def test_a_4d_file_of_another_number_of_volumes(work, tmp_path):
-    nib.save(nib.Nifti1Image(np.ones((8, 8, 8, 3), np.float32), np.eye(4)), tmp_path / "scan.nii.gz")
+def test_a_4d_file_of_another_number_of_volumes(work, pair, tmp_path):
+    first, second = (nib.load(path) for path in pair)
+    data = np.stack([np.asarray(image.dataobj) for image in (first, second, first)], axis=-1)
+    nib.save(nib.Nifti1Image(data, first.affine), tmp_path / "scan.nii.gz")
     message = refused(tmp_path / "out", "--model", work / "model", tmp_path / "scan.nii.gz", code=2)
     assert "it has 3 volumes, the model takes 2 (t1, t2)" in message
+
+
+def test_more_channels_than_the_model_has(work, hippocampus_model, pair, tmp_path):
+    message = refused(tmp_path / "out.nii.gz", "--model", hippocampus_model, *pair, code=2)
+    assert "2 cases cannot be written to one file" in message
+    for modalities in (1, 3):
+        with pytest.raises(DataError, match=rf"takes 2 modalities \(t1, t2\), found {modalities}"):
+            Predictor.load(work / "model").segment_files((pair * 2)[:modalities], tmp_path / "out.nii.gz")
+    assert not (tmp_path / "out.nii.gz").exists()
 
 
 def test_a_volume_smaller_than_the_patch_is_no_fault(hippocampus_model, scan, tmp_path):

@@ -155,6 +155,7 @@ GRIDS = {
     "flipped": (("L", "P", "S"), np.eye(3), 1.0), "axes in another order": (("S", "R", "A"), np.eye(3), 1.0),
     "oblique": (("R", "A", "S"), ROTATION, 1.0), "oblique and flipped": (("L", "A", "I"), ROTATION, 1.0),
     "anisotropic": (("R", "A", "S"), np.eye(3), np.array([0.7, 0.9, 3.0])),
+    "4D, oblique and flipped": (("L", "A", "I"), ROTATION, 1.0),
 }
 
 
@@ -170,10 +171,13 @@ def test_results_lie_in_the_images_own_geometry(hippocampus_model, image, tmp_pa
     codes = nib.orientations.axcodes2ornt(codes)
     moved = moved.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(moved.affine), codes))
     nib.save(plain, tmp_path / "plain.nii.gz")
+    nib.save(moved, tmp_path / "source.nii.gz")
+    if grid.startswith("4D"):
+        moved = nib.Nifti1Image(np.asarray(moved.dataobj)[..., None], moved.affine, moved.header)
     nib.save(moved, tmp_path / "moved.nii.gz")
     infer("--model", hippocampus_model, tmp_path / "plain.nii.gz", tmp_path / "moved.nii.gz", "-o", tmp_path / "out",
           "--windows", windows)
-    result, source = (sitk.ReadImage(str(folder / "moved.nii.gz")) for folder in (tmp_path / "out", tmp_path))
+    result, source = (sitk.ReadImage(str(tmp_path / name)) for name in ("out/moved.nii.gz", "source.nii.gz"))
     for get in (sitk.Image.GetSize, sitk.Image.GetSpacing, sitk.Image.GetOrigin, sitk.Image.GetDirection):
         np.testing.assert_allclose(get(result), get(source), atol=1e-5)
     np.testing.assert_array_equal(nib.load(tmp_path / "out" / "moved.nii.gz").affine,

@@ -4,6 +4,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import tiny
 from pocketnet import Predictor
 from pocketnet.errors import DataError, UsageError
@@ -60,6 +61,26 @@ def test_prediction_lies_in_the_images_own_geometry(work, tmp_path, affine):
     assert nib.aff2axcodes(out.affine) == nib.aff2axcodes(image.affine) and out.get_data_dtype() == np.uint8
     predicted, true = np.asarray(out.dataobj) > 0, np.asarray(reference.dataobj) > 0
     assert 2 * (predicted & true).sum() / (predicted.sum() + true.sum()) > 0.8
+
+
+def test_images_in_memory_give_what_files_give(hippocampus_model, image, tmp_path):
+    """nibabel's and SimpleITK's images come back as their own kind, in their own geometry."""
+    plain = nib.load(image)
+    turned = nib.Nifti1Image(np.asarray(plain.dataobj), OBLIQUE, plain.header).as_reoriented(
+        nib.orientations.axcodes2ornt("IRP"))
+    nib.save(turned, tmp_path / "turned.nii.gz")
+    predictor = Predictor.load(hippocampus_model)
+    predictor.segment_files([tmp_path / "turned.nii.gz"], tmp_path / "out.nii.gz")
+    expected = np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj)
+    assert expected.any()
+    of_nibabel = predictor(turned)
+    assert np.array_equal(of_nibabel.affine, turned.affine) and of_nibabel.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(np.asarray(of_nibabel.dataobj), expected)
+    straight = sitk.ReadImage(str(image))  # the oblique affine shears, which ITK has no image for
+    predictor.segment_files([image], tmp_path / "straight.nii.gz")
+    of_itk, of_file = predictor([straight]), sitk.ReadImage(str(tmp_path / "straight.nii.gz"))
+    assert of_itk.GetDirection() == straight.GetDirection() and of_itk.GetOrigin() == straight.GetOrigin()
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(of_itk), sitk.GetArrayFromImage(of_file))
 
 
 @pytest.mark.parametrize("shape", [(9, 7, 11), (3, 30, 16)])

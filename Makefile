@@ -104,7 +104,9 @@ completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SH
 	    variable=_$$(tr 'a-z-' 'A-Z_' <<< "$$name")_COMPLETE
 	    env "$$variable=$(SHELL_NAME)_source" "$$command"
 	done > .tools/completion.$(SHELL_NAME)
-	echo "Written. Put this into your shell's start file: PATH=$(CURDIR)/bin:\$$PATH; source $(CURDIR)/.tools/completion.$(SHELL_NAME)"
+	echo "Written. Put this into your shell's start file:"
+	[[ $(SHELL_NAME) == fish ]] && path="fish_add_path $(CURDIR)/bin" || path="PATH=$(CURDIR)/bin:\$$PATH"
+	echo "  $$path; source $(CURDIR)/.tools/completion.$(SHELL_NAME)"
 
 api: .venv/.ready .tools/api/.ready ## Write the Python API's pages from the docstrings to $(OUTDIR)/api
 	@modules=$$(ls python/pocketnet | sed -n '/^_/d; /^cli$$/d; s/\.py$$//; /\./d; s/^/pocketnet./p')

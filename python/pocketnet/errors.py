@@ -9,7 +9,7 @@
 | 4         | does not fit in device memory; more host memory won't help | `DeviceMemoryError` |
 | 75        | stopped with a checkpoint; run again as is to go on  | `Stopped`      |
 
-A message has up to three parts: what is wrong, where, and what to do.
+A message has three parts: what is wrong, where (unless it is the command as a whole), and what to do.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ class PocketError(Exception):
         what: What is wrong, in one sentence.
         where: The file, case or option that it was found in.
         todo: What the user can do about it.
+
+    Attributes:
+        usual: What to do where a command ends by an error that does not say it.
     """
 
     exit_code = 1
+    usual = "Run the command again; its --help says what it takes."
 
     def __init__(self, what: str, *, where: str | None = None, todo: str | None = None):
         self.what, self.where, self.todo = what, where, todo
@@ -46,6 +50,7 @@ class UsageError(PocketError):
     """The command was called wrongly (exit code 2)."""
 
     exit_code = 2
+    usual = "Name another one; the command's --help says what it takes."
 
 
 class DataError(PocketError):
@@ -57,6 +62,7 @@ class DataError(PocketError):
     """
 
     exit_code = 3
+    usual = "Mend or replace what is named here, then run again."
 
     def __init__(self, what: str, *, problems: Sequence[str] = (), where: str | None = None,
                  todo: str | None = None):

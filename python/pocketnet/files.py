@@ -16,6 +16,9 @@ from typing import Any
 from .errors import DataError, UsageError
 
 SCHEMAS = Path(__file__).parent / "schemas"
+WRITERS = {"manifest": "check", "fingerprint": "check", "plan": "plan", "splits": "plan", "profile": "profile",
+           "comparison": "compare", "overlays": "evaluate", "classification": "evaluate", "activations": "activations"}
+"""The command `pocket-<name>` that writes a file of this kind; of the other kinds it is in doubt."""
 
 
 @contextmanager
@@ -172,7 +175,8 @@ def read_json(path: str | Path, kind: str) -> dict:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"There is no {kind} here.", where=str(path)) from None
+        raise UsageError(f"There is no {kind} here.", where=str(path),
+                         todo=f"pocket-{WRITERS[kind]} writes it." if kind in WRITERS else None) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"This {kind} is not JSON: {error}", where=str(path)) from None
     validate(value, kind, path)

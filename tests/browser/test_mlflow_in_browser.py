@@ -5,6 +5,12 @@ import urllib.request
 
 import pytest
 
+AS_USED = """
+localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"');
+localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+"""
+"""What people choose once: model training (upper left), and no assistant."""
+
 
 def ask(ui, path, **body):
     """What MLflow's own address answers."""
@@ -31,6 +37,7 @@ def page(browser, ui):
     """A page that fails the test when it asks anybody but the UI."""
     made = browser.new_page(viewport={"width": 1600, "height": 1000})
     made.set_default_timeout(120_000)
+    made.add_init_script(AS_USED)
     asked = []
     made.on("request", lambda request: asked.append(request.url))
     yield made
@@ -66,6 +73,8 @@ def test_the_comparison_run_says_the_verdict(page, ui, runs, pictures):
     page.get_by_text("too few to tell the pocket U-Net from the full U-Net").first.wait_for()
     page.get_by_text("difference/dice/mean/unet-pocket").wait_for()
     page.screenshot(path=pictures / "mlflow-verdict.png")
+    page.get_by_role("link", name="The networks side by side").click()
+    page.get_by_text("Comparing 2 Runs").wait_for()
     page.goto(f"{ui}/#/experiments/{experiment}/runs/{info['run_id']}/artifacts")
     page.get_by_text("report.html").first.wait_for()
 

@@ -24,6 +24,7 @@ Exit codes: 0 done · 2 wrong usage · 3 bad data · 4 does not fit in device me
 75 stopped with a checkpoint, run again as is"""
 
 FULL = "Make room there (df -h and your quota say how much there is), then run again; the pipeline with -resume."
+REACH = "See that it is there and that you may read and write there, then run again."
 
 input_option = click.option("--input", "input_", required=True, metavar="FOLDER",
                             type=click.Path(path_type=Path), help="The dataset's folder.")
@@ -43,17 +44,20 @@ class Command(click.Command):
         try:
             return super().invoke(context)
         except PocketError as error:
-            click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(error.render(), err=True)
+            _say_error(error.render() if error.todo else f"{error.render()}\n  what to do: {error.usual}")
             context.exit(error.exit_code)
         except OSError as error:
             if error.filename is None and error.errno is None:
                 raise
-            click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
             where = f"\n  where: {error.filename}" if error.filename else ""
-            todo = f"\n  what to do: {FULL}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            click.echo(f"{error.strerror or error}{where}{todo}", err=True)
+            todo = FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else REACH
+            _say_error(f"{error.strerror or error}{where}\n  what to do: {todo}")
             context.exit(1)
+
+
+def _say_error(text: str) -> None:
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(text, err=True)
 
 
 def command(name: str, *, examples: str) -> Callable:

@@ -165,13 +165,14 @@ def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     return picture
 
 
-def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str) -> None:
-    """The outline of a mask, along voxel edges' middle; the mask is padded so that it closes at the edge."""
+def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str, closed: bool = True) -> None:
+    """The outline of a mask, along voxel edges' middle; it closes at the picture's edge unless told not to."""
     rows, columns = mask.shape
     step_x, step_y = box[1] / columns, box[3] / rows
     x = (np.arange(-1, columns + 1) + 0.5) * step_x
     y = (np.arange(-1, rows + 1) + 0.5) * step_y
-    axis.contour(x, y, np.pad(mask, 1).astype(float), levels=[0.5], colors=[colour],
+    padded = np.pad(mask, 1) if closed else np.pad(mask, 1, mode="edge")
+    axis.contour(x, y, padded.astype(float), levels=[0.5], colors=[colour],
                  linewidths=1.6 if style == "solid" else 1.2, linestyles=[style])
 
 

@@ -68,7 +68,8 @@ def read(path: str | Path) -> pd.DataFrame:
     try:
         rows = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values={name: [""] for name in NUMBERS})
     except FileNotFoundError:
-        raise UsageError("There is no metrics table here.", where=str(path)) from None
+        raise UsageError("There is no metrics table here.", where=str(path),
+                         todo="pocket-evaluate writes it.") from None
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"This metrics table cannot be read: {str(error).splitlines()[0]}", where=str(path),
                         todo="Make it anew with pocket-evaluate.") from None

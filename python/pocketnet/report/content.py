@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CASE_ROWS = 3000
+RANKS = ("best", "median", "worst")
 
 
 def context(run: Run, command: str | None = None) -> dict:
@@ -72,6 +73,7 @@ def _sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: S
         "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
         "texts": copies.tables(comparison, layout),
+        "few": figures.FEW, "most_lines": figures.MOST_LINES,
         "boxes": [(label, figures.box_plots(rows, networks, label, colours)) for label in labels],
         "many": rows is not None and rows.groupby(["arch", "width", "label"]).size().max() > figures.MOST_LINES,
         "overlays": _overlays(evaluations), "cases": _cases(rows),
@@ -104,7 +106,7 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
         what.append(("Cases", f"{rows['case'].nunique()} tested, {kind}: {', '.join(labels)}"))
     if run.models:
         what += [("Recipe", several("recipe")), ("Seed", several("seed")),
-                 ("Folds", ", ".join(map(str, sorted({m.provenance["fold"] for m in run.models}))))]
+                 ("Folds", _folds(sorted({m.provenance["fold"] for m in run.models})))]
     plans = [model.plan for model in run.models if model.plan]
     if plans:
         training, network = plans[0]["training"], plans[0]["network"]
@@ -121,12 +123,18 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
             hardware.append(f"{first['hardware']['cores']} cores")
         if first["hardware"].get("memory_mib"):
             hardware.append(resources.mebibytes(first["hardware"]["memory_mib"]))
-        hardware += [str(device) for device in first["hardware"].get("devices") or []]
+        hardware += [str(device) for device in first["hardware"].get("devices") or []
+                     if not str(device).lower().startswith("cpu")]  # it is named already
         what += [("Hardware", ", ".join(hardware)),
                  ("Software", ", ".join([f"pocketnet {several('version')}",
                                          *(f"{name} {value}" for name, value in first["versions"].items())])),
                  ("Training time in all", resources.duration(sum(m.provenance["wall_seconds"] for m in run.models)))]
     return what
+
+
+def _folds(numbers: Sequence[int]) -> str:
+    """How many, and which."""
+    return f"{len(numbers)}: number{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, str]]) -> list[str]:
@@ -194,13 +202,11 @@ def _accuracy(comparison: dict) -> list[dict]:
         for row in (row for row in order if row["label"] == label):
             cells = []
             for metric in METRICS:
-                values, pair = row["metrics"][metric], layout.pair_of(comparison, row, metric)
+                values = row["metrics"][metric]
                 cells.append({"mean": values["mean"], "median": values["median"],
                               "mean_text": f"{layout.number(values['mean'], metric)} ± "
                                            f"{layout.number(values['sd'], metric)}",
-                              "median_text": layout.number(values["median"], metric),
-                              "p": pair["p_value"] if pair else None,
-                              "p_text": layout.p_text(pair["p_value"]) if pair else ""})
+                              "median_text": layout.number(values["median"], metric)})
             result.append({"label": label, "network": f"{row['arch']} {row['width']}", "cases": row["cases"],
                            "parameters": row["parameters"], "cells": cells})
     return result
@@ -224,7 +230,10 @@ def _differences(comparison: dict) -> list[dict]:
 
 
 def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
-    """Best, median and worst of each network over its folds, as data URIs: three pictures a network at most."""
+    """Best, median and worst of each network over its folds, as data URIs: three pictures a network at most.
+
+    The best of every network first, so that those of two networks stand side by side.
+    """
     groups: dict[tuple[str, str], dict[str, tuple[dict, Path]]] = {}
     for one in evaluations:
         key = one.rows["arch"].iloc[0], one.rows["width"].iloc[0]
@@ -240,7 +249,7 @@ def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
                            "data": f"data:image/png;base64,{data}",
                            "alt": f"{case}, {rank} case of {arch} {width}, Dice {entry['dice']:.3f}: three planes with "
                                   "the outlines of reference and prediction, and below them the voxels that differ"})
-    return result
+    return sorted(result, key=lambda picture: RANKS.index(picture["rank"]))
 
 
 def _cases(rows: pd.DataFrame | None) -> dict | None:
@@ -258,5 +267,6 @@ def _cases(rows: pd.DataFrame | None) -> dict | None:
 
 def _provenance(models: Sequence[Model]) -> list[dict]:
     return [{"network": f"{m.provenance['arch']} {m.provenance['width']}", "fold": m.provenance["fold"],
-             "run_key": m.provenance["run_key"], "code": m.provenance["code"], "seed": m.provenance["seed"],
+             "run_key": m.provenance["run_key"], "code": m.provenance["code"],
+             "commit": (m.provenance.get("commit") or "–")[:12], "seed": m.provenance["seed"],
              "version": m.provenance["version"]} for m in models]

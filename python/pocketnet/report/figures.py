@@ -23,10 +23,11 @@ from ..tracking.records import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXT, FAINT = "#101112", "#9a9b9c"  # stand for the page's text colour and for its lines
+TEXT, SOFT, FAINT = "#101112", "#5c5d5e", "#9a9b9c"  # stand for the page's text, its softer text and its lines
 NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a300")
 PANEL = (3.3, 2.9)  # inches
 MOST_LINES = 300  # paired lines in one panel
+FEW = 20  # cases up to which a box shows every one of them
 SCORES = {"segmentation": ("validation_dice", "validation Dice"),
           "classification": ("validation_auc", "validation AUC")}
 """The score of a task's learning history: its column and its name."""
@@ -39,7 +40,7 @@ def network_colours(names: Sequence[str]) -> dict[str, str]:
 
 def css_variables() -> dict[str, str]:
     """The page's CSS variable for each colour that the figures use."""
-    return {TEXT: "currentColor", FAINT: "var(--line)",
+    return {TEXT: "currentColor", SOFT: "var(--soft)", FAINT: "var(--line)",
             **{colour: f"var(--network-{index})" for index, colour in enumerate(NETWORKS)}}
 
 
@@ -71,7 +72,8 @@ def _learning_panel(groups: dict[str, list[Model]], column: str, title: str, col
         for name, members in groups.items():
             for model in members:
                 axis.plot([row["epoch"] for row in model.history], [row[column] for row in model.history],
-                          color=colours[name], linewidth=0.8, alpha=0.45 if len(members) > 1 else 1,
+                          color=colours[name], linewidth=0.8 if len(members) > 1 else 1.8,
+                          alpha=0.45 if len(members) > 1 else 1,
                           marker="o" if len(model.history) == 1 else None, markersize=3)
             if len(members) > 1:
                 shortest = min(len(model.history) for model in members)
@@ -104,9 +106,10 @@ def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: st
         colours: By `<arch> <width>`.
 
     Returns:
-        SVG, a panel a metric.
+        SVG, a panel a metric that has a value.
     """
-    return [_box_panel(rows[rows["label"] == label], networks, label, metric, colours) for metric in METRICS]
+    rows = rows[rows["label"] == label]
+    return [_box_panel(rows, networks, label, metric, colours) for metric in METRICS if rows[metric].notna().any()]
 
 
 def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: str, metric: str,
@@ -174,12 +177,17 @@ def _distance_scale(axis, values: np.ndarray) -> None:
 
 
 def _box(axis, place: int, values: np.ndarray, colour: str) -> None:
-    if values.size:
-        axis.boxplot([values], positions=[place], widths=0.34, whis=(5, 95), patch_artist=True,
-                     boxprops={"facecolor": "none", "edgecolor": colour, "linewidth": 1.6},
-                     medianprops={"color": colour, "linewidth": 2.4}, whiskerprops={"color": colour},
-                     capprops={"color": colour}, zorder=3,
-                     flierprops={"marker": "o", "markersize": 2.6, "markerfacecolor": colour, "markeredgewidth": 0})
+    """A box with whiskers and what lies beyond them; of few cases all of them, and whiskers to the last."""
+    if not values.size:
+        return
+    few = values.size <= FEW
+    axis.boxplot([values], positions=[place], widths=0.34, whis=(0, 100) if few else (5, 95), patch_artist=True,
+                 boxprops={"facecolor": "none", "edgecolor": colour, "linewidth": 1.6},
+                 medianprops={"color": colour, "linewidth": 2.4}, whiskerprops={"color": colour},
+                 capprops={"color": colour}, zorder=3,
+                 flierprops={"marker": "o", "markersize": 2.6, "markerfacecolor": colour, "markeredgewidth": 0})
+    if few:
+        axis.plot(np.full(values.size, place), values, "o", color=colour, markersize=3.2, markeredgewidth=0, zorder=4)
 
 
 def _lines(axis, place: int, left: pd.Series, right: pd.Series) -> None:
@@ -187,7 +195,7 @@ def _lines(axis, place: int, left: pd.Series, right: pd.Series) -> None:
     both = left.index.intersection(right.index)[:MOST_LINES]
     x = np.tile([place - 0.8, place - 0.2, np.nan], len(both))
     y = np.column_stack([left[both], right[both], np.full(len(both), np.nan)]).ravel()
-    axis.plot(x, y, color=FAINT, linewidth=0.6, alpha=0.7, zorder=1)
+    axis.plot(x, y, color=SOFT, linewidth=0.8, alpha=0.9 if len(both) <= FEW else 0.35, zorder=1)
 
 
 @contextmanager

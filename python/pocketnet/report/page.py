@@ -19,7 +19,13 @@ def render(values: dict) -> str:
 
     environment = Environment(loader=PackageLoader("pocketnet.report", "."), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["unbroken"] = unbroken
     return environment.get_template(TEMPLATE).render(values)
+
+
+def unbroken(text: str) -> str:
+    """Text in which no line ends between a number and its sign or unit."""
+    return re.sub(r"\b(p|±) (?=[\d<])|(?<=\d) (?=%|mm\b)", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def figure_files(values: dict) -> dict[str, str]:

@@ -43,7 +43,10 @@ def unusual_spacing(fingerprint: Mapping) -> list[str]:
 
 
 def unusual_intensity(fingerprint: Mapping, channel: int) -> list[str]:
-    """Cases whose median intensity lies more than three interquartile ranges outside the quartiles of all medians.
+    """Cases whose median intensity lies far from the others'.
+
+    Far is more than three interquartile ranges of all medians outside their quartiles and, because these may be close
+    by chance, also more than half of a case's typical standard deviation.
 
     Args:
         fingerprint: `fingerprint.json`.
@@ -54,7 +57,8 @@ def unusual_intensity(fingerprint: Mapping, channel: int) -> list[str]:
     if not medians:
         return []
     low, high = np.percentile(list(medians.values()), [25, 75])
-    reach = 3 * (high - low)
+    spread = np.median([fingerprint["cases"][name]["intensities"][channel]["std"] for name in medians])
+    reach = max(3 * (high - low), spread / 2)
     return [name for name, value in medians.items() if not low - reach <= value <= high + reach]
 
 
@@ -113,7 +117,7 @@ def patches(images: np.ndarray, classes: np.ndarray, modalities: Sequence[str], 
     for number, (column, image, found) in enumerate(zip(tiles.T, images, classes, strict=True), 1):
         for channel, (axis, name) in enumerate(zip(column, modalities, strict=True)):
             axis.set_axis_off()
-            _tile(axis, image[..., channel], found, (1, 1, 1), f"patch {number}, {name}", sides=False)
+            _tile(axis, image[..., channel], found, (1, 1, 1), f"patch {number}, {name}", whole=False)
     _legend(figure, labels)
     return figure
 
@@ -140,6 +144,7 @@ def _spacings(axis: Axes, fingerprint: Mapping) -> None:
         axis.plot(np.arange(3) + rng.uniform(-0.2, 0.2), case["spacing_mm"], "o" if not apart else "D", markersize=3,
                   color=UNUSUAL if apart else USUAL, alpha=0.9 if apart else 0.5, linestyle="none")
     axis.set_xticks(range(3), ["left–right", "post.–ant.", "inf.–sup."], fontsize=8)
+    axis.tick_params(axis="y", labelsize=8)
     axis.set_ylim(bottom=0)
     axis.set_title(_title("spacing (mm)", sorted(unusual)), fontsize=9)
 
@@ -157,6 +162,7 @@ def _histograms(axis: Axes, fingerprint: Mapping, channel: int, name: str) -> No
             axis.plot((edges[1:] + edges[:-1]) / 2, counts, linewidth=1.4 if case in unusual else 0.7,
                       color=UNUSUAL if case in unusual else USUAL, alpha=0.9 if case in unusual else 0.5)
     axis.set_yticks([])
+    axis.tick_params(labelsize=8)
     axis.set_title(_title(f"{name}, labelled voxels", unusual), fontsize=9)
 
 
@@ -168,8 +174,13 @@ def _title(what: str, unusual: Sequence[str]) -> str:
 
 
 def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[float], title: str,
-          sides: bool = True) -> None:
-    """The axial plane through the middle of the labels, with their outlines."""
+          whole: bool = True) -> None:
+    """The axial plane through the middle of the labels, with their outlines.
+
+    Args:
+        whole: The image is a whole one: its sides are marked, and outlines close at its edge. A patch is cut out of
+            one, and may be mirrored.
+    """
     from matplotlib.patheffects import withStroke
 
     middle = centre(classes > 0)[AXIAL[1]]
@@ -181,11 +192,11 @@ def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[
                 interpolation="nearest")
     for value in range(1, int(classes.max()) + 1):
         if (found == value).any():
-            outline(axis, found == value, box, CLASSES[(value - 1) % len(CLASSES)], "solid")
-    for text, x, side in (("R", 0.02, "left"), ("L", 0.98, "right")) if sides else ():
-        axis.text(x, 0.5, text, color="white", fontsize=7, transform=axis.transAxes, va="center", ha=side,
+            outline(axis, found == value, box, CLASSES[(value - 1) % len(CLASSES)], "solid", closed=whole)
+    for text, x, side in (("R", 0.03, "left"), ("L", 0.97, "right")) if whole else ():
+        axis.text(x, 0.93, text, color="white", fontsize=9, transform=axis.transAxes, va="center", ha=side,
                   path_effects=[withStroke(linewidth=2, foreground="black")])
-    axis.set_title(title, fontsize=7, pad=2)
+    axis.set_title(title, fontsize=8, pad=3)
 
 
 def _legend(figure, labels: Sequence[str]) -> None:

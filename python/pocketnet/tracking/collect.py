@@ -6,10 +6,12 @@ comparison. Which run holds what is written in `docs/output.md`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ..config import CLASSIFICATION
 from ..evaluation import class_layout, classification, layout, verdict
@@ -73,17 +75,17 @@ def collect(run: Run, store: Store, extras: Extras | None = None) -> Collected:
         groups.setdefault(digest([model.plan, *(model.provenance[key] for key in DEFINING)]),
                           []).append(model)
     with store.alone():
-        for key, models in groups.items():
-            _network(store, collected, key, models, [by_key[m.provenance["run_key"]] for m in models
-                                                     if m.provenance["run_key"] in by_key], extras)
+        networks = [_network(store, collected, key, models, [by_key[m.provenance["run_key"]] for m in models
+                                                             if m.provenance["run_key"] in by_key], extras)
+                    for key, models in groups.items()]
         if run.comparison and run.comparison_folder:
-            _comparison(store, collected, run, extras)
+            _comparison(store, collected, run, networks, extras)
     return collected
 
 
 def _network(store: Store, collected: Collected, key: str, models: Sequence[Model],
-             evaluations: Sequence[Evaluation], extras: Extras) -> None:
-    """The parent run of a network × width, and its folds."""
+             evaluations: Sequence[Evaluation], extras: Extras) -> str:
+    """The parent run of a network × width, and its folds; the parent's id."""
     import pandas as pd
 
     first = models[0].provenance
@@ -103,6 +105,7 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
         run = _fold(store, collected, experiment, parent, model, by_key.get(model.provenance["run_key"]))
         _dataset(store, run, first["dataset"], extras.manifest)
     _dataset(store, parent, first["dataset"], extras.manifest)
+    return parent
 
 
 def _fold(store: Store, collected: Collected, experiment: str, parent: str, model: Model,
@@ -143,7 +146,7 @@ def _dataset(store: Store, run: str, name: str, manifest: dict | None) -> None:
             "labels": [label["name"] for label in manifest["labels"]]})
 
 
-def _comparison(store: Store, collected: Collected, records: Run, extras: Extras) -> None:
+def _comparison(store: Store, collected: Collected, records: Run, compared: Sequence[str], extras: Extras) -> None:
     """The run that holds the comparison: differences as metrics, tables and report as artifacts."""
     comparison = records.comparison
     experiment = _experiment(store, collected, comparison["dataset"])
@@ -159,7 +162,8 @@ def _comparison(store: Store, collected: Collected, records: Run, extras: Extras
                     for name, value in values.items() if value is not None}
     store.log(run, parameters={}, metrics=metrics,
               tags={"dataset": comparison["dataset"], "recipe": comparison["recipe"],
-                    "code": ", ".join(comparison["code"]), "mlflow.note.content": _note(comparison)})
+                    "code": ", ".join(comparison["code"]),
+                    "mlflow.note.content": _note(comparison, experiment, compared)})
     files = {f"comparison/{path.name}": path for path in sorted(records.comparison_folder.iterdir())
              if path.is_file()}
     if extras.report is not None:
@@ -170,12 +174,14 @@ def _comparison(store: Store, collected: Collected, records: Run, extras: Extras
     _dataset(store, run, comparison["dataset"], extras.manifest)
 
 
-def _note(comparison: dict) -> str:
-    """The verdict in words, and the tables."""
+def _note(comparison: dict, experiment: str, compared: Sequence[str]) -> str:
+    """The verdict in words, the way to MLflow's page that compares the networks' runs, and the tables."""
     said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
     layout_ = class_layout if comparison.get("task") == CLASSIFICATION else layout
-    return "\n\n".join([*(f"**{one['title']}.** {one['text']}" for one in said), *layout_.markdown(comparison).split(
-        "\n", 1)[1:]])[:MOST_NOTE]
+    page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
+    side_by_side = [f"[The networks side by side]({page})"] if len(compared) > 1 else []
+    return "\n\n".join([*(f"**{one['title']}.** {one['text']}" for one in said), *side_by_side,
+                        *layout_.markdown(comparison).split("\n", 1)[1:]])[:MOST_NOTE]
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:

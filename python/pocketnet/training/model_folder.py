@@ -71,7 +71,7 @@ class ModelFolder:
         if path.is_file() and path.suffix in (".keras", ".xml"):
             path = path.parent
         if not path.is_dir():
-            raise UsageError("There is no model folder here.", where=str(path))
+            raise UsageError("There is no model folder here.", where=str(path), todo="pocket-train writes it.")
         missing = [name for name in REQUIRED if not (path / name).is_file()]
         if missing:
             raise DataError("The model folder is incomplete.", problems=[f"{n} is missing" for n in missing],

@@ -140,6 +140,21 @@ def test_undefined_and_failed_cases(tmp_path):
     assert not re.search(r"\bnan\b", " ".join(Checker(text.split("<script>")[0] + "</body></html>").text).lower())
 
 
+def test_a_metric_without_values_has_no_empty_plot(tmp_path):
+    write_run(tmp_path)
+    for width in ("full", "pocket"):
+        for fold in (0, 1):
+            write_evaluation(tmp_path / "evaluation" / f"unet-{width}" / f"fold{fold}",
+                             metrics(width, fold).assign(nsd_1mm=float("nan")))
+    values = context(read_run([tmp_path / "models"], [tmp_path / "evaluation"]))
+    assert [len(panels) for _, panels in values["boxes"]] == [3, 3]
+
+
+def test_no_line_ends_between_a_number_and_its_sign():
+    assert page.unbroken("95 % interval, Wilcoxon p 0.750, step 3 of p, 5 mm") == (
+        "95\u00a0% interval, Wilcoxon p\u00a00.750, step 3 of p, 5\u00a0mm")
+
+
 def test_resumed_trainings_are_told(tmp_path):
     write_run(tmp_path)
     edit_json(tmp_path / "models" / "unet-pocket" / "fold0" / "provenance.json", attempts=[

@@ -21,7 +21,7 @@ def fingerprint(spacings, medians):
     for index, (spacing, median) in enumerate(zip(spacings, medians, strict=True)):
         sample = [float(median + step) for step in range(-20, 21)]
         cases[f"c{index}"] = {"spacing_mm": list(spacing), "intensities": [
-            {"modality": name, "median": float(median), "sample": sample} for name in ("t1", "t2")]}
+            {"modality": name, "median": float(median), "std": 40.0, "sample": sample} for name in ("t1", "t2")]}
     return {"cases": cases}
 
 
@@ -32,7 +32,7 @@ def test_spacings_far_from_the_median_are_unusual(odd, expected):
     assert quality.unusual_spacing(found) == expected
 
 
-@pytest.mark.parametrize("odd, expected", [(108, []), (400, ["c5"]), (-50, ["c5"])])
+@pytest.mark.parametrize("odd, expected", [(108, []), (122, []), (400, ["c5"]), (-50, ["c5"])])
 def test_intensities_far_from_the_others_are_unusual(odd, expected):
     found = fingerprint([(1, 1, 1)] * 6, [96, 98, 100, 102, 104, odd])
     assert quality.unusual_intensity(found, 1) == expected

@@ -1,8 +1,11 @@
 """The MLflow store: what is in it, and that collecting twice adds nothing twice."""
 
+import json
+import re
 import shutil
 import sqlite3
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from fake_run import edit_json, metrics, write_evaluation, write_run
@@ -110,7 +113,10 @@ def test_the_comparison_has_differences_and_the_page(collected):
     assert run.data.metrics["difference/dice/mean/unet-pocket"] == pytest.approx(-0.004, abs=0.002)
     assert {item.path for item in store.client.list_artifacts(run.info.run_id)} == {"comparison", "figures",
                                                                                     "report.html"}
-    assert run.data.tags["mlflow.note.content"].startswith("**The pocket U-Net is as accurate as the full U-Net.**")
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("**The pocket U-Net is as accurate as the full U-Net.**")
+    page = unquote(re.search(r"\(#/compare-runs\?runs=(.*?)&", note)[1])
+    assert set(json.loads(page)) == {parent.info.run_id for parent in by_kind(store, "network")}
 
 
 def test_collecting_again_changes_nothing(collected):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import WIDTHS
+from conftest import SIZES, WIDTHS
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def opened(browser, page_file):
     pages = []
 
     def open_(width="wide", **options):
-        size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+        size = dict(zip(("width", "height"), SIZES[width], strict=True))
         context = browser.new_context(viewport=size, **options)
         page = context.new_page()
         page.asked, page.complaints = [], []
@@ -102,3 +102,23 @@ def test_prints_with_everything_that_is_open(opened, pictures):
     assert printed.startswith(b"%PDF")
     page.set_viewport_size({"width": 720, "height": 1000})  # an A4 page's text is 186 mm wide
     assert page.evaluate("document.documentElement.scrollWidth") <= 720
+
+
+ONLY = """
+for (const part of document.querySelectorAll("nav, footer, main > section:not(.verdict, #figures, #pictures)"))
+  part.remove();
+for (const label of [...document.querySelectorAll("#figures h3")].slice(2)) {
+  label.nextElementSibling.remove();
+  label.remove();
+}
+for (const picture of document.querySelectorAll(".pictures figure"))
+  if (!picture.textContent.includes("worst")) picture.remove();
+"""
+
+
+def test_the_readmes_picture(opened, pictures):
+    """What `docs/pictures/report.png` shows: verdict, learning curves, a label's box plots, the worst cases."""
+    page = opened("picture")
+    page.evaluate(ONLY)
+    assert page.locator("#figures h3").count() == 2 and page.locator(".pictures figure").count() == 2
+    page.screenshot(path=pictures / "readme.png", full_page=True)

@@ -20,6 +20,7 @@ MISSED, ADDED = "#56B4E9", "#D55E00"  # in the reference only, in the prediction
 GREYS = 28  # levels in the picture: a third of the size, no visible loss
 LETTERS = 12  # points, to be read where the picture is shown at half its size
 MARGIN_MM = 5  # kept around what the image shows
+ROOM = 0.06  # of the longest side, left around a plane for its letters
 
 # name, axis through the plane, axes left-right and bottom-top, flip the horizontal one, letters left and top
 PLANES = (("axial", 2, (0, 1), True, "R", "A"), ("coronal", 1, (0, 2), True, "R", "S"),
@@ -65,7 +66,6 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
-    from matplotlib.patheffects import withStroke
     from PIL import Image
 
     image, reference, prediction = _crop(image, reference, prediction, spacing)
@@ -74,8 +74,9 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
     shown = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
     middle = centre((reference > 0) | (prediction > 0))
     extent = np.asarray(image.shape) * np.asarray(spacing)
-    widths = [extent[plane[2][0]] for plane in PLANES]
-    heights = [extent[plane[2][1]] for plane in PLANES]
+    room = ROOM * max(extent)
+    widths = [extent[plane[2][0]] + 2 * room for plane in PLANES]
+    heights = [extent[plane[2][1]] + 2 * room for plane in PLANES]
     across = 7.4
     down = 2 * max(heights) * across / sum(widths)
     figure = Figure(figsize=(across, down + 0.75), dpi=100, facecolor="black")
@@ -83,9 +84,9 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
                                               "right": 0.995, "bottom": 0.38 / (down + 0.75),
                                               "top": 1 - 0.33 / (down + 0.75)})
     for column, plane in enumerate(PLANES):
-        name, through, _, _, left, top = plane
+        name, through = plane[:2]
         grey, truth, found = (plane_of(volume, middle[through], plane) for volume in (shown, reference, prediction))
-        box = (0, widths[column], 0, heights[column])
+        box = (0, extent[plane[2][0]], 0, extent[plane[2][1]])
         upper, lower = axes[0, column], axes[1, column]
         upper.imshow(grey, cmap="gray", vmin=0, vmax=1, origin="lower", extent=box, interpolation="nearest")
         for value in range(1, int(max(reference.max(), prediction.max())) + 1):
@@ -97,16 +98,12 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
         lower.imshow(_errors(truth, found), origin="lower", extent=box, interpolation="nearest")
         for axis in (upper, lower):
             axis.set_axis_off()
-            axis.set_xlim(box[:2])
-            axis.set_ylim(box[2:])
+            axis.set_xlim(-room, box[1] + room)
+            axis.set_ylim(-room, box[3] + room)
             axis.set_aspect("equal", anchor="C")
-        for text, x, y in ((left, 0.02, 0.5), (OPPOSITE[left], 0.98, 0.5), (top, 0.5, 0.97),
-                           (OPPOSITE[top], 0.5, 0.03)):
-            upper.text(x, y, text, color="white", fontsize=LETTERS, transform=upper.transAxes, va="center", zorder=9,
-                       ha="left" if x < 0.5 else "right" if x > 0.5 else "center",
-                       path_effects=[withStroke(linewidth=2, foreground="black")])
+        _letters(upper, plane)
         lower.text(0.02, 0.03, name, color="white", fontsize=LETTERS, transform=lower.transAxes, va="bottom",
-                   path_effects=[withStroke(linewidth=2, foreground="black")])
+                   path_effects=_stroked())
     figure.text(0.5, 0.99, title, color="white", fontsize=LETTERS, ha="center", va="top")
     figure.legend(handles=[Line2D([], [], color=REFERENCE, label="reference"),
                            Line2D([], [], color=PREDICTION, linestyle=(0, (3, 2)), label="prediction"),
@@ -118,6 +115,22 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     with atomic(path) as temporary:
         picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(temporary, format="PNG", optimize=True)
+
+
+def _letters(axis, plane: tuple, size: float = LETTERS) -> None:
+    """Which side of the patient is where, in the room around a plane."""
+    _, _, _, _, left, top = plane
+    for text, x, y, side in ((left, 0.01, 0.5, "left"), (OPPOSITE[left], 0.99, 0.5, "right"),
+                             (top, 0.5, 0.97, "center"), (OPPOSITE[top], 0.5, 0.03, "center")):
+        axis.text(x, y, text, color="white", fontsize=size, transform=axis.transAxes, va="center", ha=side, zorder=9,
+                  path_effects=_stroked())
+
+
+def _stroked() -> list:
+    """Letters to be read on any grey."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2, foreground="black")]
 
 
 def _crop(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
@@ -201,10 +214,11 @@ def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
     middle = centre(reference > 0) if (reference > 0).any() else centre(prediction > 0)
     colours = {label["value"]: CLASSES[index % len(CLASSES)] for index, label in enumerate(labels)}
     extent = np.asarray(image.shape) * np.asarray(spacing)
-    figure = Figure(figsize=(7.4, 2 * 7.4 * max(extent[plane[2][1]] for plane in PLANES)
-                             / sum(extent[plane[2][0]] for plane in PLANES) + 0.8), facecolor="black",
-                    layout="constrained")
-    axes = figure.subplots(2, 3, width_ratios=[extent[plane[2][0]] for plane in PLANES])
+    room = ROOM * max(extent)
+    widths = [extent[plane[2][0]] + 2 * room for plane in PLANES]
+    tallest = max(extent[plane[2][1]] for plane in PLANES) + 2 * room
+    figure = Figure(figsize=(7.4, 2 * 7.4 * tallest / sum(widths) + 0.8), facecolor="black", layout="constrained")
+    axes = figure.subplots(2, 3, width_ratios=widths)
     for row, (classes, name) in enumerate(((reference, "reference"), (prediction, "prediction"))):
         for axis, plane in zip(axes[row], PLANES, strict=True):
             grey, shown = (plane_of(volume, middle[plane[1]], plane) for volume in (image, classes))
@@ -215,6 +229,9 @@ def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
                 picture[shown == value] = to_rgba(colour, 0.65)
             axis.imshow(picture, origin="lower", extent=box, interpolation="nearest")
             axis.set_axis_off()
+            axis.set_xlim(-room, box[1] + room)
+            axis.set_ylim(-room, box[3] + room)
+            _letters(axis, plane, 8)
             axis.set_title(f"{name}, {plane[0]}", color="white", fontsize=8)
     figure.suptitle(title, color="white", fontsize=8.5)
     figure.legend(handles=[Patch(color=colours[label["value"]], label=label["name"]) for label in labels],

@@ -38,7 +38,8 @@ def main(comparison, models, evaluations, profiles, command_line, figures, outpu
     from ..tracking.records import read_run
 
     run = read_run(models, evaluations, comparison, profiles)
-    if run.comparison is None and not run.models and not run.evaluations:
+    given = [*models, *evaluations, *([comparison] if comparison else [])]
+    if not any(folder.exists() for folder in given):  # a folder without a finished training is a page that says so
         raise UsageError("There is nothing to report: " + ("; ".join(run.problems) or "no folder was given") + ".",
                          todo="Give --comparison, --models or --evaluations.")
     values = context(run, command_line)

@@ -21,6 +21,18 @@ def test_writes_one_page(tmp_path):
 
 
 def test_nothing_to_report_is_wrong_usage(tmp_path):
-    outcome = CliRunner().invoke(main, ["--models", str(tmp_path), "-o", str(tmp_path / "report.html")])
-    assert outcome.exit_code == 2 and str(tmp_path) in outcome.stderr
+    nowhere = tmp_path / "nowhere"
+    outcome = CliRunner().invoke(main, ["--models", str(nowhere), "-o", str(tmp_path / "report.html")])
+    assert outcome.exit_code == 2 and str(nowhere) in outcome.stderr
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_run_without_a_finished_training_has_a_page_that_says_so(tmp_path):
+    (tmp_path / "models").mkdir()
+    outcome = CliRunner().invoke(main, ["--models", str(tmp_path / "models"), "--comparison", str(tmp_path), "-o",
+                                        str(tmp_path / "report.html"), "--json"])
+    assert outcome.exit_code == 0, outcome.output
+    text = (tmp_path / "report.html").read_text()
+    for words in ("No verdict", "There are no model folders", "There is no comparison", "There are no evaluations"):
+        assert words in text
+    assert len(json.loads(outcome.stdout)["problems"]) == 2

@@ -110,7 +110,7 @@ completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SH
 
 api: .venv/.ready .tools/api/.ready ## Write the Python API's pages from the docstrings to $(OUTDIR)/api
 	@modules=$$(ls python/pocketnet | sed -n '/^_/d; /^cli$$/d; s/\.py$$//; /\./d; s/^/pocketnet./p')
-	PYTHONPATH=python:.tools/api .venv/bin/python -m pdoc -d google -o $(OUTDIR)/api $$modules '!pocketnet.tracking.pyfunc'
+	PDOC_DISPLAY_ENV_VARS=1 PYTHONPATH=python:.tools/api .venv/bin/python -m pdoc -d google -o $(OUTDIR)/api $$modules '!pocketnet.tracking.pyfunc'
 	echo "Written: $(OUTDIR)/api/index.html"
 
 clean: ## Remove what setup and the runs made, but not the results

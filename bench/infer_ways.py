@@ -175,12 +175,16 @@ def _pocket_unet(weights: str):
 
 
 def monai(weights: str, layout: str, output: str, *images: str) -> None:
-    """A case by MONAI: z-scores of what is not zero, 128³ windows that overlap by a half, Gaussian weights, argmax."""
+    """A case by MONAI: z-scores of what is not zero, 128³ windows that overlap by a half, argmax.
+
+    The windows' weights are ours: MONAI's Gaussian is the same but for its floor, a thousandth of the middle's.
+    """
     import nibabel as nib
     import numpy as np
     import torch
     from monai.inferers import SlidingWindowInferer
     from monai.transforms import NormalizeIntensity
+    from pocketnet.inference.windows import gaussian_weight
 
     memory = torch.channels_last_3d if layout == "last" else torch.contiguous_format
     model = _pocket_unet(weights).to(memory_format=memory)
@@ -188,6 +192,7 @@ def monai(weights: str, layout: str, output: str, *images: str) -> None:
     image = np.stack([np.asarray(file.dataobj, dtype=np.float32) for file in files])
     image = NormalizeIntensity(nonzero=True, channel_wise=True)(image).as_tensor()[None].to(memory_format=memory)
     infer = SlidingWindowInferer(PATCH, sw_batch_size=1, overlap=0.5, mode="gaussian", sigma_scale=0.125)
+    infer.roi_weight_map = torch.from_numpy(gaussian_weight(PATCH, 0.125))
     begin = time.perf_counter()
     with torch.inference_mode():
         probabilities = infer(image, model)
@@ -262,22 +267,49 @@ def _engines() -> dict:
             "PyTorch, channels last": pytorch(True)}
 
 
-def peak() -> None:
-    """The best of several float32 matrix products of 4096 on two threads; and what a pass of the network takes."""
+def peak(models_folder: str) -> None:
+    """The best of several float32 matrix products of 4096 on two threads, by NumPy and by OpenVINO.
+
+    And the 10⁹ operations of a window, of the network as it is and as it is computed with its decoder fused.
+    """
     import numpy as np
-    from pocketnet.models.network import Network
-    from pocketnet.profiling import speed
-    from pocketnet.profiling.predict import nodes_of
+    import openvino
+    from openvino import opset13 as op
+    from pocketnet.inference import fusion
 
     a = np.random.default_rng(0).normal(size=(4096, 4096)).astype(np.float32)
-    best = 0.0
-    for _ in range(8):
-        begin = time.perf_counter()
-        a @ a
-        best = max(best, 2 * 4096**3 / (time.perf_counter() - begin) / 1e9)
-    network = Network(channels=len(MODALITIES), classes=4, depth=DEPTH, feature_maps=MAPS)
-    work = speed.inference_work(nodes_of(network, PATCH, "float32"), 1)
-    print(json.dumps({"gflops_a_second": best, "gflops_a_window": work.gflops}))
+    given = op.parameter([4096, 4096], np.float32)
+    product = openvino.Core().compile_model(
+        openvino.Model([op.matmul(given, op.constant(a), False, False)], [given]), "CPU",
+        {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS})
+    rates = {}
+    for name, run in (("numpy", lambda: a @ a), ("openvino", lambda: product([a]))):
+        seconds = []
+        for _ in range(6):
+            begin = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - begin)
+        rates[name] = 2 * 4096**3 / min(seconds) / 1e9
+    graph = openvino.Core().read_model(Path(models_folder) / "brats" / "model.xml")
+    fusion.free_sizes(graph)
+    graph.reshape([1, *PATCH, len(MODALITIES)])
+    whole = _gflops(graph)
+    fusion.fuse_skips(graph)
+    print(json.dumps({"gflops_a_second": max(rates.values()), "gflops_a_window": whole, "gflops_fused": _gflops(graph),
+                      **{f"gflops_a_second_{name}": rate for name, rate in rates.items()}}))
+
+
+def _gflops(graph) -> float:
+    """10⁹ operations of a graph's convolutions: a multiplication and an addition a weight and place."""
+    import math
+
+    total = 0
+    for node in graph.get_ordered_ops():
+        kind = node.get_type_name()
+        if kind in ("Convolution", "ConvolutionBackpropData"):
+            at = node.get_output_shape(0) if kind == "Convolution" else node.get_input_shape(0)
+            total += 2 * math.prod(node.get_input_shape(1)) * math.prod(list(at)[2:])
+    return total / 1e9
 
 
 if __name__ == "__main__":

@@ -39,9 +39,10 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
               help="Write how far several models, or mirrored images, disagree, too. Default: with several models.")
 @click.option("--dicom-seg", is_flag=True, help="Write DICOM segmentations, too, of IMAGES that are DICOM series.")
 @click.option("--windows", default="auto", show_default=True,
-              help="plan (the training's patches, overlapping by a half), sparse (by a quarter, without empty ones; "
-                   "auto) or large (few; fastest, may differ).")
-@click.option("--tta", is_flag=True, help="Average over mirrored images, too (2 to 8 times the time).")
+              help="plan (the training's patches, overlapping by a half), large (few; auto, where the network takes "
+                   "them) or sparse (patches overlapping by a quarter).")
+@click.option("--tta/--no-tta", default=None,
+              help="Average over mirrored images, too (2 to 8 times the time). Default: as the model's plan says.")
 @click.option("--engine", default="auto", show_default=True, help="auto, openvino or tensorflow.")
 @click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 (OpenVINO).")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")

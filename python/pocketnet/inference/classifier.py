@@ -70,7 +70,7 @@ class Classifier:
         prepared = prepare(image.astype(np.float32, copy=False), plan.preprocessing)
         normalised = normalise(prepared.image, plan.preprocessing.normalisation, prepared.statistics,
                                self.model.provenance["intensity"])
-        return self.engine(normalised[None])[0]
+        return self.engine(normalised[None])[0].copy()
 
     def classify_files(self, images: Sequence[str | Path]) -> dict[str, float]:
         """Probability by class of a case, one file a modality.

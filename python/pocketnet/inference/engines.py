@@ -25,7 +25,10 @@ class Engine(Protocol):
     name: str
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """From (batch, *patch, channel) float32 to probabilities (batch, *patch, classes) float32."""
+        """From (batch, *patch, channel) float32 to probabilities (batch, *patch, classes) float32.
+
+        What it gives is good until the next call.
+        """
 
     def release(self) -> None:
         """Give back memory that the next call takes again."""
@@ -68,8 +71,13 @@ class OpenVinoEngine:
         if self._request is None:
             self._compiled = self._core.compile_model(self._graph, "CPU", self._settings)
             self._request = self._compiled.create_infer_request()
-        outputs = [self._request.infer([np.ascontiguousarray(one[None])])[0].copy() for one in image]
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        if len(image) == 1:
+            return self._one(image)
+        return np.concatenate([self._one(one[None]).copy() for one in image])
+
+    def _one(self, image: np.ndarray) -> np.ndarray:
+        """Without copies of what goes in and what comes out."""
+        return self._request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
 
     def release(self) -> None:
         self._compiled = self._request = None

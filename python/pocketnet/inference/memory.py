@@ -10,10 +10,14 @@ from ..errors import DeviceMemoryError, UsageError
 from ..preprocessing.scan import PART_BYTES, PreparedScan
 from .windows import Tiling
 
-DEFAULT_MIB = 3072
+DEFAULT_MIB = 3584
 """What is kept to where nothing else is said, as far as the smallest windows allow it."""
 START_MIB = 260
 """The interpreter and its libraries, OpenVINO's included."""
+RELEASE_VOXELS = 2**25
+"""Of a case whose components take more memory than a network that is kept for the next case is worth."""
+COMPONENT_BYTES = 7
+"""A voxel of the search for the largest components: a mask, its copy, numbers in 32 bits and lines of them."""
 WINDOW_VOXELS = tuple(round(2**(exponent / 2)) for exponent in range(46, 25, -1))
 """Most voxels of a window to try, from 8,388,608 on downwards."""
 UNITS = {"k": 2**-10, "m": 1.0, "g": 2.0**10, "t": 2.0**20}
@@ -30,6 +34,7 @@ class Need:
         network: One window: its activations, what goes in and what comes out.
         parts: What the passes over planes hold.
         reading: What unzipping the files took, which holds their numbers twice; it is over when the rest begins.
+        components: Finding the largest ones, when the layers are gone, and the network where it is not kept.
     """
 
     start: float
@@ -38,26 +43,33 @@ class Need:
     network: float
     parts: float
     reading: float
+    components: float = 0.0
 
     @property
     def mib(self) -> int:
         """In all, rounded up."""
-        return math.ceil(self.start + max(self.reading, self.images + self.layer + self.network + self.parts))
+        return math.ceil(self.start + max(self.reading, self.images + self.layer + self.network + self.parts,
+                                          self.images + self.components))
 
 
-def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: float) -> Need:
+def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: float,
+         largest_component: bool = False) -> Need:
     """The memory of a case.
 
     Args:
         channels: Of what a window predicts.
         activation_mib: Of the network for this window.
+        largest_component: Whether they are looked for.
     """
     scan = prepared.scan
     plane, inputs = math.prod(prepared.shape[:2]), len(scan.channels)
     layer = plane * (min(tiling.window[2], prepared.shape[2]) * inputs + tiling.depth * (channels + 1)) * 4
     window = math.prod(tiling.window) * (3 * inputs + 3 * channels) * 4
-    return Need(START_MIB, (scan.nbytes + math.prod(scan.shape)) / 2**20, layer / 2**20,
-                activation_mib + window / 2**20, 3 * PART_BYTES / 2**20, 2.2 * scan.nbytes / 2**20)
+    voxels = math.prod(scan.shape)
+    network = activation_mib + window / 2**20
+    components = COMPONENT_BYTES * voxels / 2**20 + (0 if voxels > RELEASE_VOXELS else network)
+    return Need(START_MIB, (scan.nbytes + voxels) / 2**20, layer / 2**20, network, 3 * PART_BYTES / 2**20,
+                2.2 * scan.nbytes / 2**20, components if largest_component else 0.0)
 
 
 def fitting(tilings: list[Tiling], need_of: Callable[[Tiling], Need], limit_mib: float | None,

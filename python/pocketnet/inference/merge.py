@@ -28,7 +28,8 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
         good until the next one is asked for.
     """
     layers = tiling.places[-1]
-    weight = gaussian_weight(tiling.window, tiling.sigma)
+    weight = np.repeat(gaussian_weight(tiling.window, tiling.sigma)[..., None], channels, axis=-1)  # adds up faster
+    weighted = np.empty_like(weight)
     total = np.zeros((*tiling.shape[:-1], tiling.depth, channels), np.float32)
     weights = np.zeros(total.shape[:-1], np.float32)
     steps = follow([(layer, member, window) for layer in layers for member in members
@@ -37,7 +38,7 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
     for index, layer in enumerate(layers):
         for _, member, window in itertools.islice(steps, a_layer):
             counted = weights if member is members[0] else None
-            _add(total, counted, weight, window, member(window), layer.low)
+            _add(total, counted, weight, window, np.multiply(member(window), weight, out=weighted), layer.low)
         end = layers[index + 1].low if index + 1 < len(layers) else layer.high
         done = end - layer.low
         total[:, :, :done] /= weights[:, :, :done, None]
@@ -50,12 +51,11 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
 
 
 def _add(total: np.ndarray, weights: np.ndarray | None, weight: np.ndarray, window: tuple[Place, ...],
-         predicted: np.ndarray, base: int) -> None:
-    """Count a window in, its weight where `weights` is given; `base` is the first plane of `total`."""
+         weighted: np.ndarray, base: int) -> None:
+    """Count a weighted window in, its weight where `weights` is given; `base` is the first plane of `total`."""
     *across, last = window
     into = (*(slice(p.low, p.high) for p in across), slice(last.low - base, last.high - base))
     inside = tuple(slice(p.low - p.start, p.high - p.start) for p in window)
-    for channel in range(predicted.shape[-1]):
-        total[(*into, channel)] += predicted[(*inside, channel)] * weight[inside]
+    total[into] += weighted[inside]
     if weights is not None:
-        weights[into] += weight[inside]
+        weights[into] += weight[(*inside, 0)]

@@ -38,10 +38,10 @@ def _box(classes: np.ndarray, value: int) -> tuple[slice, ...]:
 
 
 def _rest(mask: np.ndarray) -> np.ndarray:
-    """The mask without its largest component."""
+    """The mask without its largest component; works in place."""
     import SimpleITK as sitk
 
-    components = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)), False)
+    components = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.view(np.uint8)), False)
     numbers = sitk.GetArrayViewFromImage(components)
     sizes = np.zeros(1, np.int64)
     for plane in numbers:
@@ -49,4 +49,7 @@ def _rest(mask: np.ndarray) -> np.ndarray:
         sizes = np.pad(sizes, (0, max(0, found.size - sizes.size)))
         sizes[: found.size] += found
     sizes[0] = 0
-    return mask & (numbers != sizes.argmax())
+    largest = sizes.argmax()
+    for plane, where in zip(mask, numbers, strict=True):
+        plane &= where != largest
+    return mask

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -16,6 +16,7 @@ from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, windows
 from .merge import Follow, merge
+from .options import SPARSE_OVERLAP, WINDOWS, Options
 from .postprocessing import largest_components
 from .run import Clock, Run, Segmentation, Sink
 from .source import on_source
@@ -23,34 +24,6 @@ from .source import on_source
 if TYPE_CHECKING:
     import nibabel as nib
     import SimpleITK as sitk
-
-WINDOWS = ("auto", "plan", "sparse", "large")
-SPARSE_OVERLAP = 0.25
-"""Measured to keep the Dice of the plan's overlap of a half (docs/results/inference.md)."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to predict.
-
-    Attributes:
-        engine: `auto`, `openvino` or `tensorflow`.
-        threads: CPU threads; None for all cores.
-        windows: `plan`: the paper's, as the model's plan says; `sparse`: of the same size, but overlapping by a quarter
-            and without those that are empty; `large`: few large ones (OpenVINO), fastest, of which a result may
-            differ; `auto`: `sparse`, and smaller ones only to keep to `max_memory_mib`.
-        tta: Average over mirrored images, too, along the axes that training mirrored.
-        precision: `float32`, or `bfloat16`.
-        max_memory_mib: Most memory of the whole process; None for what is usual (`memory.DEFAULT_MIB`), unless the
-            case needs more.
-    """
-
-    engine: str = "auto"
-    threads: int | None = None
-    windows: str = "auto"
-    tta: bool = False
-    precision: str = "float32"
-    max_memory_mib: float | None = None
 
 
 class Predictor:
@@ -72,7 +45,9 @@ class Predictor:
         if self.options.max_memory_mib is not None and self.engine_name != "openvino":
             raise UsageError("Only OpenVINO tells beforehand what memory it takes, which --max-memory needs.",
                              todo="Use --engine openvino, or leave --max-memory out.")
-        self._mirrors = ensemble.mirrors_of(self.model.plan) if self.options.tta else [()]
+        plan = self.model.plan
+        mirrored = plan.inference.mirrored if self.options.tta is None else self.options.tta
+        self._mirrors = ensemble.mirrors_of(plan) if mirrored else [()]
         self._made: tuple[tuple[int, ...], list[engines.Engine]] | None = None
 
     @classmethod
@@ -191,10 +166,21 @@ class Predictor:
         out = Segmentation(np.zeros(scan.shape, np.uint8),
                            np.zeros(scan.shape, np.uint8) if self.predictions > 1 else None,
                            tiling.window, (len(tiling), 0), clock.seconds, need)
-        inside = tuple(slice(*side) for side in prepared.box)
-        merged = merge(tiling, run.channels, run.members, follow)
-        for start, planes in on_source(merged, prepared):
-            clock.lap("merging")
+        self._fill(out, run, on_source(merge(tiling, run.channels, run.members, follow), prepared), sink)
+        out.windows = len(tiling) * len(self.models), run.skipped
+        if self.model.plan.inference.largest_component:
+            del run, members
+            if out.classes.size > memory.RELEASE_VOXELS:
+                self.release()
+            out.classes = largest_components(out.classes)
+        clock.lap("components")
+        return out
+
+    def _fill(self, out: Segmentation, run: Run, merged: Iterator[tuple[int, np.ndarray]], sink: Sink | None) -> None:
+        """Put planes of probabilities on the case's own grid into a segmentation, as they come."""
+        inside = tuple(slice(*side) for side in run.prepared.box)
+        for start, planes in merged:
+            run.clock.lap("merging")
             at = (*inside[:2], slice(inside[2].start + start, inside[2].start + start + planes.shape[2]))
             probabilities = planes[..., : self.model.plan.network.classes]
             out.classes[at] = probabilities.argmax(axis=-1)
@@ -202,12 +188,7 @@ class Predictor:
                 out.uncertainty[at] = np.rint(ensemble.disagreement(planes, self.predictions) * 255)
             if sink is not None:
                 sink(at, probabilities)
-            clock.lap("merging")
-        out.windows = len(tiling) * len(self.models), run.skipped
-        if self.model.plan.inference.largest_component:
-            out.classes = largest_components(out.classes)
-        clock.lap("components")
-        return out
+            run.clock.lap("merging")
 
     def release(self) -> None:
         """Give back the memory of the networks; the next case takes it again."""
@@ -233,7 +214,7 @@ class Predictor:
         """Where the windows lie, and what memory that takes where the engine tells."""
         plan, wanted, limit = self.model.plan, self.options.windows, self.options.max_memory_mib
         patch, sigma = plan.training.patch, plan.inference.gaussian_sigma
-        overlap = plan.inference.overlap if wanted == "plan" else min(SPARSE_OVERLAP, plan.inference.overlap)
+        overlap = min(SPARSE_OVERLAP, plan.inference.overlap) if wanted == "sparse" else plan.inference.overlap
         tilings = [windows.overlapping(prepared.shape, patch, overlap, sigma)]
         if self.engine_name != "openvino":
             if wanted == "large":
@@ -242,10 +223,26 @@ class Predictor:
             return tilings[0], None
         channels = plan.network.classes + (self.predictions > 1)
         per_voxel = self.engine.activation_mib / np.prod(patch)
-        if wanted == "large" or (wanted == "auto" and limit is not None):
+        if wanted == "large" or (wanted == "auto" and self._takes_any_size):
             divisor = plan.network.network(plan.default_arch, "pocket").divisor
-            others = [windows.large(prepared.shape, patch, divisor, most, sigma, prepared.dark)
-                      for most in memory.WINDOW_VOXELS if wanted == "large" or most < np.prod(patch)]
-            tilings = list(dict.fromkeys(others if wanted == "large" else tilings + others))
-        return memory.fitting(
-            tilings, lambda t: memory.need(prepared, t, channels, per_voxel * float(np.prod(t.window))), limit, case)
+            tilings = list(dict.fromkeys(windows.large(prepared.shape, patch, divisor, most, sigma, prepared.dark)
+                                         for most in memory.WINDOW_VOXELS))
+        return memory.fitting(tilings, lambda t: memory.need(
+            prepared, t, channels, per_voxel * float(np.prod(t.window)), plan.inference.largest_component), limit, case)
+
+    @cached_property
+    def _takes_any_size(self) -> bool:
+        """Whether the networks give in a window of another size what they give in the patch's.
+
+        Instance normalisation takes its statistics over the window, and some graphs have a size written into them.
+        """
+        plan = self.model.plan
+        if plan.network.norm == "instance":
+            return False
+        twice = tuple(2 * side for side in plan.training.patch)
+        try:
+            for model in self.models:
+                engines.make(self.engine_name, model.path, twice, plan.network.channels)
+        except DataError:
+            return False
+        return True

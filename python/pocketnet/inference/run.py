@@ -27,7 +27,8 @@ class Segmentation:
         uncertainty: (x, y, z) uint8, 255 times `ensemble.disagreement`; None for a single prediction.
         window: Voxels of a window.
         windows: How many there were, and how many of them were left out because there is nothing in them.
-        seconds: By part: `preparing`, `starting` (the engine), `network`, `merging`, `components`.
+        seconds: By part: `preparing` (where the image is, its statistics), `starting` (the engine), `resampling` (and
+            cutting windows), `network`, `merging` (and resampling back), `components`.
         need: Memory as predicted.
     """
 
@@ -63,13 +64,14 @@ class Run:
         members: For `merge.merge`: each member's share of a window's prediction.
         channels: Of these: classes, and the entropy where there are several predictions.
         skipped: Windows left out because they are empty.
+        prepared, clock: As given.
     """
 
     def __init__(self, plan: Plan, members: Sequence[ensemble.Member], prepared: PreparedScan, tiling: Tiling,
                  skip: bool, clock: Clock):
         several = members[0].of > 1
         self.channels = plan.network.classes + several
-        self._prepared, self._tiling, self._clock = prepared, tiling, clock
+        self.prepared, self.clock, self._tiling = prepared, clock, tiling
         self._first, self._layer = None, None
         self._skip = skip
         self._background = np.zeros(self.channels, np.float32)
@@ -80,9 +82,9 @@ class Run:
 
     def _predict(self, member: ensemble.Member) -> Callable[[tuple[Place, ...]], np.ndarray]:
         def predict(window: tuple[Place, ...]) -> np.ndarray:
-            self._clock.lap("merging")
+            self.clock.lap("merging")
             inside = self._read(window)
-            self._clock.lap("preparing")
+            self.clock.lap("resampling")
             if self._skip and not inside.any():
                 self.skipped += 1
                 return np.broadcast_to(self._background, (*self._tiling.window, self._background.size))
@@ -91,8 +93,8 @@ class Run:
             self._engine = member.engine
             pad = [(max(0, -p.start), max(0, p.start + side - n)) for p, side, n in
                    zip(window, self._tiling.window, self._tiling.shape, strict=True)]
-            out = member(inside, self._prepared.statistics, pad)
-            self._clock.lap("network")
+            out = member(inside, self.prepared.statistics, pad)
+            self.clock.lap("network")
             return out
 
         return predict
@@ -103,7 +105,7 @@ class Run:
         low, high = max(0, last.start), min(self._tiling.shape[2], last.start + self._tiling.window[2])
         if self._first != low:
             self._layer = None  # before the next is made
-            self._first, self._layer = low, self._prepared.planes(low, high)
+            self._first, self._layer = low, self.prepared.planes(low, high)
         across = tuple(slice(max(0, p.start), max(0, p.start + side))
                        for p, side in zip(window[:2], self._tiling.window[:2], strict=True))
         return self._layer[across]

@@ -23,7 +23,7 @@ CASES = (("unet", "pocket", 4, 64, 1), ("resnet", "full", 3, 32, 2), ("densenet"
 """Architecture, width, depth, patch side, batch. By the memory of the first, in which a convolution has the worst
 moment, the workspace is found."""
 STEPS, WARM_UP = 3, 1
-BUDGET_SECONDS = 45
+BUDGET_SECONDS = 35
 FEWEST = 3
 MARGIN = 0.97
 """Share of the measured memory that a prediction is to reach: how a process' heap is fragmented differs by as much."""

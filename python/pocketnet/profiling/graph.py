@@ -44,7 +44,8 @@ RULES = {
     "DepthwiseConv3D": Rule(inner=27, forward=2, backward=2, passes=160),
     # The mean of squared differences from the mean; going back, each of the three parts of the gradient.
     "BatchNormalization": Rule(reads_input=True, forward=1, backward=3, passes=16),
-    "GroupNormalization": Rule(reads_input=True, forward=1, backward=3, passes=16),
+    # One operation forward and one backward; sample by sample what comes out is put together.
+    "InstanceNormalization": Rule(reads_input=True, forward=1, backward=1, passes=11),
     "ReLU": Rule(reads_output=True, passes=5),
     "LeakyReLU": Rule(reads_input=True, passes=5),
     # relu(x) - slope * relu(-x): both parts are kept.

@@ -73,8 +73,10 @@ def test_the_comparison_run_says_the_verdict(page, ui, runs, pictures):
     page.get_by_text("too few to tell the pocket U-Net from the full U-Net").first.wait_for()
     page.get_by_text("difference/dice/mean/unet-pocket").wait_for()
     page.screenshot(path=pictures / "mlflow-verdict.png")
-    page.get_by_role("link", name="The networks side by side").click()
-    page.get_by_text("Comparing 2 Runs").wait_for()
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="The networks side by side").click()
+    opened.value.get_by_text("Comparing 2 Runs").wait_for(timeout=120_000)
+    opened.value.close()
     page.goto(f"{ui}/#/experiments/{experiment}/runs/{info['run_id']}/artifacts")
     page.get_by_text("report.html").first.wait_for()
 

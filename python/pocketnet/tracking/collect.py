@@ -179,9 +179,10 @@ def _note(comparison: dict, experiment: str, compared: Sequence[str]) -> str:
     said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
     layout_ = class_layout if comparison.get("task") == CLASSIFICATION else layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
-    side_by_side = [f"[The networks side by side]({page})"] if len(compared) > 1 else []
-    return "\n\n".join([*(f"**{one['title']}.** {one['text']}" for one in said), *side_by_side,
-                        *layout_.markdown(comparison).split("\n", 1)[1:]])[:MOST_NOTE]
+    lines = [f"**{one['title']}.** {one['text']}" for one in said]
+    if lines and len(compared) > 1:  # within the few lines that are shown at once
+        lines[0] += f" [The networks side by side]({page})."
+    return "\n\n".join([*lines, *layout_.markdown(comparison).split("\n", 1)[1:]])[:MOST_NOTE]
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:

@@ -6,7 +6,7 @@ onto `base`, and that one onto the recipe; `null` takes a value away. Each trial
 line to `OUT/trials.jsonl`: what was changed, seed, split, code, cost and every case's Dice, without and with mirrored
 images. A trial that is there already, of the same code, is not repeated.
 
-    PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe.json -o OUT
+    PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe-32.json -o OUT
     PYTHONPATH=python .venv/bin/python bench/recipe.py -o OUT --table
 """
 

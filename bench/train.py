@@ -91,7 +91,7 @@ def by_pytorch(patch: tuple[int, ...], channels_last: bool) -> tuple[Callable[[]
         loss = (distance / ((truth**2).sum(axes) + (probabilities**2).sum(axes) + 1e-6)).mean()
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step, sum(parameter.numel() for parameter in model.parameters())
 

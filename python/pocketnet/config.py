@@ -218,11 +218,13 @@ class Inference:
         overlap: Share of a patch side by which windows overlap.
         gaussian_sigma: Standard deviation of a window's importance weight as a share of its side.
         largest_component: Keep the largest connected component of each label only.
+        mirrored: Average over mirrored images, too, along the axes that training mirrors.
     """
 
     overlap: float
     gaussian_sigma: float
     largest_component: bool
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from keras import layers
 
 from .depthwise import DepthwiseConv3D
+from .normalisation import InstanceNormalization
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def normalisation(x, options: BlockOptions, name: str):
     if options.norm == "batch":
         return layers.BatchNormalization(name=name)(x)
     if options.norm == "instance":
-        return layers.GroupNormalization(groups=-1, name=name)(x)
+        return InstanceNormalization(name=name)(x)
     return x
 
 

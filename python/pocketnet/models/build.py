@@ -13,9 +13,14 @@ from .depthwise import DepthwiseConv3D
 from .encoder_decoder import encoder_decoder
 from .hrnet import hrnet
 from .network import ARCHITECTURES, Network
+from .normalisation import InstanceNormalization
 
 BUILDERS = {"encoder_decoder": encoder_decoder, "hrnet": hrnet, "classifier": classifier}
 """The shapes of networks, as `architectures.json` names them: `builder(network, patch) -> keras.Model`."""
+
+
+OWN_LAYERS = {f"pocketnet>{kind.__name__}": kind for kind in (DepthwiseConv3D, InstanceNormalization)}
+"""By the names that they are registered with."""
 
 
 def build(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model:
@@ -32,8 +37,7 @@ def load(path: str | Path) -> keras.Model:
         DataError: It cannot be loaded, or would run code to be.
     """
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True,
-                                       custom_objects={"DepthwiseConv3D": DepthwiseConv3D})
+        return keras.saving.load_model(path, compile=False, safe_mode=True, custom_objects=OWN_LAYERS)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise DataError(f"This network cannot be loaded safely: {str(error).strip().splitlines()[0][:300]}",
                         where=str(path), todo="Take the model from where it was trained.") from None

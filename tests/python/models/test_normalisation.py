@@ -1,0 +1,70 @@
+"""Instance normalisation: the fast way of a training step is the plain one, and both are Keras'."""
+
+import numpy as np
+import pytest
+from keras import layers
+from pocketnet import backend
+from pocketnet.models.normalisation import InstanceNormalization
+
+SHAPES = [(2, 6, 5, 4, 3), (3, 8, 7, 5), (1, 4, 4, 4, 2)]
+
+
+def made(kind, shape, **options):
+    """A layer with weights that are not ones and zeros."""
+    rng = np.random.default_rng(1)
+    layer = kind(**options)
+    layer.build(shape)
+    layer.set_weights([rng.normal(1, 0.3, shape[-1:]), rng.normal(0, 0.3, shape[-1:]), *layer.get_weights()[2:]])
+    return layer
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_ways_are_keras_group_normalisation(shape):
+    x = np.random.default_rng(0).normal(3, 2, shape).astype(np.float32)
+    expected = np.array(made(layers.GroupNormalization, shape, groups=-1)(x))
+    layer = made(InstanceNormalization, shape)
+    for training in (False, True):
+        np.testing.assert_allclose(np.array(layer(x, training=training)), expected, atol=1e-5)
+
+
+@pytest.mark.skipif(backend.name() != "tensorflow", reason="another backend has one way only")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_ways_have_the_same_gradients(shape):
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    x, towards = (tf.constant(rng.normal(1, 2, shape), tf.float32) for _ in range(2))
+    layer = made(InstanceNormalization, shape)
+    found = []
+    for training in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=training) * towards)
+        found.append(tape.gradient(loss, [x, *(weight.value for weight in layer.trainable_variables)]))
+    for plain, fused in zip(*found, strict=True):
+        np.testing.assert_allclose(fused.numpy(), plain.numpy(), atol=1e-4 * max(1, float(tf.reduce_max(abs(plain)))))
+
+
+def test_bfloat16_has_statistics_in_float32():
+    x = np.random.default_rng(0).normal(100, 1, (2, 8, 8, 8, 4)).astype(np.float32)
+    layer = InstanceNormalization(dtype="mixed_bfloat16")
+    for training in (False, True):
+        out = np.array(layer(x, training=training).numpy(), np.float32)
+        assert abs(out.mean()) < 0.02 and out.std() == pytest.approx(1, abs=0.05)
+
+
+def test_openvino_has_one_operation_for_it_and_the_same_result(tmp_path):
+    import openvino
+    from pocketnet.models.build import build, load
+    from pocketnet.models.export import export_openvino
+    from pocketnet.models.network import Network
+
+    model = build(Network(depth=1, feature_maps=4, norm="instance", activation="leaky_relu"), (8, 8, 8))
+    model.save(tmp_path / "model.keras")
+    loaded = load(tmp_path / "model.keras")
+    export_openvino(loaded, tmp_path)
+    compiled = openvino.Core().compile_model(tmp_path / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    image = np.random.default_rng(0).normal(size=(1, 8, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_allclose(compiled(image)[0], np.array(model(image)), atol=1e-4)
+    kinds = [node.get_rt_info()["layerType"].astype(str) for node in compiled.get_runtime_model().get_ordered_ops()]
+    assert kinds.count("MVN") == 6, kinds

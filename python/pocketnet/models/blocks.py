@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from keras import layers
 
 from .depthwise import DepthwiseConv3D
-from .normalisation import InstanceNormalization
+from .normalisation import BatchNormalization, InstanceNormalization
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def pointwise(x, feature_maps: int, options: BlockOptions, name: str):
 
 
 def normalisation(x, options: BlockOptions, name: str):
-    """Batch normalisation as Keras defaults it, instance normalisation, or nothing."""
+    """Batch normalisation with Keras' defaults, instance normalisation, or nothing."""
     if options.norm == "batch":
-        return layers.BatchNormalization(name=name)(x)
+        return BatchNormalization(name=name)(x)
     if options.norm == "instance":
         return InstanceNormalization(name=name)(x)
     return x

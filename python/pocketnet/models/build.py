@@ -13,13 +13,14 @@ from .depthwise import DepthwiseConv3D
 from .encoder_decoder import encoder_decoder
 from .hrnet import hrnet
 from .network import ARCHITECTURES, Network
-from .normalisation import InstanceNormalization
+from .normalisation import BatchNormalization, InstanceNormalization
 
 BUILDERS = {"encoder_decoder": encoder_decoder, "hrnet": hrnet, "classifier": classifier}
 """The shapes of networks, as `architectures.json` names them: `builder(network, patch) -> keras.Model`."""
 
 
-OWN_LAYERS = {f"pocketnet>{kind.__name__}": kind for kind in (DepthwiseConv3D, InstanceNormalization)}
+OWN_LAYERS = {f"pocketnet>{kind.__name__}": kind
+              for kind in (BatchNormalization, DepthwiseConv3D, InstanceNormalization)}
 """By the names that they are registered with."""
 
 

@@ -1,7 +1,8 @@
-"""Instance normalisation that trains fast on a CPU: Keras' own goes through memory a dozen times.
+"""Normalisations that train fast on a CPU: Keras' own go through memory a dozen times.
 
 With TensorFlow a training step takes TensorFlow's fused batch normalisation, which has one operation forward and one
 backward but knows images of two dimensions only; what it needs to know of a volume it sees of a row of voxels as well.
+Everywhere else the layers are Keras'.
 """
 
 from __future__ import annotations
@@ -20,14 +21,31 @@ def _fused(x, layer):
         layer: Has `gamma`, `beta` and `epsilon`.
 
     Returns:
-        The same shape.
+        The same shape, and the mean and the unbiased variance of each feature map in float32.
     """
     import tensorflow as tf
 
     scale, offset = (tf.cast(weight, tf.float32) for weight in (layer.gamma, layer.beta))
     out = tf.raw_ops.FusedBatchNormV3(x=tf.reshape(x, (1, 1, -1, x.shape[-1])), scale=scale, offset=offset, mean=[],
                                       variance=[], epsilon=layer.epsilon, is_training=True)
-    return tf.reshape(out.y, tf.shape(x))
+    return tf.reshape(out.y, tf.shape(x)), out.batch_mean, out.batch_variance
+
+
+@keras.saving.register_keras_serializable("pocketnet")
+class BatchNormalization(layers.BatchNormalization):
+    """Keras' batch normalisation: same variables, same result, trained by the fused operation with TensorFlow.
+
+    Input shape: (batch, x, y[, z], feature maps). Output shape: the same.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable) or self.synchronized or backend.name() != "tensorflow":
+            return super().call(inputs, training=training, mask=mask)
+        out, mean, unbiased = _fused(inputs, self)
+        count = ops.cast(ops.prod(ops.shape(inputs)[:-1]), "float32")
+        for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, unbiased * (count - 1) / count)):
+            moving.assign(moving * self.momentum + of_batch * (1 - self.momentum))
+        return out
 
 
 @keras.saving.register_keras_serializable("pocketnet")
@@ -47,7 +65,7 @@ class InstanceNormalization(layers.GroupNormalization):
     def call(self, inputs, training=None):
         if not training or inputs.shape[0] is None or backend.name() != "tensorflow":
             return self._plain(inputs)
-        return ops.concatenate([_fused(sample, self) for sample in ops.split(inputs, inputs.shape[0])])
+        return ops.concatenate([_fused(sample, self)[0] for sample in ops.split(inputs, inputs.shape[0])])
 
     def _plain(self, inputs):
         axes = tuple(range(1, len(inputs.shape) - 1))

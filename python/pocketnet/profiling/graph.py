@@ -42,9 +42,8 @@ RULES = {
     INPUT: Rule(passes=0),
     **dict.fromkeys(WEIGHTED, Rule(reads_input=True, passes=4)),
     "DepthwiseConv3D": Rule(inner=27, forward=2, backward=2, passes=160),
-    # The mean of squared differences from the mean; going back, each of the three parts of the gradient.
-    "BatchNormalization": Rule(reads_input=True, forward=1, backward=3, passes=16),
     # One operation forward and one backward; sample by sample what comes out is put together.
+    "BatchNormalization": Rule(reads_input=True, passes=7),
     "InstanceNormalization": Rule(reads_input=True, forward=1, backward=1, passes=11),
     "ReLU": Rule(reads_output=True, passes=5),
     "LeakyReLU": Rule(reads_input=True, passes=5),

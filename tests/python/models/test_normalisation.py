@@ -1,10 +1,10 @@
-"""Instance normalisation: the fast way of a training step is the plain one, and both are Keras'."""
+"""Normalisations: the fast way of a training step is the plain one, and both are Keras'."""
 
 import numpy as np
 import pytest
 from keras import layers
 from pocketnet import backend
-from pocketnet.models.normalisation import InstanceNormalization
+from pocketnet.models.normalisation import BatchNormalization, InstanceNormalization
 
 SHAPES = [(2, 6, 5, 4, 3), (3, 8, 7, 5), (1, 4, 4, 4, 2)]
 
@@ -25,6 +25,24 @@ def test_both_ways_are_keras_group_normalisation(shape):
     layer = made(InstanceNormalization, shape)
     for training in (False, True):
         np.testing.assert_allclose(np.array(layer(x, training=training)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_batch_normalisation_is_keras_and_learns_the_same_moving_statistics(shape, precision):
+    x = np.random.default_rng(0).normal(3, 2, shape).astype(np.float32)
+    layer, expected = (made(kind, shape, dtype=precision) for kind in (BatchNormalization, layers.BatchNormalization))
+    tolerance = 1e-5 if precision == "float32" else 0.03
+    for training in (True, True, False):
+        out, keras_out = (np.array(one(x, training=training).numpy(), np.float32) for one in (layer, expected))
+        np.testing.assert_allclose(out, keras_out, atol=tolerance * max(1, np.abs(keras_out).max()))
+    for mine, theirs in zip(layer.weights, expected.weights, strict=True):
+        np.testing.assert_allclose(np.array(mine), np.array(theirs), rtol=tolerance)
+    layer.trainable = False
+    kept = np.array(layer.moving_mean)
+    np.testing.assert_allclose(np.array(layer(x, training=True).numpy(), np.float32),
+                               np.array(layer(x, training=False).numpy(), np.float32), atol=1e-6)
+    np.testing.assert_array_equal(np.array(layer.moving_mean), kept)
 
 
 @pytest.mark.skipif(backend.name() != "tensorflow", reason="another backend has one way only")

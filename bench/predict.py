@@ -1,8 +1,7 @@
 """Do the predictions of memory and time hold? Each configuration measured in a fresh process, beside its prediction.
 
-`make bench-predict` measures the configurations listed under `test` and `later` in `bench/predict.json`, which nothing
-was fitted to (`later`: listed after the model was last changed, before they were measured), and calibrates this
-processor in under a minute; the last line is one JSON object. `--fit` measures those under `fit` instead and writes
+`make bench-predict` measures the configurations listed under `test` and `later` (added later) in `bench/predict.json`,
+which nothing was fitted to, and calibrates this processor in under a minute; the last line is one JSON object. `--fit` measures those under `fit` instead and writes
 the factors of `python/pocketnet/profiling/fitted.json`. An entry is architecture, width, patch side and batch; the
 depth follows the patch as in a plan.
 

@@ -1,9 +1,9 @@
 """Do the predictions of memory and time hold? Each configuration measured in a fresh process, beside its prediction.
 
 `make bench-predict` measures the configurations listed under `test` and `later` (added later) in `bench/predict.json`,
-which nothing was fitted to, and calibrates this processor in under a minute; the last line is one JSON object. `--fit` measures those under `fit` instead and writes
-the factors of `python/pocketnet/profiling/fitted.json`. An entry is architecture, width, patch side and batch; the
-depth follows the patch as in a plan.
+which nothing was fitted to, and calibrates this processor in under a minute; the last line is one JSON object. `--fit`
+measures those under `fit` instead and writes the factors of `python/pocketnet/profiling/fitted.json`. An entry is
+architecture, width, patch side and batch; the depth follows the patch as in a plan.
 
 The baseline to beat is the usual estimate: variables, gradients and the moments of Adam, and every layer's output once.
 """

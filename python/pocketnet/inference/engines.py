@@ -27,7 +27,7 @@ class Engine(Protocol):
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """From (batch, *patch, channel) float32 to probabilities (batch, *patch, classes) float32.
 
-        What it gives is good until the next call.
+        What it gives is good until the next call, and may lie in memory class by class.
         """
 
     def release(self) -> None:
@@ -56,6 +56,7 @@ class OpenVinoEngine:
             if given not in ([1, *patch], [1]):  # a classifier gives one vector for an image
                 raise RuntimeError(f"it gives {given[1:]}")
             fusion.fuse_skips(graph)
+            self._classes_first = fusion.classes_first(graph)
         except RuntimeError as error:
             raise DataError(f"OpenVINO cannot take this network for windows of {'×'.join(map(str, patch))} voxels: "
                             f"{str(error).splitlines()[0][:160]}.", where=str(folder / "model.xml"),
@@ -77,7 +78,8 @@ class OpenVinoEngine:
 
     def _one(self, image: np.ndarray) -> np.ndarray:
         """Without copies of what goes in and what comes out."""
-        return self._request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
+        out = self._request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
+        return np.moveaxis(out, 1, -1) if self._classes_first else out
 
     def release(self) -> None:
         self._compiled = self._request = None

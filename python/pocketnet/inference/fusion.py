@@ -5,6 +5,8 @@ together: of conv([up(x), skip]) the part that reads up(x) is one transposed con
 costs 8 multiplications a voxel and pair of maps where the two cost 28 (kernels 2 and 3, 3D). Neither up(x) nor its
 concatenation with the skip is then ever in memory. What the transposed convolution's bias adds near the border differs
 from what it adds inside; a channel of ones, which the border cuts off as it does x, carries it.
+
+The last softmax runs over whole planes of a class, not over the few numbers of a voxel, which took 2 % of the time.
 """
 
 from __future__ import annotations
@@ -54,6 +56,25 @@ def fuse_skips(graph) -> int:
                 replace_node(reader, replacement)
                 fused += 1
     return fused
+
+
+def classes_first(graph) -> bool:
+    """Let the network give (batch, classes, *patch) and take its softmax over that axis.
+
+    Returns:
+        Whether it ends in a softmax over the last of several axes, as a segmentation's does.
+    """
+    from openvino import opset13 as op
+    from openvino.utils import replace_node
+
+    softmax = graph.get_results()[0].input_value(0).get_node()
+    axes = len(softmax.get_output_partial_shape(0))
+    if softmax.get_type_name() != "Softmax" or softmax.get_attributes()["axis"] not in (-1, axes - 1) or axes < 3:
+        return False
+    first = op.transpose(softmax.input_value(0), op.constant([0, axes - 1, *range(1, axes - 1)]))
+    replace_node(softmax, op.softmax(first, 1))
+    graph.validate_nodes_and_infer_types()
+    return True
 
 
 def _upsampling(output):

@@ -28,9 +28,9 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
         good until the next one is asked for.
     """
     layers = tiling.places[-1]
-    weight = np.repeat(gaussian_weight(tiling.window, tiling.sigma)[..., None], channels, axis=-1)  # adds up faster
-    weighted = np.empty_like(weight)
-    total = np.zeros((*tiling.shape[:-1], tiling.depth, channels), np.float32)
+    weight = gaussian_weight(tiling.window, tiling.sigma)
+    weighted = _channel_by_channel(tiling.window, channels)
+    total = _channel_by_channel((*tiling.shape[:-1], tiling.depth), channels)
     weights = np.zeros(total.shape[:-1], np.float32)
     steps = follow([(layer, member, window) for layer in layers for member in members
                     for window in tiling.layer(layer)])
@@ -38,13 +38,14 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
     for index, layer in enumerate(layers):
         for _, member, window in itertools.islice(steps, a_layer):
             counted = weights if member is members[0] else None
-            _add(total, counted, weight, window, np.multiply(member(window), weight, out=weighted), layer.low)
+            np.multiply(member(window), weight[..., None], out=weighted)
+            _add(total, counted, weight, window, weighted, layer.low)
         end = layers[index + 1].low if index + 1 < len(layers) else layer.high
         done = end - layer.low
         total[:, :, :done] /= weights[:, :, :done, None]
         yield layer.low, total[:, :, :done]
         for array in (total, weights):
-            rest = array[:, :, done:].copy() if done * 2 < array.shape[2] else array[:, :, done:]
+            rest = array[:, :, done:].copy("K") if done * 2 < array.shape[2] else array[:, :, done:]
             array[:, :, : rest.shape[2]] = rest
             array[:, :, rest.shape[2]:] = 0
     next(steps, None)  # so that progress ends
@@ -58,4 +59,28 @@ def _add(total: np.ndarray, weights: np.ndarray | None, weight: np.ndarray, wind
     inside = tuple(slice(p.low - p.start, p.high - p.start) for p in window)
     total[into] += weighted[inside]
     if weights is not None:
-        weights[into] += weight[(*inside, 0)]
+        weights[into] += weight[inside]
+
+
+def _channel_by_channel(shape: tuple[int, ...], channels: int) -> np.ndarray:
+    """Zeros (*shape, channels) that lie in memory as most engines give them: NumPy is slow over a few numbers."""
+    return np.moveaxis(np.zeros((channels, *shape), np.float32), 0, -1)
+
+
+def most_likely(probabilities: np.ndarray) -> np.ndarray:
+    """The class with the highest probability over the last axis, the first of equal ones: `argmax`, but quick where
+    the classes lie one after the other.
+
+    Args:
+        probabilities: (…, classes), at most 256 classes.
+
+    Returns:
+        (…) uint8.
+    """
+    highest = probabilities[..., 0].copy()
+    out = np.zeros(highest.shape, np.uint8)
+    for channel in range(1, probabilities.shape[-1]):
+        higher = probabilities[..., channel] > highest
+        np.copyto(out, channel, where=higher)
+        np.maximum(highest, probabilities[..., channel], out=highest)
+    return out

@@ -15,7 +15,7 @@ from ..preprocessing import geometry
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, windows
-from .merge import Follow, merge
+from .merge import Follow, merge, most_likely
 from .options import SPARSE_OVERLAP, WINDOWS, Options
 from .postprocessing import largest_components
 from .run import Clock, Run, Segmentation, Sink
@@ -183,7 +183,7 @@ class Predictor:
             run.clock.lap("merging")
             at = (*inside[:2], slice(inside[2].start + start, inside[2].start + start + planes.shape[2]))
             probabilities = planes[..., : self.model.plan.network.classes]
-            out.classes[at] = probabilities.argmax(axis=-1)
+            out.classes[at] = most_likely(probabilities)
             if out.uncertainty is not None:
                 out.uncertainty[at] = np.rint(ensemble.disagreement(planes, self.predictions) * 255)
             if sink is not None:

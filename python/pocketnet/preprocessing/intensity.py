@@ -65,13 +65,16 @@ def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants:
     """
     image = image.astype(np.float32, copy=False)
     if scheme == "zscore":
-        # In rows of an axis with its channels: NumPy is slow where the last axis has a few numbers only.
-        rows = np.ascontiguousarray(image).reshape(*image.shape[:-2], -1)
+        # Plane by plane, which the processor's cache holds, in rows of an axis with its channels: NumPy is slow where
+        # the last axis has a few numbers only.
         mean, std = (np.tile(_row(statistics, key), image.shape[-2]) for key in ("mean", "std"))
-        out = rows - mean
-        out /= std
-        np.copyto(out, 0, where=rows == 0)
-        return out.reshape(image.shape)
+        out = np.empty(image.shape, np.float32)
+        for plane, into in zip(image, out, strict=True):
+            rows, into = (array.reshape(-1, mean.size) for array in (plane, into))
+            np.subtract(rows, mean, out=into)
+            into /= std
+            np.copyto(into, 0, where=rows == 0)
+        return out
     if scheme == "zscore_image":
         return (image - _row(statistics, "mean")) / _row(statistics, "std")
     if scheme == "window":

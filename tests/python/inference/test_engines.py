@@ -49,6 +49,16 @@ def test_every_network_gives_what_keras_gives(built):
     np.testing.assert_allclose(engine(image), expected, atol=1e-4)
 
 
+def test_the_softmax_runs_over_planes_of_classes(built):
+    import openvino
+
+    _, folder, _ = built
+    graph = openvino.Core().read_model(folder / "model.xml")
+    graph.reshape([1, 16, 16, 16, 2])
+    assert fusion.classes_first(graph)
+    assert list(graph.output(0).get_shape()) == [1, 3, 16, 16, 16]
+
+
 def test_windows_larger_than_the_patch_are_right_or_refused(built):
     """A graph has the patch's size written into it in places; no other size may give another result silently."""
     name, folder, model = built

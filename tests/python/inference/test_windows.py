@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from pocketnet.config import Preprocessing
-from pocketnet.inference.merge import merge
+from pocketnet.inference.merge import merge, most_likely
 from pocketnet.inference.source import on_source
 from pocketnet.inference.windows import gaussian_weight, large, overlapping
 from pocketnet.preprocessing import scan as scans
@@ -116,3 +116,9 @@ def test_results_return_to_the_source_by_planes_as_they_do_at_once(monkeypatch, 
     borders = [0, *(n for n in np.cumsum(sizes) if n < prepared.shape[2]), prepared.shape[2]]
     parts = [(a, merged[:, :, a:b]) for a, b in itertools.pairwise(borders)]
     np.testing.assert_allclose(joined(on_source(iter(parts), prepared)), resample(merged, prepared.cropped), atol=1e-5)
+
+
+def test_the_most_likely_class_is_argmax_and_of_equal_ones_the_first():
+    few = np.random.default_rng(0).integers(0, 4, size=(5, 6, 7, 8)).astype(np.float32)
+    for values in (few, np.moveaxis(few, 1, -1)):
+        np.testing.assert_array_equal(most_likely(values), values.argmax(axis=-1))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
+from .threads import Share, alone
 from .windows import Place, Tiling, gaussian_weight
 
 Predict = Callable[[tuple[Place, ...]], np.ndarray]
@@ -14,7 +16,7 @@ Follow = Callable[[list], Iterator]
 
 
 def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
-          follow: Follow = iter) -> Iterator[tuple[int, np.ndarray]]:
+          follow: Follow = iter, share: Share = alone) -> Iterator[tuple[int, np.ndarray]]:
     """What the windows say about each voxel, plane by plane.
 
     Args:
@@ -22,6 +24,7 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
         members: Each from a window's places to its share of the prediction, (*window, channels) float32. One after the
             other has all windows of a layer, so that only one network's activations are in memory at a time.
         follow: Wraps the list of windows, to show progress.
+        share: The work among threads.
 
     Yields:
         The first plane and (x, y, planes, channels) float32, in the order of planes, each plane once. The array is
@@ -38,28 +41,49 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
     for index, layer in enumerate(layers):
         for _, member, window in itertools.islice(steps, a_layer):
             counted = weights if member is members[0] else None
-            np.multiply(member(window), weight[..., None], out=weighted)
-            _add(total, counted, weight, window, weighted, layer.low)
+            said = member(window)
+            share(partial(_add, total, counted, weight, weighted, window, said, layer.low), len(weight))
         end = layers[index + 1].low if index + 1 < len(layers) else layer.high
         done = end - layer.low
-        total[:, :, :done] /= weights[:, :, :done, None]
+        share(partial(_divide, total[:, :, :done], weights[:, :, :done]), len(total))
         yield layer.low, total[:, :, :done]
-        for array in (total, weights):
-            rest = array[:, :, done:].copy("K") if done * 2 < array.shape[2] else array[:, :, done:]
-            array[:, :, : rest.shape[2]] = rest
-            array[:, :, rest.shape[2]:] = 0
+        if end < layers[-1].high:
+            for array in (total, weights):
+                _move_up(array, done)
     next(steps, None)  # so that progress ends
 
 
-def _add(total: np.ndarray, weights: np.ndarray | None, weight: np.ndarray, window: tuple[Place, ...],
-         weighted: np.ndarray, base: int) -> None:
-    """Count a weighted window in, its weight where `weights` is given; `base` is the first plane of `total`."""
-    *across, last = window
-    into = (*(slice(p.low, p.high) for p in across), slice(last.low - base, last.high - base))
-    inside = tuple(slice(p.low - p.start, p.high - p.start) for p in window)
+def _add(total: np.ndarray, weights: np.ndarray | None, weight: np.ndarray, weighted: np.ndarray,
+         window: tuple[Place, ...], said: np.ndarray, base: int, slab: slice) -> None:
+    """Count a slab of a window in, and its weight where `weights` is given.
+
+    Args:
+        weighted: Room for a window.
+        base: The first plane of `total`.
+        slab: Of the window's first axis.
+    """
+    np.multiply(said[slab], weight[slab][..., None], out=weighted[slab])
+    first, *across, last = window
+    low, high = (min(max(first.start + at, first.low), first.high) for at in (slab.start, slab.stop))
+    into = (slice(low, high), *(slice(p.low, p.high) for p in across), slice(last.low - base, last.high - base))
+    inside = (slice(low - first.start, high - first.start), *(slice(p.low - p.start, p.high - p.start)
+                                                               for p in window[1:]))
     total[into] += weighted[inside]
     if weights is not None:
         weights[into] += weight[inside]
+
+
+def _divide(total: np.ndarray, weights: np.ndarray, slab: slice) -> None:
+    total[slab] /= weights[slab, :, :, None]
+
+
+def _move_up(array: np.ndarray, planes: int) -> None:
+    """Drop the first planes and let zeros follow the last; in steps that do not overlap, which need no copy."""
+    depth = array.shape[2]
+    for start in range(0, depth, planes):
+        kept = array[:, :, start + planes: start + 2 * planes]
+        array[:, :, start: start + kept.shape[2]] = kept
+    array[:, :, max(0, depth - planes):] = 0
 
 
 def _channel_by_channel(shape: tuple[int, ...], channels: int) -> np.ndarray:

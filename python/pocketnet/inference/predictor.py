@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,7 +14,7 @@ from ..errors import DataError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of
 from ..training.model_folder import ModelFolder
-from . import engines, ensemble, memory, windows
+from . import engines, ensemble, memory, threads, windows
 from .merge import Follow, merge, most_likely
 from .options import SPARSE_OVERLAP, WINDOWS, Options
 from .postprocessing import largest_components
@@ -48,6 +48,7 @@ class Predictor:
         plan = self.model.plan
         mirrored = plan.inference.mirrored if self.options.tta is None else self.options.tta
         self._mirrors = ensemble.mirrors_of(plan) if mirrored else [()]
+        self._share = threads.share(self.options.threads)
         self._made: tuple[tuple[int, ...], list[engines.Engine]] | None = None
 
     @classmethod
@@ -158,7 +159,7 @@ class Predictor:
         prepared.statistics  # noqa: B018  (its pass over the scan is a part of the preparation)
         clock.lap("preparing")
         tiling, need = self._tiling(prepared, case)
-        members = [ensemble.Member(model, engine, self._mirrors, self.predictions) for model, engine
+        members = [ensemble.Member(model, engine, self._mirrors, self.predictions, self._share) for model, engine
                    in zip(self.models, self._engines(tiling.window), strict=True)]
         run = Run(self.model.plan, members, prepared, tiling,
                   prepared.dark and self.options.windows != "plan", clock)
@@ -166,7 +167,8 @@ class Predictor:
         out = Segmentation(np.zeros(scan.shape, np.uint8),
                            np.zeros(scan.shape, np.uint8) if self.predictions > 1 else None,
                            tiling.window, (len(tiling), 0), clock.seconds, need)
-        self._fill(out, run, on_source(merge(tiling, run.channels, run.members, follow), prepared), sink)
+        merged = merge(tiling, run.channels, run.members, follow, self._share)
+        self._fill(out, run, on_source(merged, prepared), sink)
         out.windows = len(tiling) * len(self.models), run.skipped
         if self.model.plan.inference.largest_component:
             del run, members
@@ -183,7 +185,7 @@ class Predictor:
             run.clock.lap("merging")
             at = (*inside[:2], slice(inside[2].start + start, inside[2].start + start + planes.shape[2]))
             probabilities = planes[..., : self.model.plan.network.classes]
-            out.classes[at] = most_likely(probabilities)
+            self._share(partial(_choose, out.classes[at], probabilities), len(probabilities))
             if out.uncertainty is not None:
                 out.uncertainty[at] = np.rint(ensemble.disagreement(planes, self.predictions) * 255)
             if sink is not None:
@@ -246,3 +248,7 @@ class Predictor:
         except DataError:
             return False
         return True
+
+
+def _choose(classes: np.ndarray, probabilities: np.ndarray, slab: slice) -> None:
+    classes[slab] = most_likely(probabilities[slab])

@@ -47,7 +47,8 @@ def statistics_for(image: np.ndarray, scheme: str) -> list[dict]:
     return moments.statistics()
 
 
-def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants: list[dict]) -> np.ndarray:
+def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants: list[dict],
+              out: np.ndarray | None = None) -> np.ndarray:
     """Normalise an image or a patch of it.
 
     Args:
@@ -56,6 +57,7 @@ def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants:
             `zscore_image` (over the whole image).
         statistics: The case's `statistics_for` this scheme; not used by `window`.
         constants: The fold's constants per modality (`mean`, `std`, `p0_5`, `p99_5`), used by `window`.
+        out: Where to put it, float32 of the same shape; None: anew.
 
     Returns:
         float32, same shape.
@@ -64,23 +66,27 @@ def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants:
         ValueError: Unknown scheme.
     """
     image = image.astype(np.float32, copy=False)
+    out = np.empty(image.shape, np.float32) if out is None else out
     if scheme == "zscore":
         # Plane by plane, which the processor's cache holds, in rows of an axis with its channels: NumPy is slow where
         # the last axis has a few numbers only.
         mean, std = (np.tile(_row(statistics, key), image.shape[-2]) for key in ("mean", "std"))
-        out = np.empty(image.shape, np.float32)
         for plane, into in zip(image, out, strict=True):
-            rows, into = (array.reshape(-1, mean.size) for array in (plane, into))
-            np.subtract(rows, mean, out=into)
-            into /= std
-            np.copyto(into, 0, where=rows == 0)
-        return out
-    if scheme == "zscore_image":
-        return (image - _row(statistics, "mean")) / _row(statistics, "std")
-    if scheme == "window":
-        clipped = np.clip(image, _row(constants, "p0_5"), _row(constants, "p99_5"))
-        return (clipped - _row(constants, "mean")) / np.maximum(_row(constants, "std"), np.float32(1e-6))
-    raise ValueError(f"Unknown normalisation. Received: {scheme}")
+            rows = plane.reshape(-1, mean.size)
+            normalised = rows - mean
+            normalised /= std
+            np.copyto(normalised, 0, where=rows == 0)
+            into[...] = normalised.reshape(plane.shape)
+    elif scheme == "zscore_image":
+        np.subtract(image, _row(statistics, "mean"), out=out)
+        out /= _row(statistics, "std")
+    elif scheme == "window":
+        np.clip(image, _row(constants, "p0_5"), _row(constants, "p99_5"), out=out)
+        out -= _row(constants, "mean")
+        out /= np.maximum(_row(constants, "std"), np.float32(1e-6))
+    else:
+        raise ValueError(f"Unknown normalisation. Received: {scheme}")
+    return out
 
 
 def _row(entries: list[dict], key: str) -> np.ndarray:

@@ -37,10 +37,10 @@ class Channel:
     slope: float = 1.0
     inter: float = 0.0
 
-    def read(self, part: tuple[slice, ...]) -> np.ndarray:
-        """The voxels of a part as float32, scaled to the bit as nibabel does."""
+    def read(self, part: tuple[slice, ...], out: np.ndarray) -> None:
+        """Put the voxels of a part into `out`, float32, scaled to the bit as nibabel does."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return nib.volumeutils.apply_read_scaling(self.raw[part], self.slope, self.inter).astype(np.float32)
+            out[...] = nib.volumeutils.apply_read_scaling(self.raw[part], self.slope, self.inter)
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,9 @@ class Scan:
 
     def read(self, part: tuple[slice, ...]) -> np.ndarray:
         """A part, (x, y, z, channel) float32."""
-        first = self.channels[0].read(part)
-        out = np.empty((*first.shape, len(self.channels)), np.float32)
-        out[..., 0] = first
-        for index, channel in enumerate(self.channels[1:], 1):
-            out[..., index] = channel.read(part)
+        out = np.empty((*self.channels[0].raw[part].shape, len(self.channels)), np.float32)
+        for index, channel in enumerate(self.channels):
+            channel.read(part, out[..., index])
         return out
 
     def parts(self, box: Box | None = None) -> Iterator[tuple[int, np.ndarray]]:
@@ -143,8 +141,13 @@ def _not_finite(channel: Channel) -> int:
     if channel.raw.dtype.kind in "iu" and np.isfinite([channel.slope, channel.inter]).all():
         return 0
     depth = planes_at_once(channel.raw.shape[:2], 4)
-    return sum(int((~np.isfinite(channel.read(np.s_[:, :, start: start + depth]))).sum())
-               for start in range(0, channel.raw.shape[2], depth))
+    found = 0
+    for start in range(0, channel.raw.shape[2], depth):
+        part = np.s_[:, :, start: start + depth]
+        values = np.empty(channel.raw[part].shape, np.float32)
+        channel.read(part, values)
+        found += int((~np.isfinite(values)).sum())
+    return found
 
 
 def scan_of(image: np.ndarray, spacing: Sequence[float]) -> Scan:

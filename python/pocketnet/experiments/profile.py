@@ -118,6 +118,7 @@ def figure(rows: list[dict]):
         for number, (arch, patch) in enumerate(groups):
             mine = [row for row in rows if (row["arch"], row["patch"]) == (arch, patch)]
             batches = sorted({row["batch"] for row in mine})
+            too_large = {row["batch"] for row in mine if row["status"] == "out_of_memory"}
             for column, (value, title, saving, saving_title) in enumerate(panels):
                 upper, lower = axes[2 * number, column], axes[2 * number + 1, column]
                 for row in mine:
@@ -132,7 +133,8 @@ def figure(rows: list[dict]):
                 low, high = paper[saving]
                 lower.axhspan(low, high, color="#9a9b9c", alpha=0.3, linewidth=0)
                 lower.set_title(f"band: the paper's {low} to {high} %", fontsize=7.5, loc="right")
-                points = [(batches.index(row["batch"]), row[saving]) for row in mine if row[saving] is not None]
+                points = [(batches.index(row["batch"]), row[saving]) for row in mine
+                          if row[saving] is not None and row["batch"] not in too_large]
                 lower.plot([x for x, _ in points], [y for _, y in points], color=drawing.colour("pocket"), marker="o")
                 lower.axhline(0, color=drawing.FAINT, linewidth=0.8)
                 lower.set_ylabel(saving_title)

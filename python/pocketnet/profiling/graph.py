@@ -36,7 +36,7 @@ class Rule:
 
 
 CONVOLUTION, POINTWISE, TRANSPOSED, DENSE = "convolution", "pointwise", "transposed", "dense"
-INPUT, ADD = "InputLayer", "Add"
+INPUT, ADD, CONCATENATE = "InputLayer", "Add", "Concatenate"
 WEIGHTED = (CONVOLUTION, POINTWISE, TRANSPOSED, DENSE)
 RULES = {
     INPUT: Rule(passes=0),
@@ -54,7 +54,7 @@ RULES = {
     "GlobalMaxPooling2D": Rule(reads_input=True, reads_output=True),
     "UpSampling2D": Rule(forward=1, backward=1, passes=4),
     "UpSampling3D": Rule(forward=1, backward=1, passes=4),
-    "Concatenate": Rule(passes=4),
+    CONCATENATE: Rule(passes=4),
     ADD: Rule(passes=4),
     # With it what the loss keeps: the one-hot truth, squares and differences.
     "Softmax": Rule(reads_output=True, inner=3, forward=2, backward=4, passes=20),
@@ -80,6 +80,8 @@ class Node:
         weights: Trainable weights.
         frozen: Weights that aren't trained.
         operations: Floating-point operations of its forward pass a sample; a multiplication and an addition are two.
+        maps: Feature maps of its output.
+        kernel: Voxels of its kernel per axis; empty for a layer without.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Node:
     weights: int
     frozen: int
     operations: int
+    maps: int = 0
+    kernel: tuple[int, ...] = ()
 
     @property
     def rule(self) -> Rule:
@@ -119,7 +123,8 @@ def _node(layer: layers.Layer) -> Node:
                 2 if layer.output.dtype.endswith("16") else 4,
                 sum(math.prod(weight.shape) for weight in layer.trainable_weights),
                 sum(math.prod(weight.shape) for weight in layer.non_trainable_weights),
-                _operations(layer, size, given))
+                _operations(layer, size, given), int(layer.output.shape[-1]),
+                tuple(layer.kernel_size) if _kind(layer) in (CONVOLUTION, POINTWISE, TRANSPOSED) else ())
 
 
 def _kind(layer: layers.Layer) -> str:

@@ -6,6 +6,7 @@ of its inputs from that of its output; what was kept goes once its last user is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,15 +59,23 @@ def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list
 
 
 def _rematerialised(nodes: Sequence[Node]) -> list[Moment]:
-    """Backward moments when of other blocks than the layer's own only what crosses between blocks is kept."""
+    """Backward moments when of other blocks than the layer's own only what crosses between blocks is kept.
+
+    What a block is computed from again is a copy of what it was given, so that it waits for the gradient
+    (`tf.recompute_grad`); a block of one layer is not computed again.
+    """
     index = {node.name: number for number, node in enumerate(nodes)}
     block = {node.name: segment_of(node.name) for node in nodes}
     starts = {block[node.name]: number for number, node in reversed(list(enumerate(nodes)))}
     last = _last_users(nodes)
     crossing: dict[str, int] = {}
+    sizes = Counter(block.values())
+    given: dict[str, set[str]] = {name: set() for name in sizes}
     for node in nodes:
         for name in node.sources:
             if block[name] != block[node.name]:
+                if sizes[block[node.name]] > 1:
+                    given[block[node.name]].add(name)
                 crossing[name] = min(crossing.get(name, len(nodes)), starts[block[node.name]])
     plain = {moment.layer: moment for moment in training_moments(nodes)}
     moments = []
@@ -75,6 +84,7 @@ def _rematerialised(nodes: Sequence[Node]) -> list[Moment]:
         kept = sum(nodes[index[name]].bytes for name, until in crossing.items() if until <= i)
         kept += sum(n.rule.inner * n.bytes for n in mine)
         kept += sum(n.bytes for n in mine if n.name not in crossing and last.get(n.name, i + 1) <= i)
+        kept += sum(nodes[index[name]].bytes for name in given[block[node.name]])
         if backward := plain.get(f"{node.name}, backward"):
             moments.append(Moment(backward.layer, kept, backward.passing, backward.workspace))
     return moments

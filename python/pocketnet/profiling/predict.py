@@ -10,8 +10,10 @@ from ..models.network import Network
 from . import graph, memory, speed
 from .configuration import Configuration
 from .devices import GPU, GPU_HOST_MIB, Device
+from .fused import without_upsampled
 
 MIB = 2**20
+TENSORFLOW = "tensorflow"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def predict(configuration: Configuration, device: Device) -> Prediction:
     train = configuration.mode == "train"
     held, moment = _held(nodes, configuration, device)
     work = (speed.training_work(nodes, configuration.batch, configuration.rematerialise) if train
-            else speed.inference_work(nodes, configuration.batch))
+            else speed.inference_work(computed(nodes, engine_of(configuration, device)), configuration.batch))
     rates = device.rates_in(precision)
     variables = memory.variables(nodes, slots=1 + slots_of(configuration) if train else 0)
     process = device.reserved_mib if train else device.runtime_mib[engine_of(configuration, device)]
@@ -74,7 +76,12 @@ def engine_of(configuration: Configuration, device: Device) -> str:
     """The engine of an inference: OpenVINO on a processor, unless another is named that is known."""
     if configuration.engine in device.infer:
         return configuration.engine
-    return "tensorflow" if device.kind == GPU else "openvino"
+    return TENSORFLOW if device.kind == GPU else "openvino"
+
+
+def computed(nodes: Sequence[graph.Node], engine: str) -> Sequence[graph.Node]:
+    """The layers that an engine computes in a forward pass."""
+    return nodes if engine == TENSORFLOW else without_upsampled(nodes)
 
 
 def slots_of(configuration: Configuration) -> int:
@@ -105,8 +112,9 @@ def _held(nodes: Sequence[graph.Node], configuration: Configuration, device: Dev
         batch, factors, slots = configuration.batch, device.train, slots_of(configuration)
     else:
         engine = engine_of(configuration, device)
-        fused = engine != "tensorflow"  # such an engine also takes a batch one by one
-        moments, batch = memory.inference_moments(nodes, fused), 1 if fused else configuration.batch
+        fused = engine != TENSORFLOW  # such an engine also takes a batch one by one
+        moments = memory.inference_moments(computed(nodes, engine), fused)
+        batch = 1 if fused else configuration.batch
         factors, slots = device.infer[engine], 0
     variables = memory.variables(nodes, slots)
     return max((factors.bytes(moment, len(nodes), variables, batch), moment.layer) for moment in moments)

@@ -6,6 +6,7 @@ from keras import layers
 from pocketnet.models.build import build
 from pocketnet.models.network import ARCHITECTURES, PAPER_SHAPES, Network
 from pocketnet.profiling import graph, memory, speed
+from pocketnet.profiling.fused import without_upsampled
 
 
 def small():
@@ -54,6 +55,20 @@ def test_nothing_is_kept_without_a_backward_pass():
     assert [moment.kept for moment in moments] == [0] * 5
     assert max(moment.passing for moment in moments) < max(
         moment.kept + moment.passing for moment in memory.training_moments(graph.nodes(small())))
+
+
+def test_openvino_holds_no_upsampled_tensor_and_does_less():
+    nodes = graph.nodes(build(Network(depth=1, feature_maps=4), (8, 8, 8)))
+    found = {node.name: node for node in without_upsampled(nodes)}
+    left_out = [node for node in nodes if node.name not in found]
+    assert [node.kind for node in left_out] == ["transposed", "Concatenate"]
+    reader = next(node for node in found.values() if len(node.sources) == 2)
+    # The coarser level by a kernel of 4³, the skip by one of 3³; 4 maps to 4.
+    assert reader.operations == 2 * 16 * (4**3 * 4**3 + 8**3 * 3**3)
+    assert reader.operations < sum(node.operations for node in nodes if node.name in (reader.name, left_out[0].name))
+    most = [max(moment.passing for moment in memory.inference_moments(some, fused=True))
+            for some in (nodes, list(found.values()))]
+    assert most == [4 * 8**3 * 4 * 4, 2 * 8**3 * 4 * 4 + 4**3 * 4 * 4]
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

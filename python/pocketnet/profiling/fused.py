@@ -1,0 +1,48 @@
+"""A network's graph as the engine has it that fuses upsampling with the convolutions that read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..inference.fusion import MOST_WEIGHTS
+from .graph import CONCATENATE, CONVOLUTION, POINTWISE, TRANSPOSED, Node
+
+
+def without_upsampled(nodes: Sequence[Node]) -> list[Node]:
+    """The layers without the transposed convolutions and concatenations that `inference.fusion` leaves out.
+
+    A convolution that read them reads the coarser level and the skip, and does the operations of both.
+    """
+    by_name = {node.name: node for node in nodes}
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for name in node.sources:
+            readers.setdefault(name, []).append(node)
+    gone: set[str] = set()
+    changed: dict[str, Node] = {}
+    for node in nodes:
+        up = by_name[node.sources[0]] if node.kind == CONCATENATE and len(node.sources) == 2 else None
+        if up is None or up.kind != TRANSPOSED or len(readers[up.name]) > 1:
+            continue
+        below, skip = by_name[up.sources[0]], by_name[node.sources[1]]
+        if all(_is_fused(below, up, node, reader) for reader in readers[node.name]):
+            gone |= {up.name, node.name}
+            for reader in readers[node.name]:
+                changed[reader.name] = replace(
+                    reader, sources=(below.name, skip.name),
+                    operations=2 * reader.maps * (below.size * math.prod(_sides(up, reader))
+                                                  + reader.size // reader.maps * skip.maps * math.prod(reader.kernel)))
+    return [changed.get(node.name, node) for node in nodes if node.name not in gone]
+
+
+def _is_fused(below: Node, up: Node, both: Node, reader: Node) -> bool:
+    """Whether a layer that reads an upsampled tensor beside a skip is a convolution that can be fused."""
+    return (reader.kind in (CONVOLUTION, POINTWISE) and reader.size * both.maps == both.size * reader.maps
+            and below.maps * reader.maps * math.prod(_sides(up, reader)) <= MOST_WEIGHTS)
+
+
+def _sides(up: Node, reader: Node) -> list[int]:
+    """Of the kernel that a transposed convolution and then a convolution come to."""
+    return [a + b - 1 for a, b in zip(up.kernel, reader.kernel, strict=True)]

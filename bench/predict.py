@@ -34,10 +34,9 @@ ENGINES = ("openvino", "tensorflow")
 TESTED = ("train", "rematerialised", "accumulated", "openvino")
 ACCUMULATE = 4
 STEPS, WARM_UP = 3, 1
-ATTEMPTS, ALIKE, STEADY = 3, 0.03, 0.2
-"""A configuration is measured in two processes, and in a third if their memory differs by more than `ALIKE`: some
-trainings have another peak by chance. The median counts. Of time that of the steadiest counts, and a standard deviation
-of the steps of more than `STEADY` of their median, as when something else ran, asks for a third, too."""
+ATTEMPTS, STEADY = 3, 0.2
+"""So often, a measurement whose steps' standard deviation is more than this share of their median, as when something
+else ran, is done again; the steadiest counts."""
 LOWEST = -0.035
 """The worst of the fitted ones after raising the factors, as a share of the measured."""
 BOUND = {"memory_lowest": -0.05, "memory_highest": 0.15, "time_largest": 0.30, "calibration_seconds": 60.0,
@@ -85,24 +84,21 @@ class Measurements:
             if time.monotonic() > self.ends:
                 print(f"stopped before: {key}; run again to go on", file=sys.stderr)
                 raise SystemExit(Stopped.exit_code)
-            self.found[key] = typical(one)
+            self.found[key] = steadiest(one)
             print(key, self.found[key], file=sys.stderr, flush=True)
             if self.path:
                 self.path.write_text(json.dumps(self.found, indent=1))
         return self.found[key]
 
 
-def typical(one: Configuration) -> dict:
-    """`measured` of one configuration: the median of its memory over some processes, the time of the steadiest."""
+def steadiest(one: Configuration) -> dict:
+    """`measured` of one configuration, of a few attempts if it has to be."""
     found = []
     while len(found) < ATTEMPTS:
         found.append(sweep.measure(one)[0]["measured"])
-        if found[-1]["status"] != "ok":
+        if found[-1]["status"] != "ok" or spread(found[-1]) <= STEADY:
             return found[-1]
-        grown = [measured["host_memory_growth_mib"] for measured in found]
-        if len(found) > 1 and max(grown) <= (1 + ALIKE) * min(grown) and min(map(spread, found)) <= STEADY:
-            break
-    return min(found, key=spread) | {"host_memory_growth_mib": float(np.median(grown)), "peaks_mib": grown}
+    return min(found, key=spread)
 
 
 def spread(measured: dict) -> float:

@@ -133,7 +133,7 @@ def rows(measurements: Measurements, device: devices.Device) -> list[dict]:
 def fit_factors(configurations: list[Configuration], measurements: Measurements) -> tuple[devices.Factors, list[dict]]:
     """The factors with the smallest relative errors, raised so that the worst is `LOWEST` of the measured."""
     train = configurations[0].mode == "train"
-    fused = configurations[0].engine == "openvino"
+    openvino = configurations[0].engine == "openvino"
     grown = np.array([measurements.of(one)["host_memory_growth_mib"] for one in configurations])
     factors = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
     for _ in range(5):  # which moment is the worst depends on the factors
@@ -141,16 +141,19 @@ def fit_factors(configurations: list[Configuration], measurements: Measurements)
         for one in configurations:
             nodes = predict.nodes_of(one.network, one.patch, one.precision)
             moments = (memory.training_moments(nodes, one.rematerialise) if train
-                       else memory.inference_moments(predict.computed(nodes, one.engine), fused))
+                       else memory.inference_moments(predict.computed(nodes, one.engine), openvino))
             worst = max(moments, key=lambda moment: factors[2:] @ (moment.kept, moment.passing, moment.workspace))
-            parts.append([len(nodes), memory.variables(nodes, 2 if train else 0) / MIB, worst.kept * one.batch / MIB,
-                          worst.passing * one.batch / MIB, worst.workspace * one.batch / MIB])
+            held = np.array([worst.kept, worst.passing, worst.workspace]) * one.batch / MIB
+            parts.append([1 if openvino else len(nodes), memory.variables(nodes, 2 if train else 0) / MIB, *held])
         factors, _ = nnls(np.array(parts) / grown[:, None], np.ones(len(grown)))
     found = np.array(parts) @ factors
     factors = factors * max(1.0, (1 + LOWEST) / (found / grown).min())
-    return devices.Factors(*(round(float(value), 4) for value in factors)), [
-        {"configuration": one.describe(), "measured_mib": float(value), "predicted_mib": round(float(fitted))}
-        for one, value, fitted in zip(configurations, grown, np.array(parts) @ factors, strict=True)]
+    first, *others = (round(float(value), 4) for value in factors)
+    fitted = devices.Factors(0.0, *others, fixed_mib=first) if openvino else devices.Factors(first, *others)
+    return fitted, [
+        {"configuration": f"{one.describe()}, {kind_of(one)}", "measured_mib": float(value),
+         "predicted_mib": round(float(by_parts))}
+        for one, value, by_parts in zip(configurations, grown, np.array(parts) @ factors, strict=True)]
 
 
 def fit(measurements: Measurements) -> dict:

@@ -42,6 +42,7 @@ class Factors:
         passing: For each byte of tensors of the moment.
         workspace: For each byte of a convolution's input and output: what its kernel lays out anew. It depends on
             the processor's instructions, and a calibration measures it.
+        fixed_mib: Whatever the network: an engine's own code and threads.
     """
 
     per_layer_mib: float
@@ -49,10 +50,11 @@ class Factors:
     kept: float
     passing: float
     workspace: float = 0.0
+    fixed_mib: float = 0.0
 
     def bytes(self, moment: Moment, layers: int, variables: int, batch: int) -> float:
         """Memory at a moment."""
-        return (self.per_layer_mib * layers * 2**20 + self.variables * variables
+        return ((self.fixed_mib + self.per_layer_mib * layers) * 2**20 + self.variables * variables
                 + (self.kept * moment.kept + self.passing * moment.passing + self.workspace * moment.workspace) * batch)
 
 

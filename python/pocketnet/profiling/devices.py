@@ -192,12 +192,17 @@ def _device(name: str, given: dict, calibrated: bool = True) -> Device:
         precision: _from_peaks(tflops, given["bandwidth_gb_s"], precision)
         for precision, tflops in given["tflops"].items()}
     reserved = given.get("reserved_mib", GPU_CONTEXT_MIB if gpu else fitted["runtime_mib"]["train"])
-    infer = {engine: Factors(**factors) for engine, factors in fitted["infer"].items()}
-    train = Factors(**fitted["train"])
+    infer = {engine: _factors(factors, gpu) for engine, factors in fitted["infer"].items()}
+    train = _factors(fitted["train"], gpu)
     train = replace(train, workspace=given.get("workspace", train.workspace))
     return Device(
         name, given.get("title", name), given["kind"], given["memory_mib"], reserved, rates, train, infer,
         fitted["runtime_mib"]["infer"], calibrated and measured is not None)
+
+
+def _factors(fitted: dict, gpu: bool) -> Factors:
+    """Of a GPU's own memory what a network's code takes is no part; it lies in the process's."""
+    return Factors(**fitted | ({"per_layer_mib": 0.0, "fixed_mib": 0.0} if gpu else {}))
 
 
 def _from_peaks(tflops: float, bandwidth: float, precision: str) -> Rates:

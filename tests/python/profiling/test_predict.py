@@ -40,7 +40,7 @@ def test_the_largest_that_fits_fits_and_the_next_does_not():
 
 
 def test_nothing_fits_on_a_tiny_device(tmp_path):
-    (tmp_path / "toy.json").write_text(json.dumps(OWN | {"memory_mib": 700}))
+    (tmp_path / "toy.json").write_text(json.dumps(OWN | {"memory_mib": 620}))
     toy = devices.load(str(tmp_path / "toy.json"))
     assert predict.largest_batch(unet("full", 64, 1), toy) == 0
     assert predict.largest_patch(unet("full", 64, 64), toy) is None

@@ -159,6 +159,10 @@ def fit_factors(configurations: list[Configuration], measurements: Measurements)
 def fit(measurements: Measurements) -> dict:
     """Measure what is to be fitted to, and write `fitted.json`."""
     value = json.loads(devices.FITTED.read_text()) | {"fitted_on": {}}
+    for one in listed("fit", "accumulated"):
+        value["fitted_on"].setdefault("accumulated", []).append(
+            {"configuration": f"{one.describe()}, accumulated",
+             "measured_mib": measurements.of(one)["host_memory_growth_mib"]})
     for kind in ("train", "openvino", "tensorflow"):
         wanted_ones = listed("fit", kind) + (listed("fit", "rematerialised") if kind == "train" else [])
         configurations = [one for one in wanted_ones if measurements.of(one)["status"] == "ok"]

@@ -52,7 +52,7 @@ class Factors:
     workspace: float = 0.0
     fixed_mib: float = 0.0
 
-    def bytes(self, moment: Moment, layers: int, variables: int, batch: int) -> float:
+    def bytes(self, moment: Moment, layers: float, variables: int, batch: int) -> float:
         """Memory at a moment."""
         return ((self.fixed_mib + self.per_layer_mib * layers) * 2**20 + self.variables * variables
                 + (self.kept * moment.kept + self.passing * moment.passing + self.workspace * moment.workspace) * batch)

@@ -14,6 +14,10 @@ from .fused import without_upsampled
 
 MIB = 2**20
 TENSORFLOW = "tensorflow"
+ACCUMULATED_SLOTS, ACCUMULATED_LAYERS = 3, 1.35
+"""With accumulation the optimiser's step is a function of its own, run every so often: it is given all gradients at once
+and holds so many tensors more for each weight, and so much more executable graph. From what `fit`, `accumulated` in
+bench/predict.json took."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,12 @@ def nodes_of(network: Network, patch: tuple[int, ...], precision: str) -> tuple[
 
 def _held(nodes: Sequence[graph.Node], configuration: Configuration, device: Device) -> tuple[float, str]:
     """Bytes at the worst moment, and the layer."""
+    layers: float = len(nodes)
     if configuration.mode == "train":
         moments = memory.training_moments(nodes, configuration.rematerialise)
         batch, factors, slots = configuration.batch, device.train, slots_of(configuration)
+        if configuration.accumulate > 1:
+            slots, layers = slots + ACCUMULATED_SLOTS, layers * ACCUMULATED_LAYERS
     else:
         engine = engine_of(configuration, device)
         fused = engine != TENSORFLOW  # such an engine also takes a batch one by one
@@ -117,7 +124,7 @@ def _held(nodes: Sequence[graph.Node], configuration: Configuration, device: Dev
         batch = 1 if fused else configuration.batch
         factors, slots = device.infer[engine], 0
     variables = memory.variables(nodes, slots)
-    return max((factors.bytes(moment, len(nodes), variables, batch), moment.layer) for moment in moments)
+    return max((factors.bytes(moment, layers, variables, batch), moment.layer) for moment in moments)
 
 
 def largest_batch(configuration: Configuration, device: Device, most: int = 4096) -> int:

@@ -15,9 +15,9 @@ from .fused import without_upsampled
 MIB = 2**20
 TENSORFLOW = "tensorflow"
 ACCUMULATED_SLOTS, ACCUMULATED_LAYERS = 3, 1.35
-"""With accumulation the optimiser's step is a function of its own, run every so often: it is given all gradients at once
-and holds so many tensors more for each weight, and so much more executable graph. From what `fit`, `accumulated` in
-bench/predict.json took."""
+"""With accumulation the optimiser's step is a function of its own, run every so often: it is given all gradients at
+once, holds so many tensors more for each weight, and makes the executable graph so much larger. From what the
+configurations under `fit`, `accumulated` in bench/predict.json took."""
 
 
 @dataclass(frozen=True)

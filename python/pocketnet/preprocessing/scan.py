@@ -37,10 +37,14 @@ class Channel:
     slope: float = 1.0
     inter: float = 0.0
 
-    def read(self, part: tuple[slice, ...], out: np.ndarray) -> None:
-        """Put the voxels of a part into `out`, float32, scaled to the bit as nibabel does."""
+    def read(self, part: tuple[slice, ...], out: np.ndarray | None = None) -> np.ndarray:
+        """The voxels of a part as float32, in `out` if that is given, scaled to the bit as nibabel does."""
         with np.errstate(over="ignore", invalid="ignore"):
-            out[...] = nib.volumeutils.apply_read_scaling(self.raw[part], self.slope, self.inter)
+            scaled = nib.volumeutils.apply_read_scaling(self.raw[part], self.slope, self.inter)
+            if out is None:
+                return scaled.astype(np.float32)
+            out[...] = scaled
+        return out
 
 
 @dataclass(frozen=True)
@@ -141,13 +145,8 @@ def _not_finite(channel: Channel) -> int:
     if channel.raw.dtype.kind in "iu" and np.isfinite([channel.slope, channel.inter]).all():
         return 0
     depth = planes_at_once(channel.raw.shape[:2], 4)
-    found = 0
-    for start in range(0, channel.raw.shape[2], depth):
-        part = np.s_[:, :, start: start + depth]
-        values = np.empty(channel.raw[part].shape, np.float32)
-        channel.read(part, values)
-        found += int((~np.isfinite(values)).sum())
-    return found
+    return sum(int((~np.isfinite(channel.read(np.s_[:, :, start: start + depth]))).sum())
+               for start in range(0, channel.raw.shape[2], depth))
 
 
 def scan_of(image: np.ndarray, spacing: Sequence[float]) -> Scan:

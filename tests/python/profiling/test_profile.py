@@ -117,7 +117,8 @@ def test_wrong_usage_is_refused_before_anything_runs(tmp_path, arguments, messag
 
 
 def test_a_training_takes_the_same_memory_in_every_process():
-    """With Grappler's passes it had two peaks, a fifth apart, one after the other by chance."""
+    """With Grappler's passes it had two peaks, a fifth apart, one after the other by chance; what else runs is to do
+    no more than a little."""
     one = Configuration(Network(depth=3, feature_maps=32), (32, 32, 32), 6, steps=1, warm_up=1, threads=2)
     grown = [sweep.measure(one)[0]["measured"]["host_memory_growth_mib"] for _ in range(4)]
-    assert max(grown) < 1.03 * min(grown)
+    assert max(grown) < 1.1 * min(grown)

@@ -164,8 +164,8 @@ def fit(measurements: Measurements) -> dict:
             {"configuration": f"{one.describe()}, accumulated",
              "measured_mib": measurements.of(one)["host_memory_growth_mib"]})
     for kind in ("train", "openvino", "tensorflow"):
-        wanted_ones = listed("fit", kind) + (listed("fit", "rematerialised") if kind == "train" else [])
-        configurations = [one for one in wanted_ones if measurements.of(one)["status"] == "ok"]
+        to_fit = listed("fit", kind) + (listed("fit", "rematerialised") if kind == "train" else [])
+        configurations = [one for one in to_fit if measurements.of(one)["status"] == "ok"]
         factors, value["fitted_on"][kind] = fit_factors(configurations, measurements)
         base = float(np.median([measurements.of(one)["host_memory_mib"]
                                 - measurements.of(one)["host_memory_growth_mib"] for one in configurations]))

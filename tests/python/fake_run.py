@@ -60,14 +60,13 @@ def write_model(folder: Path, **changes) -> Path:
 def metrics(width: str = "pocket", fold: int = 0, cases: int = 10, shift: float = 0.0, **changes) -> pd.DataFrame:
     """Rows of `metrics.csv`; the same case has similar values under every width, `shift` is added to its Dice."""
     record = provenance(width, fold, **changes)
-    keys = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
     rows = []
     for index in range(cases):
         generator = np.random.default_rng([fold, index])
         own = np.random.default_rng([fold, index, len(width)])
         for label in LABELS:
             dice = 0.9 - 0.05 * generator.random() + shift + 0.002 * own.normal()
-            rows.append({**{key: record[key] for key in keys}, "case": f"case_{fold}_{index:02d}",
+            rows.append({**table.of_run(record), "case": f"case_{fold}_{index:02d}",
                          "label": label["name"], "dice": dice, "hd95_mm": 20 * (1 - dice), "asd_mm": 5 * (1 - dice),
                          "reference_ml": 1.5, "predicted_ml": 1.6, "hd95_voxels_mm": 10 * (1 - dice),
                          "asd_voxels_mm": 1 - dice, "nsd_1mm": 0.5 + dice / 2})

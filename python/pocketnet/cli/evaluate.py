@@ -53,7 +53,6 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     if missing:
         raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
                         todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
-    keys = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
     rows, problems = [], []
     for case in progress(labelled, "evaluate", quiet=quiet):
         try:
@@ -61,7 +60,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
         except DataError as error:
             problems.append(f"{case['case']}: {' '.join(error.render().split())}")
             continue
-        rows += [{"case": case["case"], **{key: run[key] for key in keys}, **row}
+        rows += [{"case": case["case"], **table.of_run(run), **row}
                  for row in cases.measure_case(*pair, labels)]
     if problems:
         raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)

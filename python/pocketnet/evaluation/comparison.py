@@ -14,7 +14,7 @@ from ..errors import UsageError
 from . import class_comparison, classification
 from .metrics import METRICS
 from .statistics import MARGIN, compare_paired, equivalence, holm, summarise
-from .table import task_of
+from .table import STEPS, task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
 
     Raises:
         UsageError: Rows of several datasets, recipes or (unless allowed) codes, a case and label twice for one
-            network, or one network with several parameter counts.
+            network, or one network with several parameter counts or numbers of training steps.
     """
     notes = _check(rows, allow_mixed_code)
     task = task_of(rows)
@@ -100,6 +100,14 @@ def _check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
         if group["parameters"].nunique() > 1:
             raise UsageError(f"{arch} {width} comes with different numbers of parameters: these are different "
                              "networks.", where=_groups(group, "parameters"), todo="Give the files of one of them.")
+        if group[STEPS].nunique() > 1:
+            raise UsageError(f"{arch} {width} was trained for different numbers of steps: its folds are not of one "
+                             "cross-validation.", where=_groups(group, STEPS),
+                             todo="Give the folds of one of them, or train the others again with its plan.")
+    if rows[STEPS].nunique() > 1:
+        notes.append("The networks were trained for different numbers of steps: " + ", ".join(
+            f"{arch} {width} {group[STEPS].iloc[0]:,}" for (arch, width), group in
+            rows.dropna(subset=[STEPS]).groupby(["arch", "width"])) + ".")
     if rows["seed"].nunique() > 1:
         notes.append("The networks were trained with different seeds: "
                      + ", ".join(map(str, sorted(set(rows["seed"])))) + ".")

@@ -45,9 +45,8 @@ def evaluate(listing: dict, where: Path, folder: Path, predictions: Path, run: d
     if missing:
         raise DataError(f"{len(missing)} of {len(truth)} predictions are missing.", problems=missing, where=str(source),
                         todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
-    keys = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
     rows = pd.DataFrame([
-        {"case": case, **{key: run[key] for key in keys}, "class": name,
+        {"case": case, **table.of_run(run), "class": name,
          "predicted": classes[int(np.argmax(found[case]))],
          **{table.PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
         for case, name in truth.items()])

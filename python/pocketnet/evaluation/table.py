@@ -12,22 +12,31 @@ from typing import TYPE_CHECKING
 from ..config import CLASSIFICATION, SEGMENTATION
 from ..errors import DataError, UsageError
 from ..files import atomic
+from ..training.start import total_steps
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TEXT = ("dataset", "case", "arch", "width", "recipe", "label", "code", "run_key")
 WHOLE = ("fold", "seed", "parameters")
+RUN = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
+STEPS = "steps"
+"""Training steps in all; a table written by an earlier version lacks them: read as undefined."""
 LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm")
 """Columns that a table written by an earlier version lacks: read as undefined."""
 NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", *LATER)
 COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label", "dice", "hd95_mm", "asd_mm",
-           "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER)
+           "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER, STEPS)
 
 
 KEYS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed")
 OF_CLASSES = (*KEYS, "class", "predicted")
 PROBABILITY = "probability_"
+
+
+def of_run(provenance: dict) -> dict:
+    """The columns that are the same in all rows of a model, by its `provenance.json`."""
+    return {key: provenance[key] for key in RUN} | {STEPS: total_steps(provenance)}
 
 
 def task_of(rows: pd.DataFrame) -> str:
@@ -44,7 +53,7 @@ def columns_of(rows: pd.DataFrame) -> list[str]:
     """The columns that rows of their task have."""
     if task_of(rows) == SEGMENTATION:
         return list(COLUMNS)
-    return [*OF_CLASSES, *(PROBABILITY + name for name in classes_of(rows)), "parameters", "code", "run_key"]
+    return [*OF_CLASSES, *(PROBABILITY + name for name in classes_of(rows)), "parameters", "code", "run_key", STEPS]
 
 
 def write(path: str | Path, rows: pd.DataFrame) -> None:
@@ -64,9 +73,11 @@ def read(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     text = (*TEXT, "class", "predicted")
-    dtypes = dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
+    dtypes = (dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
+              | {STEPS: "Int64"})
     try:
-        rows = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values={name: [""] for name in NUMBERS})
+        rows = pd.read_csv(path, dtype=dtypes, keep_default_na=False,
+                           na_values={name: [""] for name in (*NUMBERS, STEPS)})
     except FileNotFoundError:
         raise UsageError("There is no metrics table here.", where=str(path),
                          todo="pocket-evaluate writes it.") from None
@@ -76,6 +87,8 @@ def read(path: str | Path) -> pd.DataFrame:
     for name in LATER if task_of(rows) == SEGMENTATION else ():
         if name not in rows:
             rows[name] = float("nan")
+    if STEPS not in rows:
+        rows[STEPS] = pd.array([pd.NA] * len(rows), dtype="Int64")
     missing = [name for name in columns_of(rows) if name not in rows]
     if missing or rows.empty:
         raise DataError("This metrics table lacks " + (", ".join(missing) if missing else "rows") + ".",

@@ -78,6 +78,7 @@ def test_what_is_missing_is_said(tables, note):
     ([metrics("full"), metrics("pocket", recipe="paper")], "several recipes"),
     ([metrics("full"), metrics("full")], "(?s)more than once.*0.csv, 1.csv"),
     ([metrics("full", 0), metrics("full", 1, parameters=7)], "different numbers of parameters"),
+    ([metrics("full", 0), metrics("full", 1, steps=240)], "(?s)different numbers of steps.*120: 0.csv; 240: 1.csv"),
 ])
 def test_what_cannot_be_compared_is_refused(tables, message):
     with pytest.raises(UsageError, match=message):
@@ -88,6 +89,14 @@ def test_mixed_code_can_be_allowed_and_is_noted():
     comparison = compare(rows(metrics("full"), metrics("pocket", code="other")), allow_mixed_code=True)
     assert comparison["code"] == ["c0de", "other"]
     assert "different code" in comparison["notes"][0]
+
+
+def test_a_table_of_an_earlier_version_without_steps_is_read_and_goes_with_others(tmp_path):
+    metrics("full").drop(columns="steps").to_csv(tmp_path / "old.csv", index=False)
+    table.write(tmp_path / "new.csv", metrics("full", 1))
+    both = table.read_all([tmp_path / "old.csv", tmp_path / "new.csv"])
+    assert both.groupby("fold")["steps"].max().to_list() == [pd.NA, 120]
+    assert compare(both)["networks"][0]["folds"] == [0, 1]
 
 
 def test_holm_counts_labels_and_means_as_two_families():

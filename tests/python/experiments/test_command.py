@@ -102,8 +102,7 @@ def test_multiclass_shows_the_median_case(tmp_path):
         label = geometry.read(tmp_path / "data" / case["label"], label=True)
         found = np.roll(label.data, index, axis=0)  # the first is right, the last the worst
         geometry.write(tmp_path / "predictions" / f"{case['case']}.nii.gz", found.astype(np.uint8), label.grid)
-        rows += [{"case": case["case"], **{key: record[key] for key in (
-            "dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")}, **row}
+        rows += [{"case": case["case"], **table.of_run(record), **row}
                  for row in cases.measure_case(label.data, found, label.spacing, manifest["labels"])]
     frame = pd.DataFrame(rows)
     table.write(tmp_path / "evaluation/metrics.csv", frame)

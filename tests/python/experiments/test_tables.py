@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pocketnet.errors import DataError, UsageError
+from pocketnet.evaluation import table
 from pocketnet.evaluation.comparison import compare
 from pocketnet.experiments import (
     ablation,
@@ -199,8 +200,7 @@ def class_rows(width, fold, seed=0):
     return pd.DataFrame({"case": [f"case_{i}" for i in range(30)], "class": np.where(truth, "positive", "negative"),
                          "predicted": np.where(score > 0.5, "positive", "negative"),
                          "probability_negative": 1 - score, "probability_positive": score,
-                         **{key: record[key] for key in ("dataset", "fold", "arch", "width", "recipe", "seed",
-                                                         "parameters", "code", "run_key")}})
+                         **table.of_run(record)})
 
 
 def classes(name, splits=None) -> Inputs:

@@ -11,6 +11,9 @@ from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_sh
 from .preprocessing import median_shape, resolve
 from .recipes import load
 
+WARM_UP_SHARE = 0.1
+"""A warm-up is at most this share of a training's steps: in a short one the learning rate has to get there, too."""
+
 
 def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int, recipe: dict | None = None,
               patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
@@ -52,6 +55,8 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
             if value not in known:
                 raise UsageError(f"--{name} cannot be '{value}' in a {task}.", todo=f"Use {' or '.join(known)}.")
             training[name] = value
+    steps = training["epochs"] * training["steps_per_epoch"]
+    training["warm_up_steps"] = min(training.get("warm_up_steps", 0), int(WARM_UP_SHARE * steps))
     dimensions = manifest["dimensions"]
     shape, spacing = median_shape(manifest, fingerprint, preprocessing)
     if recipe.get("pooling") != "by_spacing":

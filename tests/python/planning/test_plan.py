@@ -73,6 +73,12 @@ def test_paper_code_adds_clipping_and_mixed_precision_to_paper():
         code.training, clip_norm=None, precision="float32")) == paper
 
 
+@pytest.mark.parametrize("epochs, warm_up", [(None, 200), (20, 200), (19, 190), (1, 10)])
+def test_a_warm_up_is_at_most_a_tenth_of_the_steps(epochs, warm_up):
+    training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "best", seed=1, epochs=epochs).training
+    assert (training.steps_per_epoch, training.warm_up_steps) == (100, warm_up)
+
+
 def test_loss_and_precision_override_the_recipes():
     training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, loss="dice_cross_entropy",
                          precision="mixed_bfloat16").training

@@ -61,7 +61,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
             for label in [*labels, MEAN]:
                 pairs += _pairs(arch, width, label, reference, group)
     _correct(pairs)
-    if not pairs:
+    if not pairs and all(width == REFERENCE for _, width in groups):
         notes.append("No pair of networks to compare: the table lists each network by itself.")
     notes += [] if classified else _undefined(networks)
     return {"dataset": rows["dataset"].iloc[0], "recipe": rows["recipe"].iloc[0], "task": task, "labels": labels,

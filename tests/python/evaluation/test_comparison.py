@@ -62,7 +62,7 @@ def test_a_label_that_no_case_has_is_all_none():
 
 
 @pytest.mark.parametrize("tables, note", [
-    ([metrics("pocket")], "No pair"),
+    ([metrics("full")], "No pair"),
     ([metrics("pocket")], "no full network"),
     ([metrics("full", 0), metrics("full", 1), metrics("pocket", 0)], "10 of 20 cases of full have no counterpart"),
     ([metrics("full", 0), metrics("pocket", 1)], "no fold 1 there"),

@@ -2,9 +2,10 @@
 
 Fold 0's training and validation cases are split again by the same rule (`planning.splits.make_folds`); of that, fold 0
 is trained on, validated on and, whole volumes, scored on. No fold's test cases take part. A variant is a JSON patch
-onto `base`, and that one onto the recipe; `null` takes a value away. Each trial is a process of its own and appends a
-line to `OUT/trials.jsonl`: what was changed, seed, split, code, cost and every case's Dice, without and with mirrored
-images. A trial that is there already, of the same code, is not repeated.
+onto `base`, and that one onto the recipe; `null` takes a value away; with `members` so many networks, of seeds one
+after the other, are trained and averaged. Each trial is a process of its own and appends a line to
+`OUT/trials.jsonl`: what was changed, seed, split, code, cost and every case's Dice, predicted in each way of `WAYS`.
+A trial that is there already, of the same code, is not repeated.
 
     PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe-32.json -o OUT
     PYTHONPATH=python .venv/bin/python bench/recipe.py -o OUT --table
@@ -31,8 +32,9 @@ from pocketnet.planning.recipes import load
 from pocketnet.planning.splits import intensity_constants, make_folds
 
 BASE = "base"
-WAYS = {"plain": False, "mirrored": True}
-"""Whether the mean over mirrored images is taken; of a network that was trained with them only."""
+PLAIN = "plain"
+WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_component": False}}
+"""How to predict: patches onto the plan's inference. Mirrored only where training mirrored, too."""
 
 
 def patched(value: dict, patch: dict) -> dict:
@@ -68,17 +70,22 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
     plan = plan_of(args, manifest, fingerprint, variant)
     splits = inner_split(manifest, fingerprint, args.split_seed)
     with tempfile.TemporaryDirectory(dir=args.output) as folder:
-        model = Path(folder) / "model"
-        provenance = train(plan, splits, [args.data / "stores"], variant.get("arch", "unet"),
-                           variant.get("width", "pocket"), 0, model, args.output / "checkpoints", say=print)
+        models, made = [], []
+        for member in range(variant.get("members", 1)):
+            models.append(Path(folder) / f"model-{member}")
+            made.append(train(replace(plan, seed=args.seed + member), splits, [args.data / "stores"],
+                              variant.get("arch", "unet"), variant.get("width", "pocket"), 0, models[-1],
+                              args.output / "checkpoints", say=print))
         used = resource.getrusage(resource.RUSAGE_SELF)
-        scores = scored(model, manifest, splits["folds"][0]["test"], args.input,
-                        plan.training.augmentation.flip > 0)
-    return {"variant": name, "patch": variant, "base": args.base, "seed": args.seed, "steps": provenance["steps"],
-            "split": files.digest(splits), "code": provenance["code"], "precision": provenance["precision"],
-            "parameters": provenance["parameters"], "wall_seconds": provenance["wall_seconds"],
-            "cpu_seconds": round(used.ru_utime + used.ru_stime, 1) if len(provenance["attempts"]) == 1 else None,
-            "peak_host_memory_mib": provenance["peak_host_memory_mib"], "dice": scores}
+        scores = scored(models, manifest, splits["folds"][0]["test"], args.input)
+    whole = all(len(provenance["attempts"]) == 1 for provenance in made)
+    return {"variant": name, "patch": variant, "base": args.base, "seed": args.seed,
+            "steps": sum(provenance["steps"] for provenance in made), "split": files.digest(splits),
+            "code": made[0]["code"], "precision": made[0]["precision"],
+            "parameters": sum(provenance["parameters"] for provenance in made),
+            "wall_seconds": round(sum(provenance["wall_seconds"] for provenance in made), 2),
+            "cpu_seconds": round(used.ru_utime + used.ru_stime, 1) if whole else None,
+            "peak_host_memory_mib": max(provenance["peak_host_memory_mib"] for provenance in made), "dice": scores}
 
 
 def plan_of(args: argparse.Namespace, manifest: dict, fingerprint: dict, variant: dict) -> Plan:
@@ -89,23 +96,28 @@ def plan_of(args: argparse.Namespace, manifest: dict, fingerprint: dict, variant
     return replace(plan, training=replace(plan.training, steps_per_epoch=100, epochs=steps // 100))
 
 
-def scored(model: Path, manifest: dict, cases: list[str], folder: Path, mirrors: bool) -> dict:
-    """Dice by way (`WAYS`), label and case, in the order of `cases`."""
+def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) -> dict:
+    """Dice of the mean of some networks, by way (`WAYS`), label and case, in the order of `cases`."""
     from pocketnet.evaluation.cases import to_classes
     from pocketnet.evaluation.metrics import dice
     from pocketnet.inference.predictor import Predictor
     from pocketnet.preprocessing.reference import read_label
     from pocketnet.preprocessing.scan import read_scan
+    from pocketnet.training.model_folder import ModelFolder
 
     entries = {entry["case"]: entry for entry in manifest["cases"]}
-    ways = WAYS if mirrors else {"plain": False}
-    scores = {way: {label["name"]: [] for label in manifest["labels"]} for way in ways}
-    for way, mirrored in ways.items():
-        predictor = Predictor.load(model, tta=mirrored)
+    models = [ModelFolder.open(folder) for folder in folders]
+    scores = {}
+    for way, patch in WAYS.items():
+        if patch.get("mirrored") and not models[0].plan.training.augmentation.flip:
+            continue
+        inference = replace(models[0].plan.inference, **patch)
+        predictor = Predictor([replace(model, plan=replace(model.plan, inference=inference)) for model in models])
+        scores[way] = {label["name"]: [] for label in manifest["labels"]}
         for case in cases:
-            scan = read_scan([folder / name for name in entries[case]["images"]])
+            scan = read_scan([images / name for name in entries[case]["images"]])
             found = predictor.segment(scan).classes
-            reference = to_classes(read_label(folder / entries[case]["label"], manifest.get("label_grid"),
+            reference = to_classes(read_label(images / entries[case]["label"], manifest.get("label_grid"),
                                               scan.grid).data, manifest["labels"])
             for label in manifest["labels"]:
                 scores[way][label["name"]].append(
@@ -114,26 +126,43 @@ def scored(model: Path, manifest: dict, cases: list[str], folder: Path, mirrors:
 
 
 def table(lines: list[dict]) -> str:
-    """Every trial beside the base of its seed and steps: mean Dice by label, and the paired difference of the mean."""
-    rows = ["| variant | parameters | steps | seed | Dice by label | mirrored | CPU min | − base | 95 % interval |",
-            "|---|---:|---:|---:|---|---|---:|---:|---|"]
-    bases = {(line["seed"], line["split"]): line for line in lines if line["variant"] == BASE}
+    """Mean Dice by label of every trial beside the base of its seed, split and code, then of every way beside the plain
+    one; with the paired difference of the mean over labels."""
+    rows = ["| variant | parameters | steps | seed | Dice by label | CPU min | − base | 95 % interval |",
+            "|---|---:|---:|---:|---|---:|---:|---|"]
+    ways = ["", "| variant | seed | predicted | Dice by label | − plain | 95 % interval |",
+            "|---|---:|---|---|---:|---|"]
+    bases = {_alike(line): line for line in lines if line["variant"] == BASE}
     for line in lines:
-        base = bases.get((line["seed"], line["split"]))
-        by_way = {way: " / ".join(f"{np.nanmean(values):.4f}" for values in of.values())
-                  for way, of in line["dice"].items()}
-        difference = interval = ""
-        if base is not None and line is not base:
-            paired = compare_paired(case_means(base), case_means(line))
-            difference = f"{paired.difference:+.4f}"
-            interval = "[{:+.4f}, {:+.4f}]".format(*paired.interval)
-        cells = (line["variant"], f"{line['parameters']:,}", line["steps"], line["seed"], by_way["plain"],
-                 by_way.get("mirrored", ""), f"{(line['cpu_seconds'] or np.nan) / 60:.1f}", difference, interval)
+        base = bases.get(_alike(line))
+        compared = difference(base, line) if base is not None and line is not base else ("", "")
+        cells = (line["variant"], f"{line['parameters']:,}", line["steps"], line["seed"], by_label(line),
+                 f"{(line['cpu_seconds'] or np.nan) / 60:.1f}", *compared)
         rows.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(rows)
+        for way in line["dice"]:
+            if way != PLAIN:
+                cells = (line["variant"], line["seed"], way, by_label(line, way), *difference(line, line, way))
+                ways.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(rows + (ways if len(ways) > 3 else []))
 
 
-def case_means(line: dict, way: str = "plain") -> np.ndarray:
+def _alike(line: dict) -> tuple:
+    """What a trial and its base have in common."""
+    return line["seed"], line["split"], line["code"]
+
+
+def by_label(line: dict, way: str = PLAIN) -> str:
+    """Each label's mean over cases."""
+    return " / ".join(f"{np.nanmean(values):.4f}" for values in line["dice"][way].values())
+
+
+def difference(base: dict, line: dict, way: str = PLAIN) -> tuple[str, str]:
+    """A trial, predicted in a way, less the base predicted plainly; and the bootstrap interval."""
+    paired = compare_paired(case_means(base), case_means(line, way))
+    return f"{paired.difference:+.4f}", "[{:+.4f}, {:+.4f}]".format(*paired.interval)
+
+
+def case_means(line: dict, way: str = PLAIN) -> np.ndarray:
     """The mean over labels of each case."""
     return np.nanmean(list(line["dice"][way].values()), axis=0)
 
@@ -160,7 +189,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="hippocampus")
     parser.add_argument("--input", type=Path, help="the dataset's folder")
     parser.add_argument("--base", default="best", help="the recipe that variants change")
-    parser.add_argument("--variants", type=Path, help="JSON: by name {recipe, arch, width, steps_factor}")
+    parser.add_argument("--variants", type=Path, help="JSON: by name {recipe, arch, width, steps_factor, members}")
     parser.add_argument("--only", action="append", default=[], help="these variants, in this order; else all")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=12345, help="of weights and patches")

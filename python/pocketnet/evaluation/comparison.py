@@ -13,7 +13,7 @@ from ..config import CLASSIFICATION
 from ..errors import UsageError
 from . import class_comparison, classification
 from .metrics import METRICS
-from .statistics import MARGIN, compare_paired, equivalence, holm, summarise
+from .statistics import MARGIN, Paired, Summary, compare_paired, equivalence, holm, summarise
 from .table import STEPS, task_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,12 @@ def _with_mean(rows: pd.DataFrame) -> pd.DataFrame:
 def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> dict:
     return {"arch": arch, "width": width, "parameters": int(group["parameters"].iloc[0]),
             "folds": sorted({int(fold) for fold in group["fold"]}), "cases": len(group), "label": label,
-            "metrics": {metric: asdict(summarise(group[metric])) for metric in METRICS}}
+            "metrics": {metric: _as_json(summarise(group[metric])) for metric in METRICS}}
+
+
+def _as_json(outcome: Summary | Paired) -> dict:
+    """With the interval as a list."""
+    return asdict(outcome) | {"interval": list(outcome.interval) if outcome.interval else None}
 
 
 def _pairs(arch: str, width: str, label: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
@@ -141,9 +146,7 @@ def _pairs(arch: str, width: str, label: str, reference: pd.DataFrame, other: pd
     result = []
     for metric in METRICS:
         sides = paired[f"{metric}_reference"], paired[f"{metric}_other"]
-        outcome = asdict(compare_paired(*sides))
-        interval = outcome["interval"]
-        outcome["interval"] = list(interval) if interval else None
+        outcome = _as_json(compare_paired(*sides))
         if metric == "dice":
             p_value = equivalence(*sides)
             outcome["equivalence"] = {"margin": MARGIN, "p_value": p_value,

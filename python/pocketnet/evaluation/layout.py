@@ -12,9 +12,11 @@ NEEDS = "% needs \\usepackage{booktabs} and \\usepackage{graphicx}"
 TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "asd_mm": "ASD (mm)", "nsd_1mm": "NSD at 1 mm"}
 SHARES = ("dice", "nsd_1mm")
 """Metrics from 0 to 1, the more the better."""
-CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "sd", "median",
-               "reference", "pairs", "difference", "interval_low", "interval_high", "p_value", "p_holm",
-               "p_equivalence")
+WITH_INTERVAL = "dice"
+"""The metric whose mean a table for people gives with its interval; the CSV gives all."""
+CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "mean_low", "mean_high",
+               "sd", "median", "reference", "pairs", "difference", "interval_low", "interval_high", "p_value",
+               "p_holm", "p_equivalence")
 
 
 class Table(NamedTuple):
@@ -56,11 +58,24 @@ def p_text(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def interval_text(interval: list[float] | None, metric: str) -> str:
-    """A confidence interval for people."""
+def interval_text(interval: list[float] | None, metric: str, signed: bool = True) -> str:
+    """A confidence interval for people: of a difference signed, of a mean not."""
     if interval is None:
         return "–"
-    return f"[{number(interval[0], metric, True)}, {number(interval[1], metric, True)}]"
+    return f"[{', '.join(number(end, metric, signed) for end in interval)}]"
+
+
+def summary_columns(metric: str) -> list[str]:
+    """What a table for people says of a metric over cases."""
+    return ["mean ± sd", *(["95 % interval"] if metric == WITH_INTERVAL else []), "median"]
+
+
+def summary_cells(values: dict, metric: str) -> list[tuple[float | None, str]]:
+    """Number (to sort by) and text of each of `summary_columns`, of a network's `metrics` in a comparison."""
+    mean = values["mean"], f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}"
+    interval = values["mean"], interval_text(values.get("interval"), metric, signed=False)
+    median = values["median"], number(values["median"], metric)
+    return [mean, interval, median] if metric == WITH_INTERVAL else [mean, median]
 
 
 def pair_of(comparison: dict, network: dict, metric: str) -> dict | None:
@@ -78,11 +93,14 @@ def csv_rows(comparison: dict) -> list[dict]:
     for network in comparison["networks"]:
         for metric in METRICS:
             pair = pair_of(comparison, network, metric) or {}
+            values = network["metrics"][metric]
+            mean_low, mean_high = values.get("interval") or (None, None)
             low, high = pair.get("interval") or (None, None)
             rows.append({**{key: network[key] for key in ("arch", "width", "parameters", "label")},
-                         "metric": metric, **network["metrics"][metric], "reference": pair.get("reference"),
-                         "pairs": pair.get("n"), "difference": pair.get("difference"), "interval_low": low,
-                         "interval_high": high, "p_value": pair.get("p_value"), "p_holm": pair.get("p_holm"),
+                         "metric": metric, **values, "mean_low": mean_low, "mean_high": mean_high,
+                         "reference": pair.get("reference"), "pairs": pair.get("n"),
+                         "difference": pair.get("difference"), "interval_low": low, "interval_high": high,
+                         "p_value": pair.get("p_value"), "p_holm": pair.get("p_holm"),
                          "p_equivalence": pair.get("equivalence", {}).get("p_value")})
     return rows
 
@@ -91,19 +109,20 @@ def networks_table(comparison: dict) -> Table:
     """A row a network and label, laid out like the paper's Table I."""
     header = ["Label", "Architecture", "Variant", "Parameters (M)", "Cases"]
     for metric in METRICS:
-        header += [f"{TITLES[metric]}, mean ± sd", "median", "p"]
+        first, *rest = summary_columns(metric)
+        header += [f"{TITLES[metric]}, {first}", *rest, "p"]
     rows = []
     for network in comparison["networks"]:
         row = [network["label"], network["arch"], network["width"], f"{network['parameters'] / 1e6:.3f}",
                str(network["cases"])]
         for metric in METRICS:
             values, pair = network["metrics"][metric], pair_of(comparison, network, metric)
-            row += [f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}",
-                    number(values["median"], metric), p_text(pair["p_value"]) if pair else ""]
+            row += [*(text for _, text in summary_cells(values, metric)), p_text(pair["p_value"]) if pair else ""]
         rows.append(row)
     return Table(header, sorted(rows, key=lambda row: _rank(comparison, row[0])), 3,
                  f"{comparison['dataset']}: accuracy of each network over cases, recipe {comparison['recipe']}. "
-                 "p: two-sided Wilcoxon signed-rank test against the full network, paired by case.")
+                 "95 % interval: of the mean, by bootstrap over cases. p: two-sided Wilcoxon signed-rank test against "
+                 "the full network, paired by case.")
 
 
 def differences_table(comparison: dict) -> Table:
@@ -121,7 +140,8 @@ def differences_table(comparison: dict) -> Table:
 
 def markdown(comparison: dict) -> str:
     """Title, a table of the networks like the paper's Table I, a table of the differences, and the notes."""
-    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+    lines = [f"# {comparison['dataset']}: comparison of networks", "",
+             f"Recipe `{comparison['recipe']}`. The 95 % interval is of the mean, by bootstrap over cases.", ""]
     lines += networks_table(comparison).markdown()
     if comparison["pairs"]:
         lines += ["", "Difference to the full network, paired by case (other − full), with the 95 % bootstrap "

@@ -20,11 +20,13 @@ class Summary:
     """Mean, sample standard deviation and median over the defined values; None where there are too few.
 
     Attributes:
+        interval: 95 % bootstrap confidence interval of the mean over the values; None for fewer than two.
         n: Defined values.
         undefined: Values that were left out because they are NaN.
     """
 
     mean: float | None
+    interval: tuple[float, float] | None
     sd: float | None
     median: float | None
     n: int
@@ -56,6 +58,7 @@ def summarise(values: Sequence[float]) -> Summary:
     defined = values[~np.isnan(values)]
     n = len(defined)
     return Summary(mean=float(defined.mean()) if n else None,
+                   interval=bootstrap_interval(defined) if n > 1 else None,
                    sd=float(defined.std(ddof=1)) if n > 1 else None,
                    median=float(np.median(defined)) if n else None,
                    n=n, undefined=len(values) - n)

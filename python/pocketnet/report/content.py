@@ -70,6 +70,7 @@ def _sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: S
     labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
     return {
         "sections": None, "titles": layout.TITLES,
+        "columns": [(title, layout.summary_columns(metric)) for metric, title in layout.TITLES.items()],
         "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
         "texts": copies.tables(comparison, layout),
@@ -200,13 +201,7 @@ def _accuracy(comparison: dict) -> list[dict]:
     result = []
     for label in labels:
         for row in (row for row in order if row["label"] == label):
-            cells = []
-            for metric in METRICS:
-                values = row["metrics"][metric]
-                cells.append({"mean": values["mean"], "median": values["median"],
-                              "mean_text": f"{layout.number(values['mean'], metric)} ± "
-                                           f"{layout.number(values['sd'], metric)}",
-                              "median_text": layout.number(values["median"], metric)})
+            cells = [cell for metric in METRICS for cell in layout.summary_cells(row["metrics"][metric], metric)]
             result.append({"label": label, "network": f"{row['arch']} {row['width']}", "cases": row["cases"],
                            "parameters": row["parameters"], "cells": cells})
     return result

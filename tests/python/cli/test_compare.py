@@ -30,6 +30,7 @@ def test_writes_json_csv_markdown_and_all_rows(tmp_path):
     tidy = pd.read_csv(out / "comparison.csv")
     assert len(tidy) == 2 * 3 * 4
     assert tidy["difference"].notna().sum() == 12
+    assert (tidy["mean_low"].le(tidy["mean"]) & tidy["mean"].le(tidy["mean_high"])).all()
     assert outcome.stdout.strip() == (out / "comparison.md").read_text().strip()
 
 

@@ -121,6 +121,16 @@ def test_markdown_has_a_row_a_network_and_label_with_the_mean_last():
     assert "5.642" in lines[0] and "0.387" in lines[1]
 
 
+def test_tables_give_the_interval_of_the_mean_dice():
+    comparison = compare(rows(metrics("full"), metrics("pocket")))
+    values = comparison["networks"][0]["metrics"]["dice"]
+    low, high = values["interval"]
+    assert low < values["mean"] < high
+    said = f"| {values['mean']:.4f} ± {values['sd']:.4f} | [{low:.4f}, {high:.4f}] | {values['median']:.4f} |"
+    assert said in layout.markdown(comparison)
+    assert f"[{low:.4f}, {high:.4f}]" in layout.latex(comparison)
+
+
 @pytest.mark.parametrize("value, metric, signed, text", [
     (0.87654, "dice", False, "0.8765"), (-0.00012, "dice", True, "−0.0001"), (3.14159, "hd95_mm", False, "3.14"),
     (None, "dice", False, "–"), (0.5, "asd_mm", True, "+0.50"),

@@ -27,6 +27,8 @@ def test_summary(values, mean, sd, median, n, undefined):
     result = summarise(values)
     assert (result.mean, result.median, result.n, result.undefined) == (mean, median, n, undefined)
     assert result.sd == pytest.approx(sd) if sd is not None else result.sd is None
+    defined = [value for value in values if value == value]
+    assert result.interval == (bootstrap_interval(np.array(defined, float)) if n > 1 else None)
 
 
 def test_wilcoxon_is_exact_for_few_pairs_and_one_without_differences():

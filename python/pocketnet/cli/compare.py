@@ -12,16 +12,24 @@ from .common import command, json_option, output_option, quiet_option, result
 @command("compare", examples="""
 pocket-compare results/hippocampus/evaluation/*/*/metrics.csv -o comparison
 pocket-compare full.csv pocket.csv -o comparison --json
+pocket-compare best/metrics.csv --baseline quick/metrics.csv -o best-or-quick
 """)
 @click.argument("metrics", nargs=-1, required=True, metavar="METRICS_CSV…", type=click.Path(path_type=Path))
-@output_option("Folder for comparison.json, comparison.csv, .md, .tex and metrics.csv.")
+@output_option("Folder for comparison.json, .csv, .md and .tex, metrics.csv and, with --baseline, baseline.json.")
+@click.option("--baseline", multiple=True, metavar="METRICS_CSV", type=click.Path(path_type=Path),
+              help="The same networks of another run (recipe, steps, code): each is paired with itself there, too. "
+                   "May be given several times.")
 @click.option("--allow-mixed-code", is_flag=True, help="Compare networks that were trained by different code.")
 @quiet_option
 @json_option
-def main(metrics, output, allow_mixed_code, quiet, as_json):
-    """Compare networks: the full network against every other width, paired by case."""
+def main(metrics, output, baseline, allow_mixed_code, quiet, as_json):
+    """Compare networks: the full network against every other width, paired by case.
+
+    With --baseline each network beside itself in another run, too.
+    """
     from ..evaluation import class_layout, evaluate_classes, table
     from ..evaluation import layout as label_layout
+    from ..evaluation.baseline import against
     from ..evaluation.comparison import compare
     from ..files import write_json, write_text
 
@@ -32,12 +40,17 @@ def main(metrics, output, allow_mixed_code, quiet, as_json):
         layout = class_layout
         comparison["notes"] += evaluate_classes.cautions(metrics)
     text = layout.markdown(comparison)
+    if baseline:
+        beside, notes = against(rows, table.read_all(baseline))
+        text += "\n" + label_layout.baseline_markdown(comparison, beside, layout.differences_table)
+        text += "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
+        write_json(output / "baseline.json", beside, "baseline")
     table.write(output / "metrics.csv", rows)
     write_text(output / "comparison.md", text)
     write_text(output / "comparison.tex", layout.latex(comparison))
     write_text(output / "comparison.csv", label_layout.csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS))
     write_json(output / "comparison.json", comparison, "comparison")
-    result(comparison, as_json, text, quiet)
+    result(comparison | ({"baseline": beside} if baseline else {}), as_json, text, quiet)
 
 
 if __name__ == "__main__":

@@ -37,12 +37,11 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
         UsageError: Rows of several datasets, recipes or (unless allowed) codes, a case and label twice for one
             network, or one network with several parameter counts or numbers of training steps.
     """
-    notes = _check(rows, allow_mixed_code)
+    notes = check(rows, allow_mixed_code)
     task = task_of(rows)
     classified = task == CLASSIFICATION
     labels = classification.positives(rows) if classified else list(dict.fromkeys(rows["label"]))
-    rows = rows if classified else _with_mean(rows)
-    groups = dict(iter(rows.groupby(["arch", "width"], sort=False)))
+    groups = networks_of(rows)
     networks, pairs = [], []
     for (arch, width), group in sorted(groups.items(), key=_order):
         for label in labels if classified else [*labels, MEAN]:
@@ -54,13 +53,9 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
         if reference is None:
             notes.append(f"{arch} {width}: there is no {REFERENCE} network of this architecture to compare with.")
             continue
-        notes += _unpaired(arch, width, group, reference)
-        if classified:
-            pairs += class_comparison.pairs(arch, width, REFERENCE, reference, group)
-        else:
-            for label in [*labels, MEAN]:
-                pairs += _pairs(arch, width, label, reference, group)
-    _correct(pairs)
+        notes += unpaired(arch, (width, group), (REFERENCE, reference))
+        pairs += pairs_between(arch, width, REFERENCE, reference, group)
+    correct(pairs)
     if not pairs and all(width == REFERENCE for _, width in groups):
         notes.append("No pair of networks to compare: the table lists each network by itself.")
     notes += [] if classified else _undefined(networks)
@@ -75,7 +70,14 @@ def _order(item: tuple) -> tuple:
     return arch, width != REFERENCE, -int(group["parameters"].iloc[0]), width
 
 
-def _check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
+def networks_of(rows: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """The rows of each (arch, width), of a segmentation with those of the label `mean`."""
+    rows = rows if task_of(rows) == CLASSIFICATION else _with_mean(rows)
+    return dict(iter(rows.groupby(["arch", "width"], sort=False)))
+
+
+def check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
+    """Refuse rows that cannot be compared, as `compare` says; what is worth a note."""
     notes = []
     for column in ("dataset", "recipe"):
         if rows[column].nunique() > 1:
@@ -140,23 +142,27 @@ def _as_json(outcome: Summary | Paired) -> dict:
     return asdict(outcome) | {"interval": list(outcome.interval) if outcome.interval else None}
 
 
-def _pairs(arch: str, width: str, label: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
-    paired = reference[reference["label"] == label].merge(
-        other[other["label"] == label], on=["case", "fold"], suffixes=("_reference", "_other"))
+def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
+    """The `pairs` of a network with a reference called `name`, of rows as `networks_of` gives them."""
+    if task_of(other) == CLASSIFICATION:
+        return class_comparison.pairs(arch, width, name, reference, other)
     result = []
-    for metric in METRICS:
-        sides = paired[f"{metric}_reference"], paired[f"{metric}_other"]
-        outcome = _as_json(compare_paired(*sides))
-        if metric == "dice":
-            p_value = equivalence(*sides)
-            outcome["equivalence"] = {"margin": MARGIN, "p_value": p_value,
-                                      "equivalent": p_value is not None and p_value < 0.05}
-        result.append({"arch": arch, "width": width, "reference": REFERENCE, "label": label, "metric": metric,
-                       **outcome})
+    for label in dict.fromkeys(other["label"]):
+        paired = reference[reference["label"] == label].merge(
+            other[other["label"] == label], on=["case", "fold"], suffixes=("_reference", "_other"))
+        for metric in METRICS:
+            sides = paired[f"{metric}_reference"], paired[f"{metric}_other"]
+            outcome = _as_json(compare_paired(*sides))
+            if metric == "dice":
+                p_value = equivalence(*sides)
+                outcome["equivalence"] = {"margin": MARGIN, "p_value": p_value,
+                                          "equivalent": p_value is not None and p_value < 0.05}
+            result.append({"arch": arch, "width": width, "reference": name, "label": label, "metric": metric,
+                           **outcome})
     return result
 
 
-def _correct(pairs: list[dict]) -> None:
+def correct(pairs: list[dict]) -> None:
     """Add Holm's correction: one family a metric over the labels, another over the means of labels."""
     for metric in dict.fromkeys(pair["metric"] for pair in pairs):
         for of_means in (False, True):
@@ -165,15 +171,15 @@ def _correct(pairs: list[dict]) -> None:
                 pair["p_holm"] = corrected
 
 
-def _unpaired(arch: str, width: str, other: pd.DataFrame, reference: pd.DataFrame) -> list[str]:
-    """What keeps cases of two networks from being paired."""
+def unpaired(arch: str, one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]) -> list[str]:
+    """What keeps cases of two networks, each a name and rows, from being paired."""
     notes = []
-    for here, there, names in ((other, reference, (width, REFERENCE)), (reference, other, (REFERENCE, width))):
+    for (name, here), (other_name, there) in ((one, other), (other, one)):
         keys = set(zip(here["case"], here["fold"], strict=True))
         lonely = keys - set(zip(there["case"], there["fold"], strict=True))
         folds = sorted({fold for _, fold in lonely} - set(there["fold"]))
         if lonely:
-            notes.append(f"{arch}: {len(lonely)} of {len(keys)} cases of {names[0]} have no counterpart in {names[1]}"
+            notes.append(f"{arch}: {len(lonely)} of {len(keys)} cases of {name} have no counterpart in {other_name}"
                          + (f" (no fold {', '.join(map(str, folds))} there)" if folds else "") + ".")
     return notes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from . import latex as tex
@@ -136,6 +136,14 @@ def differences_table(comparison: dict) -> Table:
     return Table(header, sorted(rows, key=lambda row: _rank(comparison, row[0])), 4,
                  f"{comparison['dataset']}: difference to the full network (other − full), paired by case. "
                  "Equivalence: two one-sided tests against one Dice point.")
+
+
+def baseline_markdown(comparison: dict, baseline: dict, differences: Callable[[dict], Table]) -> str:
+    """A `baseline.json`'s pairs, by the function that lays out those of a comparison."""
+    steps = " or ".join(f"{steps:,}" for steps in baseline["steps"])
+    lines = [f"Difference to the same network of the baseline (recipe `{baseline['recipe']}`"
+             + (f", {steps} steps" if steps else "") + "; this − baseline), paired by case:"]
+    return "\n".join([*lines, "", *differences(comparison | {"pairs": baseline["pairs"]}).markdown()]) + "\n"
 
 
 def markdown(comparison: dict) -> str:

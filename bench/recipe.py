@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,11 +31,13 @@ from pocketnet.evaluation.statistics import compare_paired
 from pocketnet.planning.plan import make_plan
 from pocketnet.planning.recipes import load
 from pocketnet.planning.splits import intensity_constants, make_folds
+from pocketnet.training.model_folder import ModelFolder, write_checksums
 
 BASE = "base"
-PLAIN = "plain"
-WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_component": False}}
-"""How to predict: patches onto the plan's inference. Mirrored only where training mirrored, too."""
+PLAIN, LAST = "plain", "last step"
+WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_component": False}, LAST: {}}
+"""How to predict: patches onto the plan's inference. Mirrored only where training mirrored, too; `LAST` by the network
+after the last step instead of the one with the best validation loss."""
 
 
 def patched(value: dict, patch: dict) -> dict:
@@ -103,12 +106,12 @@ def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) 
     from pocketnet.inference.predictor import Predictor
     from pocketnet.preprocessing.reference import read_label
     from pocketnet.preprocessing.scan import read_scan
-    from pocketnet.training.model_folder import ModelFolder
 
     entries = {entry["case"]: entry for entry in manifest["cases"]}
-    models = [ModelFolder.open(folder) for folder in folders]
+    best = [ModelFolder.open(folder) for folder in folders]
     scores = {}
     for way, patch in WAYS.items():
+        models = [ModelFolder.open(at_last_step(folder)) for folder in folders] if way == LAST else best
         if patch.get("mirrored") and not models[0].plan.training.augmentation.flip:
             continue
         inference = replace(models[0].plan.inference, **patch)
@@ -123,6 +126,15 @@ def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) 
                 scores[way][label["name"]].append(
                     round(dice(reference == label["value"], found == label["value"]), 5))
     return scores
+
+
+def at_last_step(folder: Path) -> Path:
+    """A copy of a model folder beside it, of the network after the last step."""
+    copy = folder.with_name(f"{folder.name}-last")
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("model.*"))
+    (copy / "last.keras").rename(copy / "model.keras")
+    write_checksums(copy)
+    return copy
 
 
 def table(lines: list[dict]) -> str:

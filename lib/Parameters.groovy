@@ -104,6 +104,7 @@ class Parameters {
             found << "--experiment ${given.experiment} is not for a ${task}, which ${given.dataset} is. Known for it: ${fitting.join(', ')}."
         }
         if (given.width) found << "--width ${given.width}: an experiment has its own widths; leave this out."
+        if (given.members != 1) found << "--members ${given.members}: an experiment trains one network a fold; leave this out."
         if (given.training_sizes && !experiments[given.experiment].plan?.training_sizes) {
             found << "--training_sizes is for --experiment saturation."
         }

@@ -4,12 +4,12 @@ import java.nio.file.Path
 /** Which networks a run is about and what is done with them: by parameters, or by an experiment of the paper. */
 class Selection {
 
-    /** What `--experiment`, `--arch` and `--width` say: a map with `device` (null for none) and its file, `experiment` (empty for none), `arch` and `width`
+    /** What `--experiment`, `--arch` and `--width` say: a map with `device` (null for none) and its file, `members` a fold, `experiment` (empty for none), `arch` and `width`
         (by task; empty for the default) and the experiment's `measure`, `prune`, `activations`, `picture`, `compare`. */
     static Map of(Map given, Object project) {
         def file = given.device?.toString()?.endsWith('.json') ? Path.of(given.device.toString()).toAbsolutePath().normalize() : null
         def entry = given.experiment ? entries(project)[given.experiment] : [:]
-        [device: given.device, device_file: file ?: [], gpus: given.gpus ?: 0,
+        [device: given.device, device_file: file ?: [], gpus: given.gpus ?: 0, members: given.members ?: 1,
          experiment: given.experiment ?: '', arch: Parameters.items(given.arch),
          width: Parameters.items(given.width) ?: entry.width ?: ['pocket', 'full'],
          defaults: entry.arch ?: [segmentation: ['unet'], classification: ['classifier']], measure: entry.measure,
@@ -40,6 +40,24 @@ class Selection {
     /** The widths between full and pocket: feature maps double up to each depth but the last and the first. */
     private static List<String> caps(Map plan) {
         (1..<Math.max(plan.network.depth, 1)).collect { depth -> "capped${plan.network.feature_maps << depth}".toString() }.reverse()
+    }
+
+    /** A training and its plan's text as a list of [meta, text]: one, or each member's of an ensemble, with a seed of its own.
+        A member's meta has its number from 1 in `member`, and in `of` the training's id. */
+    static List members(Map selection, Map meta, String plan) {
+        if (selection.members == 1) return [[meta, plan]]
+        (1..selection.members).collect { number ->
+            def own = new JsonSlurper().parseText(plan) as Map
+            [meta + [id: "${meta.id}-member${number}".toString(), member: number, of: meta.id],
+             groovy.json.JsonOutput.toJson(own + [seed: own.seed + number - 1])]
+        }
+    }
+
+    /** Of all members of a training, each [meta, model]: the meta of the whole, and the models by their numbers. */
+    static List whole(List members) {
+        def sorted = members.sort(false) { one -> one[0].member }
+        def meta = sorted[0][0]
+        [meta.findAll { key, value -> !(key in ['member', 'of']) } + [id: meta.of], sorted.collect { one -> one[1] }]
     }
 
     /** The networks that the experiment measures, each with `options` for pocket-profile; none for another. */

@@ -1,13 +1,12 @@
 /** Train one network on one fold, from chance or from a trained network (`start`, a model folder or an empty list;
-    `meta.width` then is a name and `meta.policy` the width). `requests` has GiB of `memory` and `hours`, 0 for unknown. Checkpoints lie outside the work directory (nextflow.config says where), so
+    `meta.width` then is a name and `meta.policy` the width). `plan` is plan.json on one line. `requests` has GiB of `memory` and `hours`, 0 for unknown. Checkpoints lie outside the work directory (nextflow.config says where), so
     that a killed or stopped training goes on where it was, also in a new task. It stops by its own clock before the task's time is up. */
 process TRAIN {
     tag "${meta.id}"
     label 'network'
 
     input:
-    tuple val(meta), val(requests), path(start, stageAs: 'start')
-    val plan
+    tuple val(meta), val(requests), path(start, stageAs: 'start'), val(plan)
     val splits
     path stores, stageAs: 'stores/*'
     val code

@@ -8,6 +8,7 @@ include { PICTURE    } from '../modules/picture'
 include { PROFILE    } from '../modules/profile'
 include { PROFILE as MEASURE } from '../modules/profile'
 include { TRAIN      } from '../modules/train'
+include { ENSEMBLE   } from '../modules/ensemble'
 include { PRUNING    } from './pruning'
 include { INFER      } from '../modules/infer'
 include { EVALUATE   } from '../modules/evaluate'
@@ -114,9 +115,23 @@ workflow POCKETNET {
         .combine(fold_cases.map { fold, test -> fold })
         .map { meta, requests, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], requests] }
         .set { trainings }  // channel: [meta, memory and time, 0 when not known]
-    TRAIN(trainings.map { meta, requests -> [meta, requests, []] }, plan, splits, stores, code.map { hash -> hash.train })
+    trainings
+        .combine(plan)
+        .flatMap { meta, requests, text -> Selection.members(selection, meta, text).collect { one, own -> [one, requests, [], own] } }
+        .set { members }  // channel: [meta, memory and time, no start, plan text]
+    TRAIN(members, splits, stores, code.map { hash -> hash.train })
+    TRAIN.out.model
+        .filter { meta, model -> meta.member }
+        .map { meta, model -> [groupKey(meta.of, selection.members), [meta, model]] }
+        .groupTuple()
+        .map { of, all -> Selection.whole(all) }
+        .set { ensembles }  // channel: [meta, models]
+    ENSEMBLE(ensembles, code.map { hash -> hash.ensemble })
     PRUNING(TRAIN.out.model.filter { selection.prune }, trainings, plan, splits, stores, code)
-    networks_made = TRAIN.out.model.mix(PRUNING.out.model)  // channel: [meta, model]
+    TRAIN.out.model
+        .filter { meta, model -> !meta.member }
+        .mix(ENSEMBLE.out.model, PRUNING.out.model)
+        .set { networks_made }  // channel: [meta, model]
 
     // INFER each fold's test cases, in batches; EVALUATE model by model
     networks_made

@@ -34,8 +34,9 @@ workflow PRUNING {
             .filter { meta, request -> meta.width == 'pocket' }
             .map { meta, request -> [[meta.arch, meta.fold], request] }, by: 0)
         .map { key, meta, model, request -> [meta, request, model] }
-        .set { starts }  // channel: [meta, memory and time, the model to start from]
-    TUNE(starts, plan, splits, stores, code.map { hash -> hash.train })
+        .combine(plan)
+        .set { starts }  // channel: [meta, memory and time, the model to start from, plan text]
+    TUNE(starts, splits, stores, code.map { hash -> hash.train })
 
     emit:
     model = PRUNE.out.model.mix(TUNE.out.model)  // channel: [meta, model]

@@ -1,7 +1,7 @@
 /** Several trained networks of one fold as a single one, their mean: a model folder like any other. */
 process ENSEMBLE {
     tag "${meta.id}"
-    label 'network'
+    label 'cases'
 
     input:
     tuple val(meta), path(members, stageAs: 'member?')

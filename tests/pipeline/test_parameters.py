@@ -74,9 +74,11 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(pipeline):
 
 
 def test_an_experiment_that_cannot_be_is_refused(pipeline):
-    done = pipeline.run("--dataset", "covidx", "--experiment", "ablation", "--width", "full", "--training_sizes", "2")
+    done = pipeline.run("--dataset", "covidx", "--experiment", "ablation", "--width", "full", "--training_sizes", "2",
+                        "--members", "2")
     assert done.returncode != 0 and "Submitted process" not in done.stdout
-    for words in ("an experiment has its own widths", "--training_sizes is for --experiment saturation",
+    for words in ("an experiment has its own widths", "an experiment trains one network a fold",
+                  "--training_sizes is for --experiment saturation",
                   "is not for a classification, which covidx is. Known for it: accuracy, profile, saturation"):
         assert words in done.stdout
 

@@ -34,10 +34,10 @@ from pocketnet.planning.splits import intensity_constants, make_folds
 from pocketnet.training.model_folder import ModelFolder, write_checksums
 
 BASE = "base"
-PLAIN, LAST = "plain", "last step"
-WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_component": False}, LAST: {}}
-"""How to predict: patches onto the plan's inference. Mirrored only where training mirrored, too; `LAST` by the network
-after the last step instead of the one with the best validation loss."""
+PLAIN, OTHER = "plain", "other checkpoint"
+WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_component": False}, OTHER: {}}
+"""How to predict: patches onto the plan's inference. Mirrored only where training mirrored, too; `OTHER` by the network
+after the last step instead of the one with the best validation loss, or the other way round."""
 
 
 def patched(value: dict, patch: dict) -> dict:
@@ -108,10 +108,10 @@ def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) 
     from pocketnet.preprocessing.scan import read_scan
 
     entries = {entry["case"]: entry for entry in manifest["cases"]}
-    best = [ModelFolder.open(folder) for folder in folders]
+    shipped = [ModelFolder.open(folder) for folder in folders]
     scores = {}
     for way, patch in WAYS.items():
-        models = [ModelFolder.open(at_last_step(folder)) for folder in folders] if way == LAST else best
+        models = [ModelFolder.open(at_other_checkpoint(folder)) for folder in folders] if way == OTHER else shipped
         if patch.get("mirrored") and not models[0].plan.training.augmentation.flip:
             continue
         inference = replace(models[0].plan.inference, **patch)
@@ -128,11 +128,11 @@ def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) 
     return scores
 
 
-def at_last_step(folder: Path) -> Path:
-    """A copy of a model folder beside it, of the network after the last step."""
-    copy = folder.with_name(f"{folder.name}-last")
+def at_other_checkpoint(folder: Path) -> Path:
+    """A copy of a model folder beside it, of the checkpoint that it doesn't ship."""
+    copy = folder.with_name(f"{folder.name}-other")
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("model.*"))
-    (copy / "last.keras").rename(copy / "model.keras")
+    next(copy / name for name in ("last.keras", "best.keras") if (copy / name).is_file()).rename(copy / "model.keras")
     write_checksums(copy)
     return copy
 

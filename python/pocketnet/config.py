@@ -152,6 +152,9 @@ AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "bri
 """The probabilities of `Augmentation`."""
 
 
+BEST, LAST = "best", "last"
+
+
 @dataclass(frozen=True)
 class Training:
     """How a network is trained.
@@ -159,7 +162,7 @@ class Training:
     Attributes:
         patch: Voxels per RAS+ axis.
         batch: Patches a step.
-        epochs: Epochs of `steps_per_epoch` steps; validation, the plateau schedule and the "best"
+        epochs: Epochs of `steps_per_epoch` steps; validation, the plateau schedule and the best
             checkpoint go by epochs.
         loss: `l2_dice` (paper, Eq. 4), `dice_cross_entropy`, or `cross_entropy` (the paper's for classification).
         optimizer: One of `OPTIMIZERS`; `adamw` takes `weight_decay` times the learning rate off each kernel with every
@@ -170,6 +173,8 @@ class Training:
             is the share of steps done. Of these two the first `warm_up_steps` rise evenly to what the schedule says.
         plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs without a
             better validation loss.
+        checkpoint: The network that is shipped: `BEST`, of the epoch with the best validation loss, or `LAST`, after
+            the last step, where a schedule has brought the learning rate to 0.
         average_decay: The weights that are validated and shipped are an exponential moving average over steps with
             this decay; None for those of the step itself.
         clip_norm: Global gradient norm at most this; None for no clipping.
@@ -197,6 +202,7 @@ class Training:
     augmentation: Augmentation
     precision: str = "float32"
     schedule: str = "plateau"
+    checkpoint: str = BEST
     average_decay: float | None = None
     weight_decay: float = 0.0
     warm_up_steps: int = 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = {"last.keras"}  # as large as the model itself, and wanted by nobody who serves it
+LEFT_OUT = {"last.keras", "best.keras"}  # as large as the model itself, and wanted by nobody who serves it
 EXAMPLE = 32  # voxels or pixels a side, at most
 NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # beside what the provenance names
 TRAINING = {"python", "tensorflow", "keras"}  # not needed where OpenVINO computes

@@ -270,6 +270,11 @@ class Trainer:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def use_last(self, model: keras.Model) -> None:
+        """Give a network of the same kind the variables of now, or their moving averages where such are kept."""
+        with averaged(self.trained):
+            model.set_weights(self.model.get_weights())
+
     def use_best(self, model: keras.Model) -> None:
         """Give a network of the same kind the variables with the best validation loss."""
         _assign(model.variables, self.best_variables)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
-from ..config import CLASSIFICATION, Plan, to_json
+from ..config import BEST, CLASSIFICATION, LAST, Plan, to_json
 from ..errors import DataError, Stopped, UsageError
 from ..preprocessing.store import Store, open_stores
 from . import checkpoints
@@ -102,7 +102,6 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         backend.set_precision(precision)
         from ..models.build import build
         from ..models.export import export_openvino
-        from .compile import averaged
         from .fit import SYSTEM_COLUMNS, Trainer, history_columns
         from .scores import TASKS
 
@@ -110,7 +109,7 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             model = build(network)
         if start:
             start.give_weights(model, plan)
-        name = start.variant if start else width
+        name, ships = start.variant if start else width, plan.training.checkpoint
         say(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{plan.training.steps} steps of {plan.training.batch} {images} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
@@ -132,7 +131,8 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             "steps": state.step, "attempts": state.attempts,
             "wall_seconds": round(sum(a["seconds"] for a in state.attempts), 2),
             "peak_host_memory_mib": round(state.peak_host_memory_mib, 1),
-            "peak_device_memory_mib": state.peak_device_memory_mib, "validation_loss": state.best,
+            "peak_device_memory_mib": state.peak_device_memory_mib,
+            "validation_loss": state.best if ships == BEST else state.history[-1]["validation_loss"],
             "intensity": split["intensity"],
         } | ({"start": start.record} if start else {})
         with files.atomic_folder(output) as temporary:
@@ -140,12 +140,11 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
             # inference and the exports are in float32 whatever the training's precision was.
             backend.set_precision("float32")
             shipped = build(network)
-            with averaged(trainer.trained):
-                shipped.set_weights(model.get_weights())
-            shipped.save(temporary / "last.keras")
-            trainer.use_best(shipped)
-            shipped.save(temporary / "model.keras")
-            export_openvino(shipped, temporary)
+            for checkpoint, take in ((LAST, trainer.use_last), (BEST, trainer.use_best)):
+                take(shipped)
+                shipped.save(temporary / ("model.keras" if checkpoint == ships else f"{checkpoint}.keras"))
+                if checkpoint == ships:
+                    export_openvino(shipped, temporary)
             files.write_text(temporary / "system.csv", history_csv(state.system, SYSTEM_COLUMNS))
             write_records(temporary, plan, provenance, history_csv(state.history, history_columns(plan.task)))
     return provenance

@@ -71,6 +71,20 @@ def attempts(folder, name):
     return ModelFolder.open(folder / f"model-{name}").provenance["attempts"]
 
 
+def test_the_network_after_the_last_step_ships_where_the_plan_says_so(work):
+    from pocketnet.models.build import load
+
+    tiny.plan(epochs=4, steps_per_epoch=10, checkpoint="last").write(work / "plan-last.json")
+    step("train", *training_arguments("ships-last"), "--plan", "plan-last.json", cwd=work)
+    made, other = work / "model-ships-last", weights(work, "undisturbed")
+    for name, expected in (("model.keras", other["last.keras"]), ("best.keras", other["model.keras"])):
+        for a, b in zip(expected, load(made / name).get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert not (made / "last.keras").exists()
+    assert ModelFolder.open(made).provenance["validation_loss"] == pytest.approx(
+        float(history(work, "ships-last")[-1]["validation_loss"]))
+
+
 def test_model_folder_is_whole_and_checked(work, tmp_path):
     model = ModelFolder.open(work / "model-undisturbed")
     names = {p.name for p in model.path.iterdir()}

@@ -119,8 +119,8 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     store.log_history(run, fold.system_metrics(model.system), start)
     metrics = {name: provenance[name] for name in ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
                if provenance[name] is not None}
-    if provenance["validation_loss"] is not None:  # a pruned network has none
-        metrics["best_validation_loss"] = provenance["validation_loss"]
+    if model.history:  # a pruned network has none
+        metrics["best_validation_loss"] = min(row["validation_loss"] for row in model.history)
     artifacts = {f"records/{name}": model.folder / name for name in RECORDS if (model.folder / name).is_file()}
     if evaluation is not None:
         metrics |= aggregate(evaluation.rows)

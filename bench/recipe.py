@@ -82,7 +82,7 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
         used = resource.getrusage(resource.RUSAGE_SELF)
         scores = scored(models, manifest, splits["folds"][0]["test"], args.input)
     whole = all(len(provenance["attempts"]) == 1 for provenance in made)
-    return {"variant": name, "patch": variant, "base": args.base, "seed": args.seed,
+    return {"variant": name, "patch": variant, "base": args.base, "seed": args.seed, "asked_steps": args.steps,
             "steps": sum(provenance["steps"] for provenance in made), "split": files.digest(splits),
             "code": made[0]["code"], "precision": made[0]["precision"],
             "parameters": sum(provenance["parameters"] for provenance in made),
@@ -138,29 +138,39 @@ def at_other_checkpoint(folder: Path) -> Path:
 
 
 def table(lines: list[dict]) -> str:
-    """Mean Dice by label of every trial beside the base of its seed, split and code, then of every way beside the plain
-    one; with the paired difference of the mean over labels."""
+    """Mean Dice by label of every trial beside its base, then of every way beside the plain one and beside the base
+    predicted alike, and of every way over all its trials; with the paired difference of the mean over labels."""
     rows = ["| variant | parameters | steps | seed | Dice by label | CPU min | − base | 95 % interval |",
             "|---|---:|---:|---:|---|---:|---:|---|"]
-    ways = ["", "| variant | seed | predicted | Dice by label | − plain | 95 % interval |",
-            "|---|---:|---|---|---:|---|"]
+    ways = ["", "| variant | seed | predicted | Dice by label | − plain | 95 % interval "
+            "| − base, alike | 95 % interval |",
+            "|---|---:|---|---|---:|---|---:|---|"]
+    both: dict[tuple, list] = {}
     bases = {_alike(line): line for line in lines if line["variant"] == BASE}
     for line in lines:
         base = bases.get(_alike(line))
-        compared = difference(base, line) if base is not None and line is not base else ("", "")
+        with_base = base is not None and line is not base
+        compared = difference(case_means(base), case_means(line)) if with_base else ("", "")
         cells = (line["variant"], f"{line['parameters']:,}", line["steps"], line["seed"], by_label(line),
                  f"{(line['cpu_seconds'] or np.nan) / 60:.1f}", *compared)
         rows.append(f"| {' | '.join(map(str, cells))} |")
         for way in line["dice"]:
-            if way != PLAIN:
-                cells = (line["variant"], line["seed"], way, by_label(line, way), *difference(line, line, way))
-                ways.append(f"| {' | '.join(map(str, cells))} |")
+            if way == PLAIN:
+                continue
+            sides = case_means(line), case_means(line, way)
+            both.setdefault((way, line["split"]), []).append(sides)
+            alike = difference(case_means(base, way), sides[1]) if with_base and way in base["dice"] else ("", "")
+            cells = (line["variant"], line["seed"], way, by_label(line, way), *difference(*sides), *alike)
+            ways.append(f"| {' | '.join(map(str, cells))} |")
+    for (way, _), sides in both.items():
+        cells = (f"mean over trials ({len(sides)})", "", way, "", *difference(*np.mean(sides, axis=0)), "", "")
+        ways.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows + (ways if len(ways) > 3 else []))
 
 
 def _alike(line: dict) -> tuple:
     """What a trial and its base have in common."""
-    return line["seed"], line["split"], line["code"]
+    return line["seed"], line["split"], line["code"], line.get("asked_steps")
 
 
 def by_label(line: dict, way: str = PLAIN) -> str:
@@ -168,9 +178,9 @@ def by_label(line: dict, way: str = PLAIN) -> str:
     return " / ".join(f"{np.nanmean(values):.4f}" for values in line["dice"][way].values())
 
 
-def difference(base: dict, line: dict, way: str = PLAIN) -> tuple[str, str]:
-    """A trial, predicted in a way, less the base predicted plainly; and the bootstrap interval."""
-    paired = compare_paired(case_means(base), case_means(line, way))
+def difference(reference: np.ndarray, other: np.ndarray) -> tuple[str, str]:
+    """The mean paired difference of two rows of cases, other − reference, and its bootstrap interval."""
+    paired = compare_paired(reference, other)
     return f"{paired.difference:+.4f}", "[{:+.4f}, {:+.4f}]".format(*paired.interval)
 
 
@@ -224,8 +234,9 @@ def main() -> None:
     if not (args.data / "stores").is_dir():
         prepare(args)
     for name in args.only or variants:
-        known = [(line["variant"], line["patch"], line["seed"], line["code"]) for line in read_lines(args.output)]
-        if (name, variants[name], args.seed, code_hash("train")) not in known:
+        known = [(line["variant"], line["patch"], line["seed"], line["code"], line.get("asked_steps"))
+                 for line in read_lines(args.output)]
+        if (name, variants[name], args.seed, code_hash("train"), args.steps) not in known:
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--trial", name], check=True)
     print(table(read_lines(args.output)))
 

@@ -1,3 +1,4 @@
+import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 import java.nio.file.Path
 
@@ -46,10 +47,10 @@ class Selection {
         A member's meta has its number from 1 in `member`, and in `of` the training's id. */
     static List members(Map selection, Map meta, String plan) {
         if (selection.members == 1) return [[meta, plan]]
+        def common = new JsonSlurper().parseText(plan) as Map
         (1..selection.members).collect { number ->
-            def own = new JsonSlurper().parseText(plan) as Map
             [meta + [id: "${meta.id}-member${number}".toString(), member: number, of: meta.id],
-             groovy.json.JsonOutput.toJson(own + [seed: own.seed + number - 1])]
+             JsonOutput.toJson(common + [seed: common.seed + number - 1])]
         }
     }
 

@@ -40,7 +40,7 @@ def write_ensemble(folders: Sequence[Path], output: Path) -> dict:
     from ..models.export import export_openvino
 
     network = mean_of([load(member.path / "model.keras") for member in members])
-    provenance = combined([member.provenance for member in members]) | {"parameters": network.count_params()}
+    provenance = combined([member.provenance for member in members])
     with files.atomic_folder(output) as temporary:
         network.save(temporary / "model.keras")
         export_openvino(network, temporary)

@@ -20,7 +20,7 @@ workflow {
         parameters.save(params, folder)
 
         VERSIONS(nextflow.version.toString(), file("${projectDir}/python"))
-        code = VERSIONS.out.json.map { json -> new groovy.json.JsonSlurper().parse(json).code }
+        code = VERSIONS.out.json.map { json -> Json.parse(json.text).code }
 
         data = Inputs.folder(params)
         if (!data) {

@@ -1,5 +1,4 @@
 import groovy.json.JsonOutput
-import groovy.json.JsonSlurper
 import java.nio.file.Files
 import java.nio.file.Path
 
@@ -25,7 +24,7 @@ class Parameters {
         rules = groups.collectEntries { group -> group.properties }
     }
 
-    private Map json(String path) { new JsonSlurper().parse(project.resolve(path).toFile()) as Map }
+    private Map json(String path) { Json.parse(project.resolve(path).toFile().text) as Map }
 
     /** Every parameter by group, with its type, default, valid values and help. */
     String help() {
@@ -116,7 +115,7 @@ class Parameters {
         def own = Inputs.preset(given)
         def text = own ? (Files.isRegularFile(own) ? own.text : '{}') : null
         try {
-            def preset = text != null ? new JsonSlurper().parseText(text) : json('conf/datasets.json')[given.dataset.toString()]
+            def preset = text != null ? Json.parse(text) : json('conf/datasets.json')[given.dataset.toString()]
             return (preset instanceof Map ? preset.task : null) ?: 'segmentation'
         } catch (groovy.json.JsonException ignored) {  // the check says what is wrong with the file
             return 'segmentation'

@@ -1,5 +1,4 @@
 import groovy.json.JsonOutput
-import groovy.json.JsonSlurper
 import java.nio.file.Path
 
 /** Which networks a run is about and what is done with them: by parameters, or by an experiment of the paper. */
@@ -28,7 +27,7 @@ class Selection {
 
     /** The experiments by name. */
     static Map entries(Object project) {
-        new JsonSlurper().parse((project as Path).resolve('conf/experiments.json').toFile()) as Map
+        Json.parse((project as Path).resolve('conf/experiments.json').toFile().text) as Map
     }
 
     /** A map a network: `id`, `arch`, `width`. */
@@ -47,7 +46,7 @@ class Selection {
         A member's meta has its number from 1 in `member`, and in `of` the training's id. */
     static List members(Map selection, Map meta, String plan) {
         if (selection.members == 1) return [[meta, plan]]
-        def common = new JsonSlurper().parseText(plan) as Map
+        def common = Json.parse(plan) as Map
         (1..selection.members).collect { number ->
             [meta + [id: "${meta.id}-member${number}".toString(), member: number, of: meta.id],
              JsonOutput.toJson(common + [seed: common.seed + number - 1])]

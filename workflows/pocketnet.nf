@@ -25,7 +25,7 @@ def oneLine(file) {
 }
 
 def parse(file) {
-    new groovy.json.JsonSlurper().parse(file)
+    Json.parse(file.text)
 }
 
 // The manifest with only some of its cases, in batches: a list of [batch number, JSON text].

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pocketnet import files
+from pocketnet import backend, files
 from pocketnet.code import code_hash
 from pocketnet.config import Plan
 from pocketnet.evaluation.statistics import compare_paired
@@ -34,10 +34,11 @@ from pocketnet.planning.splits import intensity_constants, make_folds
 from pocketnet.training.model_folder import ModelFolder, write_checksums
 
 BASE = "base"
-PLAIN, OTHER = "plain", "other checkpoint"
-WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_component": False}, OTHER: {}}
+PLAIN, OTHER, ALONE = "plain", "other checkpoint", "each member alone"
+WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_component": False}, OTHER: {}, ALONE: {}}
 """How to predict: patches onto the plan's inference. Mirrored only where training mirrored, too; `OTHER` by the network
-after the last step instead of the one with the best validation loss, or the other way round."""
+after the last step instead of the one with the best validation loss, or the other way round; `ALONE` the mean of the
+members' Dice, instead of the Dice of their mean."""
 
 
 def patched(value: dict, patch: dict) -> dict:
@@ -84,7 +85,7 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
     whole = all(len(provenance["attempts"]) == 1 for provenance in made)
     return {"variant": name, "patch": variant, "base": args.base, "seed": args.seed, "asked_steps": args.steps,
             "steps": sum(provenance["steps"] for provenance in made), "split": files.digest(splits),
-            "code": made[0]["code"], "precision": made[0]["precision"],
+            "code": made[0]["code"], "precision": made[0]["precision"], "backend": made[0]["hardware"]["backend"],
             "parameters": sum(provenance["parameters"] for provenance in made),
             "wall_seconds": round(sum(provenance["wall_seconds"] for provenance in made), 2),
             "cpu_seconds": round(used.ru_utime + used.ru_stime, 1) if whole else None,
@@ -101,6 +102,23 @@ def plan_of(args: argparse.Namespace, manifest: dict, fingerprint: dict, variant
 
 def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) -> dict:
     """Dice of the mean of some networks, by way (`WAYS`), label and case, in the order of `cases`."""
+    shipped = [ModelFolder.open(folder) for folder in folders]
+    scores = {}
+    for way, patch in WAYS.items():
+        useless = {"mirrored": not shipped[0].plan.training.augmentation.flip, ALONE: len(folders) == 1}
+        if useless.get(way):
+            continue
+        models = [ModelFolder.open(at_other_checkpoint(folder)) for folder in folders] if way == OTHER else shipped
+        inference = replace(models[0].plan.inference, **patch)
+        models = [replace(model, plan=replace(model.plan, inference=inference)) for model in models]
+        groups = [[model] for model in models] if way == ALONE else [models]
+        dice = np.mean([dice_of(group, manifest, cases, images) for group in groups], axis=0).round(5).tolist()
+        scores[way] = dict(zip([label["name"] for label in manifest["labels"]], dice, strict=True))
+    return scores
+
+
+def dice_of(models: list[ModelFolder], manifest: dict, cases: list[str], images: Path) -> list[list[float]]:
+    """Dice of the mean of some networks: a row for each label, a column for each case."""
     from pocketnet.evaluation.cases import to_classes
     from pocketnet.evaluation.metrics import dice
     from pocketnet.inference.predictor import Predictor
@@ -108,24 +126,16 @@ def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) 
     from pocketnet.preprocessing.scan import read_scan
 
     entries = {entry["case"]: entry for entry in manifest["cases"]}
-    shipped = [ModelFolder.open(folder) for folder in folders]
-    scores = {}
-    for way, patch in WAYS.items():
-        models = [ModelFolder.open(at_other_checkpoint(folder)) for folder in folders] if way == OTHER else shipped
-        if patch.get("mirrored") and not models[0].plan.training.augmentation.flip:
-            continue
-        inference = replace(models[0].plan.inference, **patch)
-        predictor = Predictor([replace(model, plan=replace(model.plan, inference=inference)) for model in models])
-        scores[way] = {label["name"]: [] for label in manifest["labels"]}
-        for case in cases:
-            scan = read_scan([images / name for name in entries[case]["images"]])
-            found = predictor.segment(scan).classes
-            reference = to_classes(read_label(images / entries[case]["label"], manifest.get("label_grid"),
-                                              scan.grid).data, manifest["labels"])
-            for label in manifest["labels"]:
-                scores[way][label["name"]].append(
-                    round(dice(reference == label["value"], found == label["value"]), 5))
-    return scores
+    predictor = Predictor(models)
+    rows = [[] for _ in manifest["labels"]]
+    for case in cases:
+        scan = read_scan([images / name for name in entries[case]["images"]])
+        found = predictor.segment(scan).classes
+        reference = to_classes(read_label(images / entries[case]["label"], manifest.get("label_grid"),
+                                          scan.grid).data, manifest["labels"])
+        for row, label in zip(rows, manifest["labels"], strict=True):
+            row.append(dice(reference == label["value"], found == label["value"]))
+    return rows
 
 
 def at_other_checkpoint(folder: Path) -> Path:
@@ -142,8 +152,8 @@ def table(lines: list[dict]) -> str:
     predicted alike, and of every way over all its trials; with the paired difference of the mean over labels."""
     rows = ["| variant | parameters | steps | seed | Dice by label | CPU min | − base | 95 % interval |",
             "|---|---:|---:|---:|---|---:|---:|---|"]
-    ways = ["", "| variant | seed | predicted | Dice by label | − plain | 95 % interval "
-            "| − base, alike | 95 % interval |",
+    ways = ["", ("| variant | seed | predicted | Dice by label | − plain | 95 % interval "
+                 "| − base, alike | 95 % interval |"),
             "|---|---:|---|---|---:|---|---:|---|"]
     both: dict[tuple, list] = {}
     bases = {_alike(line): line for line in lines if line["variant"] == BASE}
@@ -162,15 +172,34 @@ def table(lines: list[dict]) -> str:
             alike = difference(case_means(base, way), sides[1]) if with_base and way in base["dice"] else ("", "")
             cells = (line["variant"], line["seed"], way, by_label(line, way), *difference(*sides), *alike)
             ways.append(f"| {' | '.join(map(str, cells))} |")
+    rows += _over_seeds(lines, bases)
     for (way, _), sides in both.items():
         cells = (f"mean over trials ({len(sides)})", "", way, "", *difference(*np.mean(sides, axis=0)), "", "")
         ways.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows + (ways if len(ways) > 3 else []))
 
 
+def _over_seeds(lines: list[dict], bases: dict[tuple, dict]) -> list[str]:
+    """A row for each variant that was tried with several seeds: the mean over those seeds beside the base's."""
+    sides: dict[tuple, list] = {}
+    for line in lines:
+        base = bases.get(_alike(line))
+        if base is not None and line is not base:
+            sides.setdefault((line["variant"], *_alike(line)[1:]), []).append((base, line))
+    rows = []
+    for (variant, *_), pairs in sides.items():
+        if len(pairs) > 1:
+            means = np.mean([(case_means(base), case_means(line)) for base, line in pairs], axis=0)
+            dice = np.nanmean([list(line["dice"][PLAIN].values()) for _, line in pairs], axis=(0, 2))
+            cells = (variant, f"{pairs[0][1]['parameters']:,}", "", f"mean of {len(pairs)}",
+                     " / ".join(f"{value:.4f}" for value in dice), "", *difference(*means))
+            rows.append(f"| {' | '.join(map(str, cells))} |")
+    return rows
+
+
 def _alike(line: dict) -> tuple:
-    """What a trial and its base have in common."""
-    return line["seed"], line["split"], line["code"], line.get("asked_steps")
+    """What a trial and its base have in common: the seed, and what else makes two trials comparable."""
+    return line["seed"], line["split"], line["code"], line.get("asked_steps"), line.get("backend", "tensorflow")
 
 
 def by_label(line: dict, way: str = PLAIN) -> str:
@@ -234,9 +263,9 @@ def main() -> None:
     if not (args.data / "stores").is_dir():
         prepare(args)
     for name in args.only or variants:
-        known = [(line["variant"], line["patch"], line["seed"], line["code"], line.get("asked_steps"))
-                 for line in read_lines(args.output)]
-        if (name, variants[name], args.seed, code_hash("train"), args.steps) not in known:
+        known = [(line["variant"], line["patch"], line["seed"], line["code"], line.get("asked_steps"),
+                  line.get("backend", "tensorflow")) for line in read_lines(args.output)]
+        if (name, variants[name], args.seed, code_hash("train"), args.steps, backend.name()) not in known:
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--trial", name], check=True)
     print(table(read_lines(args.output)))
 

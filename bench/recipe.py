@@ -7,7 +7,7 @@ after the other, are trained and averaged. Each trial is a process of its own an
 `OUT/trials.jsonl`: what was changed, seed, split, code, cost and every case's Dice, predicted in each way of `WAYS`.
 A trial that is there already, of the same code, is not repeated.
 
-    PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe-32.json -o OUT
+    PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe-parts.json -o OUT
     PYTHONPATH=python .venv/bin/python bench/recipe.py -o OUT --table
 """
 

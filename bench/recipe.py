@@ -2,10 +2,11 @@
 
 Fold 0's training and validation cases are split again by the same rule (`planning.splits.make_folds`); of that, fold 0
 is trained on, validated on and, whole volumes, scored on. No fold's test cases take part. A variant is a JSON patch
-onto `base`, and that one onto the recipe; `null` takes a value away; with `members` so many networks, of seeds one
-after the other, are trained and averaged. Each trial is a process of its own and appends a line to
-`OUT/trials.jsonl`: what was changed, seed, split, code, cost and every case's Dice, predicted in each way of `WAYS`.
-A trial that is there already, of the same code, is not repeated.
+onto `base`, and its `recipe` one onto the recipe, where `null` takes a value away; its `patch` is in voxels (the recipe
+only bounds what suits the images); with `members` so many networks, of seeds one after the other, are trained and
+averaged. Each trial is a process of its own and appends a line to `OUT/trials.jsonl`: what was changed, seed, split,
+code, cost and every case's Dice, predicted in each way of `WAYS`. A trial that is there already, of the same code, is
+not repeated.
 
     PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe-parts.json -o OUT
     PYTHONPATH=python .venv/bin/python bench/recipe.py -o OUT --table
@@ -95,7 +96,7 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
 def plan_of(args: argparse.Namespace, manifest: dict, fingerprint: dict, variant: dict) -> Plan:
     """The plan that a variant of the recipe makes, of `--steps` steps in epochs of 100."""
     recipe = patched(load(args.base), variant.get("recipe", {}))
-    plan = make_plan(manifest, fingerprint, args.base, recipe=recipe, seed=args.seed)
+    plan = make_plan(manifest, fingerprint, args.base, recipe=recipe, seed=args.seed, patch=variant.get("patch"))
     steps = round(args.steps * variant.get("steps_factor", 1) / 100) * 100
     return replace(plan, training=replace(plan.training, steps_per_epoch=100, epochs=steps // 100))
 
@@ -240,7 +241,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="hippocampus")
     parser.add_argument("--input", type=Path, help="the dataset's folder")
     parser.add_argument("--base", default="best", help="the recipe that variants change")
-    parser.add_argument("--variants", type=Path, help="JSON: by name {recipe, arch, width, steps_factor, members}")
+    parser.add_argument("--variants", type=Path, help="JSON: by name {recipe, patch, arch, width, steps_factor, …}")
     parser.add_argument("--only", action="append", default=[], help="these variants, in this order; else all")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=12345, help="of weights and patches")

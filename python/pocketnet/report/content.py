@@ -108,6 +108,9 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
     if run.models:
         what += [("Recipe", several("recipe")), ("Seed", several("seed")),
                  ("Folds", _folds(sorted({m.provenance["fold"] for m in run.models})))]
+        members = {tuple(member["seed"] for member in model.members) for model in run.models if model.members}
+        what += [("Networks a fold", f"{len(seeds)}, averaged, of seeds {', '.join(map(str, seeds))}")
+                 for seeds in sorted(members)]
     plans = [model.plan for model in run.models if model.plan]
     if plans:
         training, network = plans[0]["training"], plans[0]["network"]

@@ -31,6 +31,7 @@ class Model:
         plan: `plan.json`, None where it is missing.
         history: A dict an epoch, numbers as floats; empty where it is missing.
         system: Likewise, of `system.csv`: what the training took of the machine.
+        members: The provenance of each network that it is the mean of; empty where it is a single one.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Model:
     plan: dict | None
     history: list[dict[str, float]]
     system: list[dict[str, float]] = field(default_factory=list)
+    members: list[dict] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -154,7 +156,9 @@ def _read_model(folder: Path, problems: list[str]) -> Model:
     system = None
     if (folder / "system.csv").is_file():
         system = _try(problems, "system", read_system, folder / "system.csv")
-    return Model(folder, provenance, plan, history or [], system or [])
+    members = [_try(problems, "member", read_json, path, "provenance")
+               for path in sorted(folder.glob("member*.provenance.json"))]
+    return Model(folder, provenance, plan, history or [], system or [], list(filter(None, members)))
 
 
 def _read_evaluation(folder: Path) -> Evaluation:

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import edit_json, metrics, write_evaluation, write_model, write_profile, write_run
+from fake_run import edit_json, metrics, provenance, write_evaluation, write_model, write_profile, write_run
+from pocketnet import files
 from pocketnet.evaluation.overlay import draw
 from pocketnet.report import page, resources
 from pocketnet.report.content import context
@@ -83,6 +84,17 @@ def test_verdict_comes_first_and_everything_is_there(whole):
     for part in ("14.6 times fewer", "Eq. 3", "21.2 times fewer", "50 % less", "nextflow run main.nf", "Anterior",
                  "unet-pocket-1", "arXiv:2104.10745", "1,500 MiB", "1,650 MiB", "32×48×32"):
         assert part in text, part
+
+
+def test_several_networks_a_fold_are_told(tmp_path):
+    root = write_run(tmp_path)
+    assert "Networks a fold" not in render(root)
+    folder = root / "models" / "unet-full" / "fold0"
+    for number, seed in enumerate((12345, 12346), 1):
+        record = provenance("full", seed=seed, run_key=f"member-{number}")
+        files.write_json(folder / f"member{number}.provenance.json", record, "provenance")
+    text = " ".join(" ".join(Checker(render(root)).text).split())
+    assert "Networks a fold 2, averaged, of seeds 12345, 12346" in text
 
 
 def test_text_from_files_is_escaped(tmp_path):

@@ -30,7 +30,7 @@ from pocketnet.code import code_hash
 from pocketnet.config import Plan
 from pocketnet.evaluation.statistics import compare_paired
 from pocketnet.planning.plan import make_plan
-from pocketnet.planning.recipes import load
+from pocketnet.planning.recipes import load, patched
 from pocketnet.planning.splits import intensity_constants, make_folds
 from pocketnet.training.model_folder import ModelFolder, write_checksums
 
@@ -40,17 +40,6 @@ WAYS = {PLAIN: {}, "mirrored": {"mirrored": True}, "all components": {"largest_c
 """How to predict: patches onto the plan's inference. Mirrored only where training mirrored, too; `OTHER` by the network
 after the last step instead of the one with the best validation loss, or the other way round; `ALONE` the mean of the
 members' Dice, instead of the Dice of their mean."""
-
-
-def patched(value: dict, patch: dict) -> dict:
-    """A JSON object with another laid over it, object by object; `None` removes (RFC 7396)."""
-    out = dict(value)
-    for key, change in patch.items():
-        if change is None:
-            out.pop(key, None)
-        else:
-            out[key] = patched(out.get(key, {}), change) if isinstance(change, dict) else change
-    return out
 
 
 def inner_split(manifest: dict, fingerprint: dict, seed: int) -> dict:

@@ -13,7 +13,7 @@ RECIPES = Path(__file__).parents[1] / "recipes.json"
 def load(name: str, task: str = "segmentation") -> dict:
     """The recipe called `name`, for a task: for a classification, its section of that name overrides the rest.
 
-    A recipe that `extends` another has that one's values where it has none of its own.
+    A recipe that `extends` another has that one's values where it has none of its own, section by section.
 
     Raises:
         UsageError: There is none of that name, or it is not for this task; names those that there are.
@@ -38,5 +38,15 @@ def _extended(recipes: dict, name: str) -> dict:
     base = own.pop("extends", None)
     if base is None:
         return own
-    inherited = _extended(recipes, base)
-    return inherited | own | {"training": inherited["training"] | own.get("training", {})}
+    return patched(_extended(recipes, base), own)
+
+
+def patched(value: dict, patch: dict) -> dict:
+    """A JSON object with another laid over it, object by object; `None` removes (RFC 7396)."""
+    out = dict(value)
+    for key, change in patch.items():
+        if change is None:
+            out.pop(key, None)
+        else:
+            out[key] = patched(out.get(key, {}), change) if isinstance(change, dict) else change
+    return out

@@ -8,6 +8,7 @@ import pytest
 from pocketnet.config import Plan, fewest_cases, read_preprocessing, to_json
 from pocketnet.errors import DataError, UsageError
 from pocketnet.planning.plan import check_edited, make_plan
+from pocketnet.planning.recipes import load
 from pocketnet.planning.splits import intensity_constants, make_folds
 from sklearn.model_selection import KFold
 
@@ -71,6 +72,15 @@ def test_paper_code_adds_clipping_and_mixed_precision_to_paper():
     assert (code.training.clip_norm, code.training.precision) == (0.1, "mixed_float16")
     assert replace(code, recipe="paper", training=replace(
         code.training, clip_norm=None, precision="float32")) == paper
+
+
+def test_best_has_the_classifier_of_quick_with_a_schedule_and_a_rate_of_its_own():
+    quick, best = (load(name, "classification") for name in ("quick", "best"))
+    for name in ("depth", "feature_maps", "norm"):
+        assert best[name] == quick[name]
+    for name in ("batch", "epochs", "steps_per_epoch", "loss", "augmentation"):
+        assert best["training"][name] == quick["training"][name]
+    assert (best["training"]["learning_rate"], best["training"]["schedule"]) == (0.003, "cosine")
 
 
 @pytest.mark.parametrize("epochs, warm_up", [(None, 200), (20, 200), (19, 190), (1, 10)])

@@ -1,7 +1,7 @@
 """What does a change of a recipe do to accuracy? Trials on an inner split, paired case by case with the base.
 
 Fold 0's training and validation cases are split again by the same rule (`planning.splits.make_folds`); of that, fold 0
-is trained on, validated on and, whole volumes, scored on. No fold's test cases take part. A variant is a JSON patch
+is trained on, validated on and, whole volumes, scored on. Fold 0's test cases take no part. A variant is a JSON patch
 onto `base`, and its `recipe` one onto the recipe, where `null` takes a value away; its `patch` is in voxels (the recipe
 only bounds what suits the images); with `members` so many networks, of seeds one after the other, are trained and
 averaged. Each trial is a process of its own and appends a line to `OUT/trials.jsonl`: what was changed, seed, split,

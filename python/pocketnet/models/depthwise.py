@@ -1,4 +1,4 @@
-"""A 3D depthwise convolution, which neither Keras nor TensorFlow's CPU kernels have."""
+"""A 3D depthwise convolution, which Keras and TensorFlow's CPU kernels lack."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("pocketnet")
 class DepthwiseConv3D(layers.Layer):
-    """Each feature map convolved with a kernel of its own: "same" padding, stride 1, no bias.
+    """Convolve each feature map with its own kernel: "same" padding, stride 1, no bias.
 
-    Computed as a sum of shifted inputs, each scaled per feature map, which trains on every backend.
+    The layer adds shifted copies of its input, each scaled per feature map. It trains on every backend.
 
     Args:
         kernel_size: Voxels a side, odd.

@@ -1,8 +1,8 @@
-"""Normalisations that train fast on a CPU: Keras' own go through memory a dozen times.
+"""Normalisation layers that train fast on a CPU. Keras' own layers traverse memory a dozen times.
 
-With TensorFlow a training step takes TensorFlow's fused batch normalisation, which has one operation forward and one
-backward but knows images of two dimensions only; what it needs to know of a volume it sees of a row of voxels as well.
-Everywhere else the layers are Keras'.
+Training steps with TensorFlow use its fused batch normalisation, which needs one operation forward and one backward. It
+accepts only 2D images, but the statistics do not depend on the order of the voxels, so volumes are reshaped to one row.
+In all other cases the layers behave as Keras' own.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .. import backend
 
 
 def _fused(x, layer):
-    """Normalise a tensor's feature maps by their mean and variance over all else, then scale and move.
+    """Normalise each feature map by its mean and variance over all other axes, then scale and shift it.
 
     Args:
         x: (…, feature maps), float32 or 16 bits.
-        layer: Has `gamma`, `beta` and `epsilon`.
+        layer: The layer that owns `gamma`, `beta` and `epsilon`.
 
     Returns:
-        The same shape, and the mean and the unbiased variance of each feature map in float32.
+        The normalised tensor of the same shape, and each feature map's mean and unbiased variance in float32.
     """
     import tensorflow as tf
 
@@ -33,7 +33,7 @@ def _fused(x, layer):
 
 @keras.saving.register_keras_serializable("pocketnet")
 class BatchNormalization(layers.BatchNormalization):
-    """Keras' batch normalisation: same variables, same result, trained by the fused operation with TensorFlow.
+    """Keras' batch normalisation, with TensorFlow's fused operation for training; same variables and results.
 
     Input shape: (batch, x, y[, z], feature maps). Output shape: the same.
     """

@@ -22,7 +22,7 @@ CONFIGURATION, DESCRIBED, MEASURED = "configuration.json", "described.json", "me
 
 
 def main(folder: Path, stage: str) -> None:
-    """Run one stage."""
+    """Do one stage."""
     from ..config import from_json
     from .configuration import Configuration
 

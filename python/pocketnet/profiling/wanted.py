@@ -44,7 +44,7 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
         sizes: Batch sizes.
         shape: Values of `Network` that override the plan's or the paper's.
         accumulate, rematerialise: As in `config.Training`; None and False for the plan's.
-        common: Other values of `Configuration`.
+        common: Further values of `Configuration`.
 
     Raises:
         UsageError: A configuration cannot be built.

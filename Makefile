@@ -65,6 +65,10 @@ image: ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/c
 sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptainer
 	@containers/build sif
 
+test-fresh: setup ## Run the demo on a machine with Python, git and make alone (needs root; installs debootstrap)
+	@[[ $$(id -u) == 0 ]] || { echo "make test-fresh: needs root, to make root folders of Debian and to mount them." >&2; exit 2; }
+	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . --durations 10 $(PYTEST_ARGS) tests/fresh
+
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
 

@@ -36,7 +36,8 @@ class FreshMachine:
 
     def run(self, script: str, offline: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a script of bash in the home, as the user; output and errors are in `stdout`."""
-        environment = {} if offline else registry_environment() | {"PIP_CACHE_DIR": str(self.given / "pip")}
+        environment = {"NXF_ANSI_LOG": "false", "PIP_CACHE_DIR": str(self.given / "pip")}
+        environment |= {} if offline else registry_environment()
         return enter(self.root, USER, "bash", "-c", f"cd && {script}", folders=(self.given, CERTIFICATES),
                      offline=offline, env=environment)
 

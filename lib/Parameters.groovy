@@ -62,6 +62,7 @@ class Parameters {
     /** Remove the record that Nextflow began before the parameters were refused, and the folders made for it. */
     static void discardTrace(Map given) {
         def path = Path.of("${given.results}/pipeline_info/trace_${given.started}.txt").toAbsolutePath()
+        Files.deleteIfExists(Path.of(System.getProperty('java.io.tmpdir'), "trace_${given.started}.txt"))  // nextflow.config
         def start = java.lang.management.ManagementFactory.runtimeMXBean.startTime
         for (int level = 0; level < 4 && (!Files.isDirectory(path) || !path.toFile().list()); level++) {
             def made = Files.exists(path) && Files.readAttributes(path, BasicFileAttributes).creationTime().toMillis() >= start

@@ -1,5 +1,7 @@
-import java.nio.file.Files
+import java.nio.file.AccessDeniedException
 import java.nio.file.FileSystemException
+import java.nio.file.Files
+import java.nio.file.NoSuchFileException
 import java.nio.file.Path
 
 /** What keeps a run from starting, all of it at once, each with the nearest valid name or value. Takes the parameters
@@ -55,7 +57,8 @@ class Problems {
             Files.delete(Files.createTempFile(folder, '.writable', ''))
             return []
         } catch (IOException error) {
-            def why = error instanceof FileSystemException && error.reason ? error.reason : error.class.simpleName
+            def why = error instanceof AccessDeniedException ? 'permission denied' : error instanceof NoSuchFileException ? 'it cannot be made' :
+                error instanceof FileSystemException && error.reason ? error.reason : error.class.simpleName
             return ["nothing can be written to $folder ($why): give another --outdir.".toString()]
         }
     }

@@ -71,7 +71,7 @@ class Store:
         if not self.database:
             yield
             return
-        with open(self.database.with_suffix(".lock"), "w", encoding="utf-8") as handle:
+        with open(self.database.with_suffix(".lock"), "a", encoding="utf-8") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 

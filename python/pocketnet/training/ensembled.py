@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import backend, files
+from .. import backend, files, outputs
 from ..code import code_hash
 from ..errors import UsageError
 from .model_folder import ModelFolder, history_csv, write_records
@@ -28,11 +28,12 @@ def write_ensemble(folders: Sequence[Path], output: Path) -> dict:
         The provenance that was written: parameters, steps and seconds are sums over the members.
 
     Raises:
-        UsageError: Fewer than two, or they are not members of one ensemble.
+        UsageError: Fewer than two, or they are not members of one ensemble, or `output` may not be written.
         DataError: A folder is incomplete or was altered.
     """
     members = [ModelFolder.open(folder) for folder in folders]
     check_members(members)
+    outputs.check_folder(output, [member.path for member in members])
     plan = members[0].plan
     backend.configure(seed=plan.seed)
     from ..models.build import load

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import files
+from .. import files, outputs
 from ..config import Label, Plan, from_json, to_json
 from ..errors import DataError, UsageError
 
@@ -36,7 +36,8 @@ def write_records(folder: Path, plan: Plan, provenance: dict, history: str) -> N
 def write_checksums(folder: Path) -> None:
     """Write `checksums.json` over every other file of the folder, and of folders in it."""
     names = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    names.pop("checksums.json", None)
+    for name in ("checksums.json", outputs.MARKER):
+        names.pop(name, None)
     files.write_json(folder / "checksums.json", {"files": {n: files.sha256(names[n]) for n in sorted(names)}},
                      "checksums")
 

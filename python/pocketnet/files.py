@@ -185,12 +185,19 @@ def _surely_valid(value: Any, rules: Any) -> bool:
 
 def _validate(value: Any, validator, kind: str, where: str | Path) -> None:
     problems = [
-        f"{'.'.join(map(str, error.absolute_path)) or 'the whole file'}: {error.message[:300]}"
+        f"{'.'.join(map(str, error.absolute_path)) or 'the whole file'}: {_said(error)[:300]}"
         for error in sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
     ]
     if problems:
         raise DataError(f"This is not a valid {kind} (schema_version {schema(kind)['x-version']}).",
                         problems=problems, where=str(where), todo="Make it anew with the step that writes it.")
+
+
+def _said(error) -> str:
+    """What does not validate; of a text that fits no pattern, what is expected in words."""
+    if error.validator == "pattern" and "description" in error.schema:
+        return f"{error.instance!r} is not {error.schema['description']}"
+    return error.message
 
 
 def write_json(path: str | Path, value: Any, kind: str) -> None:

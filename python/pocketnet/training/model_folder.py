@@ -42,6 +42,11 @@ def write_checksums(folder: Path) -> None:
                      "checksums")
 
 
+def folder_of(path: Path) -> Path:
+    """The model folder that is named by itself or by its network's file."""
+    return path.parent if path.suffix in (".keras", ".xml") and path.is_file() else path
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """A trained model's folder, verified.
@@ -68,9 +73,7 @@ class ModelFolder:
             UsageError: There is no such folder.
             DataError: A file is missing or was altered; all are named.
         """
-        path = Path(path)
-        if path.is_file() and path.suffix in (".keras", ".xml"):
-            path = path.parent
+        path = folder_of(Path(path))
         if not path.is_dir():
             raise UsageError("There is no model folder here.", where=str(path), todo="pocket-train writes it.")
         missing = [name for name in REQUIRED if not (path / name).is_file()]

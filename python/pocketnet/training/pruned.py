@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import backend, files, outputs
 from ..code import code_hash
-from .model_folder import ModelFolder, history_csv, write_records
+from .model_folder import ModelFolder, folder_of, history_csv, write_records
 from .start import Start
 
 
@@ -26,8 +26,8 @@ def write_pruned(folder: Path, width: str, variant: str, output: Path) -> dict:
         UsageError: The network cannot be pruned to this width, or `output` may not be written.
         DataError: The folder is incomplete or was altered.
     """
+    outputs.check_folder(output, [folder_of(folder)])
     source = ModelFolder.open(folder)
-    outputs.check_folder(output, [source.path])
     plan, before = source.plan, source.provenance
     backend.configure(seed=plan.seed)
     from ..models.build import build, load

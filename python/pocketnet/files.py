@@ -87,13 +87,18 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             outputs.check_folder(path)  # again: something may have come
             outputs.record(path, checksums)
             outputs.clear(path)
-            for one in sorted(temporary.iterdir(), key=lambda one: (one.name == outputs.MARKER, one.stat().st_mtime_ns)):
+            for one in sorted(temporary.iterdir(), key=_when_to_move):
                 os.replace(one, path / one.name)
     except OSError as error:
         _name(error, given)
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _when_to_move(path: Path) -> tuple[bool, int]:
+    """As they were written, because the last ones say that the others are whole; the marker at the end."""
+    return path.name == outputs.MARKER, path.stat().st_mtime_ns
 
 
 def _became(temporary: Path, path: Path) -> bool:

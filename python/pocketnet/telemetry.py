@@ -1,6 +1,6 @@
 """Telemetry of the libraries, off: nothing is sent to anyone whom the user did not name (docs/security.md).
 
-Imported first, by the package itself, because libraries look at the environment as they are imported. It costs no import.
+Imported first, by the package itself, because libraries look at the environment as they are imported. It imports none.
 """
 
 import os

@@ -7,6 +7,7 @@ FOLDER gets the outputs, and `tries.txt`: what Python tried to connect to, look 
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from importlib import import_module
@@ -49,15 +50,14 @@ code --versions
 
 def main(folder: Path) -> None:
     """Run them; the first that fails ends it."""
-    import os
-
     os.chdir(folder)
-    tries = open("tries.txt", "w")
+    Path("tries.txt").touch()
 
     def watch(event: str, arguments: tuple) -> None:
         local = event == "socket.connect" and arguments[0].family == socket.AF_UNIX
         if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto") and not local:
-            print(event, arguments, file=tries, flush=True)
+            with open("tries.txt", "a") as tries:
+                print(event, arguments, file=tries)
 
     sys.addaudithook(watch)
     sys.dont_write_bytecode = True

@@ -103,7 +103,8 @@ def test_a_marker_speaks_for_its_own_folder_only(tmp_path):
     target = tmp_path / "out"
     write_whole(target, "x")
     recorded = {"command": "python", "sha256": files.sha256(tmp_path / "precious")}
-    lines = [json.dumps({"file": name, **recorded}) for name in ("../precious", str(tmp_path / "precious"), "l/precious")]
+    lines = [json.dumps({"file": name, **recorded})
+             for name in ("../precious", str(tmp_path / "precious"), "l/precious")]
     marker = target / outputs.MARKER
     marker.write_bytes(marker.read_bytes() + "\n".join([*lines, "[1]", "[" * 9999, '{"file": 3}', '{"fil']).encode())
     write_whole(target, "y")

@@ -12,6 +12,7 @@ import pytest
 import tiny
 from pocketnet import files
 from pocketnet.errors import DataError
+from pocketnet.outputs import MARKER
 from pocketnet.training.model_folder import ModelFolder
 
 
@@ -87,7 +88,7 @@ def test_the_network_after_the_last_step_ships_where_the_plan_says_so(work):
 
 def test_model_folder_is_whole_and_checked(work, tmp_path):
     model = ModelFolder.open(work / "model-undisturbed")
-    names = {p.name for p in model.path.iterdir()}
+    names = {p.name for p in model.path.iterdir()} - {MARKER}
     assert names == {"model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json", "history.csv",
                      "system.csv", "provenance.json", "checksums.json"}
     assert model.provenance["steps"] == 40 and model.provenance["attempts"][0]["ended"] == "finished"

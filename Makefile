@@ -21,7 +21,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export ORT_DISABLE_TELEMETRY := 1
 export ENABLE_RUNTIME_UPTIME_TELEMETRY := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
-# Test files side by side; each file's tests stay in one process, which shares its fixtures.
+# Test files side by side; each file's tests stay in one process, which shares its fixtures. The pipeline's files come first:
+# they take minutes, and short ones at the end let all processes end together.
 TEST_WORKERS ?= 2
 UI_PORT ?= 5000
 SHELL_NAME ?= bash
@@ -43,10 +44,10 @@ demo: setup ## Train, compare and report on made-up brains, in minutes; results 
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
 
 test: setup ## Run the tests
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile -m "not presets" $(PYTEST_ARGS) tests/python tests/pipeline
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not presets" $(PYTEST_ARGS) tests/pipeline tests/python
 
 test-presets: setup ## Run every dataset preset through the whole pipeline, on public layouts made small
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -m presets $(PYTEST_ARGS) tests/pipeline
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist worksteal -m presets $(PYTEST_ARGS) tests/pipeline
 
 test-cluster: setup ## Test on a real SLURM, started here (needs root; installs slurm-wlm and munge when absent)
 	@[[ $$(id -u) == 0 ]] || { echo "make test-cluster: needs root, to install and start SLURM's daemons." >&2; exit 2; }

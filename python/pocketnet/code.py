@@ -70,6 +70,8 @@ def commit() -> str | None:
 
 def differing(package: Path, other: Path = PACKAGE) -> list[str]:
     """The steps whose code in one folder of the package is not that in another, sorted."""
+    if package.resolve() == other.resolve():
+        return []
     both = set(steps(package)) & set(steps(other))
     return sorted(step for step in {*steps(package), *steps(other)}
                   if step not in both or code_hash(step, package) != code_hash(step, other))

@@ -36,8 +36,8 @@ LOCK = "requirements.lock"
 LIBRARIES = ("pocketnet", "tensorflow", "keras", "numpy", "scipy", "pandas", "SimpleITK", "nibabel", "blosc2",
              "openvino", "mlflow")
 COMPUTING = ("blosc2", "keras", "nibabel", "numba", "numpy", "openvino", "scipy", "simpleitk", "tensorflow")
-"""The libraries of which another version may give other numbers. nibabel is among them because it makes a file's numbers
-into voxel values, Numba because its compiler orders the arithmetic of augmentation."""
+"""The libraries of which another version may give other numbers. nibabel is among them because it makes voxel values of
+a file's numbers, Numba because its compiler orders the arithmetic of augmentation."""
 DATA_SUFFIXES = {".json", ".jinja", ".html", ".css", ".js"}
 
 

@@ -18,11 +18,18 @@ class DepthwiseConv3D(layers.Layer):
         kernel_size: Voxels a side, odd.
 
     Input shape: (batch, x, y, z, feature maps). Output shape: the same.
+
+    Raises:
+        ValueError: The kernel size is not an odd integer of at least 1, or the input has not five axes.
     """
 
     def __init__(self, kernel_size: int = 3, **options):
         super().__init__(**options)
+        if type(kernel_size) is not int or kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError("The argument `kernel_size` must be an odd integer of at least 1, so that a kernel has a "
+                             f"voxel in its middle. Received: kernel_size={kernel_size!r}")
         self.kernel_size = kernel_size
+        self.input_spec = layers.InputSpec(ndim=5)
 
     def build(self, input_shape):
         self.kernel = self.add_weight(

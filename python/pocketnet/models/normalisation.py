@@ -39,7 +39,8 @@ class BatchNormalization(layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable) or self.synchronized or backend.name() != "tensorflow":
+        plain = self.axis in (-1, len(inputs.shape) - 1) and self.scale and self.center and mask is None
+        if not (training and self.trainable and plain) or self.synchronized or backend.name() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
         out, mean, unbiased = _fused(inputs, self)
         count = ops.cast(ops.prod(ops.shape(inputs)[:-1]), "float32")
@@ -56,11 +57,29 @@ class InstanceNormalization(layers.GroupNormalization):
     the same. Everywhere else it is written as mean, difference, square and mean again, which OpenVINO knows as one
     operation and Keras' groups are not.
 
+    Args:
+        groups, axis, center, scale: What Keras' groups have besides; only these values of them are instance
+            normalisation over the last axis.
+        options: Of `keras.layers.GroupNormalization`.
+
     Input shape: (batch, x, y[, z], feature maps). Output shape: the same.
+
+    Raises:
+        ValueError: One of the four has another value.
     """
 
-    def __init__(self, groups: int = -1, **options):
+    def __init__(self, groups: int = -1, axis: int = -1, center: bool = True, scale: bool = True, **options):
+        for name, value, only in (("groups", groups, -1), ("axis", axis, -1), ("center", center, True),
+                                  ("scale", scale, True)):
+            if value != only:
+                raise ValueError(f"Received an invalid value for argument `{name}`, expected {only}: each feature map "
+                                 "is a group, scaled and moved. keras.layers.GroupNormalization has the others. "
+                                 f"Received: {name}={value!r}")
         super().__init__(groups=groups, **options)
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(config | {"groups": -1})  # a built layer's are its feature maps
 
     def call(self, inputs, training=None):
         if not training or inputs.shape[0] is None or backend.name() != "tensorflow":

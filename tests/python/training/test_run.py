@@ -14,6 +14,7 @@ from pocketnet import files
 from pocketnet.errors import DataError
 from pocketnet.outputs import MARKER
 from pocketnet.training.model_folder import ModelFolder
+from rewording import reworded_package
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +136,11 @@ def test_terminated_stops_with_a_checkpoint(work):
     assert_same_weights(work, "terminated")
 
 
-def test_time_limit_stops_with_a_checkpoint(work):
+def test_time_limit_stops_with_a_checkpoint_that_code_in_other_words_goes_on_from(work, tmp_path):
     ran = train(work, "limited", "--time-limit", "0.01", code=75)
     assert "time limit" in ran.stderr and "Run the same command again" in ran.stderr
-    train(work, "limited")
+    step("train", *training_arguments("limited"), cwd=work,
+         env=os.environ | {"PYTHONPATH": str(reworded_package(tmp_path))})
     assert_same_weights(work, "limited")
     assert [a["ended"] for a in attempts(work, "limited")] == ["stopped", "finished"]
 

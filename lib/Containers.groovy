@@ -6,7 +6,9 @@ class Containers {
 
     /** Options of `docker run` for a task; `accelerator` is what it asks for, or null. */
     static String docker(Map given, Object accelerator) {
-        words(folders(given).collectMany { folder -> ['-v', "$folder:$folder"] } + (accelerator ? ['--gpus', 'all'] : []))
+        // The shell that starts the container says who the user is.
+        '-u $(id -u):$(id -g) ' +
+            words(folders(given).collectMany { folder -> ['-v', "$folder:$folder"] } + (accelerator ? ['--gpus', 'all'] : []))
     }
 
     /** Options of `apptainer exec` and `singularity exec`. */

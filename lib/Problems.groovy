@@ -128,8 +128,11 @@ class Problems {
         rule['x-no-credentials'] ? text.replaceAll(/(?s)^(?!sqlite:)(.*?)\/\/.*@/, '$1//…@') : text
     }
 
-    /** What Nextflow has for a parameter that stands alone on the command line: true, or text. */
-    private static boolean valueless(Object value) { value == true || value.toString() == 'true' || value == ['true'] || value == [true] }
+    /** Whether a parameter stood alone on the command line, for which Nextflow has true or the text of it, or is empty. */
+    private static boolean valueless(Object value) {
+        def one = value instanceof Collection && value.size() == 1 ? value[0] : value
+        one.toString().trim() in ['true', '']
+    }
 
     private List<String> wrongValue(Map rule, Object value) {
         if (rule.type == 'boolean') return value instanceof Boolean ? [] : ["expected true or false, not '$value'."]

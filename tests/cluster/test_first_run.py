@@ -39,9 +39,9 @@ def short_clone(tmp_path_factory):
     recipes = json.loads((clone / "conf/recipes.json").read_text())
     recipes["quick"]["training"] |= {"epochs": 1, "steps_per_epoch": 2}
     (clone / "conf/recipes.json").write_text(json.dumps(recipes))
-    config = (clone / "nextflow.config").read_text()
-    assert config.count("    fold            = null\n") == 1
-    (clone / "nextflow.config").write_text(config.replace("    fold            = null\n", "    fold            = '0'\n"))
+    config, default = (clone / "nextflow.config").read_text(), "    fold            = null\n"
+    assert config.count(default) == 1
+    (clone / "nextflow.config").write_text(config.replace(default, default.replace("null", "'0'")))
     return clone
 
 

@@ -1,4 +1,4 @@
-"""Values of parameters as Nextflow may have them, by version and by where they come from: all become the schema's types."""
+"""Values of parameters as Nextflow may have them, by version and source: all become the schema's types."""
 
 import json
 import subprocess
@@ -42,6 +42,7 @@ WRONG = [  # parameter, value, words of the problem
     ("members", True, "--members: a value is missing (expected: integer)"),
     ("members", "true", "--members: a value is missing (expected: integer)"),
     ("members", ["1", "2"], "--members 1,2: expected one integer, not a list"),
+    ("outdir", "", "--outdir: a value is missing"),
     ("outdir", "true", "--outdir: a value is missing (expected: directory)"),
     ("skip_profile", "no", "--skip_profile no: expected true or false, not 'no'"),
     ("fold", ["0", "x"], "--fold 0,x: expected a whole number, not 'x'"),
@@ -66,9 +67,9 @@ def answer(tmp_path_factory):
     (folder / "$(touch PWN).json").write_text("{}")
     (folder / "cases.json").write_text(json.dumps(cases))
     (folder / "main.nf").write_text(SCRIPT % (REPOSITORY, REPOSITORY))
-    done = subprocess.run([REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib"], cwd=folder, text=True,
-                          env=clean_environment({"HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}),
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    command = [REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib"]
+    done = subprocess.run(command, cwd=folder, text=True, timeout=300, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=clean_environment({"HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}))
     lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
     assert lines, done.stdout
     answer = json.loads(lines[0].removeprefix("ANSWER "))
@@ -97,7 +98,8 @@ def test_containers_are_given_the_folders_that_tasks_write_to(answer):
     assert home != both["folders"][0] and both["folders"][1] == "/else where"
     quoted = f"'{home}/O'\\''Brien $(date)'"
     assert both["apptainer"] == f"--bind {quoted} --bind '/else where' --nv"
-    assert both["docker"] == f"-v '{home}/O'\\''Brien $(date):{home}/O'\\''Brien $(date)' -v '/else where:/else where'"
+    bound = quoted[:-1] + ":" + quoted[1:]
+    assert both["docker"] == f"-u $(id -u):$(id -g) -v {bound} -v '/else where:/else where'"
     assert here["store"] == f"sqlite:///{answer['folder']}/here.db"
     assert server["store"] == "https://tracking.example.org" and server["folders"] == [f"{answer['folder']}/results"]
 

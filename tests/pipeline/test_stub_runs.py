@@ -98,7 +98,7 @@ def test_only_tasks_that_ask_for_a_gpu_see_one_and_all_see_their_folders(clone, 
     (programs / "apptainer").chmod(0o755)
     (tmp_path / "image.sif").touch()
     name, store = "O'Brien's scans", "where $else"
-    run = stub_run(clone, tmp_path, "-profile", "test,apptainer", "--gpus", "1", "--container", str(tmp_path / "image.sif"),
+    run = stub_run(clone, tmp_path, "-profile", "test,apptainer", "--gpus", "1", "--container", f"{tmp_path}/image.sif",
                    "--outdir", name, "--mlflow_uri", f"sqlite:///{tmp_path}/{store}/runs.db", text=True,
                    PATH=f"{programs}:/usr/bin:/bin")
     launched = commands(run, ".command.run")
@@ -112,8 +112,9 @@ def test_only_tasks_that_ask_for_a_gpu_see_one_and_all_see_their_folders(clone, 
 
 
 def test_inspect_prints_json_and_nothing_else(clone, tmp_path):
-    done = subprocess.run([clone / "bin/nextflow", "inspect", clone / "main.nf", "-profile", "test,docker"], cwd=tmp_path,
-                          env=Pipeline(clone, tmp_path).environment({}), text=True, capture_output=True, check=True)
+    command = [clone / "bin/nextflow", "inspect", clone / "main.nf", "-profile", "test,docker"]
+    done = subprocess.run(command, cwd=tmp_path, env=Pipeline(clone, tmp_path).environment({}), text=True,
+                          capture_output=True, check=True)
     containers = {process["container"] for process in json.loads(done.stdout)["processes"]}
     version = re.search(r" version *= *'(.*)'", (clone / "nextflow.config").read_text())[1]
     assert containers == {f"pocketnet-suite:{version}"}

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -21,14 +22,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def finished(edited_clone, tmp_path_factory):
-    """A whole run with -profile test; the tests that use it run it again with -resume."""
-    pipeline = Pipeline(edited_clone, tmp_path_factory.mktemp("run"), ("-profile", "test"))
+    """A whole run with -profile test; the tests that use it run it again with -resume.
+
+    With `$POCKET_KEEP_RUN` it stays at that path, for tests/browser; the file `log` says that it is whole.
+    """
+    kept = os.environ.get("POCKET_KEEP_RUN")
+    folder = Path(kept) if kept and not os.path.exists(kept) else tmp_path_factory.mktemp("run")
+    pipeline = Pipeline(edited_clone, folder, ("-profile", "test"))
     done = pipeline.run()
     assert done.returncode == 0, done.stdout
     (pipeline.folder / "log").write_text(done.stdout)
-    if (kept := os.environ.get("POCKET_KEEP_RUN")) and not os.path.exists(kept):  # for tests/browser
-        shutil.copytree(pipeline.folder / "results", f"{kept}.new")
-        os.rename(f"{kept}.new", kept)  # whole, or not there
     return pipeline
 
 

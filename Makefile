@@ -19,6 +19,8 @@ export PYTHONUTF8 := 1
 TEST_WORKERS ?= 2
 UI_PORT ?= 5000
 SHELL_NAME ?= bash
+ROOM ?= planning
+SAMPLE ?= 60
 
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
@@ -67,6 +69,9 @@ sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptai
 
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
+
+mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
+	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
 bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
 	@.venv/bin/python bench/store.py
@@ -155,6 +160,11 @@ endef
 	@mkdir -p .tools
 	$(call new_venv,.tools/browser)
 	.tools/browser/bin/python $(PIP) --require-hashes -r $<
+	touch $@
+
+.tools/mutation/.ready: tests/mutation/requirements.lock
+	@rm -rf .tools/mutation
+	.venv/bin/python $(PIP) --no-deps --require-hashes --target .tools/mutation/lib -r $<
 	touch $@
 
 # Only pdoc itself: what it needs is in .venv.

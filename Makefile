@@ -26,6 +26,8 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 TEST_WORKERS ?= 2
 UI_PORT ?= 5000
 SHELL_NAME ?= bash
+ROOM ?= planning
+SAMPLE ?= 60
 
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
@@ -78,6 +80,9 @@ test-fresh: setup ## Run the demo on a machine with Python, git and make alone (
 
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
+
+mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
+	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
 bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
 	@.venv/bin/python bench/store.py
@@ -166,6 +171,11 @@ endef
 	@mkdir -p .tools
 	$(call new_venv,.tools/browser)
 	.tools/browser/bin/python $(PIP) --require-hashes -r $<
+	touch $@
+
+.tools/mutation/.ready: tests/mutation/requirements.lock
+	@rm -rf .tools/mutation
+	.venv/bin/python $(PIP) --no-deps --require-hashes --target .tools/mutation/lib -r $<
 	touch $@
 
 # Only pdoc itself: what it needs is in .venv.

@@ -68,5 +68,5 @@ def origin(device: Device) -> str:
     memory = (f"{device.title}: {device.usable_mib:,.0f} MiB for the network, of {device.memory_mib:,.0f} MiB. "
               "Memory is predicted from the network's graph, fitted to training steps measured on a CPU")
     return memory + (". Times use rates measured on this device." if device.calibrated else
-                     ". Times use the device's peak values; nothing was measured on it." if device.kind == "gpu" else
+                     ". Times use the device's peak values and are not measured on it." if device.kind == "gpu" else
                      ". Times use rates of another CPU; --calibrate measures this one in under a minute.")

@@ -68,6 +68,9 @@ sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptai
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
 
+schemas: .venv/.ready ## Write the JSON Schemas of the files between steps from their contracts
+	@.venv/bin/python -m pocketnet.contracts.kinds
+
 bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
 	@.venv/bin/python bench/store.py
 

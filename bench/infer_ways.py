@@ -52,11 +52,11 @@ def models(folder: str) -> None:
 
 def _plan(name: str, modalities: tuple[str, ...]):
     """The paper's plan for 128³ patches; for the hippocampus recipe `quick`'s."""
-    from pocketnet.config import Plan, from_json
+    from pocketnet.contracts.plan import Plan
 
     labels = {"ct": CT_LABELS, "hippocampus": 2}.get(name, 3)
     depth, maps, patch = (3, 16, (40, 56, 40)) if name == "hippocampus" else (DEPTH, MAPS, PATCH)
-    return from_json(Plan, {
+    return Plan.from_json({
         "dataset": name, "recipe": "paper", "seed": 0, "modalities": list(modalities),
         "labels": [{"name": f"label {n}", "value": n, "source_values": [n]} for n in range(1, labels + 1)],
         "preprocessing": {"crop": "none" if name in ("ct", "brats") else "nonzero", "spacing_mm": None,

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from pocketnet import backend, files
 from pocketnet.code import code_hash
-from pocketnet.config import Plan
+from pocketnet.contracts.plan import Plan
 from pocketnet.evaluation.statistics import compare_paired
 from pocketnet.planning.plan import make_plan
 from pocketnet.planning.recipes import load, patched

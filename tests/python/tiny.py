@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-from pocketnet.config import Plan, from_json
+from pocketnet.contracts.plan import Plan, Preprocessing
 from pocketnet.preprocessing import geometry
 
 LABELS = [{"name": "ball", "value": 1, "source_values": [1]}, {"name": "core", "value": 2, "source_values": [2]}]
 
+PREPROCESSING = Preprocessing("nonzero", None, "zscore")
+
 
 def plan(**training) -> Plan:
     """A plan for `volume`s: 2 modalities, patch 16, depth 2, 4 feature maps."""
-    return from_json(Plan, {
+    return Plan.from_json({
         "dataset": "balls", "recipe": "quick", "seed": 7, "modalities": ["t1", "t2"], "labels": LABELS,
         "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"},
         "network": {"dimensions": 3, "channels": 2, "classes": 3, "depth": 2, "feature_maps": 4,

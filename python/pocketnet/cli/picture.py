@@ -57,7 +57,7 @@ def _dataset(manifest: Path, fingerprint: Path, folder: Path):
 def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count: int):
     import numpy as np
 
-    from ..config import Plan
+    from ..contracts.plan import Plan
     from ..files import read_json
     from ..preprocessing.store import open_stores
     from ..report.quality import patches
@@ -77,7 +77,7 @@ def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count
 
 
 def _segmentation_only(task: str, where: Path) -> None:
-    from ..config import SEGMENTATION
+    from ..contracts.labels import SEGMENTATION
     from ..errors import UsageError
 
     if task != SEGMENTATION:

@@ -56,7 +56,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     time each network of it will take, on the device, or without one on this processor.
     """
     from .. import files
-    from ..config import Plan, to_json
+    from ..contracts.plan import Plan
     from ..experiments import definition
     from ..planning import subsets
     from ..planning.plan import check_edited, make_plan, without_augmentation
@@ -103,7 +103,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     for entry in predicted["configurations"]:
         if entry["mode"] == "train":
             say(_words(entry), quiet)
-    result({"plan": to_json(plan), "folds": len(splits), "predicted": predicted["configurations"]}, as_json)
+    result({"plan": plan.to_json(), "folds": len(splits), "predicted": predicted["configurations"]}, as_json)
 
 
 def _networks(plan, arch, width, experiment) -> list[tuple[str, str]]:
@@ -124,7 +124,7 @@ def _predicted(plan, networks, name, *, patch: bool, batch: bool):
     from .. import backend
 
     backend.configure()
-    from ..config import CLASSIFICATION
+    from ..contracts.labels import CLASSIFICATION
     from ..planning import device as fit
     from ..profiling import devices, predict, sweep
 

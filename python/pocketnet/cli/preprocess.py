@@ -28,15 +28,16 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
     The images of a classification are resized to the plan's size.
     """
     from .. import files
-    from ..config import Label, from_json, read_preprocessing
+    from ..contracts.labels import Label
+    from ..contracts.plan import Preprocessing
     from ..errors import DataError, UsageError
     from ..preprocessing import case as cases
     from ..preprocessing import picture, store
     from ..preprocessing.reference import read_label
 
     listing = files.read_json(manifest, "manifest")
-    preprocessing = read_preprocessing(plan)
-    labels = [from_json(Label, label) for label in listing["labels"]]
+    preprocessing = Preprocessing.read(plan)
+    labels = [Label.from_json(label, manifest) for label in listing["labels"]]
     entries = [entry for entry in listing["cases"] if not only or entry["case"] in only]
     unknown = set(only) - {entry["case"] for entry in entries}
     if unknown:

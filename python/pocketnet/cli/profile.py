@@ -67,7 +67,7 @@ def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate,
     result like the others (status out_of_memory), except for a single measured configuration of a plan: that is refused
     with exit code 4, so that nothing is trained that cannot be.
     """
-    from ..config import Plan
+    from ..contracts.plan import Plan
     from ..errors import UsageError
     from ..models.network import check_arch
     from ..profiling import wanted

@@ -51,7 +51,7 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     import psutil
 
     from .. import files
-    from ..config import Plan
+    from ..contracts.plan import Plan
     from ..errors import UsageError
     from ..training.run import train
     from ..training.start import Start

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
-from ..config import CLASSIFICATION, fewest_cases
+from ..contracts.labels import CLASSIFICATION
+from ..contracts.splits import fewest_cases
 from ..preprocessing.geometry import file_and_volume
 from . import labels, layouts, verify_picture
 from .folder import Case, Listing, Problem

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ..config import CLASSIFICATION
+from ..contracts.labels import CLASSIFICATION
 from ..errors import UsageError
 from . import class_comparison, classification
 from .metrics import METRICS

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config import CLASSIFICATION, SEGMENTATION
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
 from ..errors import DataError, UsageError
 from ..files import atomic
 from ..training.start import total_steps

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store
 from .windows import starts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
 from ..errors import UsageError
 from ..preprocessing.intensity import normalise
 from ..training.model_folder import ModelFolder

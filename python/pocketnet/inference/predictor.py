@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from ..config import SEGMENTATION
+from ..contracts.labels import SEGMENTATION
 from ..errors import DataError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..config import CLASSIFICATION, LOSS_NAMES, PRECISIONS, SEGMENTATION, Plan, from_json
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
+from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
 from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_shape
 from .preprocessing import median_shape, resolve
@@ -30,9 +31,9 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         recipe: What the recipe says, where it is not (or not only) what `recipes.json` has under its name.
         patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
             every image is resized to.
-        loss: One of `config.LOSS_NAMES`; a classification has `cross_entropy`.
-        precision: One of `config.PRECISIONS`.
-        accumulate, rematerialise: As in `config.Training`.
+        loss: One of `plan.LOSS_NAMES`; a classification has `cross_entropy`.
+        precision: One of `plan.PRECISIONS`.
+        accumulate, rematerialise: As in `plan.Training`.
 
     Raises:
         UsageError: An option that nothing can be built from.
@@ -46,9 +47,11 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
     for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch),
                         ("accumulate", accumulate)):
         if value is not None:
-            if value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} must be at least 1. Received: {value}")
-            training[name] = value
+            training[name] = _at_least(1, name, value)
+    if feature_maps is not None:
+        _at_least(1, "feature_maps", feature_maps)
+    if depth is not None:
+        _at_least(0, "depth", depth)
     for name, value, known in (("loss", loss, LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
                                ("precision", precision, PRECISIONS)):
         if value is not None:
@@ -88,9 +91,15 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
         } | {name: recipe[name] for name in ("activation",) if name in recipe},
         "training": training, "inference": recipe["inference"],
     }
-    plan = from_json(Plan, value)
+    plan = Plan.from_json(value, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
+
+
+def _at_least(least: int, name: str, value: int) -> int:
+    if value < least:
+        raise UsageError(f"--{name.replace('_', '-')} must be at least {least}. Received: {value}")
+    return value
 
 
 def output_channels(manifest: dict) -> int:

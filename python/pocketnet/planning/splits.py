@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.model_selection import KFold
 
-from ..config import CLASSIFICATION, SEGMENTATION, fewest_cases
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
+from ..contracts.splits import fewest_cases
 from ..errors import DataError, UsageError
 from . import stratified
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import Label, Preprocessing
+from ..contracts.labels import Label
+from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from . import geometry
 from .intensity import statistics_for

@@ -14,7 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from ..config import Preprocessing
+from ..contracts.plan import Preprocessing
 from . import dicom, geometry
 from .case import check_together
 from .intensity import Moments

@@ -18,9 +18,9 @@ class Configuration:
         patch: Voxels per axis.
         batch: Patches a step.
         mode: `train`: whole training steps as a training does them; `infer`: forward passes by an engine.
-        precision: As wished, one of `config.PRECISIONS`; inference is in float32.
+        precision: As wished, one of `contracts.plan.PRECISIONS`; inference is in float32.
         engine: What runs the inference, one of `inference.engines.ENGINES`.
-        loss, learning_rate, clip_norm, accumulate, rematerialise, average_decay: As in `config.Training`.
+        loss, learning_rate, clip_norm, accumulate, rematerialise, average_decay: As in `contracts.plan.Training`.
         steps: Steps to time; 0 predicts only.
         warm_up: Steps before them that don't count.
         threads: CPU threads; None for all cores.

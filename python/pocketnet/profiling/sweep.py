@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..config import to_json
 from . import child
 from .configuration import Configuration
 
@@ -29,7 +28,7 @@ def measure(configuration: Configuration) -> tuple[dict, dict | None]:
         folder = Path(name)
         if configuration.trace:
             configuration = replace(configuration, trace=str(Path(configuration.trace) / _folder_name(configuration)))
-        (folder / child.CONFIGURATION).write_text(json.dumps(to_json(configuration)))
+        (folder / child.CONFIGURATION).write_text(json.dumps(asdict(configuration)))
         measured = None
         for stage in ("train",) if configuration.mode == "train" else ("export", "infer"):
             if stage == "infer" and not configuration.steps:

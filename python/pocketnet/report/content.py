@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import __version__
-from ..config import CLASSIFICATION, SEGMENTATION
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
 from ..evaluation import layout, verdict
 from ..evaluation.comparison import MEAN, REFERENCE
 from ..evaluation.metrics import METRICS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config import Label, from_json
+from ..contracts.labels import Label
 from ..evaluation.overlay import CLASSES, PLANES, centre, outline, plane_of
 from ..files import atomic
 from ..preprocessing import geometry
@@ -84,7 +84,7 @@ def overview(manifest: Mapping, fingerprint: Mapping, folder: Path) -> Figure:
     _spacings(panels[0], fingerprint)
     for channel, (axis, name) in enumerate(zip(panels[1:], manifest["modalities"], strict=True)):
         _histograms(axis, fingerprint, channel, name)
-    labels = [from_json(Label, label) for label in manifest["labels"]]
+    labels = [Label.from_json(label, "manifest") for label in manifest["labels"]]
     tiles = below.subplots(rows, columns, squeeze=False).ravel()
     for axis in tiles:
         axis.set_axis_off()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..config import CLASSIFICATION
+from ..contracts.labels import CLASSIFICATION
 from ..evaluation import class_layout, classification, layout, verdict
 from ..evaluation.comparison import MEAN
 from ..evaluation.metrics import METRICS

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config import CLASSIFICATION
+from ..contracts.labels import CLASSIFICATION
 from ..training.model_folder import write_checksums
 from .records import Model
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
 from ..errors import DataError, PocketError
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from ..config import Label, Plan, from_json, to_json
+from ..contracts.checksums import Checksums
+from ..contracts.labels import Label, ModelLabels
+from ..contracts.plan import Plan
 from ..errors import DataError, UsageError
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
@@ -26,8 +28,7 @@ def history_csv(rows: list[dict], columns: tuple[str, ...]) -> str:
 def write_records(folder: Path, plan: Plan, provenance: dict, history: str) -> None:
     """Write everything of a model folder beside the network itself, the checksums over all of it last."""
     plan.write(folder / "plan.json")
-    files.write_json(folder / "labels.json", {"modalities": list(plan.modalities), "labels": to_json(plan)["labels"]},
-                     "labels")
+    ModelLabels(plan.modalities, plan.labels).write(folder / "labels.json")
     files.write_text(folder / "history.csv", history)
     files.write_json(folder / "provenance.json", provenance, "provenance")
     write_checksums(folder)
@@ -37,8 +38,7 @@ def write_checksums(folder: Path) -> None:
     """Write `checksums.json` over every other file of the folder, and of folders in it."""
     names = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     names.pop("checksums.json", None)
-    files.write_json(folder / "checksums.json", {"files": {n: files.sha256(names[n]) for n in sorted(names)}},
-                     "checksums")
+    Checksums({name: files.sha256(names[name]) for name in sorted(names)}).write(folder / "checksums.json")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ModelFolder:
         if missing:
             raise DataError("The model folder is incomplete.", problems=[f"{n} is missing" for n in missing],
                             where=str(path))
-        recorded = files.read_json(path / "checksums.json", "checksums")["files"]
+        recorded = Checksums.read(path / "checksums.json").files
         problems = []
         for name, checksum in recorded.items():
             if not (path / name).is_file():
@@ -86,6 +86,5 @@ class ModelFolder:
         if problems:
             raise DataError("The model folder is not as it was written.", problems=problems, where=str(path),
                             todo="Copy it again from where it was trained.")
-        labels = files.read_json(path / "labels.json", "labels")["labels"]
-        return cls(path, Plan.read(path / "plan.json"), tuple(from_json(Label, label) for label in labels),
+        return cls(path, Plan.read(path / "plan.json"), ModelLabels.read(path / "labels.json").labels,
                    files.read_json(path / "provenance.json", "provenance"), files.digest(recorded))

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
-from ..config import BEST, CLASSIFICATION, LAST, Plan, to_json
+from ..contracts.labels import CLASSIFICATION
+from ..contracts.plan import BEST, LAST, Plan
 from ..errors import DataError, Stopped, UsageError
 from ..preprocessing.store import Store, open_stores
 from . import checkpoints
@@ -36,7 +37,7 @@ def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, St
     """
     cases = split["train"] + split["validation"]
     return files.digest({
-        "plan": to_json(plan), "split": split, "arch": arch, "width": width, "code": code_hash("train"),
+        "plan": plan.to_json(), "split": split, "arch": arch, "width": width, "code": code_hash("train"),
         "precision": precision,
         "stores": {case: stores[case].digest for case in sorted(cases)},
     } | ({"start": start.identity} if start else {}))
@@ -154,7 +155,7 @@ def _followed(trainer, tick, follow: Follow | None, record: dict, plan: Plan):
     """Train, and tell `follow` how it goes."""
     if follow is None:
         return trainer.run(tick)
-    follow.begin(record, to_json(plan))
+    follow.begin(record, plan.to_json())
     try:
         state = trainer.run(tick, lambda state: follow.epoch(state.history[-1], state.system[-1]))
     except BaseException as error:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
 from ..errors import DataError, PocketError
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from ..config import Plan
+from ..contracts.plan import Plan
 from ..errors import UsageError
 from .model_folder import ModelFolder
 

@@ -9,7 +9,7 @@ import shutil
 import pytest
 import tiny
 from pocketnet import files
-from pocketnet.config import Plan, from_json, to_json
+from pocketnet.contracts.plan import Plan
 from pocketnet.preprocessing import geometry, store
 from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
 from pocketnet.training.run import train
@@ -50,12 +50,12 @@ def hippocampus_model(hippocampus_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hippocampus")
     index = json.loads((hippocampus_data / "dataset.json").read_text())["training"][:REAL_CASES]
     names = [entry["image"].split("/")[-1][: -len(".nii.gz")] for entry in index]
-    value = to_json(tiny.plan(epochs=3, steps_per_epoch=25, patch=[32, 32, 32],
-                              augmentation={"flip": 0.0, "noise": 0.0, "blur": 0.0}))
+    value = tiny.plan(epochs=3, steps_per_epoch=25, patch=[32, 32, 32],
+                      augmentation={"flip": 0.0, "noise": 0.0, "blur": 0.0}).to_json()
     value |= {"dataset": "hippocampus", "modalities": ["MRI"], "labels": LABELS}
     value["network"]["channels"] = 1
     value["inference"]["largest_component"] = False
-    plan = from_json(Plan, value)
+    plan = Plan.from_json(value)
     manifest = {"cases": [{"case": name, "images": [entry["image"]], "label": entry["label"]}
                           for name, entry in zip(names, index, strict=True)]}
     make_stores(folder / "stores", hippocampus_data, manifest, plan)

@@ -10,7 +10,7 @@ from pocketnet import files
 from pocketnet.cli.check import main as check
 from pocketnet.cli.demo import main as demo
 from pocketnet.cli.plan import main
-from pocketnet.config import Plan
+from pocketnet.contracts.plan import Plan
 from pocketnet.errors import DeviceMemoryError
 from pocketnet.planning import device as fit
 from pocketnet.profiling import devices

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pocketnet.config import Plan, fewest_cases, read_preprocessing, to_json
+from pocketnet.contracts.plan import Plan, Preprocessing
+from pocketnet.contracts.splits import fewest_cases
 from pocketnet.errors import DataError, UsageError
 from pocketnet.planning.plan import check_edited, make_plan
 from pocketnet.planning.recipes import load
@@ -100,11 +101,11 @@ def test_loss_and_precision_override_the_recipes():
 
 
 def test_losses_have_one_list_of_names():
-    from pocketnet import files
-    from pocketnet.config import LOSS_NAMES, PRECISIONS
+    from pocketnet.contracts.kinds import json_schema
+    from pocketnet.contracts.plan import LOSS_NAMES, PRECISIONS
     from pocketnet.training.losses import LOSSES
 
-    training = files.schema("plan")["properties"]["training"]["properties"]
+    training = json_schema("plan")["$defs"]["Training"]["properties"]
     assert tuple(LOSSES) == LOSS_NAMES == tuple(training["loss"]["enum"])
     assert tuple(training["precision"]["enum"]) == PRECISIONS
 
@@ -113,7 +114,7 @@ def test_plan_survives_its_file_and_an_edit(tmp_path):
     plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, patch=[16], batch=3)
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
-    assert read_preprocessing(tmp_path / "plan.json") == plan.preprocessing
+    assert Preprocessing.read(tmp_path / "plan.json") == plan.preprocessing
     value = json.loads((tmp_path / "plan.json").read_text())
     value["training"]["patch"] = [17, 16, 16]
     (tmp_path / "plan.json").write_text(json.dumps(value))
@@ -136,11 +137,11 @@ def test_edited_plan_of_another_dataset_is_refused(tmp_path):
 
 def test_cut_down_plan_is_enough_to_preprocess(tmp_path):
     plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1)
-    (tmp_path / "p.json").write_text(json.dumps({"preprocessing": to_json(plan)["preprocessing"]}))
-    assert read_preprocessing(tmp_path / "p.json") == plan.preprocessing
+    (tmp_path / "p.json").write_text(json.dumps({"preprocessing": plan.to_json()["preprocessing"]}))
+    assert Preprocessing.read(tmp_path / "p.json") == plan.preprocessing
     (tmp_path / "p.json").write_text(json.dumps({"preprocessing": {"crop": "nonzero"}}))
     with pytest.raises(DataError, match="normalisation"):
-        read_preprocessing(tmp_path / "p.json")
+        Preprocessing.read(tmp_path / "p.json")
 
 
 def test_folds_follow_nnunets_rule_and_keep_cases_apart():

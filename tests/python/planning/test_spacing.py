@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pocketnet.config import Plan
+from pocketnet.contracts.plan import Plan
 from pocketnet.errors import DataError
 from pocketnet.planning.plan import make_plan
 from pocketnet.planning.preprocessing import resolve, target_spacing

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from pocketnet.config import Label, Preprocessing
+import tiny
+from pocketnet.contracts.labels import Label
+from pocketnet.contracts.plan import Preprocessing
 from pocketnet.errors import DataError
 from pocketnet.inference.source import on_source
 from pocketnet.preprocessing import geometry
@@ -22,9 +24,9 @@ def test_crop_is_the_box_of_the_foreground():
     image = blob()
     assert foreground_box(image) == ((4, 15), (3, 12), (5, 14))
     assert foreground_box(np.zeros((3, 4, 5, 1))) == ((0, 3), (0, 4), (0, 5))
-    prepared = prepare(image, (1, 1, 1), Preprocessing())
+    prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
     np.testing.assert_array_equal(prepared.image, image[4:15, 3:12, 5:14])
-    assert prepare(image, (1, 1, 1), Preprocessing(crop="none")).image.shape == image.shape
+    assert prepare(image, (1, 1, 1), Preprocessing("none", None, "zscore")).image.shape == image.shape
 
 
 def test_zscore_is_over_the_foreground_and_keeps_zero():
@@ -68,7 +70,7 @@ def test_label_returns_to_its_own_grid(spacing):
     image = blob()
     label = np.zeros(image.shape[:3], np.uint8)
     label[6:13, 4:11, 6:13] = 1
-    preprocessing = Preprocessing(spacing_mm=spacing)
+    preprocessing = Preprocessing("nonzero", spacing, "zscore")
     prepared = prepare(image, (1.0, 1.0, 1.0), preprocessing)
     probabilities = np.eye(2, dtype=np.float32)[prepare_label(label, prepared)]
     scan = PreparedScan(scan_of(image, (1.0, 1.0, 1.0)), preprocessing)

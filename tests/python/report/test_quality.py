@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from PIL import Image
 from pocketnet import files
 from pocketnet.cli.picture import main
-from pocketnet.config import Preprocessing
 from pocketnet.preprocessing import store
 from pocketnet.preprocessing.case import prepare
 from pocketnet.report import quality
@@ -64,7 +63,7 @@ def test_the_overview_shows_a_spread_of_cases_and_names_the_unusual(dataset, tmp
 def test_patches_are_those_that_training_draws(tmp_path):
     for index in range(6):
         image, label = tiny.volume(index)
-        prepared = prepare(image, (1, 1, 1), Preprocessing())
+        prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
         store.write(tmp_path / "stores", f"case_{index}", ["t1", "t2"], prepared, label, {"ball": 1, "core": 2})
     tiny.plan().write(tmp_path / "plan.json")
     files.write_json(tmp_path / "splits.json", tiny.splits(), "splits")

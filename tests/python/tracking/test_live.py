@@ -11,7 +11,6 @@ import pytest
 import serving
 import tiny
 from pocketnet import Predictor
-from pocketnet.config import Preprocessing
 from pocketnet.errors import UsageError
 from pocketnet.preprocessing import store as case_store
 from pocketnet.preprocessing.case import prepare
@@ -28,7 +27,7 @@ def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     for index in range(6):
         image, label = tiny.volume(index)
-        case_store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), Preprocessing()), label,
+        case_store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), tiny.PREPROCESSING), label,
                          {"ball": 1, "core": 2})
     return folder
 

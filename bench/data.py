@@ -31,6 +31,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 
 import nibabel as nib  # noqa: E402
 import numpy as np  # noqa: E402
+from pocketnet.contracts.case import Statistics  # noqa: E402
 from pocketnet.contracts.plan import AUGMENTATIONS, Augmentation, Plan  # noqa: E402
 from pocketnet.preprocessing import store  # noqa: E402
 from pocketnet.preprocessing.case import Prepared  # noqa: E402
@@ -60,7 +61,7 @@ def case() -> tuple[np.ndarray, np.ndarray]:
 
 def ours(image: np.ndarray, label: np.ndarray, folder: Path) -> Way:
     """This project's sampler, as a training calls it, one patch a batch."""
-    statistics_ = [{"mean": 0.0, "std": 1.0}] * image.shape[-1]
+    statistics_ = (Statistics(0.0, 1.0),) * image.shape[-1]
     prepared = Prepared(image, (1.0, 1.0, 1.0), image.shape[:3], tuple((0, n) for n in image.shape[:3]), statistics_)
     written = store.write(folder, CASE, list(MODALITIES), prepared, label, {"tumour": 1})
     plan = Plan.from_json({

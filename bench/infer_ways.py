@@ -92,6 +92,7 @@ def _settle(network, plan) -> None:
 
 def _write(folder: Path, network, plan) -> None:
     from pocketnet import backend
+    from pocketnet.contracts.provenance import Provenance
     from pocketnet.models.export import export_openvino
     from pocketnet.training.model_folder import write_records
 
@@ -100,13 +101,13 @@ def _write(folder: Path, network, plan) -> None:
     export_openvino(network, folder)
     constants = CT_CONSTANTS if plan.dataset == "ct" else [
         {"modality": m, "mean": 0.0, "std": 1.0, "p0_5": 0.0, "p99_5": 1.0} for m in plan.modalities]
-    write_records(folder, plan, {
+    write_records(folder, plan, Provenance.from_json({
         "dataset": plan.dataset, "arch": "unet", "width": "pocket", "fold": 0, "recipe": plan.recipe, "seed": 0,
         "parameters": network.count_params(), "steps": 0, "run_key": "bench", "code": "bench", "version": "bench",
         "versions": backend.versions(), "hardware": backend.hardware(),
         "attempts": [{"first_step": 0, "last_step": 0, "seconds": 0.0, "ended": "finished"}], "wall_seconds": 0.0,
         "peak_host_memory_mib": 0.0, "peak_device_memory_mib": None, "validation_loss": None,
-        "intensity": constants}, "")
+        "intensity": constants}), "")
 
 
 def _for_pytorch(model: Path, path: Path) -> None:

@@ -85,23 +85,3 @@ def digest(value: Any) -> str:
     """Checksum of a JSON value, independent of the order of its keys (16 hexadecimal digits)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def write_json(path: str | Path, value: Any, kind: str) -> None:
-    """Check `value` as `kind` and write it whole or not at all; `schema_version` and `kind` are added."""
-    from .contracts.kinds import KINDS
-
-    KINDS[kind].from_json(value, path, kind).write(path)
-
-
-def read_json(path: str | Path, kind: str) -> dict:
-    """Read and check a JSON file.
-
-    Raises:
-        UsageError: The file is not there.
-        DataError: It is not JSON, or not valid as `kind`.
-    """
-    from .contracts.kinds import KINDS
-
-    found = KINDS[kind].read(path)
-    return {"schema_version": found.schema_version, "kind": found.kind, **found.to_json()}

@@ -31,6 +31,12 @@ def record(cls: type[T]) -> type[T]:
     return dataclass(frozen=True, config=CONFIG)(cls)
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field, field))
+def keyword_record(cls: type[T]) -> type[T]:
+    """As `record`, of a class that others derive from: its fields are given by name."""
+    return dataclass(frozen=True, kw_only=True, config=CONFIG)(cls)
+
+
 class Record:
     """An object within a file, or a file itself."""
 
@@ -100,8 +106,11 @@ class Contract(Record):
 
     def write(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
-        value = {"schema_version": self.schema_version, "kind": self.kind, **self.to_json()}
-        files.write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+        files.write_text(path, json.dumps(self.to_file(), indent=1, allow_nan=False) + "\n")
+
+    def to_file(self) -> dict[str, Any]:
+        """The JSON object that the file holds: `to_json` and what kind of file it is."""
+        return {"schema_version": self.schema_version, "kind": self.kind, **self.to_json()}
 
 
 def load(path: str | Path, what: str, writer: str | None = None) -> Any:

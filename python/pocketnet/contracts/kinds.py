@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -46,8 +47,11 @@ def json_schema(name: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a kind of file."""
     contract = KINDS[name]
     found = adapter(contract).json_schema(by_alias=True, schema_generator=_Schema)
+    for base in contract.__mro__[1:]:
+        if issubclass(base, Record) and base not in (Record, Contract):
+            _describe(found, inspect.getdoc(base) or "")
     for described in (found, *found.get("$defs", {}).values()):
-        _describe(described)
+        described["description"] = _describe(described, described.get("description", ""))
     header: dict[str, Any] = {}
     if issubclass(contract, Contract):
         header = {"kind": {"const": contract.kind}, "schema_version": {"const": contract.schema_version}}
@@ -55,14 +59,15 @@ def json_schema(name: str) -> dict[str, Any]:
             "required": [*header, *found["required"]], "properties": header | found["properties"]}
 
 
-def _describe(schema: dict[str, Any]) -> None:
-    """Give each property its line of the class's docstring, in place."""
-    text, _, attributes = schema.get("description", "").partition("\n\nAttributes:\n")
-    schema["description"] = text
+def _describe(schema: dict[str, Any], docstring: str) -> str:
+    """Give each property its line of a class's docstring, in place; the docstring's beginning."""
+    text, _, attributes = docstring.partition("\n\nAttributes:\n")
     for names, line in re.findall(r"^ {4}(\w[\w, ]*): (.+(?:\n {8}.+)*)", attributes, flags=re.MULTILINE):
         for name in names.split(", "):
             key = {"class_name": "class", "processor": "kind"}.get(name, name)
-            schema["properties"][key]["description"] = " ".join(line.split())
+            if key in schema["properties"]:
+                schema["properties"][key]["description"] = " ".join(line.split())
+    return text
 
 
 def text(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Contract, Record, record
+from .base import Contract, Record, keyword_record, record
 from .fields import AnyText, Count, Number, Positive, Text, Whole, absent
 from .splits import Intensity
 
@@ -31,7 +31,7 @@ class Hardware(Record):
 
 
 @record
-class Start(Record):
+class Origin(Record):
     """The network that a training started from.
 
     Attributes:
@@ -63,51 +63,65 @@ class Attempt(Record):
     devices: Positive | None = absent()
 
 
-@record
-class Provenance(Contract):
-    """Where a network is from.
+@keyword_record
+class Identity(Record):
+    """What of a training is known when it begins.
 
     Attributes:
-        dataset, arch, width, fold, recipe, seed: What was trained. The width of a network that started from another
-            is a name.
-        start: The network that it started from; None: from random weights.
-        precision: As the plan says it.
+        dataset, arch, width, fold, recipe, seed: What is trained. The width of a network that started from another is
+            a name.
+        precision: That layers compute in.
         parameters: Number of weights.
-        steps: Of this training.
         run_key: Checksum of what defines the run.
         code: Checksum of the training's code.
-        commit: Of the code's repository; `+`: with changes; None: outside git.
         version: Of this package.
+        commit: Of the code's repository; `+`: with changes; None: outside git.
         versions: Of Python and the libraries.
         hardware: The machine.
-        attempts: The processes that trained.
-        wall_seconds: Of all attempts.
-        peak_host_memory_mib: Resident memory.
-        peak_device_memory_mib: Of the GPU's allocator; None on a processor.
-        validation_loss: Of the shipped network; None where there is none.
-        intensity: The fold's constants by modality.
     """
 
-    kind: ClassVar[str] = "provenance"
     dataset: Text
     arch: Text
     width: Text
     fold: Count
     recipe: Text
     seed: Whole
+    precision: Text | None = absent()
     parameters: Count
-    steps: Count
     run_key: Text
     code: Text
     version: Text
+    commit: AnyText | None = None
     versions: dict[AnyText, AnyText]
     hardware: Hardware
+
+
+@record
+class Provenance(Identity, Contract):
+    """Where a network is from.
+
+    Attributes:
+        steps: Of this training.
+        attempts: The processes that trained.
+        wall_seconds: Of all attempts.
+        peak_host_memory_mib: Resident memory.
+        peak_device_memory_mib: Of the GPU's allocator; None on a processor.
+        validation_loss: Of the shipped network; None where there is none.
+        intensity: The fold's constants by modality.
+        start: The network that it started from; None: from random weights.
+    """
+
+    kind: ClassVar[str] = "provenance"
+    steps: Count
     attempts: Annotated[tuple[Attempt, ...], Field(min_length=1)]
     wall_seconds: Number
     peak_host_memory_mib: Number
     peak_device_memory_mib: Number | None
     validation_loss: Number | None
     intensity: tuple[Intensity, ...]
-    start: Start | None = absent()
-    precision: Text | None = absent()
-    commit: AnyText | None = None
+    start: Origin | None = absent()
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of this training and of all trainings that it came from."""
+        return self.steps + (self.start.steps if self.start else 0)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from ..errors import UsageError
 from .base import Contract, Record, record
 from .fields import CaseName, Count, Distinct, Number, Positive, Text, Whole, absent
 
@@ -86,3 +87,14 @@ class Splits(Contract):
         if len(set(numbers)) != len(numbers):
             raise ValueError(f"folds with different numbers, not {numbers}")
         return self
+
+    def fold(self, number: int) -> Fold:
+        """The fold of a number.
+
+        Raises:
+            UsageError: There is none.
+        """
+        for fold in self.folds:
+            if fold.fold == number:
+                return fold
+        raise UsageError(f"There is no fold {number}.", todo=f"Use {', '.join(str(f.fold) for f in self.folds)}.")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contracts.labels import CLASSIFICATION, SEGMENTATION
+from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
 from ..files import atomic
-from ..training.start import total_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +34,9 @@ OF_CLASSES = (*KEYS, "class", "predicted")
 PROBABILITY = "probability_"
 
 
-def of_run(provenance: dict) -> dict:
+def of_run(provenance: Provenance) -> dict:
     """The columns that are the same in all rows of a model, by its `provenance.json`."""
-    return {key: provenance[key] for key in RUN} | {STEPS: total_steps(provenance)}
+    return {key: getattr(provenance, key) for key in RUN} | {STEPS: provenance.total_steps}
 
 
 def task_of(rows: pd.DataFrame) -> str:

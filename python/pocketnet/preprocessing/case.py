@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contracts.case import Statistics
 from ..contracts.labels import Label
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
@@ -35,7 +36,7 @@ class Prepared:
     spacing: tuple[float, ...]
     source_shape: tuple[int, ...]
     box: Box
-    statistics: list[dict]
+    statistics: Sequence[Statistics]
 
 
 def read_images(paths: Sequence[str | Path]) -> tuple[np.ndarray, geometry.Volume]:

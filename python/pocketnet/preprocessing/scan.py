@@ -14,6 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from ..contracts.case import Statistics
 from ..contracts.plan import Preprocessing
 from . import dicom, geometry
 from .case import check_together
@@ -192,7 +193,7 @@ class PreparedScan:
         return bool(np.concatenate(faces).mean() > 0.5)
 
     @cached_property
-    def statistics(self) -> list[dict]:
+    def statistics(self) -> tuple[Statistics, ...]:
         """`intensity.statistics_for` the plan's normalisation of the whole; empty for one that needs none."""
         if self._scheme == "window":
             return []

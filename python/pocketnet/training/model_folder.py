@@ -11,6 +11,7 @@ from .. import files
 from ..contracts.checksums import Checksums
 from ..contracts.labels import Label, ModelLabels
 from ..contracts.plan import Plan
+from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
@@ -25,12 +26,12 @@ def history_csv(rows: list[dict], columns: tuple[str, ...]) -> str:
     return out.getvalue()
 
 
-def write_records(folder: Path, plan: Plan, provenance: dict, history: str) -> None:
+def write_records(folder: Path, plan: Plan, provenance: Provenance, history: str) -> None:
     """Write everything of a model folder beside the network itself, the checksums over all of it last."""
     plan.write(folder / "plan.json")
     ModelLabels(plan.modalities, plan.labels).write(folder / "labels.json")
     files.write_text(folder / "history.csv", history)
-    files.write_json(folder / "provenance.json", provenance, "provenance")
+    provenance.write(folder / "provenance.json")
     write_checksums(folder)
 
 
@@ -56,7 +57,7 @@ class ModelFolder:
     path: Path
     plan: Plan
     labels: tuple[Label, ...]
-    provenance: dict
+    provenance: Provenance
     digest: str
 
     @classmethod
@@ -87,4 +88,4 @@ class ModelFolder:
             raise DataError("The model folder is not as it was written.", problems=problems, where=str(path),
                             todo="Copy it again from where it was trained.")
         return cls(path, Plan.read(path / "plan.json"), ModelLabels.read(path / "labels.json").labels,
-                   files.read_json(path / "provenance.json", "provenance"), files.digest(recorded))
+                   Provenance.read(path / "provenance.json"), files.digest(recorded))

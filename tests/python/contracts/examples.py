@@ -7,6 +7,7 @@ from copy import deepcopy
 import tiny
 
 INTENSITY = [{"modality": "MRI", "mean": 160.0, "std": 50, "p0_5": 60.0, "p99_5": 260.0}]
+SPLITS = tiny.splits().to_json()
 LABELS = [{"name": "Anterior", "value": 1, "source_values": [1]},
           {"name": "Posterior", "value": 2, "source_values": [2, 3]}]
 CHECKSUM = "0123456789abcdef" * 4
@@ -47,7 +48,7 @@ BODIES: dict[str, dict] = {
         "dataset": "hippocampus", "cases": {f"case_{n}": _fingerprint() for n in range(6)},
         "summary": {"shape": [35, 50.0, 36], "cropped_shape": [30, 50, 36], "spacing_mm": [1.0, 1.0, 1.0]}},
     "plan": {**tiny.plan().to_json(), "labels": LABELS},
-    "splits": tiny.splits() | {"folds": [fold | {"train_size": 3} for fold in tiny.splits()["folds"]]},
+    "splits": SPLITS | {"folds": [fold | {"train_size": 3} for fold in SPLITS["folds"]]},
     "case": {
         "case": "case_1", "modalities": ["MRI"], "source_shape": [40, 50, 36], "crop": [[0, 35], [0, 50], [0, 36]],
         "shape": [35, 50, 36], "spacing_mm": [1.0, 1, 1.0], "statistics": [{"mean": 1.5, "std": 2}],

@@ -5,10 +5,15 @@ import pandas as pd
 import pytest
 from fake_run import metrics
 from pocketnet.errors import DataError, UsageError
+from pocketnet.evaluation import comparison as comparisons
 from pocketnet.evaluation import layout, table
-from pocketnet.evaluation.comparison import compare
 
 NAN = float("nan")
+
+
+def compare(*arguments, **options) -> dict:
+    """The comparison as `comparison.json` has it."""
+    return comparisons.compare(*arguments, **options).to_json()
 
 
 def rows(*tables):
@@ -58,7 +63,7 @@ def test_a_label_that_no_case_has_is_all_none():
         frame.loc[frame["label"] == "Posterior", ["dice", "hd95_mm", "asd_mm"]] = NAN
     outcome = pair(compare(rows(full, pocket)), "Posterior")
     assert (outcome["difference"], outcome["interval"], outcome["p_value"]) == (None, None, None)
-    assert layout.markdown(compare(rows(full, pocket)))
+    assert layout.markdown(comparisons.compare(rows(full, pocket)))
 
 
 @pytest.mark.parametrize("tables, note", [
@@ -114,7 +119,7 @@ def test_equivalence_is_for_dice_only():
 
 
 def test_markdown_has_a_row_a_network_and_label_with_the_mean_last():
-    text = layout.markdown(compare(rows(metrics("full"), metrics("pocket"))))
+    text = layout.markdown(comparisons.compare(rows(metrics("full"), metrics("pocket"))))
     lines = [line for line in text.splitlines() if line.startswith("| ") and " unet " in line]
     assert [line.split(" | ")[0].strip("| ") for line in lines[:6]] == [
         "Anterior", "Anterior", "Posterior", "Posterior", "mean", "mean"]

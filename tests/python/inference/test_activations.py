@@ -7,7 +7,7 @@ from pocketnet.inference import activations
 from pocketnet.models.build import build
 from pocketnet.preprocessing import case, store
 
-CONSTANTS = tiny.splits()["folds"][0]["intensity"]
+CONSTANTS = tiny.splits().folds[0].intensity
 
 
 @pytest.mark.parametrize("shape, windows", [((20, 12, 24), 2 * 1 * 2), ((16, 16, 16), 1), ((40, 16, 10), 4)])

@@ -5,6 +5,7 @@ import pytest
 import tiny
 from pocketnet.contracts.labels import Label
 from pocketnet.contracts.plan import Preprocessing
+from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
 from pocketnet.inference.source import on_source
 from pocketnet.preprocessing import geometry
@@ -39,7 +40,7 @@ def test_zscore_is_over_the_foreground_and_keeps_zero():
 
 
 def test_window_is_clipped_and_by_the_folds_constants():
-    constants = [{"mean": 90.0, "std": 40.0, "p0_5": -17.0, "p99_5": 201.0}]
+    constants = [Intensity("CT", 90.0, 40.0, -17.0, 201.0)]
     image = np.array([-1000, -17, 90, 201, 3000], np.float32).reshape(5, 1, 1, 1)
     out = normalise(image, "window", [], constants).ravel()
     np.testing.assert_allclose(out, (np.array([-17, -17, 90, 201, 201]) - 90) / 40, rtol=1e-6)

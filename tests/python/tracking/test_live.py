@@ -108,7 +108,7 @@ def test_a_server_that_dies_costs_a_warning_and_its_records_come_later(tmp_path,
 
     with server(tmp_path, port) as process:
         provenance = trained(tmp_path, stores, Dying(uri, warnings.append))
-    assert provenance["steps"] == 12 and epochs == [1, 2, 3]
+    assert provenance.steps == 12 and epochs == [1, 2, 3]
     assert len(warnings) == 1 and uri in warnings[0] and "pocket-collect" in warnings[0]
     with server(tmp_path, port):
         assert collect(read_run([tmp_path / "models"]), Store(uri)).known == 1

@@ -84,6 +84,9 @@ lint: .venv/.ready ## Check the Python code's style
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
+schemas: .venv/.ready ## Write the JSON Schemas of the files between steps from their contracts
+	@.venv/bin/python -m pocketnet.contracts.kinds
+
 bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
 	@.venv/bin/python bench/store.py
 

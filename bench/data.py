@@ -31,7 +31,8 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 
 import nibabel as nib  # noqa: E402
 import numpy as np  # noqa: E402
-from pocketnet.config import AUGMENTATIONS, Augmentation, Plan, from_json  # noqa: E402
+from pocketnet.contracts.case import Statistics  # noqa: E402
+from pocketnet.contracts.plan import AUGMENTATIONS, Augmentation, Plan  # noqa: E402
 from pocketnet.preprocessing import store  # noqa: E402
 from pocketnet.preprocessing.case import Prepared  # noqa: E402
 from pocketnet.training.sampling import PatchSampler  # noqa: E402
@@ -60,18 +61,19 @@ def case() -> tuple[np.ndarray, np.ndarray]:
 
 def ours(image: np.ndarray, label: np.ndarray, folder: Path) -> Way:
     """This project's sampler, as a training calls it, one patch a batch."""
-    statistics_ = [{"mean": 0.0, "std": 1.0}] * image.shape[-1]
+    statistics_ = (Statistics(0.0, 1.0),) * image.shape[-1]
     prepared = Prepared(image, (1.0, 1.0, 1.0), image.shape[:3], tuple((0, n) for n in image.shape[:3]), statistics_)
     written = store.write(folder, CASE, list(MODALITIES), prepared, label, {"tumour": 1})
-    plan = from_json(Plan, {
-        "dataset": "brats", "recipe": "bench", "seed": 1, "modalities": MODALITIES, "labels": [], "inference": {
+    plan = Plan.from_json({
+        "dataset": "brats", "recipe": "bench", "seed": 1, "modalities": MODALITIES,
+        "labels": [{"name": "tumour", "value": 1, "source_values": [1]}], "inference": {
             "overlap": 0.5, "gaussian_sigma": 0.125, "largest_component": False},
-        "preprocessing": {"normalisation": "zscore"},
+        "preprocessing": {"crop": "none", "spacing_mm": None, "normalisation": "zscore"},
         "network": {"dimensions": 3, "channels": 2, "classes": 2, "depth": 1, "feature_maps": 8, "pooling": [[2] * 3],
                     "norm": "batch", "skip": "concatenate"},
         "training": {"patch": [PATCH] * 3, "batch": 1, "epochs": 1, "steps_per_epoch": 1, "loss": "l2_dice",
                      "optimizer": "adam", "learning_rate": 1e-3, "plateau_factor": 1, "plateau_patience": 0,
-                     "clip_norm": None, "foreground_fraction": 0.0, "augmentation": vars(EVERY)}})
+                     "clip_norm": None, "foreground_fraction": 0.0, "augmentation": EVERY.to_json()}})
     sampler = PatchSampler(plan, {CASE: store.Store(written)}, [CASE], [], fold=0)
     step = iter(range(1, 10**9))
     return lambda: sampler.batch(next(step))

@@ -52,11 +52,11 @@ def models(folder: str) -> None:
 
 def _plan(name: str, modalities: tuple[str, ...]):
     """The paper's plan for 128³ patches; for the hippocampus recipe `quick`'s."""
-    from pocketnet.config import Plan, from_json
+    from pocketnet.contracts.plan import Plan
 
     labels = {"ct": CT_LABELS, "hippocampus": 2}.get(name, 3)
     depth, maps, patch = (3, 16, (40, 56, 40)) if name == "hippocampus" else (DEPTH, MAPS, PATCH)
-    return from_json(Plan, {
+    return Plan.from_json({
         "dataset": name, "recipe": "paper", "seed": 0, "modalities": list(modalities),
         "labels": [{"name": f"label {n}", "value": n, "source_values": [n]} for n in range(1, labels + 1)],
         "preprocessing": {"crop": "none" if name in ("ct", "brats") else "nonzero", "spacing_mm": None,
@@ -92,6 +92,7 @@ def _settle(network, plan) -> None:
 
 def _write(folder: Path, network, plan) -> None:
     from pocketnet import backend
+    from pocketnet.contracts.provenance import Provenance
     from pocketnet.models.export import export_openvino
     from pocketnet.training.model_folder import write_records
 
@@ -100,13 +101,13 @@ def _write(folder: Path, network, plan) -> None:
     export_openvino(network, folder)
     constants = CT_CONSTANTS if plan.dataset == "ct" else [
         {"modality": m, "mean": 0.0, "std": 1.0, "p0_5": 0.0, "p99_5": 1.0} for m in plan.modalities]
-    write_records(folder, plan, {
+    write_records(folder, plan, Provenance.from_json({
         "dataset": plan.dataset, "arch": "unet", "width": "pocket", "fold": 0, "recipe": plan.recipe, "seed": 0,
         "parameters": network.count_params(), "steps": 0, "run_key": "bench", "code": "bench", "version": "bench",
         "versions": backend.versions(), "hardware": backend.hardware(),
         "attempts": [{"first_step": 0, "last_step": 0, "seconds": 0.0, "ended": "finished"}], "wall_seconds": 0.0,
         "peak_host_memory_mib": 0.0, "peak_device_memory_mib": None, "validation_loss": None,
-        "intensity": constants}, "")
+        "intensity": constants}), "")
 
 
 def _for_pytorch(model: Path, path: Path) -> None:

@@ -95,7 +95,7 @@ def steadiest(one: Configuration) -> dict:
     """`measured` of one configuration, of a few attempts if it has to be."""
     found = []
     while len(found) < ATTEMPTS:
-        found.append(sweep.measure(one)[0]["measured"])
+        found.append(vars(sweep.measure(one)[0].measured))
         if found[-1]["status"] != "ok" or spread(found[-1]) <= STEADY:
             return found[-1]
     return min(found, key=spread)

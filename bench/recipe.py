@@ -21,13 +21,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pocketnet import backend, files
 from pocketnet.code import code_hash
-from pocketnet.config import Plan
+from pocketnet.contracts.fingerprint import Fingerprint
+from pocketnet.contracts.manifest import Manifest
+from pocketnet.contracts.plan import Plan
+from pocketnet.contracts.splits import Fold, Splits
 from pocketnet.evaluation.statistics import compare_paired
 from pocketnet.planning.plan import make_plan
 from pocketnet.planning.recipes import load, patched
@@ -42,13 +46,14 @@ after the last step instead of the one with the best validation loss, or the oth
 members' Dice, instead of the Dice of their mean."""
 
 
-def inner_split(manifest: dict, fingerprint: dict, seed: int) -> dict:
+def inner_split(manifest: Manifest, fingerprint: Fingerprint, seed: int) -> Splits:
     """Fold 0's training and validation cases, split once more by the rule of the folds."""
-    names = [case["case"] for case in manifest["cases"] if case["label"]]
+    names = [case.case for case in manifest.cases if case.label]
     outer = make_folds(names, 5, seed)[0]
-    inner = make_folds(outer["train"] + outer["validation"], 5, seed)[0]
-    constants = intensity_constants(fingerprint, inner["train"], manifest["modalities"])
-    return {"folds": [inner | {"intensity": constants}]}
+    inner = make_folds([*outer.train, *outer.validation], 5, seed)[0]
+    constants = intensity_constants(fingerprint, inner.train, manifest.modalities)
+    fold = Fold(0, tuple(inner.train), tuple(inner.validation), tuple(inner.test), constants)
+    return Splits(manifest.dataset, "inner split of fold 0", seed, (fold,))
 
 
 def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
@@ -59,8 +64,8 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
     """
     from pocketnet.training.run import train
 
-    manifest = files.read_json(args.data / "manifest.json", "manifest")
-    fingerprint = files.read_json(args.data / "fingerprint.json", "fingerprint")
+    manifest = Manifest.read(args.data / "manifest.json")
+    fingerprint = Fingerprint.read(args.data / "fingerprint.json")
     plan = plan_of(args, manifest, fingerprint, variant)
     splits = inner_split(manifest, fingerprint, args.split_seed)
     with tempfile.TemporaryDirectory(dir=args.output) as folder:
@@ -71,18 +76,19 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
                               variant.get("arch", "unet"), variant.get("width", "pocket"), 0, models[-1],
                               args.output / "checkpoints", say=print))
         used = resource.getrusage(resource.RUSAGE_SELF)
-        scores = scored(models, manifest, splits["folds"][0]["test"], args.input)
-    whole = all(len(provenance["attempts"]) == 1 for provenance in made)
+        scores = scored(models, manifest, splits.folds[0].test, args.input)
+    whole = all(len(provenance.attempts) == 1 for provenance in made)
     return {"variant": name, "patch": variant, "base": args.base, "seed": args.seed, "asked_steps": args.steps,
-            "steps": sum(provenance["steps"] for provenance in made), "split": files.digest(splits),
-            "code": made[0]["code"], "precision": made[0]["precision"], "backend": made[0]["hardware"]["backend"],
-            "parameters": sum(provenance["parameters"] for provenance in made),
-            "wall_seconds": round(sum(provenance["wall_seconds"] for provenance in made), 2),
+            "steps": sum(provenance.steps for provenance in made),
+            "split": files.digest({"folds": splits.to_json()["folds"]}),
+            "code": made[0].code, "precision": made[0].precision, "backend": made[0].hardware.backend,
+            "parameters": sum(provenance.parameters for provenance in made),
+            "wall_seconds": round(sum(provenance.wall_seconds for provenance in made), 2),
             "cpu_seconds": round(used.ru_utime + used.ru_stime, 1) if whole else None,
-            "peak_host_memory_mib": max(provenance["peak_host_memory_mib"] for provenance in made), "dice": scores}
+            "peak_host_memory_mib": max(provenance.peak_host_memory_mib for provenance in made), "dice": scores}
 
 
-def plan_of(args: argparse.Namespace, manifest: dict, fingerprint: dict, variant: dict) -> Plan:
+def plan_of(args: argparse.Namespace, manifest: Manifest, fingerprint: Fingerprint, variant: dict) -> Plan:
     """The plan that a variant of the recipe makes, of `--steps` steps in epochs of 100."""
     recipe = patched(load(args.base), variant.get("recipe", {}))
     plan = make_plan(manifest, fingerprint, args.base, recipe=recipe, seed=args.seed, patch=variant.get("patch"))
@@ -90,7 +96,7 @@ def plan_of(args: argparse.Namespace, manifest: dict, fingerprint: dict, variant
     return replace(plan, training=replace(plan.training, steps_per_epoch=100, epochs=steps // 100))
 
 
-def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) -> dict:
+def scored(folders: list[Path], manifest: Manifest, cases: Sequence[str], images: Path) -> dict:
     """Dice of the mean of some networks, by way (`WAYS`), label and case, in the order of `cases`."""
     shipped = [ModelFolder.open(folder) for folder in folders]
     scores = {}
@@ -103,11 +109,11 @@ def scored(folders: list[Path], manifest: dict, cases: list[str], images: Path) 
         models = [replace(model, plan=replace(model.plan, inference=inference)) for model in models]
         groups = [[model] for model in models] if way == ALONE else [models]
         dice = np.mean([dice_of(group, manifest, cases, images) for group in groups], axis=0).round(5).tolist()
-        scores[way] = dict(zip([label["name"] for label in manifest["labels"]], dice, strict=True))
+        scores[way] = dict(zip([label.name for label in manifest.labels], dice, strict=True))
     return scores
 
 
-def dice_of(models: list[ModelFolder], manifest: dict, cases: list[str], images: Path) -> list[list[float]]:
+def dice_of(models: list[ModelFolder], manifest: Manifest, cases: Sequence[str], images: Path) -> list[list[float]]:
     """Dice of the mean of some networks: a row for each label, a column for each case."""
     from pocketnet.evaluation.cases import to_classes
     from pocketnet.evaluation.metrics import dice
@@ -115,16 +121,16 @@ def dice_of(models: list[ModelFolder], manifest: dict, cases: list[str], images:
     from pocketnet.preprocessing.reference import read_label
     from pocketnet.preprocessing.scan import read_scan
 
-    entries = {entry["case"]: entry for entry in manifest["cases"]}
+    entries = {entry.case: entry for entry in manifest.cases}
     predictor = Predictor(models)
-    rows = [[] for _ in manifest["labels"]]
+    rows = [[] for _ in manifest.labels]
     for case in cases:
-        scan = read_scan([images / name for name in entries[case]["images"]])
+        scan = read_scan([images / name for name in entries[case].images])
         found = predictor.segment(scan).classes
-        reference = to_classes(read_label(images / entries[case]["label"], manifest.get("label_grid"),
-                                          scan.grid).data, manifest["labels"])
-        for row, label in zip(rows, manifest["labels"], strict=True):
-            row.append(dice(reference == label["value"], found == label["value"]))
+        reference = to_classes(read_label(images / entries[case].label, manifest.label_grid,
+                                          scan.grid).data, manifest.labels)
+        for row, label in zip(rows, manifest.labels, strict=True):
+            row.append(dice(reference == label.value, found == label.value))
     return rows
 
 

@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pocketnet import Predictor, files
+from pocketnet import Predictor
+from pocketnet.contracts.manifest import Manifest
+from pocketnet.contracts.splits import Splits
 from pocketnet.evaluation.metrics import dice
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.case import map_labels
@@ -31,14 +33,13 @@ def main() -> None:
     args = parser.parse_args()
     predictors = {windows: Predictor.load(args.model, windows=windows, threads=2) for windows in WINDOWS}
     model = predictors["plan"].model
-    fold = next(fold for fold in files.read_json(args.splits, "splits")["folds"]
-                if fold["fold"] == model.provenance["fold"])
-    entries = {entry["case"]: entry for entry in files.read_json(args.manifest, "manifest")["cases"]}
+    fold = Splits.read(args.splits).fold(model.provenance.fold)
+    entries = {entry.case: entry for entry in Manifest.read(args.manifest).cases}
     scores: dict[str, list[list[float]]] = {windows: [] for windows in WINDOWS}
     seconds, count = dict.fromkeys(WINDOWS, 0.0), dict.fromkeys(WINDOWS, 0)
-    for case in fold["test"]:
-        scan = read_scan([args.input / name for name in entries[case]["images"]])
-        reference = map_labels(geometry.read(args.input / entries[case]["label"], label=True).data, model.plan.labels)
+    for case in fold.test:
+        scan = read_scan([args.input / name for name in entries[case].images])
+        reference = map_labels(geometry.read(args.input / entries[case].label, label=True).data, model.plan.labels)
         for windows, predictor in predictors.items():
             begin = time.perf_counter()
             found = predictor.segment(scan)
@@ -51,8 +52,8 @@ def main() -> None:
     rows = [{"windows": windows, "cases": int(good.sum()), "dice": round(float(means[windows][good].mean()), 4),
              "difference": round(float((means[windows] - means["plan"])[good].mean()), 4),
              "worst_case": round(float((means[windows] - means["plan"])[good].min()), 4),
-             "windows_a_case": round(count[windows] / len(fold["test"]), 1),
-             "seconds_a_case": round(seconds[windows] / len(fold["test"]), 3)} for windows in WINDOWS]
+             "windows_a_case": round(count[windows] / len(fold.test), 1),
+             "seconds_a_case": round(seconds[windows] / len(fold.test), 3)} for windows in WINDOWS]
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items()))
     auto = next(row for row in rows if row["windows"] == "auto")

@@ -62,8 +62,8 @@ def usable_precision(wanted: str) -> str:
     TensorFlow has no float16 max-pooling for processors, and bfloat16 is faster only on those that multiply it.
 
     Args:
-        wanted: One of `config.PRECISIONS`, Keras' names of dtype policies: weights stay in float32, layers compute in
-            16 bits, the last softmax and the loss in float32.
+        wanted: One of `contracts.plan.PRECISIONS`, Keras' names of dtype policies: weights stay in float32, layers
+            compute in 16 bits, the last softmax and the loss in float32.
     """
     if name() != "tensorflow" or on_gpu():
         return wanted

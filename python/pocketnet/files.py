@@ -1,4 +1,4 @@
-"""Files between the steps: written whole or not at all, JSON checked against its schema, checksums."""
+"""Files between the steps: written whole or not at all, JSON checked, checksums."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from . import outputs
-from .errors import DataError, UsageError
 from .outputs import sha256
-
-SCHEMAS = Path(__file__).parent / "schemas"
-WRITERS = {"manifest": "check", "fingerprint": "check", "plan": "plan", "splits": "plan", "profile": "profile",
-           "comparison": "compare", "overlays": "evaluate", "classification": "evaluate", "activations": "activations"}
-"""The command `pocket-<name>` that writes a file of this kind; of the other kinds it is in doubt."""
 
 
 @contextmanager
@@ -134,98 +127,3 @@ def digest(value: Any) -> str:
     """Checksum of a JSON value, independent of the order of its keys (16 hexadecimal digits)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@cache
-def schema(kind: str) -> dict:
-    """The JSON Schema of a file kind, for example `manifest`."""
-    return json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
-
-
-def validate(value: Any, kind: str, where: str | Path) -> None:
-    """Check a JSON value against the schema of its kind.
-
-    Raises:
-        DataError: Names the file and every place that does not validate.
-    """
-    _validate(value, _validator(kind), kind, where)
-
-
-def validate_part(value: Any, kind: str, part: str, where: str | Path) -> None:
-    """Check one section of a file, for a step that depends on no other; raises as `validate` does."""
-    _validate(value, _validator(kind, part), kind, where)
-
-
-@cache
-def _validator(kind: str, part: str | None = None):
-    """What checks a file kind, or one section of it."""
-    return _validator_class()(schema(kind)["properties"][part] if part else schema(kind))
-
-
-@cache
-def _validator_class():
-    """The validator of our schemas' draft, which doesn't look at a list of plain numbers one by one: that took
-    nearly all of the time to open a store."""
-    import jsonschema
-
-    thorough = jsonschema.Draft202012Validator
-
-    def items(validator, rules, value, parent):
-        if not (isinstance(value, list) and all(_surely_valid(item, rules) for item in value)):
-            yield from thorough.VALIDATORS["items"](validator, rules, value, parent)
-
-    return jsonschema.validators.extend(thorough, {"items": items})
-
-
-def _surely_valid(value: Any, rules: Any) -> bool:
-    """Whether a number, or lists of numbers, keeps its rules; False also where that needs a closer look."""
-    if not isinstance(rules, dict) or rules.keys() - {"type", "minimum", "items", "minItems", "maxItems"}:
-        return False
-    if rules.get("type") == "array":
-        return (type(value) is list and rules.get("minItems", 0) <= len(value) <= rules.get("maxItems", len(value))
-                and all(_surely_valid(item, rules.get("items")) for item in value))
-    kinds = {"integer": (int,), "number": (int, float)}.get(rules.get("type"), ())
-    return type(value) in kinds and value >= rules.get("minimum", value)
-
-
-def _validate(value: Any, validator, kind: str, where: str | Path) -> None:
-    problems = [
-        f"{'.'.join(map(str, error.absolute_path)) or 'the whole file'}: {_said(error)[:300]}"
-        for error in sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
-    ]
-    if problems:
-        raise DataError(f"This is not a valid {kind} (schema_version {schema(kind)['x-version']}).",
-                        problems=problems, where=str(where), todo="Make it anew with the step that writes it.")
-
-
-def _said(error) -> str:
-    """What does not validate; of a text that fits no pattern, what is expected in words."""
-    if error.validator == "pattern" and "description" in error.schema:
-        return f"{error.instance!r} is not {error.schema['description']}"
-    return error.message
-
-
-def write_json(path: str | Path, value: Any, kind: str) -> None:
-    """Validate `value` as `kind` and write it whole or not at all; `schema_version` and `kind` are added."""
-    value = {"schema_version": schema(kind)["x-version"], "kind": kind, **value}
-    validate(value, kind, path)
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n", kind)
-
-
-def read_json(path: str | Path, kind: str) -> dict:
-    """Read and validate a JSON file.
-
-    Raises:
-        UsageError: The file is not there.
-        DataError: It is not JSON, or does not validate as `kind`.
-    """
-    path = Path(path)
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"There is no {kind} here.", where=str(path),
-                         todo=f"pocket-{WRITERS[kind]} writes it." if kind in WRITERS else None) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"This {kind} is not JSON: {error}", where=str(path)) from None
-    validate(value, kind, path)
-    return value

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import checked
 import numpy as np
 import pandas as pd
 from pocketnet import files
+from pocketnet.contracts.provenance import Provenance
 from pocketnet.evaluation import table
 from pocketnet.outputs import MARKER
 
@@ -28,24 +30,25 @@ PLAN = {
 }
 
 
-def provenance(width: str = "pocket", fold: int = 0, arch: str = "unet", **changes) -> dict:
-    """A `provenance.json`."""
-    return {"dataset": "hippocampus", "arch": arch, "width": width, "fold": fold, "recipe": "quick", "seed": 12345,
-            "parameters": PARAMETERS[width], "steps": 120, "run_key": f"{arch}-{width}-{fold}", "code": "c0de",
-            "commit": "f00d", "version": "0.1.0", "versions": {"python": "3.11.7", "keras": "3.12.0"},
-            "hardware": {"cpu": "a CPU", "cores": 2, "memory_mib": 24000, "devices": []},
-            "attempts": [{"first_step": 0, "last_step": 120, "seconds": 66.0, "ended": "finished"}],
-            "wall_seconds": 66.0 if width == "pocket" else 132.0, "peak_host_memory_mib": 1700.0,
-            "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": [], **changes}
+def provenance(width: str = "pocket", fold: int = 0, arch: str = "unet", **changes) -> Provenance:
+    """The provenance of a network."""
+    return Provenance.from_json({
+        "dataset": "hippocampus", "arch": arch, "width": width, "fold": fold, "recipe": "quick", "seed": 12345,
+        "parameters": PARAMETERS[width], "steps": 120, "run_key": f"{arch}-{width}-{fold}", "code": "c0de",
+        "commit": "f00d", "version": "0.1.0", "versions": {"python": "3.11.7", "keras": "3.12.0"},
+        "hardware": {"cpu": "a CPU", "cores": 2, "memory_mib": 24000, "devices": []},
+        "attempts": [{"first_step": 0, "last_step": 120, "seconds": 66.0, "ended": "finished"}],
+        "wall_seconds": 66.0 if width == "pocket" else 132.0, "peak_host_memory_mib": 1700.0,
+        "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": [], **changes})
 
 
 def write_model(folder: Path, **changes) -> Path:
     """A model folder with a history of six epochs, without the network itself."""
     folder.mkdir(parents=True, exist_ok=True)
     record = provenance(**changes)
-    files.write_json(folder / "provenance.json", record, "provenance")
-    files.write_json(folder / "plan.json", PLAN, "plan")
-    files.write_json(folder / "labels.json", {"modalities": ["MRI"], "labels": LABELS}, "labels")
+    checked.write_json(folder / "provenance.json", record, "provenance")
+    checked.write_json(folder / "plan.json", PLAN, "plan")
+    checked.write_json(folder / "labels.json", {"modalities": ["MRI"], "labels": LABELS}, "labels")
     lines = ["epoch,step,learning_rate,loss,validation_loss,validation_dice,seconds"]
     lines += [f"{epoch},{epoch * 20},0.001,{0.8 / epoch:.4f},{0.9 / epoch:.4f},{1 - 0.8 / epoch:.4f},{epoch * 11}"
               for epoch in range(1, 7)]
@@ -54,7 +57,7 @@ def write_model(folder: Path, **changes) -> Path:
         ["epoch,step,seconds,cpu_percent,host_memory_mib,device_memory_mib",
          *(f"{epoch},{epoch * 20},{epoch * 11},150,{1000 + epoch},"
            for epoch in range(1, 7))]) + "\n")
-    (folder / "model.keras").write_bytes(record["run_key"].encode())
+    (folder / "model.keras").write_bytes(record.run_key.encode())
     return folder
 
 
@@ -85,7 +88,7 @@ def write_evaluation(folder: Path, rows: pd.DataFrame) -> Path:
     for rank, case in (("best", mean.idxmax()), ("worst", mean.idxmin())):
         Image.new("L", (8, 8), 128).save(folder / "overlays" / f"{rank}_{case}.png")
         entries.append({"case": case, "file": f"overlays/{rank}_{case}.png", "dice": float(mean[case]), "rank": rank})
-    files.write_json(folder / "overlays.json", {"overlays": entries}, "overlays")
+    checked.write_json(folder / "overlays.json", {"overlays": entries}, "overlays")
     return folder
 
 
@@ -107,7 +110,7 @@ def write_run(root: Path, widths=("full", "pocket"), folds=(0, 1), shift: float 
 
 def write_profile(path: Path, width: str = "pocket") -> Path:
     """A `profile.json` of one configuration."""
-    files.write_json(path, {"hardware": {}, "configurations": [{
+    checked.write_json(path, {"hardware": {}, "configurations": [{
         "arch": "unet", "width": width, "dimensions": 3, "channels": 1, "classes": 3, "depth": 3, "feature_maps": 16,
         "patch": [32, 48, 32], "batch": 2, "mode": "train", "engine": None, "precision": "float32", "accumulate": 1,
         "rematerialise": False, "threads": 2, "steps": 5, "warm_up": 2, "parameters": PARAMETERS[width], "gflops": 90.0,

@@ -7,12 +7,14 @@ import os
 from importlib import import_module
 from pathlib import Path
 
+import checked
 import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
 from pocketnet import files, outputs
 from pocketnet.code import steps
+from pocketnet.contracts.manifest import Manifest
 from pocketnet.errors import UsageError
 from pocketnet.preprocessing import geometry
 
@@ -157,14 +159,14 @@ def test_a_file_is_replaced_by_the_command_that_wrote_it(tmp_path):
 def test_json_of_the_same_kind_is_ours_without_a_marker(tmp_path):
     """Published or moved results have no marker; other JSON is somebody's."""
     labels = {"labels": [{"name": "one", "value": 1, "source_values": [1]}], "modalities": ["MRI"]}
-    files.write_json(tmp_path / "a.json", labels, "labels")
+    checked.write_json(tmp_path / "a.json", labels, "labels")
     (tmp_path / outputs.MARKER).unlink()
     with pytest.raises(UsageError, match="a.json"):
-        files.write_json(tmp_path / "a.json", {"files": {}}, "checksums")
-    files.write_json(tmp_path / "a.json", labels, "labels")
+        checked.write_json(tmp_path / "a.json", {"files": {}}, "checksums")
+    checked.write_json(tmp_path / "a.json", labels, "labels")
     (tmp_path / "b.json").write_text('{"mine": 1}')
     with pytest.raises(UsageError, match="b.json"):
-        files.write_json(tmp_path / "b.json", labels, "labels")
+        checked.write_json(tmp_path / "b.json", labels, "labels")
 
 
 def test_long_names_are_written(tmp_path):
@@ -176,10 +178,10 @@ def test_long_names_are_written(tmp_path):
 
 # Each command
 
-def manifest(folder: Path) -> dict:
+def manifest(folder: Path) -> Manifest:
     folder.mkdir(exist_ok=True)
     found = tiny.dataset(folder / "data", 1)
-    files.write_json(folder / "manifest.json", found, "manifest")
+    found.write(folder / "manifest.json")
     return found
 
 
@@ -221,10 +223,10 @@ def test_what_is_somebody_elses_is_refused_before_any_work(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     arguments = COMMANDS[command][0]
     if "{manifest}" in arguments or "{image}" in arguments:
-        labels = files.read_json(MODEL / "labels.json", "labels")["labels"]
+        labels = checked.read_json(MODEL / "labels.json", "labels")["labels"]
         found = manifest(tmp_path)
         if command == "evaluate":
-            files.write_json(tmp_path / "manifest.json", found | {"labels": labels}, "manifest")
+            checked.write_json(tmp_path / "manifest.json", found.to_json() | {"labels": labels}, "manifest")
         tiny.plan().write(tmp_path / "plan.json")
     (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / there).write_text(OLD)
@@ -252,7 +254,7 @@ def test_a_case_is_one_plain_file_name(tmp_path, monkeypatch, name, command, opt
     before = tree(tmp_path)
     ran = CliRunner().invoke(import_module(f"pocketnet.cli.{command}").main, [
         "--manifest", "manifest.json", "--input", "data", *option, "-o", "w/stores"])
-    assert ran.exit_code == 3 and "is not one plain file name" in ran.stderr, ran.output
+    assert ran.exit_code == 3 and "expected one plain file name" in ran.stderr, ran.output
     assert tree(tmp_path) == before
 
 

@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import numpy as np
-from pocketnet.config import Plan, from_json
+from pocketnet.contracts.manifest import Manifest
+from pocketnet.contracts.plan import Plan, Preprocessing
+from pocketnet.contracts.splits import Splits
 from pocketnet.preprocessing import geometry
 
 LABELS = [{"name": "ball", "value": 1, "source_values": [1]}, {"name": "core", "value": 2, "source_values": [2]}]
 
+PREPROCESSING = Preprocessing("nonzero", None, "zscore")
+
 
 def plan(**training) -> Plan:
     """A plan for `volume`s: 2 modalities, patch 16, depth 2, 4 feature maps."""
-    return from_json(Plan, {
+    return Plan.from_json({
         "dataset": "balls", "recipe": "quick", "seed": 7, "modalities": ["t1", "t2"], "labels": LABELS,
         "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"},
         "network": {"dimensions": 3, "channels": 2, "classes": 3, "depth": 2, "feature_maps": 4,
@@ -35,7 +39,7 @@ def volume(seed: int, shape=(20, 12, 24)) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([image, 300 - image], axis=-1).astype(np.float32), label
 
 
-def dataset(folder: Path, cases: int = 6, affine=None) -> dict:
+def dataset(folder: Path, cases: int = 6, affine=None) -> Manifest:
     """Write NIfTI cases and return their manifest."""
     grid_affine = np.eye(4) if affine is None else affine
     entries = []
@@ -48,14 +52,15 @@ def dataset(folder: Path, cases: int = 6, affine=None) -> dict:
         geometry.write(folder / f"{name}_seg.nii.gz", label, source)
         entries.append({"case": name, "images": [f"{name}_t1.nii.gz", f"{name}_t2.nii.gz"],
                         "label": f"{name}_seg.nii.gz", "sha256": {}})
-    return {"dataset": "balls", "layout": "brats", "dimensions": 3, "modalities": ["t1", "t2"], "labels": LABELS,
-            "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"}, "cases": entries}
+    return Manifest.from_json({
+        "dataset": "balls", "layout": "brats", "dimensions": 3, "modalities": ["t1", "t2"], "labels": LABELS,
+        "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"}, "cases": entries})
 
 
-def splits(cases: int = 6) -> dict:
+def splits(cases: int = 6) -> Splits:
     """Two folds over `dataset`'s cases."""
     names = [f"case_{i}" for i in range(cases)]
     constants = [{"modality": m, "mean": 160.0, "std": 50.0, "p0_5": 60.0, "p99_5": 260.0} for m in ("t1", "t2")]
-    return {"dataset": "balls", "rule": "by hand", "seed": 7, "folds": [
+    return Splits.from_json({"dataset": "balls", "rule": "by hand", "seed": 7, "folds": [
         {"fold": 0, "train": names[2:-1], "validation": names[-1:], "test": names[:2], "intensity": constants},
-        {"fold": 1, "train": names[:3], "validation": names[3:4], "test": names[4:], "intensity": constants}]}
+        {"fold": 1, "train": names[:3], "validation": names[3:4], "test": names[4:], "intensity": constants}]})

@@ -24,18 +24,19 @@ pocket-activations --model models/unet-pocket/fold0 --splits plan/splits.json --
 @json_option
 def main(model, splits, stores, threads, output, quiet, as_json):
     """Average each feature map of the last layer before the head over the patches of the fold's test cases."""
-    from .. import backend, files, outputs
+    from .. import backend, outputs
+    from ..contracts.activations import Activations
+    from ..contracts.splits import Splits
     from ..errors import DataError, UsageError
     from ..preprocessing.store import open_stores
     from ..training.model_folder import ModelFolder
-    from ..training.run import split_of
 
     outputs.check_files({output: "activations"}, [splits])
     folder = ModelFolder.open(model)
     run, plan = folder.provenance, folder.plan
-    if run["arch"] == "classifier":
+    if run.arch == "classifier":
         raise UsageError("A classifier has no feature map for each voxel at its end.", where=str(model))
-    cases = split_of(files.read_json(splits, "splits"), run["fold"])["test"]
+    cases = Splits.read(splits).fold(run.fold).test
     available = open_stores(list(stores))
     missing = [case for case in cases if case not in available]
     if missing:
@@ -47,13 +48,13 @@ def main(model, splits, stores, threads, output, quiet, as_json):
 
     network = activations.last_layer(load(folder.path / "model.keras"))
     images = (patch for case in progress(cases, "activations", quiet=quiet)
-              for patch in activations.patches(available[case], plan, run["intensity"]))
+              for patch in activations.patches(available[case], plan, run.intensity))
     means, count = activations.channel_means(network, images)
-    value = {key: run[key] for key in ("dataset", "arch", "width", "fold", "recipe", "parameters", "code", "run_key")}
-    value |= {"cases": len(cases), "patches": count, "means": means.tolist()}
-    files.write_json(output, value, "activations")
+    found = Activations(run.dataset, run.arch, run.width, run.fold, run.recipe, run.parameters, run.code, run.run_key,
+                        len(cases), count, tuple(means.tolist()))
+    found.write(output)
     say(f"{len(means)} feature maps over {count} patches of {len(cases)} cases: {output}", quiet)
-    result(value, as_json)
+    result(found.to_json(), as_json)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def main(models, evaluations, comparison, report, figures, manifest, mlflow_uri,
     An address that is wrong or dead costs a warning, not the run: the records stay where they are and can be
     collected later.
     """
+    from ..contracts.manifest import Manifest
     from ..errors import PocketError, UsageError
     from ..tracking.collect import Extras, collect
     from ..tracking.records import read_optional, read_run
@@ -46,7 +47,7 @@ def main(models, evaluations, comparison, report, figures, manifest, mlflow_uri,
     if report is not None and not report.is_file():
         run.problems.append(f"report: there is none at {report}")
         report = None
-    manifest = read_optional(run.problems, manifest, "manifest")
+    manifest = read_optional(run.problems, manifest, Manifest)
     for problem in run.problems:
         click.secho(f"Warning: {problem}", fg="yellow", err=True)
     try:

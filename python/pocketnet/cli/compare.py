@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -32,7 +33,7 @@ def main(metrics, output, baseline, allow_mixed_code, quiet, as_json):
     from ..evaluation import layout as label_layout
     from ..evaluation.baseline import against
     from ..evaluation.comparison import compare
-    from ..files import write_json, write_text
+    from ..files import write_text
 
     written = dict.fromkeys(("metrics.csv", "comparison.md", "comparison.tex", "comparison.csv"))
     written |= {"comparison.json": "comparison"} | ({"baseline.json": "baseline"} if baseline else {})
@@ -40,21 +41,21 @@ def main(metrics, output, baseline, allow_mixed_code, quiet, as_json):
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
     layout = label_layout
-    if comparison["task"] == "classification":
+    if comparison.task == "classification":
         layout = class_layout
-        comparison["notes"] += evaluate_classes.cautions(metrics)
+        comparison = replace(comparison, notes=(*comparison.notes, *evaluate_classes.cautions(metrics)))
     text = layout.markdown(comparison)
     if baseline:
         beside, notes = against(rows, table.read_all(baseline))
         text += "\n" + label_layout.baseline_markdown(comparison, beside, layout.differences_table)
         text += "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
-        write_json(output / "baseline.json", beside, "baseline")
+        beside.write(output / "baseline.json")
     table.write(output / "metrics.csv", rows)
     write_text(output / "comparison.md", text)
     write_text(output / "comparison.tex", layout.latex(comparison))
     write_text(output / "comparison.csv", label_layout.csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS))
-    write_json(output / "comparison.json", comparison, "comparison")
-    result(comparison | ({"baseline": beside} if baseline else {}), as_json, text, quiet)
+    comparison.write(output / "comparison.json")
+    result(comparison.to_json() | ({"baseline": beside.to_json()} if baseline else {}), as_json, text, quiet)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ def main(models, output, quiet, as_json):
     from ..training.ensembled import write_ensemble
 
     provenance = write_ensemble(models, output)
-    say(f"{len(models)} networks {provenance['width']} {provenance['arch']}, fold {provenance['fold']}, as one: "
-        f"{provenance['parameters']:,} parameters; model folder: {output}", quiet)
-    result(provenance, as_json)
+    say(f"{len(models)} networks {provenance.width} {provenance.arch}, fold {provenance.fold}, as one: "
+        f"{provenance.parameters:,} parameters; model folder: {output}", quiet)
+    result(provenance.to_json(), as_json)
 
 
 if __name__ == "__main__":

@@ -31,30 +31,33 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     import pandas as pd
 
     from .. import outputs
+    from ..contracts.labels import ModelLabels
+    from ..contracts.manifest import Manifest
+    from ..contracts.overlays import Overlay, Overlays
+    from ..contracts.provenance import Provenance
     from ..errors import DataError
     from ..evaluation import cases, overlay, table
-    from ..files import read_json, write_json
     from ..preprocessing import geometry
 
-    listing = read_json(manifest, "manifest")
-    run = read_json(model / "provenance.json", "provenance")
-    labels = listing["labels"]
-    names = [case["case"] for case in listing["cases"]]
+    listing = Manifest.read(manifest)
+    run = Provenance.read(model / "provenance.json")
+    labels = listing.labels
     outputs.check_files({
         output / "metrics.csv": None, output / "overlays.json": "overlays",
         output / "classification.json": "classification", output / "roc.png": None,
-        **{output / "overlays" / f"{rank}_{name}.png": None for name in names for rank in (*overlay.RANKS, "wrong")}})
-    _same_classes(labels, read_json(model / "labels.json", "labels")["labels"], manifest, model)
-    if listing.get("task") == "classification":
+        **{output / "overlays" / f"{rank}_{case.case}.png": None
+           for case in listing.cases for rank in (*overlay.RANKS, "wrong")}})
+    _same_classes(labels, ModelLabels.read(model / "labels.json").labels, manifest, model)
+    if listing.task == "classification":
         from ..evaluation import evaluate_classes
 
         described = evaluate_classes.evaluate(listing, manifest, input_, predictions, run, output)
-        result(described, as_json, evaluate_classes.text(described), quiet)
+        result(described.to_json(), as_json, evaluate_classes.text(described), quiet)
         return
-    labelled = [case for case in listing["cases"] if case["label"]]
+    labelled = [case for case in listing.cases if case.label]
     if not labelled:
         raise DataError("No case of this manifest has a reference to compare with.", where=str(manifest))
-    paths = {case["case"]: cases.prediction_path(predictions, case["case"]) for case in labelled}
+    paths = {case.case: cases.prediction_path(predictions, case.case) for case in labelled}
     missing = [f"{case}: {path}" for case, path in paths.items() if not path.is_file()]
     if missing:
         raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
@@ -62,26 +65,26 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     rows, problems = [], []
     for case in progress(labelled, "evaluate", quiet=quiet):
         try:
-            pair = cases.read_pair(input_ / case["label"], paths[case["case"]], labels, listing.get("label_grid"))
+            pair = cases.read_pair(input_ / case.label, paths[case.case], labels, listing.label_grid)
         except DataError as error:
-            problems.append(f"{case['case']}: {' '.join(error.render().split())}")
+            problems.append(f"{case.case}: {' '.join(error.render().split())}")
             continue
-        rows += [{"case": case["case"], **table.of_run(run), **row}
+        rows += [{"case": case.case, **table.of_run(run), **row}
                  for row in cases.measure_case(*pair, labels)]
     if problems:
         raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
     frame = pd.DataFrame(rows)
     mean_dice = frame.groupby("case")["dice"].mean().to_dict()
     entries = []
-    by_name = {case["case"]: case for case in labelled}
+    by_name = {case.case: case for case in labelled}
     outputs.remove_earlier(output / "overlays", "*.png")
     for rank, name in overlay.pick(mean_dice):
-        image = geometry.read(input_ / by_name[name]["images"][0]).data
-        pair = cases.read_pair(input_ / by_name[name]["label"], paths[name], labels, listing.get("label_grid"))
-        entries.append({"case": name, "file": f"overlays/{rank}_{name}.png", "dice": mean_dice[name], "rank": rank})
-        overlay.draw(output / entries[-1]["file"], image, *pair,
-                     f"{name} · {run['arch']} {run['width']}, fold {run['fold']} · {rank}: Dice {mean_dice[name]:.3f}")
-    write_json(output / "overlays.json", {"overlays": entries}, "overlays")
+        image = geometry.read(input_ / by_name[name].images[0]).data
+        pair = cases.read_pair(input_ / by_name[name].label, paths[name], labels, listing.label_grid)
+        entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
+        overlay.draw(output / entries[-1].file, image, *pair,
+                     f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
+    Overlays(tuple(entries)).write(output / "overlays.json")
     table.write(output / "metrics.csv", frame)
     means = frame.groupby("label", sort=False)[["dice", "hd95_mm", "asd_mm", "nsd_1mm"]].mean()
     text = "\n".join(f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
@@ -100,7 +103,7 @@ def _same_classes(labels, learned, manifest, model) -> None:
     """
     from ..errors import UsageError
 
-    ours, theirs = ({label["name"]: label["value"] for label in side} for side in (labels, learned))
+    ours, theirs = ({label.name: label.value for label in side} for side in (labels, learned))
     if ours != theirs:
         raise UsageError(f"The manifest's classes {ours} are not the model's {theirs}.",
                          where=f"{manifest} and {model}", todo="Give the manifest that the model was trained with.")

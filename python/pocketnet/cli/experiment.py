@@ -50,7 +50,8 @@ def main(name, manifest, plan, splits, comparison, models, evaluations, measured
     found = read(name, manifest, plan, splits, comparison, models, evaluations, measured, predictions, input_)
     definition.check_fits(name, found.manifest, str(manifest))
     written = write(output, entry, found, draw(found))
-    result(written, as_json, f"{entry['title']} ({entry['paper']}): {output}/table.md, {output}/figure.svg", quiet)
+    text = f"{entry['title']} ({entry['paper']}): {output}/table.md, {output}/figure.svg"
+    result(written.to_json(), as_json, text, quiet)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ def main(model, formats, output, quiet, as_json):
         description = export.export_onnx_file(opened, output)
     else:
         description = export.export(opened, output, split_list(formats))
-    for name, found in description["networks"].items():
-        say(f"{name}: {output if output.suffix == '.onnx' else output / found['file']}, probabilities differ by "
-            f"{found['largest_difference']:.1g} at most", quiet)
-    result(description, as_json)
+    for name, found in description.networks.items():
+        say(f"{name}: {output if output.suffix == '.onnx' else output / found.file}, probabilities differ by "
+            f"{found.largest_difference:.1g} at most", quiet)
+    result(description.to_json(), as_json)
 
 
 if __name__ == "__main__":

@@ -110,14 +110,15 @@ def _listed(images: tuple[Path, ...]) -> list[Path]:
 
 def _of_manifest(model, manifest: Path, input_: Path) -> dict[str, list[Path]]:
     """The files of each case, in the model's order of modalities."""
-    from .. import files
+    from ..contracts.manifest import Manifest
     from ..errors import DataError
 
-    modalities = list(model.plan.modalities)
-    listing = files.read_json(manifest, "manifest")
-    if listing["modalities"] != modalities:
-        raise DataError(f"The model takes {modalities}, the manifest has {listing['modalities']}.", where=str(manifest))
-    return {case["case"]: [input_ / name for name in case["images"]] for case in listing["cases"]}
+    modalities = model.plan.modalities
+    listing = Manifest.read(manifest)
+    if listing.modalities != modalities:
+        raise DataError(f"The model takes {list(modalities)}, the manifest has {list(listing.modalities)}.",
+                        where=str(manifest))
+    return {case.case: [input_ / name for name in case.images] for case in listing.cases}
 
 
 def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:

@@ -48,30 +48,32 @@ def main(manifest, fingerprint, input_, plan_file, splits, stores, fold, count, 
 
 
 def _dataset(manifest: Path, fingerprint: Path, folder: Path):
-    from ..files import read_json
+    from ..contracts.fingerprint import Fingerprint
+    from ..contracts.manifest import Manifest
+    from ..planning.preprocessing import check_belongs
     from ..report.quality import overview
 
-    found = read_json(manifest, "manifest")
-    _segmentation_only(found["task"], manifest)
-    return overview(found, read_json(fingerprint, "fingerprint"), folder)
+    found, prints = Manifest.read(manifest), Fingerprint.read(fingerprint)
+    _segmentation_only(found.task, manifest)
+    check_belongs(prints, found, fingerprint)
+    return overview(found, prints, folder)
 
 
 def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count: int):
     import numpy as np
 
-    from ..config import Plan
-    from ..files import read_json
+    from ..contracts.plan import Plan
+    from ..contracts.splits import Splits
     from ..preprocessing.store import open_stores
     from ..report.quality import patches
-    from ..training.run import split_of
     from ..training.sampling import PatchSampler
 
     plan = Plan.read(plan_file)
     _segmentation_only(plan.task, plan_file)
-    split = split_of(read_json(splits, "splits"), fold)
+    split = Splits.read(splits).fold(fold)
     there = open_stores(stores)
-    sampler = PatchSampler(plan, there, [case for case in split["train"] if case in there] or sorted(there),
-                           split["intensity"], fold)
+    sampler = PatchSampler(plan, there, [case for case in split.train if case in there] or sorted(there),
+                           split.intensity, fold)
     batches = [sampler.batch(step) for step in range(1, -(-count // plan.training.batch) + 1)]
     images, classes = (np.concatenate(parts)[:count] for parts in zip(*batches, strict=True))
     names = [label.name for label in sorted(plan.labels, key=lambda label: label.value)]
@@ -79,7 +81,7 @@ def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count
 
 
 def _segmentation_only(task: str, where: Path) -> None:
-    from ..config import SEGMENTATION
+    from ..contracts.labels import SEGMENTATION
     from ..errors import UsageError
 
     if task != SEGMENTATION:

@@ -55,22 +55,27 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     The plan is a file that you can read and edit; give it back with --edited. predicted.json says what memory and
     time each network of it will take, on the device, or without one on this processor.
     """
-    from .. import files, outputs
-    from ..config import Plan, to_json
+    from .. import outputs
+    from ..contracts.fingerprint import Fingerprint
+    from ..contracts.manifest import Manifest
+    from ..contracts.plan import Plan
     from ..experiments import definition
     from ..planning import subsets
     from ..planning.plan import check_edited, make_plan, without_augmentation
-    from ..planning.splits import intensity_constants, split_cases
+    from ..planning.preprocessing import check_belongs
+    from ..planning.splits import split_cases
+    from ..planning.splits import splits as with_constants
 
     outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
                          output / "predicted.json": "profile"}, [manifest, fingerprint])
-    cases = files.read_json(manifest, "manifest")
+    cases = Manifest.read(manifest)
     if experiment:
         definition.check_fits(experiment, cases, str(manifest))
         wanted = definition.load(experiment).get("plan", {})
         no_augmentation = no_augmentation or wanted.get("augmentation") is False
         training_sizes = training_sizes or wanted.get("training_sizes")
-    prints = files.read_json(fingerprint, "fingerprint")
+    prints = Fingerprint.read(fingerprint)
+    check_belongs(prints, cases, fingerprint)
     if edited:
         plan = Plan.read(edited)
         check_edited(plan, cases, edited)
@@ -85,27 +90,25 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         plan = without_augmentation(plan)
     if training_sizes:
         wanted = None if training_sizes == "auto" else integers(training_sizes, "--training-sizes")
-        rule, splits = subsets.split_cases(cases, wanted, plan.seed)
+        rule, parts = subsets.split_cases(cases, wanted, plan.seed)
     else:
-        rule, splits = split_cases(cases, folds, plan.seed)
-    for fold in splits:
-        fold["intensity"] = intensity_constants(prints, fold["train"], cases["modalities"])
+        rule, parts = split_cases(cases, folds, plan.seed)
+    splits = with_constants(plan, rule, parts, prints)
     plan.write(output / "plan.json")
-    files.write_json(output / "predicted.json", predicted, "profile")
-    files.write_json(output / "splits.json", {"dataset": plan.dataset, "rule": rule, "seed": plan.seed,
-                                              "folds": splits}, "splits")
+    predicted.write(output / "predicted.json")
+    splits.write(output / "splits.json")
     training = plan.training
-    sizes = splits[-1]
-    parts = f"{len(splits)} training sets of up to" if training_sizes else \
-        f"{len(splits)} fold{'s' * (len(splits) > 1)} of about"
+    largest, count = splits.folds[-1], len(splits.folds)
+    words = f"{count} training sets of up to" if training_sizes else f"{count} fold{'s' * (count > 1)} of about"
     say(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
         f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
-        f"{training.steps} steps; {parts} {len(sizes['train'])} training, "
-        f"{len(sizes['validation'])} validation and {len(sizes['test'])} test cases.", quiet)
-    for entry in predicted["configurations"]:
-        if entry["mode"] == "train":
+        f"{training.steps} steps; {words} {len(largest.train)} training, "
+        f"{len(largest.validation)} validation and {len(largest.test)} test cases.", quiet)
+    for entry in predicted.configurations:
+        if entry.mode == "train":
             say(_words(entry), quiet)
-    result({"plan": to_json(plan), "folds": len(splits), "predicted": predicted["configurations"]}, as_json)
+    result({"plan": plan.to_json(), "folds": count,
+            "predicted": predicted.to_json()["configurations"]}, as_json)
 
 
 def _networks(plan, arch, width, experiment) -> list[tuple[str, str]]:
@@ -126,7 +129,9 @@ def _predicted(plan, networks, name, *, patch: bool, batch: bool):
     from .. import backend
 
     backend.configure()
-    from ..config import CLASSIFICATION
+    from ..contracts.labels import CLASSIFICATION
+    from ..contracts.profile import Profile
+    from ..contracts.provenance import Hardware
     from ..planning import device as fit
     from ..profiling import devices, predict, sweep
 
@@ -135,16 +140,16 @@ def _predicted(plan, networks, name, *, patch: bool, batch: bool):
         patch = patch or plan.task == CLASSIFICATION  # there it is what every image is resized to
         plan = fit.fitted(plan, networks, device, patch=patch, batch=batch)
     wanted = [one for mode in ("train", "infer") for one in fit.configurations(plan, networks, mode)]
-    return plan, {"hardware": {}, "configurations": [sweep.entry(one, predict.describe(one, device)) for one in wanted]}
+    return plan, Profile(Hardware(), tuple(sweep.entry(one, predict.describe(one, device)) for one in wanted))
 
 
-def _words(entry: dict) -> str:
+def _words(entry) -> str:
     """A prediction for a person."""
-    predicted = entry["predicted"]
-    share = 100 * predicted["device_memory_mib"] / predicted["usable_memory_mib"]
-    return (f"{entry['arch']} {entry['width']} on {predicted['device']}: about "
-            f"{predicted['device_memory_mib']:,.0f} MiB ({share:.0f} % of what there is) and "
-            f"{predicted['step_seconds']:.2f} s a training step")
+    predicted = entry.predicted
+    share = 100 * predicted.device_memory_mib / predicted.usable_memory_mib
+    return (f"{entry.arch} {entry.width} on {predicted.device}: about "
+            f"{predicted.device_memory_mib:,.0f} MiB ({share:.0f} % of what there is) and "
+            f"{predicted.step_seconds:.2f} s a training step")
 
 
 if __name__ == "__main__":

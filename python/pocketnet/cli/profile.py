@@ -68,7 +68,7 @@ def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate,
     with exit code 4, so that nothing is trained that cannot be.
     """
     from .. import outputs
-    from ..config import Plan
+    from ..contracts.plan import Plan
     from ..errors import UsageError
     from ..models.network import check_arch
     from ..profiling import wanted
@@ -101,12 +101,14 @@ def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate,
     _finish(profile, output, plot, as_json, text, quiet)
 
 
-def _predicted(configurations, calibrate, quiet) -> tuple[dict, str]:
-    """The content of profile.json by prediction only, and the table."""
+def _predicted(configurations, calibrate, quiet) -> tuple:
+    """The profile by prediction only, and the table."""
     from .. import backend
 
     first = configurations[0]
     backend.configure(*(first.threads, first.seed) if calibrate else (None, None))
+    from ..contracts.profile import Profile
+    from ..contracts.provenance import Hardware
     from ..errors import UsageError
     from ..profiling import devices, predict, sweep, table
 
@@ -119,7 +121,7 @@ def _predicted(configurations, calibrate, quiet) -> tuple[dict, str]:
     entries = [sweep.entry(one, predict.describe(one, device)) for one in configurations]
     limits = table.limits(configurations, device)
     text = "\n".join([table.text(table.rows(entries)), "", *table.sentences(limits, device), "", table.origin(device)])
-    return {"hardware": backend.hardware(), "configurations": entries, "limits": limits}, text
+    return Profile(Hardware(**backend.hardware()), tuple(entries), tuple(limits)), text
 
 
 def _calibrated(path, threads, quiet):
@@ -132,12 +134,14 @@ def _calibrated(path, threads, quiet):
     return devices.load(str(path))
 
 
-def _measured(configurations, plan, quiet) -> dict:
-    """The content of profile.json by measuring.
+def _measured(configurations, plan, quiet):
+    """The profile by measuring.
 
     Raises:
         DeviceMemoryError: The only configuration of a plan does not fit.
     """
+    from ..contracts.profile import Profile
+    from ..contracts.provenance import Hardware
     from ..errors import DeviceMemoryError
     from ..profiling import sweep
 
@@ -149,25 +153,22 @@ def _measured(configurations, plan, quiet) -> dict:
         count = f"{number}/{len(configurations)} " if len(configurations) > 1 else ""
         say(count + _line(configuration, entry), quiet)
     first = entries[0]
-    if plan and len(entries) == 1 and (first["measured"] or {}).get("status") == "out_of_memory":
-        raise DeviceMemoryError(f"{configuration.describe()}: {first['measured']['reason']}.",
+    if plan and len(entries) == 1 and first.measured and first.measured.status == "out_of_memory":
+        raise DeviceMemoryError(f"{configuration.describe()}: {first.measured.reason}.",
                                 todo="Use a smaller --patch or --batch.")
-    return {"hardware": hardware or {}, "configurations": entries}
+    return Profile(hardware or Hardware(), tuple(entries))
 
 
-def _finish(profile: dict, output, plot, as_json, text, quiet) -> None:
+def _finish(profile, output, plot, as_json, text, quiet) -> None:
     """Write what was asked for; then tell of configurations that broke."""
-    from .. import files
-
     if output:
-        files.write_json(output, profile, "profile")
+        profile.write(output)
     if plot:
-        _draw(profile["configurations"], plot)
-    result(profile, as_json, text, quiet)
-    failed = [e["measured"]["reason"] for e in profile["configurations"]
-              if e["measured"] and e["measured"]["status"] == "failed"]
+        _draw(profile.configurations, plot)
+    result(profile.to_json(), as_json, text, quiet)
+    failed = [one.measured.reason for one in profile.configurations if one.measured and one.measured.status == "failed"]
     if failed:
-        raise click.ClickException(f"{len(failed)} of {len(profile['configurations'])} configurations failed for a "
+        raise click.ClickException(f"{len(failed)} of {len(profile.configurations)} configurations failed for a "
                                    f"reason other than memory, the first: {failed[0]}")
 
 
@@ -178,30 +179,30 @@ def _draw(entries, path) -> None:
     from .. import files
     from ..errors import UsageError
 
-    entries = [entry for entry in entries if entry["mode"] == "train"]
+    entries = [entry for entry in entries if entry.mode == "train"]
     if not entries:
         raise UsageError("Figure 3 is of training steps.", todo="Leave out --mode infer, or --plot.")
     # By name, so that a change of a figure isn't a change of the profile's code (pocketnet/code.py).
     figures = import_module("pocketnet.experiments.profile")
-    rows = figures.rows_of(entries, predicted=all(entry["measured"] is None for entry in entries))
+    rows = figures.rows_of(entries, predicted=all(entry.measured is None for entry in entries))
     with files.atomic(path) as temporary:
         figures.figure(rows).savefig(temporary, dpi=150)
 
 
-def _line(configuration, entry: dict) -> str:
+def _line(configuration, entry) -> str:
     """An entry for a person."""
     words = [configuration.describe()]
-    if entry["parameters"]:
-        words.append(f"{entry['parameters']:,} parameters")
-    predicted, measured = entry["predicted"], entry["measured"]
+    if entry.parameters:
+        words.append(f"{entry.parameters:,} parameters")
+    predicted, measured = entry.predicted, entry.measured
     if predicted:
-        words.append(f"predicted {predicted['device_memory_mib']:,.0f} MiB, {predicted['step_seconds']:.3f} s")
-    if measured and measured["status"] == "ok":
-        memory = measured["device_memory_mib"] or measured["host_memory_growth_mib"]
-        words.append(f"measured {memory:,.0f} MiB, {measured['step_seconds']:.3f} s a step, "
-                     f"{measured['patches_per_second']:.2f} patches a second")
+        words.append(f"predicted {predicted.device_memory_mib:,.0f} MiB, {predicted.step_seconds:.3f} s")
+    if measured and measured.status == "ok":
+        memory = measured.device_memory_mib or measured.host_memory_growth_mib
+        words.append(f"measured {memory:,.0f} MiB, {measured.step_seconds:.3f} s a step, "
+                     f"{measured.patches_per_second:.2f} patches a second")
     elif measured:
-        words.append(f"{measured['status']}: {measured['reason']}")
+        words.append(f"{measured.status}: {measured.reason}")
     return "; ".join(words)
 
 

@@ -29,9 +29,9 @@ def main(model, width, variant, output, quiet, as_json):
     from ..training.pruned import write_pruned
 
     provenance = write_pruned(model, width, variant, output)
-    say(f"{provenance['start']['width']} {provenance['arch']} pruned to {width}: {provenance['parameters']:,} "
+    say(f"{provenance.start.width} {provenance.arch} pruned to {width}: {provenance.parameters:,} "
         f"parameters; model folder: {output}", quiet)
-    result(provenance, as_json)
+    result(provenance.to_json(), as_json)
 
 
 if __name__ == "__main__":

@@ -50,8 +50,9 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
     import psutil
 
-    from .. import files, outputs
-    from ..config import Plan
+    from .. import outputs
+    from ..contracts.plan import Plan
+    from ..contracts.splits import Splits
     from ..errors import UsageError
     from ..training.run import train
     from ..training.start import Start
@@ -71,14 +72,14 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     start = Start.open(start_from, variant) if start_from else None
     plan = Plan.read(plan_file)
     arch = arch or plan.default_arch
-    splits = files.read_json(splits_file, "splits")
+    splits = Splits.read(splits_file)
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
         provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, gpus=gpus,
                            logical_cpus=logical_cpus, threads=threads, time_limit=time_limit,
                            checkpoint_seconds=checkpoint_seconds, start=start, follow=follow,
                            say=lambda line: say(line, quiet), tick=steps.tick)
     say(f"model folder: {output}", quiet)
-    result(provenance, as_json)
+    result(provenance.to_json(), as_json)
 
 
 if __name__ == "__main__":

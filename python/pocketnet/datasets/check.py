@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import files, outputs
-from ..config import CLASSIFICATION, fewest_cases
+from ..contracts.fingerprint import Fingerprint, Summary
+from ..contracts.labels import CLASSIFICATION, Label
+from ..contracts.manifest import Case as Entry
+from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
+from ..contracts.splits import fewest_cases
 from ..preprocessing.geometry import file_and_volume
 from . import labels, layouts, verify_picture
 from .folder import Case, Listing, Problem
@@ -48,8 +52,8 @@ class Result:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     todo: str = ""
-    manifest: dict | None = None
-    fingerprint: dict | None = None
+    manifest: Manifest | None = None
+    fingerprint: Fingerprint | None = None
 
 
 Progress = Callable[[Iterable[Checked], int], Iterable[Checked]]
@@ -109,7 +113,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         todo += " Cases without a label may be left out: --unlabelled skip."
     result = Result(len(cases), sorted(problems), warnings, todo.strip())
     if not problems:
-        described = ([{"name": name, "value": value, "source_values": [value]} for value, name in enumerate(names)]
+        described = (tuple(Label(name, value, (value,)) for value, name in enumerate(names))
                      if preset.task == CLASSIFICATION else labels.as_manifest(classes))
         result.manifest = _manifest(preset, listing, described, checked)
         result.fingerprint = _fingerprint(preset, checked)
@@ -140,40 +144,36 @@ def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
 
 def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iterator[str]:
     """Classes that no case has: the label set may be another year's."""
-    counted = [one.fingerprint["label_voxels"] for one in checked if one.fingerprint]
+    counted = [one.fingerprint.label_voxels for one in checked if one.fingerprint]
     for name in classes:
         if counted and not any(voxels.get(name) for voxels in counted):
             yield f"no case has a voxel of class {name!r}"
 
 
-def _manifest(preset: Preset, listing: Listing, described: Sequence[dict], checked: Sequence[Checked]) -> dict:
+def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], checked: Sequence[Checked]) -> Manifest:
     there = {one.case.name for one in checked if one.case.labelled}
-    test = [case for case in listing.test or () if case in there]
-    return {
-        "dataset": preset.name, "layout": preset.layout, "task": preset.task,
-        "dimensions": 2 if preset.task == CLASSIFICATION else 3, "modalities": list(listing.modalities),
-        "labels": list(described), "preprocessing": dict(preset.preprocessing),
-        **({"label_grid": preset.label_grid} if preset.label_grid != "own" else {}),
-        **({"split": {"rule": "listed", "test": test}} if listing.test else {}),
-        **({"caution": preset.caution} if preset.caution else {}),
-        "cases": [_entry(one, listing.modalities) for one in checked],
-    }
+    return Manifest(
+        dataset=preset.name, layout=preset.layout, task=preset.task,
+        dimensions=2 if preset.task == CLASSIFICATION else 3, modalities=tuple(listing.modalities), labels=described,
+        preprocessing=PreprocessingRules.from_json(dict(preset.preprocessing), f"preset {preset.name}"),
+        label_grid=preset.label_grid if preset.label_grid != "own" else None,
+        split=ListedSplit("listed", tuple(case for case in listing.test if case in there)) if listing.test else None,
+        caution=preset.caution or None, cases=tuple(_entry(one, listing.modalities) for one in checked))
 
 
-def _entry(one: Checked, modalities: Sequence[str]) -> dict:
+def _entry(one: Checked, modalities: Sequence[str]) -> Entry:
     """A case's entry in the manifest."""
-    known = {"class": one.case.class_name, "patient": one.case.patient}
-    return {"case": one.case.name, "images": [one.case.images[m] for m in modalities], "label": one.case.label,
-            **{key: value for key, value in known.items() if value is not None}, "sha256": one.sha256}
+    return Entry(one.case.name, tuple(one.case.images[m] for m in modalities), one.case.label, one.sha256,
+                 class_name=one.case.class_name, patient=one.case.patient)
 
 
-def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> dict:
+def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> Fingerprint:
     cases = {one.case.name: one.fingerprint for one in checked}
-    return {
-        "dataset": preset.name, "cases": cases,
-        "summary": {key: [number(v) for v in np.median([case[key] for case in cases.values()], axis=0)]
-                    for key in ("shape", "cropped_shape", "spacing_mm")},
-    }
+
+    def median(key: str) -> tuple[float, ...]:
+        return tuple(number(v) for v in np.median([getattr(case, key) for case in cases.values()], axis=0))
+
+    return Fingerprint(preset.name, cases, Summary(median("shape"), median("cropped_shape"), median("spacing_mm")))
 
 
 def write(result: Result, out: Path) -> None:
@@ -188,8 +188,8 @@ def write(result: Result, out: Path) -> None:
         files.write_text(out / PROBLEMS, table(result.problems))
     else:
         outputs.remove(out / PROBLEMS)
-        files.write_json(out / FINGERPRINT, result.fingerprint, "fingerprint")
-        files.write_json(out / MANIFEST, result.manifest, "manifest")
+        result.fingerprint.write(out / FINGERPRINT)
+        result.manifest.write(out / MANIFEST)
 
 
 def table(problems: Sequence[Problem]) -> str:
@@ -203,26 +203,26 @@ def table(problems: Sequence[Problem]) -> str:
 
 def summary(result: Result) -> dict:
     """A result without problems in a few numbers: cases, labels with their share of all voxels, ranges."""
-    prints: Mapping[str, dict] = result.fingerprint["cases"]
-    total = sum(int(np.prod(case["shape"])) for case in prints.values())
+    manifest, prints = result.manifest, result.fingerprint.cases
+    total = sum(int(np.prod(case.shape)) for case in prints.values())
     learned = []
-    classified = result.manifest["task"] == CLASSIFICATION
-    for label in result.manifest["labels"]:
-        if classified:
-            count = sum(case["class"] == label["name"] for case in result.manifest["cases"])
-            learned.append({**label, "cases": count, "share": number(count / result.cases)})
+    for label in manifest.labels:
+        if manifest.task == CLASSIFICATION:
+            count = sum(case.class_name == label.name for case in manifest.cases)
+            learned.append({**label.to_json(), "cases": count, "share": number(count / result.cases)})
             continue
-        counts = [case["label_voxels"].get(label["name"], 0) for case in prints.values()]
-        learned.append({**label, "voxels": sum(counts), "share": number(sum(counts) / total),
+        counts = [case.label_voxels.get(label.name, 0) for case in prints.values()]
+        learned.append({**label.to_json(), "voxels": sum(counts), "share": number(sum(counts) / total),
                         "cases": sum(count > 0 for count in counts)})
     ranges = {}
     for key in ("shape", "cropped_shape", "spacing_mm"):
-        values = np.array([case[key] for case in prints.values()])
-        ranges[key] = {"minimum": values.min(axis=0).tolist(), "median": result.fingerprint["summary"][key],
+        values = np.array([getattr(case, key) for case in prints.values()])
+        ranges[key] = {"minimum": values.min(axis=0).tolist(),
+                       "median": list(getattr(result.fingerprint.summary, key)),
                        "maximum": values.max(axis=0).tolist()}
     return {
-        "dataset": result.manifest["dataset"], "task": result.manifest["task"], "cases": result.cases,
-        "modalities": result.manifest["modalities"], "labels": learned,
-        "orientations": sorted({case["orientation"] for case in prints.values()}),
+        "dataset": manifest.dataset, "task": manifest.task, "cases": result.cases,
+        "modalities": list(manifest.modalities), "labels": learned,
+        "orientations": sorted({case.orientation for case in prints.values()}),
         **ranges, "warnings": result.warnings,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contracts.labels import Label
 from ..errors import UsageError
 from ..preprocessing.geometry import read
 from .presets import Preset, unknown
@@ -65,10 +66,9 @@ def unnamed(folder: Path, path: str | None) -> UsageError:
     return UsageError("This dataset does not say what the values of its label maps mean.", where="--labels", todo=todo)
 
 
-def as_manifest(classes: Classes) -> list[dict]:
+def as_manifest(classes: Classes) -> tuple[Label, ...]:
     """The `labels` of a manifest: classes 1…K in order."""
-    return [{"name": name, "value": value, "source_values": list(source)}
-            for value, (name, source) in enumerate(classes.items(), start=1)]
+    return tuple(Label(name, value, tuple(source)) for value, (name, source) in enumerate(classes.items(), start=1))
 
 
 def _parse(text: str) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from nibabel import Nifti1Image
 
+from ..contracts.fingerprint import CaseFingerprint, Intensities
 from ..errors import DataError
 from ..preprocessing.geometry import Grid, Volume, file_and_volume, load, parse, same_grid, usable
 from ..preprocessing.reference import BY_IMAGE, on_grid
@@ -35,7 +36,7 @@ class Checked:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
-    fingerprint: dict | None = None
+    fingerprint: CaseFingerprint | None = None
 
     def problem(self, file: str, text: str) -> None:
         """Note a problem of one of the case's files."""
@@ -173,7 +174,7 @@ def _some(values: np.ndarray, most: int = 5) -> str:
 
 
 def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxels: dict[str, int],
-             first: Volume) -> dict:
+             first: Volume) -> CaseFingerprint:
     """The case's entry in `fingerprint.json`.
 
     Args:
@@ -186,21 +187,19 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
     for data in images.values():
         anywhere |= data != 0
     box = foreground_box(anywhere[..., None])
-    return {
-        "shape": list(first.data.shape),
-        "spacing_mm": [number(s) for s in first.spacing],
-        "orientation": first.grid.orientation,
-        "cropped_shape": [stop - start for start, stop in box],
-        "label_voxels": voxels,
-        "intensities": [{"modality": modality, **intensities(data, None if labelled is None else data[labelled])}
-                        for modality, data in images.items()],
-    }
+    return CaseFingerprint(
+        shape=first.data.shape, spacing_mm=tuple(number(s) for s in first.spacing),
+        orientation=first.grid.orientation, cropped_shape=tuple(stop - start for start, stop in box),
+        label_voxels=voxels,
+        intensities=tuple(intensities(modality, data, None if labelled is None else data[labelled])
+                          for modality, data in images.items()))
 
 
-def intensities(data: np.ndarray, population: np.ndarray | None, most: int = SAMPLE) -> dict:
+def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, most: int = SAMPLE) -> Intensities:
     """Statistics over the voxels of one modality that are not zero, and a sample.
 
     Args:
+        modality: Its name.
         data: Voxels.
         population: What at most `most` values are sampled from, such as the labelled voxels; None for none.
     """
@@ -209,8 +208,8 @@ def intensities(data: np.ndarray, population: np.ndarray | None, most: int = SAM
     numbers = {"mean": values.mean(), "std": values.std(), "minimum": values.min(), "maximum": values.max(),
                "p0_5": low, "median": median, "p99_5": high}
     sample = _evenly(population, most) if population is not None else []
-    return {**{key: number(value) for key, value in numbers.items()}, "voxels": int(values.size),
-            "sample": [number(value) for value in sample]}
+    return Intensities(modality, **{key: number(value) for key, value in numbers.items()}, voxels=int(values.size),
+                       sample=tuple(number(value) for value in sample))
 
 
 def _evenly(values: np.ndarray, most: int) -> np.ndarray:

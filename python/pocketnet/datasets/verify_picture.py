@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..contracts.fingerprint import CaseFingerprint
 from ..errors import DataError, UsageError
 from ..planning.stratified import too_few
 from ..preprocessing.picture import parse
@@ -43,11 +44,10 @@ def verify_picture(folder: Path, case: Case) -> Checked:
         if pixels.min() == pixels.max():
             out.problem(path, f"empty image: every pixel is {pixels.flat[0]:g}")
             continue
-        measured.append({"modality": modality, **intensities(pixels, pixels.ravel(), SAMPLE)})
-        shape = list(pixels.shape)
+        measured.append(intensities(modality, pixels, pixels.ravel(), SAMPLE))
+        shape = pixels.shape
     if measured and not out.problems:
-        out.fingerprint = {"shape": shape, "spacing_mm": [1.0, 1.0], "orientation": "rows, columns",
-                           "cropped_shape": shape, "label_voxels": {}, "intensities": measured}
+        out.fingerprint = CaseFingerprint(shape, (1.0, 1.0), "rows, columns", shape, {}, tuple(measured))
     return out
 
 

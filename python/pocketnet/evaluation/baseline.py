@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..contracts.baseline import Baseline
 from ..errors import UsageError
 from .comparison import check, correct, networks_of, pairs_between, unpaired
 from .table import STEPS
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 NAME = "baseline"
 
 
-def against(rows: pd.DataFrame, baseline: pd.DataFrame) -> tuple[dict, list[str]]:
+def against(rows: pd.DataFrame, baseline: pd.DataFrame) -> tuple[Baseline, list[str]]:
     """Pair each network with itself in a baseline, by case and fold.
 
     Args:
@@ -22,7 +23,7 @@ def against(rows: pd.DataFrame, baseline: pd.DataFrame) -> tuple[dict, list[str]
         baseline: The same of the other run.
 
     Returns:
-        `baseline.json`, and notes. A pair's difference is this − baseline.
+        What `baseline.json` says, and notes. A pair's difference is this − baseline.
 
     Raises:
         UsageError: They are of different datasets or tasks, have no network and case in common, or the baseline's rows
@@ -42,10 +43,8 @@ def against(rows: pd.DataFrame, baseline: pd.DataFrame) -> tuple[dict, list[str]
             continue
         pairs += pairs_between(arch, width, NAME, reference, group)
         notes += unpaired(arch, (width, group), (f"the baseline's {width}", reference))
-    if not any(pair["n"] for pair in pairs):
+    if not any(pair.n for pair in pairs):
         raise UsageError("The baseline has no network and case in common with the metrics.",
                          where=baseline["file"].iloc[0], todo="Give a baseline of the same networks, folds and split.")
-    correct(pairs)
-    return {"dataset": baseline["dataset"].iloc[0], "recipe": baseline["recipe"].iloc[0],
-            "code": sorted(set(baseline["code"])),
-            "steps": sorted({int(steps) for steps in baseline[STEPS].dropna()}), "pairs": pairs}, notes
+    return Baseline(baseline["dataset"].iloc[0], baseline["recipe"].iloc[0], tuple(sorted(set(baseline["code"]))),
+                    tuple(sorted({int(steps) for steps in baseline[STEPS].dropna()})), tuple(correct(pairs))), notes

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contracts.labels import Label
 from ..errors import DataError
 from ..preprocessing import geometry
 from ..preprocessing.reference import read_label
@@ -20,7 +21,7 @@ def prediction_path(folder: Path, case: str) -> Path:
     return plain if plain.is_file() else folder / f"{case}.nii.gz"
 
 
-def to_classes(values: np.ndarray, labels: Sequence[dict]) -> np.ndarray:
+def to_classes(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
     """A file's values as classes 0…K; a value of no class is background.
 
     Args:
@@ -32,11 +33,11 @@ def to_classes(values: np.ndarray, labels: Sequence[dict]) -> np.ndarray:
     """
     classes = np.zeros(values.shape, np.uint8)
     for label in labels:
-        classes[np.isin(values, label["source_values"])] = label["value"]
+        classes[np.isin(values, label.source_values)] = label.value
     return classes
 
 
-def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[dict],
+def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],
               label_grid: str | None = None) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
     """A case's reference and prediction as classes on one grid.
 
@@ -61,7 +62,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[dict]
                         f"{reference.grid.orientation}" +
                         ("" if prediction.grid.shape != reference.grid.shape else ", with another affine") + ".",
                         where=f"{predicted_path} and {reference_path}")
-    unknown = set(np.unique(prediction.data).tolist()) - {0} - {label["value"] for label in labels}
+    unknown = set(np.unique(prediction.data).tolist()) - {0} - {label.value for label in labels}
     if unknown:
         raise DataError(f"The prediction has values that are no class of the manifest: {sorted(unknown)}.",
                         where=str(predicted_path))
@@ -69,7 +70,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[dict]
 
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
-                 labels: Sequence[dict]) -> list[dict]:
+                 labels: Sequence[Label]) -> list[dict]:
     """Metrics of each label: `label` and the fields of `metrics.Measurement`.
 
     Args:
@@ -78,6 +79,6 @@ def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequenc
         spacing: mm along the axes.
         labels: The manifest's `labels`.
     """
-    return [{"label": label["name"],
-             **asdict(measure(reference == label["value"], prediction == label["value"], spacing))}
+    return [{"label": label.name,
+             **asdict(measure(reference == label.value, prediction == label.value, spacing))}
             for label in labels]

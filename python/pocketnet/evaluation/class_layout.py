@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..contracts.comparison import Comparison
 from .classification import METRICS
-from .layout import Table, equivalence_text, p_text, pair_of, two_tables
+from .layout import Table, equivalence_text, p_equivalence, p_text, pair_of, two_tables
 
 TITLES = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "value", "interval_low", "interval_high",
@@ -20,58 +23,60 @@ def number(value: float | None, signed: bool = False) -> str:
     return "–" if value is None else f"{value:{'+' if signed else ''}.4f}".replace("-", "−")
 
 
-def interval_text(interval: list[float] | None, signed: bool = False) -> str:
+def interval_text(interval: Sequence[float] | None, signed: bool = False) -> str:
     """A confidence interval for people."""
     return "–" if interval is None else f"[{number(interval[0], signed)}, {number(interval[1], signed)}]"
 
 
-def csv_rows(comparison: dict) -> list[dict]:
+def csv_rows(comparison: Comparison) -> list[dict]:
     """A row a network, class and metric, with the columns `CSV_COLUMNS`."""
     rows = []
-    for network in comparison["networks"]:
+    for network in comparison.networks:
         for metric in METRICS:
-            found, pair = network["metrics"][metric], pair_of(comparison, network, metric) or {}
-            low, high = found["interval"] or (None, None)
-            difference_low, difference_high = pair.get("interval") or (None, None)
-            rows.append({**{key: network[key] for key in ("arch", "width", "parameters", "label")}, "metric": metric,
-                         "n": found["n"], "value": found["mean"], "interval_low": low, "interval_high": high,
-                         "pairs": pair.get("n"), "difference_low": difference_low, "difference_high": difference_high,
-                         **{key: pair.get(key) for key in ("reference", "difference", "test", "p_value", "p_holm")},
-                         "p_equivalence": pair.get("equivalence", {}).get("p_value")})
+            found, pair = network.metrics[metric], pair_of(comparison, network, metric)
+            low, high = found.interval or (None, None)
+            difference_low, difference_high = (pair and pair.interval) or (None, None)
+            rows.append({**{key: getattr(network, key) for key in ("arch", "width", "parameters", "label")},
+                         "metric": metric, "n": found.n, "value": found.mean,
+                         "interval_low": low, "interval_high": high,
+                         "pairs": pair and pair.n, "difference_low": difference_low, "difference_high": difference_high,
+                         **{key: pair and getattr(pair, key)
+                            for key in ("reference", "difference", "test", "p_value", "p_holm")},
+                         "p_equivalence": p_equivalence(pair)})
     return rows
 
 
-def networks_table(comparison: dict) -> Table:
+def networks_table(comparison: Comparison) -> Table:
     """A row a network and class, laid out like the paper's Table II."""
     header = ["Class", "Architecture", "Variant", "Parameters (M)", "Cases", *TITLES.values()]
-    rows = [[row["label"], row["arch"], row["width"], f"{row['parameters'] / 1e6:.3f}", str(row["cases"]),
-             *(f"{number(row['metrics'][m]['mean'])} {interval_text(row['metrics'][m]['interval'])}" for m in METRICS)]
-            for row in comparison["networks"]]
-    return Table(header, rows, 3, f"{comparison['dataset']}, recipe {comparison['recipe']}. {HOW}")
+    rows = [[row.label, row.arch, row.width, f"{row.parameters / 1e6:.3f}", str(row.cases),
+             *(f"{number(row.metrics[m].mean)} {interval_text(row.metrics[m].interval)}" for m in METRICS)]
+            for row in comparison.networks]
+    return Table(header, rows, 3, f"{comparison.dataset}, recipe {comparison.recipe}. {HOW}")
 
 
-def differences_table(comparison: dict) -> Table:
+def differences_table(comparison: Comparison) -> Table:
     """A row a pair of networks, class and metric; none without pairs."""
     header = ["Class", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "Test", "p",
               "p, Holm", "Equivalence"]
-    rows = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
-             number(pair["difference"], True), interval_text(pair["interval"], True), pair.get("test", ""),
-             p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
-            for pair in comparison["pairs"]]
-    return Table(header, rows, 4, f"{comparison['dataset']}. {HOW_PAIRED}")
+    rows = [[pair.label, pair.arch, pair.width, TITLES[pair.metric], str(pair.n),
+             number(pair.difference, True), interval_text(pair.interval, True), pair.test or "",
+             p_text(pair.p_value), p_text(pair.p_holm), equivalence_text(pair)]
+            for pair in comparison.pairs]
+    return Table(header, rows, 4, f"{comparison.dataset}. {HOW_PAIRED}")
 
 
-def markdown(comparison: dict) -> str:
+def markdown(comparison: Comparison) -> str:
     """Title, a table of the networks like the paper's Table II, a table of the differences, and the notes."""
-    lines = [f"# {comparison['dataset']}: comparison of networks", "", f"Recipe `{comparison['recipe']}`.", ""]
+    lines = [f"# {comparison.dataset}: comparison of networks", "", f"Recipe `{comparison.recipe}`.", ""]
     lines += [*networks_table(comparison).markdown(), "", HOW]
-    if comparison["pairs"]:
+    if comparison.pairs:
         lines += ["", *differences_table(comparison).markdown(), "", HOW_PAIRED]
-    if comparison["notes"]:
-        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison["notes"])]
+    if comparison.notes:
+        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison.notes)]
     return "\n".join(lines) + "\n"
 
 
-def latex(comparison: dict) -> str:
+def latex(comparison: Comparison) -> str:
     """Both tables as LaTeX."""
     return two_tables(networks_table(comparison), differences_table(comparison))

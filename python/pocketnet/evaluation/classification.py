@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..contracts.classification import Classification, ClassMetrics, Estimate, PositiveClass
 from ..errors import DataError
 from . import roc
 from .table import PROBABILITY, classes_of
@@ -69,35 +70,33 @@ def proportion(rows: pd.DataFrame, positive: str, metric: str) -> tuple[int, int
     return int(right[chosen].sum()), int(chosen.sum())
 
 
-def values(rows: pd.DataFrame, positive: str) -> dict[str, dict]:
-    """Each metric's `value`, 95 % `interval` (DeLong, Wilson) or None, and number of cases `n`, for one class."""
+def values(rows: pd.DataFrame, positive: str) -> ClassMetrics:
+    """Each metric of one class, with intervals by DeLong (AUC) and Wilson."""
     found = areas([rows], positive)
-    interval = roc.interval(found)
-    out = {"auc": {"value": float(found.values[0]), "interval": list(interval) if interval else None, "n": len(rows)}}
+    out = {"auc": Estimate(float(found.values[0]), roc.interval(found) or None, len(rows))}
     for metric in METRICS[1:]:
         hits, trials = proportion(rows, positive, metric)
-        interval = roc.wilson(hits, trials)
-        out[metric] = {"value": hits / trials if trials else None, "interval": list(interval) if interval else None,
-                       "n": trials}
-    return out
+        out[metric] = Estimate(hits / trials if trials else None, roc.wilson(hits, trials) or None, trials)
+    return ClassMetrics(**out)
 
 
-def describe(rows: pd.DataFrame, caution: str | None = None) -> dict:
-    """The content of `classification.json` for the cases of one network.
+def describe(rows: pd.DataFrame, caution: str | None = None) -> Classification:
+    """What `classification.json` says of the cases of one network.
 
     Raises:
         DataError: A fold has cases of one class only.
     """
     classes = classes_of(rows)
-    confusion = [[int(((rows["class"] == true) & (rows["predicted"] == found)).sum()) for found in classes]
-                 for true in classes]
+    confusion = tuple(tuple(int(((rows["class"] == true) & (rows["predicted"] == found)).sum()) for found in classes)
+                      for true in classes)
     first = rows.iloc[0]
-    return {"dataset": first["dataset"], "arch": first["arch"], "width": first["width"],
-            "folds": sorted({int(fold) for fold in rows["fold"]}), "cases": len(rows), "classes": classes,
-            "confusion": confusion, **({"caution": caution} if caution else {}),
-            "positive": [{"class": name, "metrics": values(rows, name),
-                          "curve": [list(point) for point in roc.mean_curve(list(curves(rows, name).values()))]}
-                         for name in positives(rows)]}
+    positive = []
+    for name in positives(rows):
+        points = roc.mean_curve(list(curves(rows, name).values()))
+        positive.append(PositiveClass(name, values(rows, name), tuple((float(x), float(y)) for x, y in points)))
+    folds = tuple(sorted({int(fold) for fold in rows["fold"]}))
+    return Classification(first["dataset"], first["arch"], first["width"], folds, len(rows), tuple(classes), confusion,
+                          tuple(positive), caution or None)
 
 
 def confidently_wrong(rows: pd.DataFrame, most: int = MOST_WRONG) -> pd.DataFrame:

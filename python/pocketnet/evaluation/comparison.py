@@ -6,14 +6,16 @@ is the mean over its labels that are defined. A classification's numbers are in 
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from ..config import CLASSIFICATION
+from ..contracts.comparison import Comparison, Equivalence, MetricSummary, NetworkRow, Pair
+from ..contracts.labels import CLASSIFICATION
 from ..errors import UsageError
 from . import class_comparison, classification
 from .metrics import METRICS
-from .statistics import MARGIN, Paired, Summary, compare_paired, equivalence, holm, summarise
+from .statistics import MARGIN, compare_paired, equivalence, holm, summarise
 from .table import STEPS, task_of
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ REFERENCE = "full"
 MEAN = "mean"
 
 
-def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
+def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison:
     """Build a comparison from the rows of every `metrics.csv`.
 
     Args:
@@ -31,7 +33,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
         allow_mixed_code: Take rows of networks that were trained by different code, with a note.
 
     Returns:
-        The content of `comparison.json`.
+        What `comparison.json` says.
 
     Raises:
         UsageError: Rows of several datasets, recipes or (unless allowed) codes, a case and label twice for one
@@ -55,19 +57,24 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> dict:
             continue
         notes += unpaired(arch, (width, group), (REFERENCE, reference))
         pairs += pairs_between(arch, width, REFERENCE, reference, group)
-    correct(pairs)
+    pairs = correct(pairs)
     if not pairs and all(width == REFERENCE for _, width in groups):
         notes.append("No pair of networks to compare: the table lists each network by itself.")
     notes += [] if classified else _undefined(networks)
-    return {"dataset": rows["dataset"].iloc[0], "recipe": rows["recipe"].iloc[0], "task": task, "labels": labels,
-            "code": sorted(set(rows["code"])), "networks": networks, "pairs": pairs,
-            "notes": list(dict.fromkeys(notes))}
+    return Comparison(
+        rows["dataset"].iloc[0], rows["recipe"].iloc[0], tuple(sorted(set(rows["code"]))), tuple(networks),
+        tuple(pairs), task=task, labels=tuple(labels), notes=tuple(dict.fromkeys(notes)))
 
 
 def _order(item: tuple) -> tuple:
     """By architecture, the reference first, then from many parameters to few."""
     (arch, width), group = item
     return arch, width != REFERENCE, -int(group["parameters"].iloc[0]), width
+
+
+def label_order(comparison: Comparison) -> list[str]:
+    """The labels in the dataset's order, the mean last."""
+    return [*(comparison.labels or dict.fromkeys(row.label for row in comparison.networks if row.label != MEAN)), MEAN]
 
 
 def networks_of(rows: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
@@ -131,18 +138,13 @@ def _with_mean(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows, means.assign(label=MEAN)], ignore_index=True)
 
 
-def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> dict:
-    return {"arch": arch, "width": width, "parameters": int(group["parameters"].iloc[0]),
-            "folds": sorted({int(fold) for fold in group["fold"]}), "cases": len(group), "label": label,
-            "metrics": {metric: _as_json(summarise(group[metric])) for metric in METRICS}}
+def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> NetworkRow:
+    metrics = {metric: MetricSummary(**asdict(summarise(group[metric]))) for metric in METRICS}
+    return NetworkRow(arch, width, int(group["parameters"].iloc[0]), tuple(sorted({int(f) for f in group["fold"]})),
+                      len(group), label, metrics)
 
 
-def _as_json(outcome: Summary | Paired) -> dict:
-    """With the interval as a list."""
-    return asdict(outcome) | {"interval": list(outcome.interval) if outcome.interval else None}
-
-
-def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
+def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[Pair]:
     """The `pairs` of a network with a reference called `name`, of rows as `networks_of` gives them."""
     if task_of(other) == CLASSIFICATION:
         return class_comparison.pairs(arch, width, name, reference, other)
@@ -152,23 +154,22 @@ def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, oth
             other[other["label"] == label], on=["case", "fold"], suffixes=("_reference", "_other"))
         for metric in METRICS:
             sides = paired[f"{metric}_reference"], paired[f"{metric}_other"]
-            outcome = _as_json(compare_paired(*sides))
+            same = None
             if metric == "dice":
                 p_value = equivalence(*sides)
-                outcome["equivalence"] = {"margin": MARGIN, "p_value": p_value,
-                                          "equivalent": p_value is not None and p_value < 0.05}
-            result.append({"arch": arch, "width": width, "reference": name, "label": label, "metric": metric,
-                           **outcome})
+                same = Equivalence(MARGIN, p_value, p_value is not None and p_value < 0.05)
+            result.append(Pair(arch, width, name, label, metric, **asdict(compare_paired(*sides)), equivalence=same))
     return result
 
 
-def correct(pairs: list[dict]) -> None:
-    """Add Holm's correction: one family a metric over the labels, another over the means of labels."""
-    for metric in dict.fromkeys(pair["metric"] for pair in pairs):
-        for of_means in (False, True):
-            family = [pair for pair in pairs if pair["metric"] == metric and (pair["label"] == MEAN) == of_means]
-            for pair, corrected in zip(family, holm([pair["p_value"] for pair in family]), strict=True):
-                pair["p_holm"] = corrected
+def correct(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with Holm's correction: one family a metric over the labels, another over the means of labels."""
+    out = list(pairs)
+    for family in {(pair.metric, pair.label == MEAN) for pair in pairs}:
+        places = [place for place, pair in enumerate(pairs) if (pair.metric, pair.label == MEAN) == family]
+        for place, corrected in zip(places, holm([pairs[place].p_value for place in places]), strict=True):
+            out[place] = replace(pairs[place], p_holm=corrected)
+    return out
 
 
 def unpaired(arch: str, one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]) -> list[str]:
@@ -184,8 +185,8 @@ def unpaired(arch: str, one: tuple[str, pd.DataFrame], other: tuple[str, pd.Data
     return notes
 
 
-def _undefined(networks: list[dict]) -> list[str]:
+def _undefined(networks: Sequence[NetworkRow]) -> list[str]:
     """A note for each network and label with cases in which the label is in neither mask."""
-    return [f"{row['arch']} {row['width']}, {row['label']}: {row['metrics']['dice']['undefined']} of {row['cases']} "
+    return [f"{row.arch} {row.width}, {row.label}: {row.metrics['dice'].undefined} of {row.cases} "
             "cases have the label neither in the reference nor in the prediction and are left out of the means."
-            for row in networks if row["label"] != MEAN and row["metrics"]["dice"]["undefined"]]
+            for row in networks if row.label != MEAN and row.metrics["dice"].undefined]

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import outputs
+from ..contracts.classification import Classification, Estimate
+from ..contracts.manifest import Manifest
+from ..contracts.overlays import Overlay, Overlays
+from ..contracts.provenance import Provenance
 from ..errors import DataError
-from ..files import atomic, read_json, write_json
+from ..files import atomic
 from ..inference.classifier import TABLE, read_table
 from ..preprocessing.picture import read
 from . import classification, roc, table
@@ -17,7 +21,8 @@ from . import classification, roc, table
 PICTURE_SIDE = 320  # pixels of the longer side
 
 
-def evaluate(listing: dict, where: Path, folder: Path, predictions: Path, run: dict, output: Path) -> dict:
+def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path
+             ) -> Classification:
     """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the cases that are confidently wrong.
 
     Args:
@@ -25,19 +30,19 @@ def evaluate(listing: dict, where: Path, folder: Path, predictions: Path, run: d
         where: Its path, for messages.
         folder: The dataset's folder.
         predictions: The folder of `predictions.csv`, or that file.
-        run: The model's `provenance.json`.
+        run: The model's.
         output: Where to write.
 
     Returns:
-        The content of `classification.json`.
+        What `classification.json` says.
 
     Raises:
         DataError: Predictions are missing or no probabilities, a picture cannot be read, or all cases are of one class.
     """
     import pandas as pd
 
-    classes = [label["name"] for label in sorted(listing["labels"], key=lambda label: label["value"])]
-    truth = {case["case"]: case["class"] for case in listing["cases"] if case.get("class")}
+    classes = [label.name for label in listing.labels]
+    truth = {case.case: case.class_name for case in listing.cases if case.class_name}
     if not truth:
         raise DataError("No case of this manifest has a class to compare with.", where=str(where))
     source = predictions / TABLE if predictions.is_dir() else predictions
@@ -51,18 +56,18 @@ def evaluate(listing: dict, where: Path, folder: Path, predictions: Path, run: d
          "predicted": classes[int(np.argmax(found[case]))],
          **{table.PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
         for case, name in truth.items()])
-    described = classification.describe(rows, listing.get("caution"))
-    files_of = {case["case"]: case["images"][0] for case in listing["cases"]}
+    described = classification.describe(rows, listing.caution)
+    files_of = {case.case: case.images[0] for case in listing.cases}
     outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
     for _, row in classification.confidently_wrong(rows).iterrows():
-        entry = {"case": row["case"], "file": f"overlays/wrong_{row['case']}.png", "rank": "wrong",
-                 "class": row["class"], "predicted": row["predicted"], "probability": float(row["probability"])}
-        draw(output / entry["file"], read(folder / files_of[row["case"]]))
+        entry = Overlay(row["case"], f"overlays/wrong_{row['case']}.png", "wrong", class_name=row["class"],
+                        predicted=row["predicted"], probability=float(row["probability"]))
+        draw(output / entry.file, read(folder / files_of[row["case"]]))
         entries.append(entry)
     draw_curves(output / "roc.png", rows)
-    write_json(output / "overlays.json", {"overlays": entries}, "overlays")
-    write_json(output / "classification.json", described, "classification")
+    Overlays(tuple(entries)).write(output / "overlays.json")
+    described.write(output / "classification.json")
     table.write(output / "metrics.csv", rows)
     return described
 
@@ -70,25 +75,25 @@ def evaluate(listing: dict, where: Path, folder: Path, predictions: Path, run: d
 def cautions(metrics: Sequence[Path]) -> list[str]:
     """What the evaluations beside these `metrics.csv` files say that every result must say, each once."""
     beside = [Path(path).with_name("classification.json") for path in metrics]
-    found = [read_json(path, "classification").get("caution") for path in beside if path.is_file()]
+    found = [Classification.read(path).caution for path in beside if path.is_file()]
     return list(dict.fromkeys(filter(None, found)))
 
 
-def text(described: dict) -> str:
+def text(described: Classification) -> str:
     """The numbers for people, a line a class."""
-    lines = [f"{described['cases']} cases"]
-    for one in described["positive"]:
-        shown = [f"{name.upper() if name == 'auc' else name} {_number(one['metrics'][name])}"
+    lines = [f"{described.cases} cases"]
+    for one in described.positive:
+        shown = [f"{name.upper() if name == 'auc' else name} {_number(getattr(one.metrics, name))}"
                  for name in classification.METRICS]
-        lines.append(f"{one['class']}: {', '.join(shown)}")
+        lines.append(f"{one.class_name}: {', '.join(shown)}")
     return "\n".join(lines)
 
 
-def _number(metric: dict) -> str:
-    if metric["value"] is None:
+def _number(metric: Estimate) -> str:
+    if metric.value is None:
         return "–"
-    interval = metric["interval"]
-    return f"{metric['value']:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+    interval = metric.interval
+    return f"{metric.value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
 
 def draw(path: Path, image: np.ndarray) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from ..contracts.baseline import Baseline
+from ..contracts.comparison import Comparison, MetricSummary, NetworkRow, Pair
 from . import latex as tex
 from .metrics import METRICS
 
@@ -58,7 +61,7 @@ def p_text(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def interval_text(interval: list[float] | None, metric: str, signed: bool = True) -> str:
+def interval_text(interval: Sequence[float] | None, metric: str, signed: bool = True) -> str:
     """A confidence interval for people: of a difference signed, of a mean not."""
     if interval is None:
         return "–"
@@ -70,100 +73,100 @@ def summary_columns(metric: str) -> list[str]:
     return ["mean ± sd", *(["95 % interval"] if metric == WITH_INTERVAL else []), "median"]
 
 
-def summary_cells(values: dict, metric: str) -> list[tuple[float | None, str]]:
+def summary_cells(values: MetricSummary, metric: str) -> list[tuple[float | None, str]]:
     """Number (to sort by) and text of each of `summary_columns`, of a network's `metrics` in a comparison."""
-    mean = values["mean"], f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}"
-    interval = values["mean"], interval_text(values.get("interval"), metric, signed=False)
-    median = values["median"], number(values["median"], metric)
+    mean = values.mean, f"{number(values.mean, metric)} ± {number(values.sd, metric)}"
+    interval = values.mean, interval_text(values.interval, metric, signed=False)
+    median = values.median, number(values.median, metric)
     return [mean, interval, median] if metric == WITH_INTERVAL else [mean, median]
 
 
-def pair_of(comparison: dict, network: dict, metric: str) -> dict | None:
+def pair_of(comparison: Comparison, network: NetworkRow, metric: str) -> Pair | None:
     """The pair that compares this row of `networks` with the full network; None for the full network itself."""
     keys = ("arch", "width", "label")
-    for pair in comparison["pairs"]:
-        if pair["metric"] == metric and all(pair[key] == network[key] for key in keys):
+    for pair in comparison.pairs:
+        if pair.metric == metric and all(getattr(pair, key) == getattr(network, key) for key in keys):
             return pair
     return None
 
 
-def csv_rows(comparison: dict) -> list[dict]:
+def csv_rows(comparison: Comparison) -> list[dict]:
     """A row a network, label and metric, with the columns `CSV_COLUMNS`."""
     rows = []
-    for network in comparison["networks"]:
+    for network in comparison.networks:
         for metric in METRICS:
-            pair = pair_of(comparison, network, metric) or {}
-            values = network["metrics"][metric]
-            mean_low, mean_high = values.get("interval") or (None, None)
-            low, high = pair.get("interval") or (None, None)
-            rows.append({**{key: network[key] for key in ("arch", "width", "parameters", "label")},
-                         "metric": metric, **values, "mean_low": mean_low, "mean_high": mean_high,
-                         "reference": pair.get("reference"), "pairs": pair.get("n"),
-                         "difference": pair.get("difference"), "interval_low": low, "interval_high": high,
-                         "p_value": pair.get("p_value"), "p_holm": pair.get("p_holm"),
-                         "p_equivalence": pair.get("equivalence", {}).get("p_value")})
+            pair = pair_of(comparison, network, metric)
+            values = network.metrics[metric]
+            mean_low, mean_high = values.interval or (None, None)
+            low, high = (pair and pair.interval) or (None, None)
+            rows.append({**{key: getattr(network, key) for key in ("arch", "width", "parameters", "label")},
+                         "metric": metric, **vars(values), "mean_low": mean_low, "mean_high": mean_high,
+                         "pairs": pair and pair.n, "interval_low": low, "interval_high": high,
+                         **{key: pair and getattr(pair, key)
+                            for key in ("reference", "difference", "p_value", "p_holm")},
+                         "p_equivalence": p_equivalence(pair)})
     return rows
 
 
-def networks_table(comparison: dict) -> Table:
+def networks_table(comparison: Comparison) -> Table:
     """A row a network and label, laid out like the paper's Table I."""
     header = ["Label", "Architecture", "Variant", "Parameters (M)", "Cases"]
     for metric in METRICS:
         first, *rest = summary_columns(metric)
         header += [f"{TITLES[metric]}, {first}", *rest, "p"]
     rows = []
-    for network in comparison["networks"]:
-        row = [network["label"], network["arch"], network["width"], f"{network['parameters'] / 1e6:.3f}",
-               str(network["cases"])]
+    for network in comparison.networks:
+        row = [network.label, network.arch, network.width, f"{network.parameters / 1e6:.3f}",
+               str(network.cases)]
         for metric in METRICS:
-            values, pair = network["metrics"][metric], pair_of(comparison, network, metric)
-            row += [*(text for _, text in summary_cells(values, metric)), p_text(pair["p_value"]) if pair else ""]
+            values, pair = network.metrics[metric], pair_of(comparison, network, metric)
+            row += [*(text for _, text in summary_cells(values, metric)), p_text(pair.p_value) if pair else ""]
         rows.append(row)
     return Table(header, sorted(rows, key=lambda row: _rank(comparison, row[0])), 3,
-                 f"{comparison['dataset']}: accuracy of each network over cases, recipe {comparison['recipe']}. "
+                 f"{comparison.dataset}: accuracy of each network over cases, recipe {comparison.recipe}. "
                  "95 % interval: of the mean, by bootstrap over cases. p: two-sided Wilcoxon signed-rank test against "
                  "the full network, paired by case.")
 
 
-def differences_table(comparison: dict) -> Table:
+def differences_table(comparison: Comparison) -> Table:
     """A row a pair of networks, label and metric; none without pairs."""
     header = ["Label", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "p", "p, Holm",
               "Equivalence"]
-    rows = [[pair["label"], pair["arch"], pair["width"], TITLES[pair["metric"]], str(pair["n"]),
-             number(pair["difference"], pair["metric"], True), interval_text(pair["interval"], pair["metric"]),
-             p_text(pair["p_value"]), p_text(pair["p_holm"]), equivalence_text(pair)]
-            for pair in comparison["pairs"]]
+    rows = [[pair.label, pair.arch, pair.width, TITLES[pair.metric], str(pair.n),
+             number(pair.difference, pair.metric, True), interval_text(pair.interval, pair.metric),
+             p_text(pair.p_value), p_text(pair.p_holm), equivalence_text(pair)]
+            for pair in comparison.pairs]
     return Table(header, sorted(rows, key=lambda row: _rank(comparison, row[0])), 4,
-                 f"{comparison['dataset']}: difference to the full network (other − full), paired by case. "
+                 f"{comparison.dataset}: difference to the full network (other − full), paired by case. "
                  "Equivalence: two one-sided tests against one Dice point.")
 
 
-def baseline_markdown(comparison: dict, baseline: dict, differences: Callable[[dict], Table]) -> str:
+def baseline_markdown(comparison: Comparison, baseline: Baseline, differences: Callable[[Comparison], Table]) -> str:
     """A `baseline.json`'s pairs, by the function that lays out those of a comparison."""
-    steps = " or ".join(f"{steps:,}" for steps in baseline["steps"])
-    lines = [f"Difference to the same network of the baseline (recipe `{baseline['recipe']}`"
+    steps = " or ".join(f"{steps:,}" for steps in baseline.steps)
+    lines = [f"Difference to the same network of the baseline (recipe `{baseline.recipe}`"
              + (f", {steps} steps" if steps else "") + "; this − baseline), paired by case:"]
-    return "\n".join([*lines, "", *differences(comparison | {"pairs": baseline["pairs"]}).markdown()]) + "\n"
+    return "\n".join([*lines, "", *differences(replace(comparison, pairs=baseline.pairs)).markdown()]) + "\n"
 
 
-def markdown(comparison: dict) -> str:
+def markdown(comparison: Comparison) -> str:
     """Title, a table of the networks like the paper's Table I, a table of the differences, and the notes."""
-    lines = [f"# {comparison['dataset']}: comparison of networks", "",
-             f"Recipe `{comparison['recipe']}`. The 95 % interval is of the mean, by bootstrap over cases.", ""]
+    lines = [f"# {comparison.dataset}: comparison of networks", "",
+             f"Recipe `{comparison.recipe}`. The 95 % interval is of the mean, by bootstrap over cases.", ""]
     lines += networks_table(comparison).markdown()
-    if comparison["pairs"]:
+    if comparison.pairs:
         lines += ["", "Difference to the full network, paired by case (other − full), with the 95 % bootstrap "
                   "interval over cases, p of the two-sided Wilcoxon signed-rank test, and Holm's correction of it over "
                   "the rows of a metric:", ""]
         lines += differences_table(comparison).markdown()
         lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
                   "Wilcoxon p is not equivalence."]
-    if comparison["notes"]:
-        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison["notes"])]
+    if comparison.notes:
+        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison.notes)]
     return "\n".join(lines) + "\n"
 
 
-def latex(comparison: dict) -> str:
+def latex(comparison: Comparison) -> str:
     """Both tables as LaTeX."""
     return two_tables(networks_table(comparison), differences_table(comparison))
 
@@ -174,20 +177,25 @@ def two_tables(networks: Table, differences: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _rank(comparison: dict, label: str) -> int:
+def _rank(comparison: Comparison, label: str) -> int:
     """Labels in the dataset's order, the mean last."""
-    order = list(dict.fromkeys(row["label"] for row in comparison["networks"]))
+    order = list(dict.fromkeys(row.label for row in comparison.networks))
     return order.index(label)
 
 
-def equivalence_text(pair: dict) -> str:
+def p_equivalence(pair: Pair | None) -> float | None:
+    """The p-value of a pair's equivalence; None without such a test."""
+    return pair.equivalence.p_value if pair and pair.equivalence else None
+
+
+def equivalence_text(pair: Pair) -> str:
     """Whether one Dice point of equivalence is shown; nothing for a metric that has no such test."""
-    if "equivalence" not in pair:
+    outcome = pair.equivalence
+    if outcome is None:
         return ""
-    outcome = pair["equivalence"]
-    if outcome["p_value"] is None:
+    if outcome.p_value is None:
         return "–"
-    return f"{'yes' if outcome['equivalent'] else 'not shown'} (p {p_text(outcome['p_value'])})"
+    return f"{'yes' if outcome.equivalent else 'not shown'} (p {p_text(outcome.p_value)})"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> list[str]:

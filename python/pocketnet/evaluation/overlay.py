@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contracts.labels import Label
 from ..files import atomic
 from .metrics import bounding_box
 
@@ -192,7 +193,7 @@ def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str, closed:
 
 
 def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
-               labels: Sequence[dict], title: str):
+               labels: Sequence[Label], title: str):
     """A figure of several labels at once: the reference above, the prediction below, in three planes.
 
     Args:
@@ -214,7 +215,7 @@ def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
     foreground = image[image != 0]
     low, high = np.percentile(foreground, [1, 99]) if foreground.size else (0, 1)
     middle = centre(reference > 0) if (reference > 0).any() else centre(prediction > 0)
-    colours = {label["value"]: CLASSES[index % len(CLASSES)] for index, label in enumerate(labels)}
+    colours = {label.value: CLASSES[index % len(CLASSES)] for index, label in enumerate(labels)}
     extent = np.asarray(image.shape) * np.asarray(spacing)
     room = ROOM * max(extent)
     widths = [extent[plane[2][0]] + 2 * room for plane in PLANES]
@@ -236,6 +237,6 @@ def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
             _letters(axis, plane, 8)
             axis.set_title(f"{name}, {plane[0]}", color="white", fontsize=8)
     figure.suptitle(title, color="white", fontsize=8.5)
-    figure.legend(handles=[Patch(color=colours[label["value"]], label=label["name"]) for label in labels],
+    figure.legend(handles=[Patch(color=colours[label.value], label=label.name) for label in labels],
                   loc="outside lower center", ncols=len(labels), frameon=False, labelcolor="white", fontsize=8)
     return figure

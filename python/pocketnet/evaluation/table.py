@@ -5,14 +5,18 @@ Of a classification it has a row a case, with the class, the predicted one and e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config import CLASSIFICATION, SEGMENTATION
+from pydantic import ValidationError
+
+from ..contracts.base import adapter, problems
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
+from ..contracts.metrics import ClassRow, LabelRow, columns
+from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
 from ..files import atomic
-from ..training.start import total_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +38,9 @@ OF_CLASSES = (*KEYS, "class", "predicted")
 PROBABILITY = "probability_"
 
 
-def of_run(provenance: dict) -> dict:
+def of_run(provenance: Provenance) -> dict:
     """The columns that are the same in all rows of a model, by its `provenance.json`."""
-    return {key: provenance[key] for key in RUN} | {STEPS: total_steps(provenance)}
+    return {key: getattr(provenance, key) for key in RUN} | {STEPS: provenance.total_steps}
 
 
 def task_of(rows: pd.DataFrame) -> str:
@@ -93,7 +97,31 @@ def read(path: str | Path) -> pd.DataFrame:
     if missing or rows.empty:
         raise DataError("This metrics table lacks " + (", ".join(missing) if missing else "rows") + ".",
                         where=str(path), todo="Make it anew with pocket-evaluate.")
+    wrong = list(_problems(rows))
+    if wrong:
+        raise DataError("This metrics table has values that cannot be.", problems=wrong[:20], where=str(path),
+                        todo="Make it anew with pocket-evaluate.")
     return rows[columns_of(rows)]
+
+
+def _problems(rows: pd.DataFrame) -> Iterator[str]:
+    """A line for each value that its row's contract does not take, by the number of the row, from 0."""
+    row = LabelRow if task_of(rows) == SEGMENTATION else ClassRow
+    values = rows[list(columns(row))].astype(object)
+    values = values.where(values.notna(), None).to_dict("records")
+    try:
+        adapter(tuple[row, ...]).validate_python(values, by_alias=True, by_name=False)
+    except ValidationError as error:
+        yield from problems(error, values)
+    classes = classes_of(rows)
+    for name in classes:
+        wrong = rows.index[~rows[PROBABILITY + name].between(0, 1)]
+        yield from (f"{place}.{PROBABILITY}{name}: found {rows.at[place, PROBABILITY + name]:g}, expected 0 to 1"
+                    for place in wrong)
+    for column in ("class", "predicted") if classes or row is ClassRow else ():
+        wrong = rows.index[~rows[column].isin(classes)]
+        yield from (f"{place}.{column}: found {rows.at[place, column]!r}, expected one of {', '.join(classes)}"
+                    for place in wrong)
 
 
 def read_all(paths: Sequence[str | Path]) -> pd.DataFrame:

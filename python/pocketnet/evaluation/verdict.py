@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..contracts.comparison import Comparison, Equivalence, Pair
 from ..models.network import ARCHITECTURES
 from .layout import interval_text, number, p_text
 from .metrics import METRICS
@@ -16,14 +17,14 @@ def arch_name(arch: str) -> str:
     return ARCHITECTURES[arch]["title"] if arch in ARCHITECTURES else arch
 
 
-def headline_pairs(comparison: dict) -> list[dict]:
+def headline_pairs(comparison: Comparison) -> list[Pair]:
     """The pairs that the verdict is about: Dice over labels, a pair an architecture and width; of a classification
     the area under the ROC curve."""
-    return [pair for pair in comparison["pairs"]
-            if pair["metric"] == "auc" or pair["label"] == "mean" and pair["metric"] == METRICS[0]]
+    return [pair for pair in comparison.pairs
+            if pair.metric == "auc" or pair.label == "mean" and pair.metric == METRICS[0]]
 
 
-def verdict(pair: dict) -> dict:
+def verdict(pair: Pair) -> dict:
     """The verdict on one pair.
 
     Args:
@@ -32,34 +33,34 @@ def verdict(pair: dict) -> dict:
     Returns:
         `kind` (`equivalent`, `worse`, `better`, `open`, `none`), `title` and `text`.
     """
-    name = f"{pair['width']} {arch_name(pair['arch'])}"
-    other = f"{pair['reference']} {arch_name(pair['arch'])}"
-    if pair["difference"] is None:
+    name = f"{pair.width} {arch_name(pair.arch)}"
+    other = f"{pair.reference} {arch_name(pair.arch)}"
+    if pair.difference is None:
         return {"kind": "none", "title": f"The {name} cannot be compared with the {other}",
                 "text": "No case was measured under both networks."}
-    difference, tested, metric = WORDS[pair["metric"]]
-    of_class = f" for class {pair['label']}" if pair["metric"] == "auc" else ""
-    numbers = (f"{difference} {number(pair['difference'], 'dice', True)}{of_class}, 95 % interval "
-               f"{interval_text(pair['interval'], 'dice')}, {pair['n']} paired cases, {tested} "
-               f"p {p_text(pair['p_value'])}.")
-    test = pair.get("equivalence") or {"margin": 0.01, "p_value": None, "equivalent": False}
-    margin = f"±{test['margin']:g} {metric}"
-    if pair["interval"] is None:
+    difference, tested, metric = WORDS[pair.metric]
+    of_class = f" for class {pair.label}" if pair.metric == "auc" else ""
+    numbers = (f"{difference} {number(pair.difference, 'dice', True)}{of_class}, 95 % interval "
+               f"{interval_text(pair.interval, 'dice')}, {pair.n} paired cases, {tested} "
+               f"p {p_text(pair.p_value)}.")
+    test = pair.equivalence or Equivalence(0.01, None, False)
+    margin = f"±{test.margin:g} {metric}"
+    if pair.interval is None:
         return {"kind": "open", "title": f"Too few cases to judge the {name}", "text": numbers}
-    low, high = pair["interval"]
+    low, high = pair.interval
     apart = "below" if high < 0 else "above" if low > 0 else None
-    if pair["n"] < FEW:
-        return {"kind": "open", "title": f"Only {pair['n']} cases: too few to tell the {name} from the {other}",
+    if pair.n < FEW:
+        return {"kind": "open", "title": f"Only {pair.n} cases: too few to tell the {name} from the {other}",
                 "text": f"{numbers} Of fewer than {FEW} cases neither interval nor test says much. More cases would "
                         "tell."}
     kind = {"below": "worse", "above": "better"}.get(apart, "open")
-    if test["equivalent"]:
-        text = f"Equivalent within {margin} (two one-sided tests, p {p_text(test['p_value'])})"
+    if test.equivalent:
+        text = f"Equivalent within {margin} (two one-sided tests, p {p_text(test.p_value)})"
         text += f", though measurably {apart} it." if apart else "."
         return {"kind": "equivalent", "title": f"The {name} is as accurate as the {other}", "text": f"{text} {numbers}"}
-    shown = f"Equivalence within {margin} is not shown (two one-sided tests, p {p_text(test['p_value'])})."
+    shown = f"Equivalence within {margin} is not shown (two one-sided tests, p {p_text(test.p_value)})."
     if apart:
-        points = f"{100 * abs(pair['difference']):.1f} {metric} points"
+        points = f"{100 * abs(pair.difference):.1f} {metric} points"
         return {"kind": kind, "title": f"The {name} is {points} {apart} the {other}",
                 "text": f"{numbers} {shown}"}
     return {"kind": kind, "title": f"No difference found between the {name} and the {other}, nor equivalence shown",

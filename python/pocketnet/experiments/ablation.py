@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
+from ..contracts.plan import NetworkPlan
 from ..evaluation.comparison import MEAN
-from ..evaluation.layout import interval_text, markdown_table, number, p_text, pair_of
+from ..evaluation.layout import interval_text, markdown_table, number, p_equivalence, p_text, pair_of
 from ..models.widths import parse_width
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
 
 
-def most_feature_maps(network: dict, width: str) -> int:
+def most_feature_maps(network: NetworkPlan, width: str) -> int:
     """Feature maps of the coarsest resolution, the most of any convolution.
 
     Args:
-        network: The plan's section.
+        network: The plan's.
     """
-    return parse_width(width).feature_maps(network["feature_maps"], network["depth"])
+    return parse_width(width).feature_maps(network.feature_maps, network.depth)
 
 
 def draw(inputs: Inputs) -> Outcome:
     """A row a width, from full (doubling never stops) to pocket (it never starts)."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
-    network = inputs.plan["network"]
-    deepest = network["depth"]
+    network = inputs.plan.network
+    deepest = network.depth
     rows, table = [], []
-    means = [row for row in inputs.comparison["networks"] if row["label"] == MEAN]
+    means = [row for row in inputs.comparison.networks if row.label == MEAN]
     paper = {entry["depth"]: entry for entry in published()["table_4"]}
-    for arch in dict.fromkeys(row["arch"] for row in means):
-        for row in sorted((row for row in means if row["arch"] == arch), key=lambda row: -row["parameters"]):
-            most = most_feature_maps(network, row["width"])
-            stops = deepest - (most // network["feature_maps"]).bit_length() + 1
+    for arch in dict.fromkeys(row.arch for row in means):
+        for row in sorted((row for row in means if row.arch == arch), key=lambda row: -row.parameters):
+            most = most_feature_maps(network, row.width)
+            stops = deepest - (most // network.feature_maps).bit_length() + 1
             # The paper's network is 5 deep: the same number of depths without doubling, and pocket beside pocket.
             theirs = paper[5] if stops == deepest else paper.get(stops)
-            dice, pair = row["metrics"]["dice"], pair_of(inputs.comparison, row, "dice") or {}
-            entry = {"arch": arch, "width": row["width"], "stops_after_depth": stops, "most_feature_maps": most,
-                     "parameters": row["parameters"], "cases": dice["n"], "dice_mean": dice["mean"],
-                     "dice_sd": dice["sd"], "dice_median": dice["median"], "difference_to_full": pair.get("difference"),
-                     "p_value": pair.get("p_value"), "p_holm": pair.get("p_holm"),
-                     "p_equivalence": pair.get("equivalence", {}).get("p_value"),
+            dice, pair = row.metrics["dice"], pair_of(inputs.comparison, row, "dice")
+            entry = {"arch": arch, "width": row.width, "stops_after_depth": stops, "most_feature_maps": most,
+                     "parameters": row.parameters, "cases": dice.n, "dice_mean": dice.mean,
+                     "dice_sd": dice.sd, "dice_median": dice.median, "difference_to_full": pair and pair.difference,
+                     "p_value": pair and pair.p_value, "p_holm": pair and pair.p_holm,
+                     "p_equivalence": p_equivalence(pair),
                      "published_most_feature_maps": theirs and theirs["most_feature_maps"],
                      "published_parameters_m": theirs and theirs["parameters_m"],
                      "published_dice_mean": theirs and theirs["dice"]["mean"],
@@ -47,10 +48,10 @@ def draw(inputs: Inputs) -> Outcome:
             rows.append(entry)
             table.append([
                 f"d = {stops}{' i.e. full' if not stops else ' i.e. pocket' if stops == deepest else ''}", arch,
-                str(most), f"{row['parameters'] / 1e6:.3f}", f"{number(dice['mean'], 'dice')} ± "
-                f"{number(dice['sd'], 'dice')}", number(dice["median"], "dice"),
-                f"{number(pair['difference'], 'dice', True)} {interval_text(pair['interval'], 'dice')}" if pair else "",
-                p_text(pair["p_value"]) if pair else "", p_text(pair["p_holm"]) if pair else "",
+                str(most), f"{row.parameters / 1e6:.3f}", f"{number(dice.mean, 'dice')} ± "
+                f"{number(dice.sd, 'dice')}", number(dice.median, "dice"),
+                f"{number(pair.difference, 'dice', True)} {interval_text(pair.interval, 'dice')}" if pair else "",
+                p_text(pair.p_value) if pair else "", p_text(pair.p_holm) if pair else "",
                 f"{theirs['most_feature_maps']}" if theirs else "–",
                 f"{theirs['parameters_m']:.2f}" if theirs else "–",
                 f"{theirs['dice']['mean']:.3f} ± {theirs['dice']['sd']:.3f}" if theirs else "–",
@@ -63,7 +64,7 @@ def draw(inputs: Inputs) -> Outcome:
              "Published: LiTS liver, U-Net, depth 5, 32 first feature maps (Table IV). The paper counts d from the "
              "coarsest level; it prints its last two rows as \"d = 5\" and \"d = 1\", d = 4 and 5 by their maps."]
     if deepest != 5:
-        notes.append(f"This plan's network has depth {deepest} and {network['feature_maps']} first feature maps, the "
+        notes.append(f"This plan's network has depth {deepest} and {network.feature_maps} first feature maps, the "
                      "paper's 5 and 32: rows stand beside those that stop as many depths from the coarsest, pocket "
                      "beside pocket.")
     return Outcome(rows, markdown_table(header, table, numeric=2), _figure(inputs, rows),
@@ -82,6 +83,6 @@ def _figure(inputs: Inputs, rows: list[dict]):
         axis.set_xticks(range(len(rows)), [f"{row['width']}\nd = {row['stops_after_depth']}\n"
                                            f"{row['parameters'] / 1e6:.2f} M" for row in rows])
         axis.set_ylabel("Dice")
-        axis.set_title(f"{inputs.plan['dataset']}: where the doubling of feature maps stops")
+        axis.set_title(f"{inputs.plan.dataset}: where the doubling of feature maps stops")
         axis.grid(axis="y")
     return figure

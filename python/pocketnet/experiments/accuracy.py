@@ -5,8 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..evaluation.comparison import MEAN
-from ..evaluation.layout import TITLES, equivalence_text, interval_text, markdown_table, number, p_text, pair_of
+from ..contracts.comparison import Comparison, NetworkRow
+from ..evaluation.comparison import MEAN, label_order
+from ..evaluation.layout import (
+    TITLES,
+    equivalence_text,
+    interval_text,
+    markdown_table,
+    number,
+    p_equivalence,
+    p_text,
+    pair_of,
+)
 from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.verdict import arch_name
 from . import drawing
@@ -27,9 +37,9 @@ def draw(inputs: Inputs) -> Outcome:
     """A row a label, network and width, the mean over labels last; below them the paper's rows."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
     comparison = inputs.comparison
-    arches = published_order(list(dict.fromkeys(row["arch"] for row in comparison["networks"])))
-    networks = sorted(comparison["networks"], key=lambda row: ([*comparison["labels"], MEAN].index(row["label"]),
-                                                               arches.index(row["arch"])))
+    arches = published_order(list(dict.fromkeys(row.arch for row in comparison.networks)))
+    networks = sorted(comparison.networks, key=lambda row: (label_order(comparison).index(row.label),
+                                                             arches.index(row.arch)))
     rows = [_row(comparison, network) | _over_voxels(inputs.rows, network) for network in networks]
     table = [_cells(comparison, network) for network in networks]
     for task, found in published()["table_1"].items():
@@ -42,7 +52,7 @@ def draw(inputs: Inputs) -> Outcome:
     for metric in PAPER_METRICS:
         header += [f"{TITLES[metric]}, mean ± sd", "median", "p", "p, Holm"]
     header += ["Dice difference [95 %]", "equivalent within 1 point"]
-    own = PUBLISHED_TASKS.get(comparison["dataset"])
+    own = PUBLISHED_TASKS.get(comparison.dataset)
     notes = [NOT_EQUIVALENCE, "Holm's correction is over the rows of a metric: over labels and networks, and over the "
              "networks' means by themselves. The paper's p-values are uncorrected.",
              "Rows marked \"published\" are the paper's Table I" + (
@@ -50,32 +60,31 @@ def draw(inputs: Inputs) -> Outcome:
     return Outcome(rows, [*markdown_table(header, table, numeric=3), *_voxel_table(rows)], _figure(inputs, arches),
                    "Dice, HD95 and ASD by case (mean over labels) for each architecture: box from the first to the "
                    "third quartile, whiskers from the 5th to the 95th percentile, line the median, diamond the mean. "
-                   "The paper has no figure for its Table I.", notes + comparison.get("notes", []),
+                   "The paper has no figure for its Table I.", [*notes, *comparison.notes],
                    {"architectures": arches})
 
 
-def _row(comparison: dict, network: dict) -> dict:
-    row = {"source": "ours", "task": comparison["dataset"], "label": network["label"], "arch": network["arch"],
-           "width": network["width"], "parameters_m": network["parameters"] / 1e6, "cases": network["cases"]}
+def _row(comparison: Comparison, network: NetworkRow) -> dict:
+    row = {"source": "ours", "task": comparison.dataset, "label": network.label, "arch": network.arch,
+           "width": network.width, "parameters_m": network.parameters / 1e6, "cases": network.cases}
     for metric in PAPER_METRICS:
-        values, pair = network["metrics"][metric], pair_of(comparison, network, metric) or {}
-        low, high = pair.get("interval") or (None, None)
-        row |= {f"{metric}_mean": values["mean"], f"{metric}_sd": values["sd"], f"{metric}_median": values["median"],
-                f"{metric}_p_value": pair.get("p_value"), f"{metric}_p_holm": pair.get("p_holm"),
-                f"{metric}_difference": pair.get("difference"), f"{metric}_interval_low": low,
-                f"{metric}_interval_high": high}
+        values, pair = network.metrics[metric], pair_of(comparison, network, metric)
+        low, high = (pair and pair.interval) or (None, None)
+        row |= {f"{metric}_mean": values.mean, f"{metric}_sd": values.sd, f"{metric}_median": values.median,
+                **{f"{metric}_{key}": pair and getattr(pair, key) for key in ("p_value", "p_holm", "difference")},
+                f"{metric}_interval_low": low, f"{metric}_interval_high": high}
         if metric == "dice":
-            row["dice_p_equivalence"] = pair.get("equivalence", {}).get("p_value")
+            row["dice_p_equivalence"] = p_equivalence(pair)
     return row
 
 
-def _over_voxels(metrics: pd.DataFrame, network: dict) -> dict:
+def _over_voxels(metrics: pd.DataFrame, network: NetworkRow) -> dict:
     """Mean and median of the distances over mask voxels instead of surfaces, of one row of `networks`."""
-    mine = metrics[(metrics["arch"] == network["arch"]) & (metrics["width"] == network["width"])]
-    if network["label"] == MEAN:
+    mine = metrics[(metrics["arch"] == network.arch) & (metrics["width"] == network.width)]
+    if network.label == MEAN:
         mine = mine.groupby(["case", "fold"])[list(OVER_VOXELS)].mean()
     else:
-        mine = mine[mine["label"] == network["label"]]
+        mine = mine[mine["label"] == network.label]
     values = {f"{name}_{how}": float(getattr(mine[name], how)()) for name in OVER_VOXELS for how in ("mean", "median")}
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
@@ -102,18 +111,18 @@ def _published_row(task: str, arch: str, width: str, found: dict) -> dict:
     return row
 
 
-def _cells(comparison: dict, network: dict) -> list[str]:
-    cells = [f"{comparison['dataset']}, {network['label']}", arch_name(network["arch"]), network["width"],
-             f"{network['parameters'] / 1e6:.3f}"]
+def _cells(comparison: Comparison, network: NetworkRow) -> list[str]:
+    cells = [f"{comparison.dataset}, {network.label}", arch_name(network.arch), network.width,
+             f"{network.parameters / 1e6:.3f}"]
     for metric in PAPER_METRICS:
-        values, pair = network["metrics"][metric], pair_of(comparison, network, metric)
-        cells += [f"{number(values['mean'], metric)} ± {number(values['sd'], metric)}",
-                  number(values["median"], metric), p_text(pair["p_value"]) if pair else "",
-                  p_text(pair["p_holm"]) if pair else ""]
+        values, pair = network.metrics[metric], pair_of(comparison, network, metric)
+        cells += [f"{number(values.mean, metric)} ± {number(values.sd, metric)}",
+                  number(values.median, metric), p_text(pair.p_value) if pair else "",
+                  p_text(pair.p_holm) if pair else ""]
     pair = pair_of(comparison, network, "dice")
     if not pair:
         return [*cells, "", ""]
-    return [*cells, f"{number(pair['difference'], 'dice', True)} {interval_text(pair['interval'], 'dice')}",
+    return [*cells, f"{number(pair.difference, 'dice', True)} {interval_text(pair.interval, 'dice')}",
             equivalence_text(pair)]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..contracts.activations import Activations
 from ..evaluation.layout import markdown_table
 from ..evaluation.verdict import arch_name
 from . import drawing
@@ -14,32 +17,32 @@ ACTIVE_SHARE = 0.1
 """A feature map counts as active when its mean is at least this share of the network's largest."""
 
 
-def sorted_means(measured: list[dict]) -> np.ndarray:
+def sorted_means(measured: Sequence[Activations]) -> np.ndarray:
     """Channel means from the largest to the smallest, a row a fold (which map is which has no meaning)."""
-    return np.array([sorted(entry["means"], reverse=True) for entry in measured])
+    return np.array([sorted(entry.means, reverse=True) for entry in measured])
 
 
 def draw(inputs: Inputs) -> Outcome:
     """A row a rank: the mean activation of full and pocket, averaged over folds by rank."""
     inputs.need(measured=inputs.activations)
-    groups: dict[tuple[str, str], list[dict]] = {}
-    for entry in sorted(inputs.activations, key=lambda entry: (entry["arch"], entry["width"], entry["fold"])):
-        groups.setdefault((entry["arch"], entry["width"]), []).append(entry)
+    groups: dict[tuple[str, str], list[Activations]] = {}
+    for entry in sorted(inputs.activations, key=lambda entry: (entry.arch, entry.width, entry.fold)):
+        groups.setdefault((entry.arch, entry.width), []).append(entry)
     means = {key: sorted_means(entries) for key, entries in groups.items()}
     names = {key: f"{arch_name(key[0])} {key[1]}" for key in groups}
     longest = max(values.shape[1] for values in means.values())
     rows = [{"rank": rank + 1} | {names[key]: float(values[:, rank].mean()) if rank < values.shape[1] else None
                                   for key, values in means.items()} for rank in range(longest)]
-    summary = [[names[key], f"{groups[key][0]['parameters'] / 1e6:.3f}", str(values.shape[1]),
+    summary = [[names[key], f"{groups[key][0].parameters / 1e6:.3f}", str(values.shape[1]),
                 f"{(values >= ACTIVE_SHARE * values[:, :1]).sum(axis=1).mean():.1f}", f"{values[:, 0].mean():.3f}",
-                f"{values.mean():.3f}", str(sum(entry["patches"] for entry in groups[key])),
-                str(sum(entry["cases"] for entry in groups[key]))] for key, values in means.items()]
+                f"{values.mean():.3f}", str(sum(entry.patches for entry in groups[key])),
+                str(sum(entry.cases for entry in groups[key]))] for key, values in means.items()]
     lines = markdown_table(["Network", "Parameters (M)", "Feature maps", "active", "largest mean", "mean of means",
                             "Patches", "Cases"], summary, numeric=1)
     lines += ["", *markdown_table(["Rank", *names.values()],
                                   [[str(row["rank"]), *("–" if row[name] is None else f"{row[name]:.4f}"
                                                         for name in names.values())] for row in rows], numeric=0)]
-    folds = sorted({entry["fold"] for entry in inputs.activations})
+    folds = sorted({entry.fold for entry in inputs.activations})
     notes = ["For each feature map the mean over a patch's voxels, averaged over all patches of the fold's test cases "
              "(the windows of inference), of the activation that the head reads (paper, Section III-D).",
              f"Active: at least {ACTIVE_SHARE:.0%} of the network's largest mean. Sorted from largest to smallest, as "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..contracts.comparison import Comparison, NetworkRow
 from ..evaluation.comparison import compare
-from ..evaluation.layout import equivalence_text, markdown_table, p_text, pair_of
+from ..evaluation.layout import equivalence_text, markdown_table, p_equivalence, p_text, pair_of
 from ..evaluation.statistics import holm
 from . import drawing
 from .inputs import Inputs
@@ -20,9 +21,9 @@ def accuracy(inputs: Inputs) -> Outcome:
     """Table II: a row a class, network and width, the paper's rows below."""
     inputs.need(comparison=inputs.comparison)
     comparison = inputs.comparison
-    rows = [_row(comparison, network) for network in comparison["networks"]]
-    table = [[f"{comparison['dataset']}, {network['label']}", network["arch"], network["width"],
-              f"{network['parameters'] / 1e6:.3f}", *_cells(comparison, network)] for network in comparison["networks"]]
+    rows = [_row(comparison, network) for network in comparison.networks]
+    table = [[f"{comparison.dataset}, {network.label}", network.arch, network.width,
+              f"{network.parameters / 1e6:.3f}", *_cells(comparison, network)] for network in comparison.networks]
     for theirs in published()["table_2"]:
         rows.append({"source": "published", "task": theirs["task"], "arch": theirs["architecture"],
                      "width": theirs["width"], "parameters_m": theirs["parameters_m"], "auc": theirs["auc"]})
@@ -31,7 +32,7 @@ def accuracy(inputs: Inputs) -> Outcome:
     header = ["Task", "Architecture", "Variant", "Parameters (M)", "AUC [95 %]", "Accuracy", "Sensitivity",
               "Specificity", "AUC difference [95 %]", "p", "p, Holm", "equivalent within 1 point"]
     notes = [NOT_EQUIVALENCE, "AUC with DeLong's interval. The paper gives neither interval nor test for its AUC.",
-             *dict.fromkeys([*_caution(inputs), *comparison.get("notes", [])])]
+             *dict.fromkeys([*_caution(inputs), *comparison.notes])]
     return Outcome(rows, markdown_table(header, table, numeric=3), _accuracy_figure(comparison),
                    "Area under the ROC curve with its 95 % interval, full and pocket. The paper has no figure for its "
                    "Table II.", notes, {})
@@ -47,50 +48,49 @@ def saturation(inputs: Inputs) -> Outcome:
         if mine.empty:
             continue
         comparison = compare(mine.assign(file="metrics.csv"))
-        for network in comparison["networks"]:
+        for network in comparison.networks:
             rows.append({"train_size": size} | _row(comparison, network))
-            texts.append([str(size), network["label"], network["arch"], network["width"], str(network["cases"]),
+            texts.append([str(size), network.label, network.arch, network.width, str(network.cases),
                           *_cells(comparison, network)])
     for row, text, corrected in zip(rows, texts, holm([row["p_value"] for row in rows]), strict=True):
         row["p_holm"] = corrected
         text[-2] = p_text(corrected) if corrected is not None else ""
     header = ["Training cases", "Class", "Architecture", "Variant", "Test cases", "AUC [95 %]", "Accuracy",
               "Sensitivity", "Specificity", "AUC difference [95 %]", "p", "p, Holm", "equivalent within 1 point"]
-    last = inputs.splits["folds"][-1]
+    last = inputs.splits.folds[-1]
     notes = [f"Each training set holds the smaller ones, classes in proportion; all have the same "
-             f"{len(last['validation'])} validation and {len(last['test'])} test cases, the same number of steps, and "
+             f"{len(last.validation)} validation and {len(last.test)} test cases, the same number of steps, and "
              "no augmentation (paper, Section III-E).", NOT_EQUIVALENCE, "Holm's correction is over sizes.",
              "One training a size: a difference between sizes includes the chance of a training's initial weights.",
              "The paper has this as a figure: not published as numbers.", *_caution(inputs)]
-    return Outcome(rows, markdown_table(header, texts, numeric=4), _saturation_figure(rows, inputs.plan["dataset"]),
+    return Outcome(rows, markdown_table(header, texts, numeric=4), _saturation_figure(rows, inputs.plan.dataset),
                    "Area under the ROC curve on the same test cases by the number of training cases, with 95 % "
                    "intervals.", notes, {"training_sizes": sorted(sizes.values()), "augmentation": False})
 
 
 def _caution(inputs: Inputs) -> list[str]:
-    return [inputs.manifest["caution"]] if inputs.manifest.get("caution") else []
+    return [inputs.manifest.caution] if inputs.manifest.caution else []
 
 
-def _row(comparison: dict, network: dict) -> dict:
-    auc, pair = network["metrics"]["auc"], pair_of(comparison, network, "auc") or {}
-    (low, high), (below, above) = auc["interval"] or (None, None), pair.get("interval") or (None, None)
-    return {"source": "ours", "task": comparison["dataset"], "label": network["label"], "arch": network["arch"],
-            "width": network["width"], "parameters_m": network["parameters"] / 1e6, "cases": network["cases"],
-            "auc": auc["mean"], "auc_low": low, "auc_high": high,
-            **{name: network["metrics"][name]["mean"] for name in OTHERS},
-            "difference": pair.get("difference"), "interval_low": below, "interval_high": above,
-            "p_value": pair.get("p_value"), "p_holm": pair.get("p_holm"),
-            "p_equivalence": pair.get("equivalence", {}).get("p_value")}
+def _row(comparison: Comparison, network: NetworkRow) -> dict:
+    auc, pair = network.metrics["auc"], pair_of(comparison, network, "auc")
+    (low, high), (below, above) = auc.interval or (None, None), (pair and pair.interval) or (None, None)
+    return {"source": "ours", "task": comparison.dataset, "label": network.label, "arch": network.arch,
+            "width": network.width, "parameters_m": network.parameters / 1e6, "cases": network.cases,
+            "auc": auc.mean, "auc_low": low, "auc_high": high,
+            **{name: network.metrics[name].mean for name in OTHERS},
+            "difference": pair and pair.difference, "interval_low": below, "interval_high": above,
+            "p_value": pair and pair.p_value, "p_holm": pair and pair.p_holm, "p_equivalence": p_equivalence(pair)}
 
 
-def _cells(comparison: dict, network: dict) -> list[str]:
+def _cells(comparison: Comparison, network: NetworkRow) -> list[str]:
     row, pair = _row(comparison, network), pair_of(comparison, network, "auc")
     cells = [_with_interval(row["auc"], row["auc_low"], row["auc_high"]),
              *("–" if row[name] is None else f"{row[name]:.4f}" for name in OTHERS)]
     if not pair:
         return [*cells, "", "", "", ""]
     return [*cells, _with_interval(row["difference"], row["interval_low"], row["interval_high"], "+"),
-            p_text(pair["p_value"]), p_text(pair.get("p_holm")), equivalence_text(pair)]
+            p_text(pair.p_value), p_text(pair.p_holm), equivalence_text(pair)]
 
 
 def _with_interval(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
@@ -100,16 +100,16 @@ def _with_interval(value: float | None, low: float | None, high: float | None, s
     return text.replace("-", "−")
 
 
-def _accuracy_figure(comparison: dict):
-    networks = comparison["networks"]
+def _accuracy_figure(comparison: Comparison):
+    networks = comparison.networks
     with drawing.new_figure(2.2 + 1.1 * len(networks), 3.2) as figure:
         axis = figure.subplots()
         for place, network in enumerate(networks):
             _point(axis, place, _row(comparison, network))
-        axis.set_xticks(range(len(networks)), [f"{network['width']}\n{network['label']}" for network in networks])
+        axis.set_xticks(range(len(networks)), [f"{network.width}\n{network.label}" for network in networks])
         axis.set_xlim(-0.6, len(networks) - 0.4)
         axis.set_ylabel("AUC")
-        axis.set_title(f"{comparison['dataset']}: classifiers")
+        axis.set_title(f"{comparison.dataset}: classifiers")
         axis.grid(axis="y")
     return figure
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from ..contracts.manifest import Manifest
 
 EXPERIMENTS = Path(__file__).parent / "experiments.json"
 
@@ -26,25 +30,25 @@ def load(name: str) -> dict:
     return _all()[name]
 
 
-def check_fits(name: str, manifest: dict, where: str | None = None) -> None:
+def check_fits(name: str, manifest: Manifest, where: str | None = None) -> None:
     """Refuse a dataset that the experiment has no meaning for.
 
     Args:
-        manifest: `manifest.json`.
+        manifest: The dataset.
 
     Raises:
         UsageError: The dataset is for another task.
         DataError: It has too few labels.
     """
-    entry, task = load(name), manifest.get("task", "segmentation")
+    entry, task = load(name), manifest.task
     if task not in entry["tasks"]:
         fitting = [other for other in names() if task in load(other)["tasks"]]
         raise UsageError(f"The experiment '{name}' is for {' and '.join(entry['tasks'])}; this dataset is for {task}.",
                          where=where, todo=f"Use one of: {', '.join(fitting)}.")
     least = entry.get("least_labels", 1)
-    if len(manifest["labels"]) < least:
+    if len(manifest.labels) < least:
         raise DataError(f"The experiment '{name}' needs at least {least} labels, this dataset has "
-                        f"{len(manifest['labels'])}.", where=where, todo="Choose a label set with more (--labels).")
+                        f"{len(manifest.labels)}.", where=where, todo="Choose a label set with more (--labels).")
 
 
 def _all() -> dict:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..contracts.activations import Activations
+from ..contracts.base import load
+from ..contracts.comparison import Comparison
+from ..contracts.manifest import Manifest
+from ..contracts.plan import Plan
+from ..contracts.profile import Profile, ProfiledConfiguration
+from ..contracts.splits import Splits
 from ..errors import DataError, UsageError
-from ..files import read_json
 from ..tracking.records import Model, read_run
 
 if TYPE_CHECKING:
@@ -33,22 +38,22 @@ class Inputs:
     """
 
     name: str
-    manifest: dict
-    plan: dict
-    splits: dict
-    comparison: dict | None = None
+    manifest: Manifest
+    plan: Plan
+    splits: Splits
+    comparison: Comparison | None = None
     models: list[Model] = field(default_factory=list)
     evaluations: list[Path] = field(default_factory=list)
     rows: pd.DataFrame | None = None
-    configurations: list[dict] = field(default_factory=list)
-    activations: list[dict] = field(default_factory=list)
+    configurations: list[ProfiledConfiguration] = field(default_factory=list)
+    activations: list[Activations] = field(default_factory=list)
     predictions: Path | None = None
     input: Path | None = None
 
     @property
     def task(self) -> str:
         """`segmentation` or `classification`."""
-        return self.manifest.get("task", "segmentation")
+        return self.manifest.task
 
     def need(self, **values) -> None:
         """Refuse to go on without what an experiment is drawn from.
@@ -82,24 +87,15 @@ def read(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
     run = read_run(models, (), comparison)
     if run.problems:
         raise DataError("Not all of the run can be read.", problems=run.problems)
-    found = Inputs(name, read_json(manifest, "manifest"), read_json(plan, "plan"), read_json(splits, "splits"),
+    found = Inputs(name, Manifest.read(manifest), Plan.read(plan), Splits.read(splits),
                    run.comparison, run.models, sorted(evaluations), predictions=predictions, input=input_)
     tables = sorted({path for folder in evaluations for path in folder.rglob("metrics.csv")})
     if tables:
         found.rows = pd.concat([table.read(path) for path in tables], ignore_index=True)
     for path in measured:
-        kind = _kind(path)
-        if kind == "profile":
-            found.configurations += read_json(path, kind)["configurations"]
+        value = load(path, "measurement")
+        if isinstance(value, dict) and value.get("kind") == Profile.kind:
+            found.configurations += Profile.parse(value, path).configurations
         else:
-            found.activations.append(read_json(path, "activations"))
+            found.activations.append(Activations.parse(value, path))
     return found
-
-
-def _kind(path: Path) -> str:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("kind", "")
-    except FileNotFoundError:
-        raise UsageError("There is no measurement here.", where=str(path)) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
-        raise DataError(f"This measurement cannot be read: {error}", where=str(path)) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..evaluation import cases
-from ..evaluation.comparison import MEAN
+from ..evaluation.comparison import label_order
 from ..evaluation.layout import TITLES, markdown_table, number
 from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.overlay import label_maps
@@ -17,30 +17,29 @@ def draw(inputs: Inputs) -> Outcome:
     """A row a label; the picture of the case that is the median by mean Dice."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, predictions=inputs.predictions,
                 input=inputs.input)
-    labels = inputs.manifest["labels"]
+    labels = inputs.manifest.labels
     rows, table = [], []
-    networks = sorted(inputs.comparison["networks"],
-                      key=lambda row: (row["arch"], row["width"],
-                                       [*inputs.comparison["labels"], MEAN].index(row["label"])))
+    networks = sorted(inputs.comparison.networks,
+                      key=lambda row: (row.arch, row.width, label_order(inputs.comparison).index(row.label)))
     for row in networks:
-        rows.append({"arch": row["arch"], "width": row["width"], "parameters": row["parameters"], "label": row["label"],
-                     "cases": row["cases"], "undefined": row["metrics"]["dice"]["undefined"],
-                     **{f"{metric}_{key}": row["metrics"][metric][key] for metric in PAPER_METRICS
+        rows.append({"arch": row.arch, "width": row.width, "parameters": row.parameters, "label": row.label,
+                     "cases": row.cases, "undefined": row.metrics["dice"].undefined,
+                     **{f"{metric}_{key}": getattr(row.metrics[metric], key) for metric in PAPER_METRICS
                         for key in ("mean", "sd", "median")}})
-        table.append([arch_name(row["arch"]), row["width"], f"{row['parameters'] / 1e6:.3f}", row["label"],
-                      str(row["cases"])]
+        table.append([arch_name(row.arch), row.width, f"{row.parameters / 1e6:.3f}", row.label,
+                      str(row.cases)]
                      + [text for metric in PAPER_METRICS for text in
-                        (f"{number(row['metrics'][metric]['mean'], metric)} ± "
-                         f"{number(row['metrics'][metric]['sd'], metric)}",
-                         number(row["metrics"][metric]["median"], metric))])
+                        (f"{number(row.metrics[metric].mean, metric)} ± "
+                         f"{number(row.metrics[metric].sd, metric)}",
+                         number(row.metrics[metric].median, metric))])
     header = ["Architecture", "Variant", "Parameters (M)", "Label", "Cases"]
     for metric in PAPER_METRICS:
         header += [f"{TITLES[metric]}, mean ± sd", "median"]
-    arch, width = networks[0]["arch"], networks[0]["width"]
+    arch, width = networks[0].arch, networks[0].width
     case, dice = _median_case(inputs, arch, width)
-    entry = next(entry for entry in inputs.manifest["cases"] if entry["case"] == case)
-    image = geometry.read(inputs.input / entry["images"][0]).data
-    pair = cases.read_pair(inputs.input / entry["label"], cases.prediction_path(inputs.predictions, case), labels)
+    entry = next(entry for entry in inputs.manifest.cases if entry.case == case)
+    image = geometry.read(inputs.input / entry.images[0]).data
+    pair = cases.read_pair(inputs.input / entry.label, cases.prediction_path(inputs.predictions, case), labels)
     scores = ", ".join(f"{name} {'–' if value != value else f'{value:.3f}'}" for name, value in dice.items())
     figure = label_maps(image, *pair, labels, f"{case} · {width} {arch_name(arch)} · Dice: {scores}")
     return Outcome(rows, markdown_table(header, table, numeric=4), figure,

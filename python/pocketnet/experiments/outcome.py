@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..code import code_hash, commit
-from ..files import atomic, write_json, write_text
-from ..training.start import total_steps
+from ..contracts.experiment import Code, ComparedNetwork, Experiment, UsedSplits
+from ..contracts.provenance import Provenance
+from ..files import atomic, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,11 +53,11 @@ def published_order(arches: list[str]) -> list[str]:
     return sorted(arches, key=lambda arch: (order.index(arch) if arch in order else len(order), arch))
 
 
-def write(folder: Path, entry: dict, inputs: Inputs, outcome: Outcome) -> dict:
+def write(folder: Path, entry: dict, inputs: Inputs, outcome: Outcome) -> Experiment:
     """Write `FILES` into a folder, each whole or not at all.
 
     Returns:
-        The content of `experiment.json`.
+        What `experiment.json` says.
     """
     import pandas as pd
 
@@ -67,7 +68,7 @@ def write(folder: Path, entry: dict, inputs: Inputs, outcome: Outcome) -> dict:
     for name in ("figure.svg", "figure.png"):
         with atomic(folder / name) as temporary:
             _save(outcome.figure, temporary, inputs.name)
-    write_json(folder / "experiment.json", record, "experiment")
+    record.write(folder / "experiment.json")
     return record
 
 
@@ -81,8 +82,8 @@ def _save(figure: Figure, path: Path, name: str) -> None:
 
 def _page(entry: dict, inputs: Inputs, outcome: Outcome) -> str:
     lines = [f"# {entry['title']}", "",
-             f"{entry['paper']} of the paper, on {inputs.plan['dataset']}; recipe `{inputs.plan['recipe']}`, "
-             f"{_steps(inputs)}seed {inputs.plan['seed']}.", "", *outcome.markdown]
+             f"{entry['paper']} of the paper, on {inputs.plan.dataset}; recipe `{inputs.plan.recipe}`, "
+             f"{_steps(inputs)}seed {inputs.plan.seed}.", "", *outcome.markdown]
     lines += ["", "![Figure](figure.svg)", "", outcome.caption]
     if outcome.notes:
         lines += ["", "Notes:", "", *(f"- {note}" for note in outcome.notes)]
@@ -90,25 +91,23 @@ def _page(entry: dict, inputs: Inputs, outcome: Outcome) -> str:
 
 
 def _steps(inputs: Inputs) -> str:
-    training = inputs.plan["training"]
+    training = inputs.plan.training
     if not inputs.models:
         return ""
-    return f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch {training['batch']}, "
+    return f"{training.epochs} epochs of {training.steps_per_epoch} steps, batch {training.batch}, "
 
 
-def provenance(entry: dict, inputs: Inputs, outcome: Outcome) -> dict:
-    """The content of `experiment.json`: what was compared, from which runs, by which code."""
-    groups: dict[tuple[str, str], list] = {}
+def provenance(entry: dict, inputs: Inputs, outcome: Outcome) -> Experiment:
+    """What was compared, from which runs, by which code."""
+    groups: dict[tuple[str, str], list[Provenance]] = {}
     for model in inputs.models:
-        groups.setdefault((model.provenance["arch"], model.provenance["width"]), []).append(model.provenance)
-    networks = [{"arch": arch, "width": width, "parameters": runs[0]["parameters"], "steps": total_steps(runs[0]),
-                 "folds": sorted(run["fold"] for run in runs), "run_keys": [run["run_key"] for run in runs]}
-                for (arch, width), runs in sorted(groups.items())]
-    trained_by = sorted({run["code"] for runs in groups.values() for run in runs})
-    return {"experiment": inputs.name, "title": entry["title"], "paper": entry["paper"],
-            "dataset": inputs.plan["dataset"], "recipe": inputs.plan["recipe"], "seed": inputs.plan["seed"],
-            "settings": outcome.settings, "networks": networks,
-            "splits": {"rule": inputs.splits["rule"], "folds": len(inputs.splits["folds"])},
-            "table": json.loads(json.dumps(outcome.rows)), "figure": outcome.caption, "notes": outcome.notes,
-            "code": {"train": trained_by, "experiment": code_hash("experiment")}, "version": __version__,
-            "commit": commit()}
+        groups.setdefault((model.provenance.arch, model.provenance.width), []).append(model.provenance)
+    networks = tuple(ComparedNetwork(
+        arch, width, runs[0].parameters, tuple(sorted(run.fold for run in runs)), tuple(run.run_key for run in runs),
+        runs[0].total_steps) for (arch, width), runs in sorted(groups.items()))
+    trained_by = tuple(sorted({run.code for runs in groups.values() for run in runs}))
+    return Experiment(
+        inputs.name, entry["title"], entry["paper"], inputs.plan.dataset, inputs.plan.recipe, inputs.plan.seed,
+        settings=outcome.settings, networks=networks, table=tuple(json.loads(json.dumps(outcome.rows))),
+        notes=tuple(outcome.notes), code=Code(trained_by, code_hash("experiment")), version=__version__,
+        commit=commit(), splits=UsedSplits(inputs.splits.rule, len(inputs.splits.folds)), figure=outcome.caption)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..contracts.profile import Measured, ProfiledConfiguration
 from ..evaluation.layout import markdown_table
 from ..evaluation.verdict import arch_name
 from . import drawing
@@ -16,20 +19,22 @@ def saving_percent(full: float | None, pocket: float | None) -> float | None:
     return 100 * (full - pocket) / full if full and pocket is not None else None
 
 
-def memory_of(entry: dict | None) -> tuple[float | None, str]:
+def memory_of(entry: ProfiledConfiguration | None) -> tuple[float | None, str]:
     """Peak memory in MiB of a measured configuration, and of what.
 
     The device's allocator's if there is a device, else by how much the process's resident memory grew.
     """
     measured = _measured(entry)
-    if measured.get("device_memory_mib") is not None:
-        return measured["device_memory_mib"], "device"
-    return measured.get("host_memory_growth_mib"), "process"
+    if measured is None:
+        return None, "process"
+    if measured.device_memory_mib is not None:
+        return measured.device_memory_mib, "device"
+    return measured.host_memory_growth_mib, "process"
 
 
 def draw(inputs: Inputs) -> Outcome:
     """A row a batch and width, with the savings and what does not fit."""
-    found = [entry for entry in inputs.configurations if entry["mode"] == "train"]
+    found = [entry for entry in inputs.configurations if entry.mode == "train"]
     inputs.need(measured=found)
     paper = published()["figure_3"]
     rows = rows_of(found)
@@ -50,50 +55,52 @@ def draw(inputs: Inputs) -> Outcome:
                    "that does not fit.", notes, {"batches": sorted({row["batch"] for row in rows})})
 
 
-def rows_of(found: list[dict], predicted: bool = False) -> list[dict]:
+def rows_of(found: Sequence[ProfiledConfiguration], predicted: bool = False) -> list[dict]:
     """A row a configuration of a training step: memory, time, and in pocket's what it saves of full's.
 
     Args:
         found: Configurations of `profile.json`.
         predicted: Take what was predicted instead of what was measured, also of what does not fit.
     """
-    groups: dict[tuple, dict[str, dict]] = {}
+    groups: dict[tuple, dict[str, ProfiledConfiguration]] = {}
     for entry in found:
-        groups.setdefault((entry["arch"], tuple(entry["patch"]), entry["batch"]), {})[entry["width"]] = entry
+        groups.setdefault((entry.arch, entry.patch, entry.batch), {})[entry.width] = entry
     rows = []
     for (arch, patch, batch), widths in sorted(groups.items(), key=lambda item: item[0]):
         values = {width: _values(entry, predicted) for width, entry in widths.items()}
         for width, entry in widths.items():
+            measured = _measured(entry)
             saved = {f"{kind}_saving_percent": saving_percent(values["full"][number], values["pocket"][number])
                      if width == "pocket" and "full" in values else None
                      for number, kind in enumerate(("memory", "time"))}
             rows.append({
                 "arch": arch, "patch": "×".join(map(str, patch)), "batch": batch, "width": width,
-                "parameters": entry["parameters"], "status": _status(entry, predicted),
+                "parameters": entry.parameters, "status": _status(entry, predicted),
                 "memory": memory_of(entry)[1], "peak_memory_mib": values[width][0], "step_seconds": values[width][1],
-                "step_seconds_sd": _measured(entry).get("step_seconds_sd"),
-                "process_peak_mib": _measured(entry).get("host_memory_mib"),
-                "predicted_memory_mib": (entry["predicted"] or {}).get("device_memory_mib"),
-                "predicted_step_seconds": (entry["predicted"] or {}).get("step_seconds"), **saved})
+                "step_seconds_sd": measured and measured.step_seconds_sd,
+                "process_peak_mib": measured and measured.host_memory_mib,
+                "predicted_memory_mib": entry.predicted and entry.predicted.device_memory_mib,
+                "predicted_step_seconds": entry.predicted and entry.predicted.step_seconds, **saved})
     return rows
 
 
-def _values(entry: dict, predicted: bool) -> tuple[float | None, float | None]:
+def _values(entry: ProfiledConfiguration, predicted: bool) -> tuple[float | None, float | None]:
     """Memory in MiB and time of a step in seconds."""
     if predicted:
-        return entry["predicted"]["device_memory_mib"], entry["predicted"]["step_seconds"]
-    return memory_of(entry)[0], _measured(entry).get("step_seconds")
+        return (entry.predicted.device_memory_mib, entry.predicted.step_seconds) if entry.predicted else (None, None)
+    measured = _measured(entry)
+    return memory_of(entry)[0], measured and measured.step_seconds
 
 
-def _measured(entry: dict | None) -> dict:
-    measured = (entry or {}).get("measured") or {}
-    return measured if measured.get("status", "ok") == "ok" else {}
+def _measured(entry: ProfiledConfiguration | None) -> Measured | None:
+    measured = entry and entry.measured
+    return measured if measured and measured.status == "ok" else None
 
 
-def _status(entry: dict, predicted: bool) -> str:
+def _status(entry: ProfiledConfiguration, predicted: bool) -> str:
     if predicted:
-        return "ok" if entry["predicted"]["fits"] else "out_of_memory"
-    return (entry.get("measured") or {}).get("status", "ok") if entry.get("measured") else "not measured"
+        return "ok" if entry.predicted and entry.predicted.fits else "out_of_memory"
+    return entry.measured.status if entry.measured else "not measured"
 
 
 def _cells(row: dict) -> list[str]:

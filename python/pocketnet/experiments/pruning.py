@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from ..contracts.comparison import Equivalence, Pair
 from ..evaluation.comparison import MEAN
-from ..evaluation.layout import TITLES, equivalence_text, interval_text, markdown_table, number, p_text, pair_of
+from ..evaluation.layout import (
+    TITLES,
+    equivalence_text,
+    interval_text,
+    markdown_table,
+    number,
+    p_equivalence,
+    p_text,
+    pair_of,
+)
 from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.statistics import MARGIN, compare_paired, equivalence
-from ..training.start import total_steps
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
@@ -25,29 +34,29 @@ VARIANTS = {
 def draw(inputs: Inputs) -> Outcome:
     """A row a variant with its parameters and steps, and the two that had equally many steps against each other."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, models=inputs.models)
-    runs = {(model.provenance["arch"], model.provenance["width"]): model.provenance for model in inputs.models}
+    runs = {(model.provenance.arch, model.provenance.width): model.provenance for model in inputs.models}
     rows, table = [], []
-    means = [row for row in inputs.comparison["networks"] if row["label"] == MEAN]
+    means = [row for row in inputs.comparison.networks if row.label == MEAN]
     order = list(VARIANTS)
-    for row in sorted(means, key=lambda row: (row["arch"], order.index(row["width"]))):
-        run = runs[row["arch"], row["width"]]
+    for row in sorted(means, key=lambda row: (row.arch, order.index(row.width))):
+        run = runs[row.arch, row.width]
         pair = pair_of(inputs.comparison, row, "dice")
-        low, high = (pair or {}).get("interval") or (None, None)
-        rows.append({"arch": row["arch"], "variant": row["width"], "parameters": row["parameters"],
-                     "steps": run["steps"], "total_steps": total_steps(run), "cases": row["cases"],
-                     **{f"{metric}_{key}": row["metrics"][metric][key] for metric in PAPER_METRICS
+        low, high = (pair and pair.interval) or (None, None)
+        rows.append({"arch": row.arch, "variant": row.width, "parameters": row.parameters,
+                     "steps": run.steps, "total_steps": run.total_steps, "cases": row.cases,
+                     **{f"{metric}_{key}": getattr(row.metrics[metric], key) for metric in PAPER_METRICS
                         for key in ("mean", "sd", "median")},
-                     "difference_to_full": pair and pair["difference"], "interval_low": low, "interval_high": high,
-                     "p_value": pair and pair["p_value"], "p_holm": pair and pair["p_holm"],
-                     "p_equivalence": pair and pair["equivalence"]["p_value"]})
-        table.append([row["arch"], VARIANTS[row["width"]], f"{row['parameters'] / 1e6:.3f}", str(run["steps"]),
-                      str(total_steps(run))]
-                     + [f"{number(row['metrics'][metric]['mean'], metric)} ± "
-                        f"{number(row['metrics'][metric]['sd'], metric)}" for metric in PAPER_METRICS]
-                     + [number(row["metrics"]["dice"]["median"], "dice"),
-                        f"{number(pair['difference'], 'dice', True)} {interval_text(pair['interval'], 'dice')}"
-                        if pair else "", p_text(pair["p_value"]) if pair else "",
-                        p_text(pair["p_holm"]) if pair else "", equivalence_text(pair) if pair else ""])
+                     "difference_to_full": pair and pair.difference, "interval_low": low, "interval_high": high,
+                     "p_value": pair and pair.p_value, "p_holm": pair and pair.p_holm,
+                     "p_equivalence": p_equivalence(pair)})
+        table.append([row.arch, VARIANTS[row.width], f"{row.parameters / 1e6:.3f}", str(run.steps),
+                      str(run.total_steps)]
+                     + [f"{number(row.metrics[metric].mean, metric)} ± "
+                        f"{number(row.metrics[metric].sd, metric)}" for metric in PAPER_METRICS]
+                     + [number(row.metrics["dice"].median, "dice"),
+                        f"{number(pair.difference, 'dice', True)} {interval_text(pair.interval, 'dice')}"
+                        if pair else "", p_text(pair.p_value) if pair else "",
+                        p_text(pair.p_holm) if pair else "", equivalence_text(pair) if pair else ""])
     header = ["Architecture", "Variant", "Parameters (M)", "own steps", "steps in all",
               *(f"{TITLES[metric]}, mean ± sd" for metric in PAPER_METRICS), "Dice, median",
               "Dice difference to full [95 %]", "p", "p, Holm", "equivalent within 1 point"]
@@ -73,14 +82,15 @@ def _equal_steps(inputs: Inputs, rows: list[dict]) -> list[str]:
         if not {"pruned-tuned", "pocket-continued"} <= set(steps):
             continue
         both = means[arch]["pruned-tuned"].to_frame("pruned").join(means[arch]["pocket-continued"].rename("pocket"))
-        outcome = asdict(compare_paired(both["pocket"], both["pruned"]))
+        outcome = compare_paired(both["pocket"], both["pruned"])
         p_value = equivalence(both["pocket"], both["pruned"])
-        tested = {"equivalence": {"p_value": p_value, "equivalent": p_value is not None and p_value < 0.05}}
-        difference = number(outcome["difference"], "dice", True)
-        interval = interval_text(outcome["interval"], "dice")
+        same = Equivalence(MARGIN, p_value, p_value is not None and p_value < 0.05)
+        tested = Pair(arch, "pruned-tuned", "pocket-continued", MEAN, "dice", **asdict(outcome), equivalence=same)
+        difference = number(outcome.difference, "dice", True)
+        interval = interval_text(outcome.interval, "dice")
         lines.append(f"At equally many steps in all ({steps['pruned-tuned']:,} and {steps['pocket-continued']:,}), "
                      f"{arch}: pruned and trained on − pocket trained on = {difference} Dice, 95 % interval "
-                     f"{interval}, {outcome['n']} pairs, Wilcoxon p {p_text(outcome['p_value'])}, equivalent within "
+                     f"{interval}, {outcome.n} pairs, Wilcoxon p {p_text(outcome.p_value)}, equivalent within "
                      f"{MARGIN:g}: {equivalence_text(tested)}.")
     return lines
 
@@ -98,6 +108,6 @@ def _figure(inputs: Inputs, rows: list[dict]):
             axis.set_xticks(range(len(mine)), [f"{row['variant']}\n{row['parameters'] / 1e6:.2f} M, "
                                                f"{row['total_steps']:,} steps" for row in mine], fontsize=8)
             axis.set_ylabel("Dice")
-            axis.set_title(f"{inputs.plan['dataset']}, {arch}: pruned to the pocket size, and trained from scratch")
+            axis.set_title(f"{inputs.plan.dataset}, {arch}: pruned to the pocket size, and trained from scratch")
             axis.grid(axis="y")
     return figure

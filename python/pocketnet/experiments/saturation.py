@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..contracts.splits import Splits
 from ..evaluation.comparison import MEAN, compare
-from ..evaluation.layout import equivalence_text, interval_text, markdown_table, number, p_text, pair_of
+from ..evaluation.layout import equivalence_text, interval_text, markdown_table, number, p_equivalence, p_text, pair_of
 from ..evaluation.statistics import holm
 from . import drawing
 from .inputs import Inputs
@@ -12,7 +13,7 @@ from .outcome import Outcome
 WIDTHS = ("full", "pocket")
 
 
-def sizes_of(splits: dict) -> dict[int, int]:
+def sizes_of(splits: Splits) -> dict[int, int]:
     """Training cases by fold.
 
     Raises:
@@ -20,7 +21,7 @@ def sizes_of(splits: dict) -> dict[int, int]:
     """
     from ..errors import UsageError
 
-    sizes = {entry["fold"]: entry["train_size"] for entry in splits["folds"] if "train_size" in entry}
+    sizes = {entry.fold: entry.train_size for entry in splits.folds if entry.train_size}
     if not sizes:
         raise UsageError("These splits are folds, not training sets of several sizes.",
                          todo="Plan with pocket-plan --experiment saturation.")
@@ -37,17 +38,16 @@ def draw(inputs: Inputs) -> Outcome:
         if mine.empty:
             continue
         comparison = compare(mine.assign(file="metrics.csv"))
-        for network in (row for row in comparison["networks"] if row["label"] == MEAN):
+        for network in (row for row in comparison.networks if row.label == MEAN):
             pair = pair_of(comparison, network, "dice")
-            rows.append({"train_size": size, "arch": network["arch"], "width": network["width"],
-                         "parameters": network["parameters"], "cases": network["cases"],
-                         **{f"dice_{key}": network["metrics"]["dice"][key] for key in ("mean", "sd", "median")},
-                         "hd95_mm_mean": network["metrics"]["hd95_mm"]["mean"],
-                         "asd_mm_mean": network["metrics"]["asd_mm"]["mean"],
-                         "difference": pair and pair["difference"], "interval_low": pair and pair["interval"][0]
-                         if pair and pair["interval"] else None, "interval_high": pair["interval"][1]
-                         if pair and pair["interval"] else None, "p_value": pair and pair["p_value"], "p_holm": None,
-                         "p_equivalence": pair and pair["equivalence"]["p_value"]})
+            low, high = (pair and pair.interval) or (None, None)
+            rows.append({"train_size": size, "arch": network.arch, "width": network.width,
+                         "parameters": network.parameters, "cases": network.cases,
+                         **{f"dice_{key}": getattr(network.metrics["dice"], key) for key in ("mean", "sd", "median")},
+                         "hd95_mm_mean": network.metrics["hd95_mm"].mean,
+                         "asd_mm_mean": network.metrics["asd_mm"].mean,
+                         "difference": pair and pair.difference, "interval_low": low, "interval_high": high,
+                         "p_value": pair and pair.p_value, "p_holm": None, "p_equivalence": p_equivalence(pair)})
             pairs.append(pair)
     for row, corrected in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
         row["p_holm"] = corrected
@@ -55,14 +55,14 @@ def draw(inputs: Inputs) -> Outcome:
               f"{number(row['dice_mean'], 'dice')} ± {number(row['dice_sd'], 'dice')}",
               number(row["dice_median"], "dice"), number(row["hd95_mm_mean"], "hd95_mm"),
               number(row["asd_mm_mean"], "asd_mm"),
-              f"{number(pair['difference'], 'dice', True)} {interval_text(pair['interval'], 'dice')}" if pair else "",
-              p_text(pair["p_value"]) if pair else "", p_text(row["p_holm"]) if pair else "",
+              f"{number(pair.difference, 'dice', True)} {interval_text(pair.interval, 'dice')}" if pair else "",
+              p_text(pair.p_value) if pair else "", p_text(row["p_holm"]) if pair else "",
               equivalence_text(pair) if pair else ""] for row, pair in zip(rows, pairs, strict=True)]
     header = ["Training cases", "Architecture", "Variant", "Test cases", "Dice, mean ± sd", "median", "HD95 (mm)",
               "ASD (mm)", "Dice difference [95 %]", "p", "p, Holm", "equivalent within 1 point"]
-    last = inputs.splits["folds"][-1]
-    notes = [f"Each training set holds the smaller ones; all have the same {len(last['validation'])} validation and "
-             f"{len(last['test'])} test cases, the same number of steps, and no augmentation (paper, Section III-E; it "
+    last = inputs.splits.folds[-1]
+    notes = [f"Each training set holds the smaller ones; all have the same {len(last.validation)} validation and "
+             f"{len(last.test)} test cases, the same number of steps, and no augmentation (paper, Section III-E; it "
              "does not say how long it trained on each).",
              "p: two-sided Wilcoxon signed-rank of pocket against full on the same test cases; Holm over sizes. A p "
              "above 0.05 is not equivalence.",
@@ -89,7 +89,7 @@ def _figure(inputs: Inputs, sizes: dict[int, int]):
             axis.set_xticks(range(len(present)), present)
             axis.set_xlabel("training cases")
             axis.set_ylabel("Dice")
-            axis.set_title(f"{inputs.plan['dataset']}, {arch}: same test cases, growing training set")
+            axis.set_title(f"{inputs.plan.dataset}, {arch}: same test cases, growing training set")
             axis.grid(axis="y")
         drawing.legend(axes[0], list(WIDTHS), loc="lower right", fontsize=8)
     return figure

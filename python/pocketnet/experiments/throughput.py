@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..contracts.profile import ProfiledConfiguration
 from ..evaluation.layout import markdown_table
 from ..evaluation.verdict import arch_name
 from . import drawing
@@ -18,11 +19,11 @@ def speed_up_percent(full: float, pocket: float) -> float:
 
 def draw(inputs: Inputs) -> Outcome:
     """A row a patch size, architecture and width, with both ways to say how much faster the pocket network is."""
-    found = [entry for entry in inputs.configurations if entry["mode"] == "infer"]
+    found = [entry for entry in inputs.configurations if entry.mode == "infer"]
     inputs.need(measured=found)
-    sizes = list(dict.fromkeys(tuple(entry["patch"]) for entry in sorted(found, key=lambda e: e["patch"])))
-    arches = list(dict.fromkeys(entry["arch"] for entry in found))
-    by_key = {(tuple(entry["patch"]), entry["arch"], entry["width"]): entry for entry in found}
+    sizes = list(dict.fromkeys(entry.patch for entry in sorted(found, key=lambda e: e.patch)))
+    arches = list(dict.fromkeys(entry.arch for entry in found))
+    by_key = {(entry.patch, entry.arch, entry.width): entry for entry in found}
     rows, table = [], []
     for size in sizes:
         paper = published()["table_3"].get(str(size[0]), {}) if len(set(size)) == 1 and len(size) == 3 else {}
@@ -35,15 +36,15 @@ def draw(inputs: Inputs) -> Outcome:
                     table.append(_cells(row))
     header = ["Image size", "Architecture", "Variant", "Throughput (patches/s)", "% speed-up (paper's formula)",
               "pocket / full", "published: throughput (image/s)", "% speed-up", "pocket / full"]
-    network = inputs.plan["network"]
-    engines = sorted({entry.get("engine") or "" for entry in found} - {""})
+    network = inputs.plan.network
+    engines = sorted({entry.engine or "" for entry in found} - {""})
     notes = ["% speed-up as in the paper: (pocket − full) / pocket · 100, that is, divided by the pocket network's "
              "throughput; 5.89 for its 17.86 and 18.98. Pocket / full is the plain ratio of throughputs.",
              "Published: one NVIDIA RTX 8000, 32 first feature maps, depth 5. The paper's text says up to 12 % for "
              "U-shaped networks and up to 17 % for HRNet; its table has 12.54 and 16.53.",
-             f"Here: batch {', '.join(sorted({str(entry['batch']) for entry in found}))}, {network['feature_maps']} "
-             f"first feature maps, depth {network['depth']}, {network['channels']} input channel"
-             f"{'s' * (network['channels'] > 1)}; one configuration after the other, each in a process of its own"
+             f"Here: batch {', '.join(sorted({str(entry.batch) for entry in found}))}, {network.feature_maps} "
+             f"first feature maps, depth {network.depth}, {network.channels} input channel"
+             f"{'s' * (network.channels > 1)}; one configuration after the other, each in a process of its own"
              f"{', engine ' + ', '.join(engines) if engines else ''}."]
     return Outcome(rows, markdown_table(header, table, numeric=3), _figure(by_key, sizes, published_order(arches)),
                    "Patches a second at inference: full and pocket of each architecture; each patch size on a scale "
@@ -51,17 +52,17 @@ def draw(inputs: Inputs) -> Outcome:
                    {"patches": [list(size) for size in sizes], "architectures": arches})
 
 
-def _throughput(entry: dict | None) -> float | None:
-    measured = (entry or {}).get("measured") or {}
-    return measured.get("patches_per_second") if measured.get("status", "ok") == "ok" else None
+def _throughput(entry: ProfiledConfiguration | None) -> float | None:
+    measured = entry and entry.measured
+    return measured.patches_per_second if measured and measured.status == "ok" else None
 
 
-def _row(size: tuple, entry: dict, ours: dict, paper: dict | None) -> dict:
-    width, paper = entry["width"], paper or {}
+def _row(size: tuple, entry: ProfiledConfiguration, ours: dict, paper: dict | None) -> dict:
+    width, paper = entry.width, paper or {}
     pocket = width == "pocket"
     both = pocket and ours["full"] and ours["pocket"]
-    return {"image_size": "×".join(map(str, size)), "arch": entry["arch"], "width": width,
-            "parameters": entry["parameters"], "status": (entry.get("measured") or {}).get("status", "ok"),
+    return {"image_size": "×".join(map(str, size)), "arch": entry.arch, "width": width,
+            "parameters": entry.parameters, "status": entry.measured.status if entry.measured else "ok",
             "patches_per_second": ours[width],
             "speed_up_percent": speed_up_percent(ours["full"], ours["pocket"]) if both else None,
             "ratio": ours["pocket"] / ours["full"] if both else None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
+from ..contracts.splits import Intensity
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store
 from .windows import starts
@@ -29,7 +30,7 @@ def last_layer(model):
     return keras.Model(model.inputs[0], model.get_layer(HEAD).input)
 
 
-def patches(store: Store, plan: Plan, constants: list[dict]) -> Iterator[np.ndarray]:
+def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterator[np.ndarray]:
     """The windows that inference lays over a case, normalised, each (1, *patch, channel) float32.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .. import files, outputs
-from ..config import Label
+from ..contracts.labels import Label
 from ..errors import DataError, DeviceMemoryError, PocketError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan, read_scan

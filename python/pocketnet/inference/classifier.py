@@ -69,7 +69,7 @@ class Classifier:
             raise DataError("The image has NaN or infinite pixels.")
         prepared = prepare(image.astype(np.float32, copy=False), plan.preprocessing)
         normalised = normalise(prepared.image, plan.preprocessing.normalisation, prepared.statistics,
-                               self.model.provenance["intensity"])
+                               self.model.provenance.intensity)
         return self.engine(normalised[None])[0].copy()
 
     def classify_files(self, images: Sequence[str | Path]) -> dict[str, float]:

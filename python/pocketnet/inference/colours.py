@@ -10,7 +10,7 @@ import colorsys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config import Label
+from ..contracts.labels import Label
 from ..files import write_text
 
 FIRST = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..config import Label
+from ..contracts.labels import Label
 from ..errors import DataError
 from ..files import atomic
 from ..preprocessing import dicom, geometry

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.case import Statistics
+from ..contracts.plan import Plan
 from ..errors import UsageError
 from ..preprocessing.intensity import normalise
 from ..training.model_folder import ModelFolder
@@ -33,7 +34,7 @@ class Member:
         self._model, self._mirrors = model, mirrors
         self._normalised: np.ndarray | None = None  # memory that is new each time costs more than what is computed
 
-    def __call__(self, image: np.ndarray, statistics: list[dict], pad: list[tuple[int, int]]) -> np.ndarray:
+    def __call__(self, image: np.ndarray, statistics: Sequence[Statistics], pad: list[tuple[int, int]]) -> np.ndarray:
         """This member's share of a window's mean prediction.
 
         Args:
@@ -50,7 +51,7 @@ class Member:
             self._normalised = np.zeros((*shape, image.shape[-1]), np.float32)
         normalised = self._normalised
         inside = tuple(slice(before, before + side) for (before, _), side in zip(pad, image.shape, strict=False))
-        into, constants = normalised[inside], self._model.provenance["intensity"]
+        into, constants = normalised[inside], self._model.provenance.intensity
         self._share(lambda x: normalise(image[x], scheme, statistics, constants, out=into[x]), len(image))
         total = None
         for axes in self._mirrors:

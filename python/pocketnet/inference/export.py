@@ -15,6 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__, backend, files, outputs
+from ..contracts.deployment import (
+    Deployment,
+    ExportedNetwork,
+    NetworkInput,
+    NetworkOutput,
+    OutputClass,
+    Preparation,
+    Windows,
+)
+from ..contracts.labels import CLASSIFICATION
 from ..errors import DataError, UsageError
 from ..training.model_folder import ModelFolder, write_checksums
 from . import engines
@@ -31,7 +41,7 @@ LEAST_EQUAL = 0.9999
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETWORKS)) -> dict:
+def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETWORKS)) -> Deployment:
     """Write a folder to deploy, whole or not at all.
 
     Args:
@@ -51,20 +61,20 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
         for name in RECORDS:
             shutil.copy(model.path / name, folder / name)
         found = write_networks(model, folder, formats)
-        description = describe(model) | {"networks": found}
-        files.write_json(folder / DESCRIPTION, description, "deployment")
+        description = describe(model, found)
+        description.write(folder / DESCRIPTION)
         write_checksums(folder)
     return description
 
 
-def export_onnx_file(model: ModelFolder, output: Path) -> dict:
+def export_onnx_file(model: ModelFolder, output: Path) -> Deployment:
     """Write one ONNX file, whose metadata (`pocketnet`) say how images are to be prepared; raises as `export`."""
     check_formats(["onnx"])
     with files.atomic(output) as temporary:
         reference = engines.KerasEngine(model.path, None)
         _onnx(model, reference.network, temporary)
         found = _verified(model, reference, {"onnx": (output.name, _run_onnx(temporary))})
-    return describe(model) | {"networks": found}
+    return describe(model, found)
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -77,31 +87,28 @@ def check_formats(formats: Sequence[str]) -> None:
                          todo="Leave KERAS_BACKEND away.")
 
 
-def describe(model: ModelFolder) -> dict:
+def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deployment:
     """What a program needs that feeds the network itself: axes, classes, preparation with its numbers, windows."""
     plan = model.plan
-    spatial = ["x", "y", "z"] if plan.network.dimensions == 3 else ["row", "column"]
-    classes = [] if plan.task == "classification" else [{"name": "background", "value": 0}]
-    preparation = {"crop": plan.preprocessing.crop, "spacing_mm": plan.preprocessing.spacing_mm,
-                   "normalisation": plan.preprocessing.normalisation, "size": plan.preprocessing.size,
-                   "intensity": model.provenance["intensity"]}
-    network = plan.network.network(model.provenance["arch"], "pocket")
-    return {
-        "dataset": plan.dataset, "task": plan.task, "model": model.digest, "version": __version__,
-        "modalities": list(plan.modalities),
-        "classes": classes + [{"name": label.name, "value": label.value} for label in plan.labels],
-        "input": {"name": "image", "type": "float32", "axes": ["batch", *spatial, "channel"],
-                  "orientation": "RAS+" if plan.network.dimensions == 3 else "as stored",
-                  "patch": list(plan.training.patch), "multiple_of": list(network.divisor)},
-        "output": {"type": "float32", "axes": ["batch", *([] if plan.task == "classification" else spatial), "class"],
-                   "meaning": "probabilities"},
-        "preprocessing": json.loads(json.dumps(preparation)),
-        "inference": {"overlap": plan.inference.overlap, "gaussian_sigma": plan.inference.gaussian_sigma,
-                      "largest_component": plan.inference.largest_component},
-    }
+    spatial = ("x", "y", "z") if plan.network.dimensions == 3 else ("row", "column")
+    classified = plan.task == CLASSIFICATION
+    classes = () if classified else (OutputClass("background", 0),)
+    network = plan.network.network(model.provenance.arch, "pocket")
+    given = plan.preprocessing
+    return Deployment(
+        dataset=plan.dataset, task=plan.task, model=model.digest, version=__version__, modalities=plan.modalities,
+        classes=classes + tuple(OutputClass(label.name, label.value) for label in plan.labels),
+        input=NetworkInput("image", "float32", ("batch", *spatial, "channel"),
+                           "RAS+" if plan.network.dimensions == 3 else "as stored", plan.training.patch,
+                           network.divisor),
+        output=NetworkOutput("float32", ("batch", *(() if classified else spatial), "class"), "probabilities"),
+        preprocessing=Preparation(given.crop, given.spacing_mm, given.normalisation, given.size,
+                                  model.provenance.intensity),
+        inference=Windows(plan.inference.overlap, plan.inference.gaussian_sigma, plan.inference.largest_component),
+        networks=networks)
 
 
-def write_networks(model: ModelFolder, folder: Path, formats: Sequence[str]) -> dict[str, dict]:
+def write_networks(model: ModelFolder, folder: Path, formats: Sequence[str]) -> dict[str, ExportedNetwork]:
     """Write and verify them; by format the file, the largest difference of probabilities, the share of equal labels."""
     from ..models.export import export_openvino
 
@@ -134,9 +141,16 @@ def _onnx(model: ModelFolder, network, path: Path) -> None:
         network(np.zeros((1, *model.plan.training.patch, model.plan.network.channels), np.float32))  # Keras asks for it
         network.export(path, format="onnx", verbose=False)
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {"pocketnet": json.dumps(describe(model))})
+    onnx.helper.set_model_props(graph, {"pocketnet": json.dumps(_metadata(model))})
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
+
+
+def _metadata(model: ModelFolder) -> dict:
+    """What an ONNX file says of itself: a `deployment.json` without its networks."""
+    value = describe(model, {"onnx": ExportedNetwork(NETWORKS["onnx"], 0.0, 1.0)}).to_json()
+    del value["networks"]
+    return value
 
 
 def _run_onnx(path: Path) -> Run:
@@ -153,7 +167,8 @@ def _run_saved_model(path: Path) -> Run:
     return lambda image: loaded.serve(tf.constant(image)).numpy()
 
 
-def _verified(model: ModelFolder, reference: Run, written: dict[str, tuple[str, Run]]) -> dict[str, dict]:
+def _verified(model: ModelFolder, reference: Run, written: dict[str, tuple[str, Run]]
+              ) -> dict[str, ExportedNetwork]:
     """Hold every written network against the reference on the same patch of noise.
 
     Raises:
@@ -167,7 +182,7 @@ def _verified(model: ModelFolder, reference: Run, written: dict[str, tuple[str, 
         given = np.asarray(run(image))
         difference = float(np.abs(given - expected).max()) if given.shape == expected.shape else float("inf")
         equal = float((given.argmax(-1) == expected.argmax(-1)).mean()) if np.isfinite(difference) else 0.0
-        found[name] = {"file": file, "largest_difference": difference, "labels_equal": equal}
+        found[name] = ExportedNetwork(file, difference, equal)
         if not difference <= MOST_DIFFERENCE or equal < LEAST_EQUAL:
             problems.append(f"{file}: probabilities differ by {difference:.2g}, {equal:.2%} of labels are equal")
     if problems:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import Label
+from ..contracts.labels import Label
 from ..files import atomic
 from ..preprocessing.scan import Scan
 from .colours import colour

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from .. import outputs
-from ..config import SEGMENTATION
+from ..contracts.labels import SEGMENTATION
 from ..errors import DataError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of

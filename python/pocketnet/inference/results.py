@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from .. import __version__, files
-from ..config import Label
+from ..contracts.labels import Label
 from ..errors import DataError
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan

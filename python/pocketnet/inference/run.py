@@ -8,7 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
 from ..preprocessing.scan import PreparedScan
 from . import ensemble, memory
 from .windows import Place, Tiling

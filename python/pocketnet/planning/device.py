@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..config import Plan
+from ..contracts.plan import Plan
 from ..errors import DeviceMemoryError
 from ..profiling.configuration import Configuration
 from ..profiling.devices import Device

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..config import CLASSIFICATION, LOSS_NAMES, PRECISIONS, SEGMENTATION, Plan, from_json
+from ..contracts.fingerprint import Fingerprint
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
+from ..contracts.manifest import Manifest
+from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
 from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_shape
 from .preprocessing import median_shape, resolve
@@ -15,7 +18,7 @@ WARM_UP_SHARE = 0.1
 """A warm-up is at most this share of a training's steps: in a short one the learning rate has to get there, too."""
 
 
-def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int, recipe: dict | None = None,
+def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int, recipe: dict | None = None,
               patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
               steps_per_epoch: int | None = None, depth: int | None = None,
               feature_maps: int | None = None, loss: str | None = None, precision: str | None = None,
@@ -23,21 +26,21 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
     """Make a plan for a dataset by a recipe; options given override the recipe's.
 
     Args:
-        manifest: `manifest.json`.
-        fingerprint: `fingerprint.json`.
+        manifest: The dataset.
+        fingerprint: What its images are like.
         recipe_name: A recipe of `recipes.json`.
         seed: Of splits, initial weights, patches and augmentation.
         recipe: What the recipe says, where it is not (or not only) what `recipes.json` has under its name.
         patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
             every image is resized to.
-        loss: One of `config.LOSS_NAMES`; a classification has `cross_entropy`.
-        precision: One of `config.PRECISIONS`.
-        accumulate, rematerialise: As in `config.Training`.
+        loss: One of `plan.LOSS_NAMES`; a classification has `cross_entropy`.
+        precision: One of `plan.PRECISIONS`.
+        accumulate, rematerialise: As in `plan.Training`.
 
     Raises:
         UsageError: An option that nothing can be built from.
     """
-    task = manifest.get("task", SEGMENTATION)
+    task = manifest.task
     recipe = recipe or load(recipe_name, task)
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
@@ -46,9 +49,11 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
     for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch),
                         ("accumulate", accumulate)):
         if value is not None:
-            if value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} must be at least 1. Received: {value}")
-            training[name] = value
+            training[name] = _at_least(1, name, value)
+    if feature_maps is not None:
+        _at_least(1, "feature_maps", feature_maps)
+    if depth is not None:
+        _at_least(0, "depth", depth)
     for name, value, known in (("loss", loss, LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
                                ("precision", precision, PRECISIONS)):
         if value is not None:
@@ -57,10 +62,10 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
             training[name] = value
     steps = training["epochs"] * training["steps_per_epoch"]
     training["warm_up_steps"] = min(training.get("warm_up_steps", 0), int(WARM_UP_SHARE * steps))
-    dimensions = manifest["dimensions"]
+    dimensions = manifest.dimensions
     shape, spacing = median_shape(manifest, fingerprint, preprocessing)
     if recipe.get("pooling") != "by_spacing":
-        spacing = [1.0] * dimensions
+        spacing = (1.0,) * dimensions
     forced = None if depth is None else choose_pooling(spacing, depth, lambda axis, times: True)
     if patch:
         if len(patch) == 1:
@@ -69,33 +74,39 @@ def make_plan(manifest: dict, fingerprint: dict, recipe_name: str, *, seed: int,
             raise UsageError(f"--patch needs 1 or {dimensions} positive numbers. Received: {patch}")
         training["patch"] = tuple(patch)
     elif task == CLASSIFICATION:
-        training["patch"] = tuple(preprocessing["size"])
+        training["patch"] = tuple(preprocessing.size or ())
     else:
         wanted = pooling_of_shape(shape, spacing, recipe["depth"]) if forced is None else forced
         training["patch"] = choose_patch(shape, spacing, recipe["patch_side"], recipe["patch_voxels"], wanted)
     pooling = pooling_of_patch(training["patch"], spacing, recipe["depth"]) if forced is None else forced
     if task == CLASSIFICATION:
-        preprocessing["size"] = list(training["patch"])
+        preprocessing = replace(preprocessing, size=training["patch"])
     value = {
-        "dataset": manifest["dataset"], "recipe": recipe_name, "task": task, "seed": seed,
-        "modalities": manifest["modalities"], "labels": manifest["labels"],
-        "preprocessing": preprocessing,
+        "dataset": manifest.dataset, "recipe": recipe_name, "task": task, "seed": seed,
+        "modalities": manifest.modalities, "labels": [label.to_json() for label in manifest.labels],
+        "preprocessing": preprocessing.to_json(),
         "network": {
-            "dimensions": dimensions, "channels": len(manifest["modalities"]),
+            "dimensions": dimensions, "channels": len(manifest.modalities),
             "classes": output_channels(manifest), "depth": len(pooling),
             "feature_maps": feature_maps or recipe["feature_maps"],
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
         } | {name: recipe[name] for name in ("activation",) if name in recipe},
         "training": training, "inference": recipe["inference"],
     }
-    plan = from_json(Plan, value)
+    plan = Plan.from_json(value, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
 
 
-def output_channels(manifest: dict) -> int:
+def _at_least(least: int, name: str, value: int) -> int:
+    if value < least:
+        raise UsageError(f"--{name.replace('_', '-')} must be at least {least}. Received: {value}")
+    return value
+
+
+def output_channels(manifest: Manifest) -> int:
     """What a network for this dataset tells apart: its classes, and in a segmentation the background, too."""
-    return len(manifest["labels"]) + (manifest.get("task", SEGMENTATION) == SEGMENTATION)
+    return len(manifest.labels) + (manifest.task == SEGMENTATION)
 
 
 def without_augmentation(plan: Plan) -> Plan:
@@ -104,21 +115,21 @@ def without_augmentation(plan: Plan) -> Plan:
     return replace(plan, training=replace(training, augmentation=training.augmentation.off()))
 
 
-def check_edited(plan: Plan, manifest: dict, where) -> None:
+def check_edited(plan: Plan, manifest: Manifest, where) -> None:
     """Refuse an edited plan that is not for this dataset.
 
     Raises:
         UsageError: Names what the plan says and what the manifest has.
     """
-    channels, classes = len(manifest["modalities"]), output_channels(manifest)
+    channels, classes = len(manifest.modalities), output_channels(manifest)
     for name, found, expected in (
-        ("task", plan.task, manifest.get("task", SEGMENTATION)),
-        ("dataset", plan.dataset, manifest["dataset"]),
-        ("modalities", list(plan.modalities), manifest["modalities"]),
-        ("labels", [label.name for label in plan.labels], [label["name"] for label in manifest["labels"]]),
+        ("task", plan.task, manifest.task),
+        ("dataset", plan.dataset, manifest.dataset),
+        ("modalities", list(plan.modalities), list(manifest.modalities)),
+        ("labels", [label.name for label in plan.labels], [label.name for label in manifest.labels]),
         ("network.channels", plan.network.channels, channels),
         ("network.classes", plan.network.classes, classes),
-        ("network.dimensions", plan.network.dimensions, manifest["dimensions"]),
+        ("network.dimensions", plan.network.dimensions, manifest.dimensions),
     ):
         if found != expected:
             raise UsageError(f"The plan's {name} is {found}, the dataset's {expected}.", where=str(where),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.model_selection import KFold
 
-from ..config import CLASSIFICATION, SEGMENTATION, fewest_cases
+from ..contracts.fingerprint import Fingerprint
+from ..contracts.labels import CLASSIFICATION
+from ..contracts.manifest import Manifest
+from ..contracts.plan import Plan
+from ..contracts.splits import Fold, Intensity, Splits, fewest_cases
 from ..errors import DataError, UsageError
 from . import stratified
+from .parts import Parts
 
 RULE = "sorted case names, KFold(shuffle, seed) for test; of the rest, {share:.0%} (at least one) for validation"
 VALIDATION_SHARE = 0.1
 LISTED = "the dataset's own test list; of the other cases, {share:.0%} (at least one) for validation"
 
 
-def split_cases(manifest: dict, folds: int, seed: int) -> tuple[str, list[dict]]:
+def split_cases(manifest: Manifest, folds: int, seed: int) -> tuple[str, list[Parts]]:
     """The folds of a dataset by the rule that suits it, and that rule in words.
 
     A manifest with a listed test set gives one fold; a classification is stratified by class and keeps the
@@ -24,11 +31,11 @@ def split_cases(manifest: dict, folds: int, seed: int) -> tuple[str, list[dict]]
         UsageError: Fewer than two folds.
         DataError: Not enough cases, or of some class.
     """
-    test = manifest.get("split", {}).get("test")
-    if manifest.get("task", SEGMENTATION) == CLASSIFICATION:
-        cases = [case for case in manifest["cases"] if case.get("class")]
+    test = manifest.split.test if manifest.split else None
+    if manifest.task == CLASSIFICATION:
+        cases = [case for case in manifest.cases if case.class_name]
         return stratified.split(cases, folds, seed, VALIDATION_SHARE, test)
-    names = [case["case"] for case in manifest["cases"] if case["label"]]
+    names = [case.case for case in manifest.cases if case.label]
     if test is None:
         return RULE.format(share=VALIDATION_SHARE), make_folds(names, folds, seed)
     rest = sorted(set(names) - set(test))
@@ -36,8 +43,7 @@ def split_cases(manifest: dict, folds: int, seed: int) -> tuple[str, list[dict]]
         raise DataError(f"Beside the {len(test)} listed test cases there are {len(rest)} labelled ones: too few for "
                         "training and validation.", todo="Bring at least 2 more labelled cases.")
     train, validation = hold_out(rest, [seed, 0])
-    return LISTED.format(share=VALIDATION_SHARE), [
-        {"fold": 0, "train": train, "validation": validation, "test": sorted(test)}]
+    return LISTED.format(share=VALIDATION_SHARE), [Parts(train, validation, sorted(test))]
 
 
 def hold_out(cases: list[str], seed: list[int]) -> tuple[list[str], list[str]]:
@@ -47,7 +53,7 @@ def hold_out(cases: list[str], seed: list[int]) -> tuple[list[str], list[str]]:
     return sorted(cases[i] for i in order[held:]), sorted(cases[i] for i in order[:held])
 
 
-def make_folds(cases: list[str], folds: int, seed: int) -> list[dict]:
+def make_folds(cases: list[str], folds: int, seed: int) -> list[Parts]:
     """Split cases into folds of train, validation and test.
 
     The test parts follow nnU-Net's rule (sorted names, `KFold(folds, shuffle=True, random_state=seed)`), so
@@ -68,11 +74,25 @@ def make_folds(cases: list[str], folds: int, seed: int) -> list[dict]:
     out = []
     for fold, (rest, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(names)):
         train, validation = hold_out([names[i] for i in rest], [seed, fold])
-        out.append({"fold": fold, "train": train, "validation": validation, "test": [names[i] for i in test]})
+        out.append(Parts(train, validation, [names[i] for i in test]))
     return out
 
 
-def intensity_constants(fingerprint: dict, train: list[str], modalities: list[str]) -> list[dict]:
+def splits(plan: Plan, rule: str, parts: Sequence[Parts], fingerprint: Fingerprint) -> Splits:
+    """The content of `splits.json`: the folds with the intensity constants of each.
+
+    Args:
+        rule: How the cases were split, in words.
+        parts: A fold's or training set's cases, each.
+    """
+    return Splits(plan.dataset, rule, plan.seed, tuple(
+        Fold(number, tuple(one.train), tuple(one.validation), tuple(one.test),
+             intensity_constants(fingerprint, one.train, plan.modalities), one.train_size)
+        for number, one in enumerate(parts)))
+
+
+def intensity_constants(fingerprint: Fingerprint, train: Sequence[str], modalities: Sequence[str]
+                        ) -> tuple[Intensity, ...]:
     """A fold's intensity constants per modality, over the labelled voxels of its training cases only.
 
     Each case contributes its sample (at most 500 intensities), so that large structures do not drown small
@@ -82,11 +102,10 @@ def intensity_constants(fingerprint: dict, train: list[str], modalities: list[st
     """
     out = []
     for index, modality in enumerate(modalities):
-        samples = [fingerprint["cases"][case]["intensities"][index]["sample"] for case in train]
+        samples = [fingerprint.cases[case].intensities[index].sample for case in train]
         values = np.concatenate([np.asarray(s, dtype=np.float64) for s in samples])
         if values.size == 0:
-            raise DataError(f"No training case has a labelled voxel in {modality}.", problems=train[:20])
+            raise DataError(f"No training case has a labelled voxel in {modality}.", problems=list(train[:20]))
         low, high = np.percentile(values, (0.5, 99.5))
-        out.append({"modality": modality, "mean": float(values.mean()), "std": float(values.std()),
-                    "p0_5": float(low), "p99_5": float(high)})
-    return out
+        out.append(Intensity(modality, float(values.mean()), float(values.std()), float(low), float(high)))
+    return tuple(out)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import Label, Preprocessing
+from ..contracts.case import Statistics
+from ..contracts.labels import Label
+from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from . import geometry
 from .intensity import statistics_for
@@ -34,7 +36,7 @@ class Prepared:
     spacing: tuple[float, ...]
     source_shape: tuple[int, ...]
     box: Box
-    statistics: list[dict]
+    statistics: Sequence[Statistics]
 
 
 def read_images(paths: Sequence[str | Path]) -> tuple[np.ndarray, geometry.Volume]:

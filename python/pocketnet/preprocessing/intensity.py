@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from ..contracts.case import Statistics
+from ..contracts.splits import Intensity
 
 
 class Moments:
@@ -29,9 +34,9 @@ class Moments:
                 part = values.size, float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)) ** 2
                 self._sums[channel] = _joined(before, part) if before[0] else part
 
-    def statistics(self) -> list[dict[str, float]]:
-        """Per channel `mean` and `std` in the image's units; 0 and 1 for a channel without voxels that count."""
-        return [{"mean": mean, "std": variance**0.5 or 1.0} for _, mean, variance in self._sums]
+    def statistics(self) -> tuple[Statistics, ...]:
+        """By channel, in the image's units; 0 and 1 for a channel without voxels that count."""
+        return tuple(Statistics(mean, variance**0.5 or 1.0) for _, mean, variance in self._sums)
 
 
 def _joined(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[int, float, float]:
@@ -40,15 +45,15 @@ def _joined(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[i
     return n, a[1] + apart * share, a[2] * (1 - share) + b[2] * share + apart**2 * share * (1 - share)
 
 
-def statistics_for(image: np.ndarray, scheme: str) -> list[dict]:
+def statistics_for(image: np.ndarray, scheme: str) -> tuple[Statistics, ...]:
     """The statistics of an image (…, channel) that `normalise` needs for a scheme, as of `Moments`."""
     moments = Moments(image.shape[-1], scheme)
     moments.add(image)
     return moments.statistics()
 
 
-def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants: list[dict],
-              out: np.ndarray | None = None) -> np.ndarray:
+def normalise(image: np.ndarray, scheme: str, statistics: Sequence[Statistics],
+              constants: Sequence[Intensity], out: np.ndarray | None = None) -> np.ndarray:
     """Normalise an image or a patch of it.
 
     Args:
@@ -56,7 +61,7 @@ def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants:
         scheme: `zscore` (paper, BraTS: over non-zero voxels, zero stays zero), `window` (paper, LiTS) or
             `zscore_image` (over the whole image).
         statistics: The case's `statistics_for` this scheme; not used by `window`.
-        constants: The fold's constants per modality (`mean`, `std`, `p0_5`, `p99_5`), used by `window`.
+        constants: The fold's constants per modality, used by `window`.
         out: Where to put it, float32 of the same shape; None: anew.
 
     Returns:
@@ -89,5 +94,5 @@ def normalise(image: np.ndarray, scheme: str, statistics: list[dict], constants:
     return out
 
 
-def _row(entries: list[dict], key: str) -> np.ndarray:
-    return np.array([entry[key] for entry in entries], dtype=np.float32)
+def _row(entries: Sequence[Statistics] | Sequence[Intensity], key: str) -> np.ndarray:
+    return np.array([getattr(entry, key) for entry in entries], dtype=np.float32)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import Preprocessing
+from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from .case import Prepared
 from .intensity import statistics_for

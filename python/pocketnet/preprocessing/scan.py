@@ -14,7 +14,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from ..config import Preprocessing
+from ..contracts.case import Statistics
+from ..contracts.plan import Preprocessing
 from . import dicom, geometry
 from .case import check_together
 from .intensity import Moments
@@ -192,7 +193,7 @@ class PreparedScan:
         return bool(np.concatenate(faces).mean() > 0.5)
 
     @cached_property
-    def statistics(self) -> list[dict]:
+    def statistics(self) -> tuple[Statistics, ...]:
         """`intensity.statistics_for` the plan's normalisation of the whole; empty for one that needs none."""
         if self._scheme == "window":
             return []

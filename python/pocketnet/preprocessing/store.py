@@ -8,11 +8,13 @@ patch is read without reading the volume. In a classification `image.b2nd` is (r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .. import files
+from ..contracts.case import StoredCase
 from ..errors import DataError
 from .case import Prepared
 
@@ -34,7 +36,7 @@ def _write_array(path: Path, array: np.ndarray, axes: int = 3) -> None:
     path.write_bytes(compressed.to_cframe())
 
 
-def write(folder: str | Path, case: str, modalities: list[str], prepared: Prepared, label: np.ndarray | None,
+def write(folder: str | Path, case: str, modalities: Sequence[str], prepared: Prepared, label: np.ndarray | None,
           labels: dict[str, int], class_name: str | None = None) -> Path:
     """Write one case's store, whole or not at all.
 
@@ -49,14 +51,12 @@ def write(folder: str | Path, case: str, modalities: list[str], prepared: Prepar
         _write_array(temporary / "image.b2nd", prepared.image, prepared.image.ndim - 1)
         if label is not None:
             _write_array(temporary / "label.b2nd", label)
-        files.write_json(temporary / "case.json", {
-            "case": case, "modalities": modalities, "source_shape": list(prepared.source_shape),
-            "crop": [list(side) for side in prepared.box], "shape": list(prepared.image.shape[:-1]),
-            "spacing_mm": list(prepared.spacing), "statistics": prepared.statistics,
-            "foreground": {} if label is None else {name: _sample(label == value) for name, value in labels.items()},
-            "sha256": {path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
-            **({"class": class_name} if class_name else {}),
-        }, "case")
+        StoredCase(
+            case=case, modalities=tuple(modalities), source_shape=prepared.source_shape, crop=prepared.box,
+            shape=prepared.image.shape[:-1], spacing_mm=prepared.spacing, statistics=prepared.statistics,
+            foreground={} if label is None else {name: _sample(label == value) for name, value in labels.items()},
+            sha256={path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
+            class_name=class_name or None).write(temporary / "case.json")
     return target
 
 
@@ -76,6 +76,7 @@ class Store:
 
     Attributes:
         digest: Checksum of what the store holds (from its `case.json`).
+        sha256: Checksum by file.
         spacing: Of the voxels, in mm.
         foreground: By label, voxels that have it: (n, 3) int32, at most `FOREGROUND_SAMPLE`.
 
@@ -89,16 +90,14 @@ class Store:
         if missing:
             raise DataError(f"The store is incomplete: {', '.join(missing)} missing.", where=str(folder),
                             todo="Preprocess the case again.")
-        self.properties = files.read_json(self.folder / "case.json", "case")
-        self.digest = files.digest(self.properties)
-        self.case: str = self.properties["case"]
-        self.shape: tuple[int, ...] = tuple(self.properties["shape"])
-        self.spacing: tuple[float, ...] = tuple(self.properties["spacing_mm"])
-        self.statistics: list[dict] = self.properties["statistics"]
+        stored = StoredCase.read(self.folder / "case.json")
+        self.digest = files.digest(stored.to_file())
+        self.case, self.shape, self.spacing = stored.case, stored.shape, stored.spacing_mm
+        self.statistics = stored.statistics
         # Arrays, as a training holds those of all its cases.
         self.foreground = {name: np.array(voxels, np.int32)
-                           for name, voxels in self.properties.pop("foreground").items()}
-        self.class_name: str | None = self.properties.get("class")
+                           for name, voxels in stored.foreground.items()}
+        self.class_name, self.sha256 = stored.class_name, stored.sha256
 
     def read_image(self, start: tuple[int, ...], size: tuple[int, ...], transform=None) -> np.ndarray:
         """The patch of `size` voxels at `start`, (x, y, z, channel) float32; zeros outside the volume.

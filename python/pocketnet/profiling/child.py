@@ -23,11 +23,12 @@ CONFIGURATION, DESCRIBED, MEASURED = "configuration.json", "described.json", "me
 
 def main(folder: Path, stage: str) -> None:
     """Do one stage."""
-    from ..config import from_json
+
+    from ..contracts.base import adapter
     from .configuration import Configuration
 
     _be_the_first_to_go()
-    configuration = from_json(Configuration, json.loads((folder / CONFIGURATION).read_text()))
+    configuration = adapter(Configuration).validate_json((folder / CONFIGURATION).read_bytes())
     try:
         if stage == "infer":
             result = _infer(folder, configuration)

@@ -18,9 +18,9 @@ class Configuration:
         patch: Voxels per axis.
         batch: Patches per step.
         mode: `train` for complete training steps, `infer` for forward passes with an engine.
-        precision: As wished, one of `config.PRECISIONS`; inference is in float32.
+        precision: As wished, one of `contracts.plan.PRECISIONS`; inference is in float32.
         engine: Inference engine, one of `inference.engines.ENGINES`.
-        loss, learning_rate, clip_norm, accumulate, rematerialise, average_decay: As in `config.Training`.
+        loss, learning_rate, clip_norm, accumulate, rematerialise, average_decay: As in `contracts.plan.Training`.
         steps: Number of steps to time; 0 only predicts.
         warm_up: Number of untimed steps before them.
         threads: CPU threads; None for all cores.

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..contracts.base import load as load_json
+from ..contracts.device import DeviceFile, StepRates
+from ..contracts.provenance import Hardware
 from ..errors import DataError, UsageError
-from ..files import validate
 from .memory import Moment
 from .speed import Rates
 
@@ -127,26 +129,20 @@ def load(name: str) -> Device:
     """
     known = json.loads(DEVICES.read_text(encoding="utf-8"))
     if name in known:
-        return _device(name, known[name])
+        return _device(name, DeviceFile.from_json(known[name], DEVICES))
     if name == CPU:
         return this_processor()
     if Path(name).suffix != ".json":
         raise UsageError(f"Unknown device '{name}'.",
                          todo=f"Use one of {', '.join(names())}, or a device file: {EXAMPLE}")
-    path = Path(name)
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError("There is no device file here.", where=name, todo=f"Write one like {EXAMPLE}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"This device file is not JSON: {error}", where=name,
-                        todo=f"Write it like {EXAMPLE}") from None
-    try:
-        validate(given, "device", path)
+        given = DeviceFile.from_json(load_json(name, "device file"), name, "device file")
+    except UsageError as error:
+        raise UsageError(error.what, where=name, todo=f"Write one like {EXAMPLE}") from None
     except DataError as error:
-        raise DataError("This device file cannot be used.", problems=error.problems, where=name,
-                        todo=f"Write it like {EXAMPLE}") from None
-    return _device(path.stem, given)
+        raise DataError("This device file cannot be used." if error.problems else error.what, problems=error.problems,
+                        where=name, todo=f"Write it like {EXAMPLE}") from None
+    return _device(Path(name).stem, given)
 
 
 def this_processor() -> Device:
@@ -154,8 +150,9 @@ def this_processor() -> Device:
     import psutil
 
     total = psutil.virtual_memory().total / 2**20
-    return _device(CPU, {"kind": CPU, "title": "this machine's processor", "memory_mib": total,
-                         "rates": _fitted()["rates"]}, calibrated=False)
+    given = DeviceFile.from_json({"kind": CPU, "title": "this machine's processor", "memory_mib": total,
+                                  "rates": _fitted()["rates"]}, FITTED)
+    return _device(CPU, given, calibrated=False)
 
 
 def of_this_machine() -> Device | None:
@@ -177,27 +174,30 @@ def write_processor(path: str | Path, found: Calibration) -> None:
     from ..files import write_text
 
     hardware = backend.hardware()
-    value = {"kind": CPU, "title": hardware["cpu"], "memory_mib": psutil.virtual_memory().total / 2**20,
-             "rates": {"float32": asdict(found.rates)}, "workspace": found.workspace, "hardware": hardware,
-             "measured": [asdict(one) for one in found.timed]}
-    validate(value, "device", path)
-    write_text(path, json.dumps(value, indent=1) + "\n")
+    value = DeviceFile(
+        CPU, psutil.virtual_memory().total / 2**20, title=hardware["cpu"], workspace=found.workspace,
+        rates={"float32": StepRates(**asdict(found.rates))}, measured=tuple(asdict(one) for one in found.timed),
+        hardware=Hardware(**hardware))
+    write_text(path, json.dumps(value.to_json(), indent=1) + "\n")
 
 
-def _device(name: str, given: dict, calibrated: bool = True) -> Device:
+def _device(name: str, given: DeviceFile, calibrated: bool = True) -> Device:
     fitted = _fitted()
-    gpu = given["kind"] == GPU
-    measured = given.get("rates")
-    rates = {precision: Rates(**values) for precision, values in measured.items()} if measured else {
-        precision: _from_peaks(tflops, given["bandwidth_gb_s"], precision)
-        for precision, tflops in given["tflops"].items()}
-    reserved = given.get("reserved_mib", GPU_CONTEXT_MIB if gpu else fitted["runtime_mib"]["train"])
+    gpu = given.processor == GPU
+    if given.rates is not None:
+        rates = {precision: Rates(**vars(values)) for precision, values in given.rates.items()}
+    else:
+        rates = {precision: _from_peaks(tflops, given.bandwidth_gb_s, precision)
+                 for precision, tflops in given.tflops.items()}
+    reserved = GPU_CONTEXT_MIB if gpu else fitted["runtime_mib"]["train"]
     infer = {engine: _factors(factors, gpu) for engine, factors in fitted["infer"].items()}
     train = _factors(fitted["train"], gpu)
-    train = replace(train, workspace=given.get("workspace", train.workspace))
+    if given.workspace is not None:
+        train = replace(train, workspace=given.workspace)
     return Device(
-        name, given.get("title", name), given["kind"], given["memory_mib"], reserved, rates, train, infer,
-        fitted["runtime_mib"]["infer"], calibrated and measured is not None)
+        name, given.title or name, given.processor, given.memory_mib,
+        reserved if given.reserved_mib is None else given.reserved_mib, rates, train, infer,
+        fitted["runtime_mib"]["infer"], calibrated and given.rates is not None)
 
 
 def _factors(fitted: dict, gpu: bool) -> Factors:

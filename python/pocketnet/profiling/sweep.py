@@ -7,17 +7,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..config import to_json
+from ..contracts.profile import Measured, Predicted, ProfiledConfiguration
+from ..contracts.provenance import Hardware
 from . import child
 from .configuration import Configuration
 
 CHILD = "pocketnet.profiling.child"
 
 
-def measure(configuration: Configuration) -> tuple[dict, dict | None]:
+def measure(configuration: Configuration) -> tuple[ProfiledConfiguration, Hardware | None]:
     """Measure one configuration in fresh processes.
 
     Returns:
@@ -29,7 +30,7 @@ def measure(configuration: Configuration) -> tuple[dict, dict | None]:
         folder = Path(name)
         if configuration.trace:
             configuration = replace(configuration, trace=str(Path(configuration.trace) / _folder_name(configuration)))
-        (folder / child.CONFIGURATION).write_text(json.dumps(to_json(configuration)))
+        (folder / child.CONFIGURATION).write_text(json.dumps(asdict(configuration)))
         measured = None
         for stage in ("train",) if configuration.mode == "train" else ("export", "infer"):
             if stage == "infer" and not configuration.steps:
@@ -38,7 +39,8 @@ def measure(configuration: Configuration) -> tuple[dict, dict | None]:
             if measured is not None:
                 break
         described = _read(folder / child.DESCRIBED) or {}
-    return entry(configuration, described, measured), described.get("hardware")
+    hardware = described.get("hardware")
+    return entry(configuration, described, measured), Hardware(**hardware) if hardware else None
 
 
 def _folder_name(configuration: Configuration) -> str:
@@ -64,11 +66,7 @@ def _read(path: Path) -> dict | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-NUMBERS = ("host_memory_mib", "host_memory_growth_mib", "device_memory_mib", "step_seconds", "step_seconds_sd",
-           "patches_per_second")
-
-
-def entry(configuration: Configuration, described: dict, measured: dict | None = None) -> dict:
+def entry(configuration: Configuration, described: dict, measured: dict | None = None) -> ProfiledConfiguration:
     """Build an entry of `profile.json`.
 
     Args:
@@ -76,16 +74,15 @@ def entry(configuration: Configuration, described: dict, measured: dict | None =
         measured: Result of the measuring process, if any.
     """
     network = configuration.network
-    measured = measured and {"reason": None, **dict.fromkeys(NUMBERS), **measured}
     engine = measured.pop("engine", None) if measured else None
-    return {
-        "arch": network.arch, "width": network.width, "dimensions": network.dimensions, "channels": network.channels,
-        "classes": network.classes, "depth": network.depth, "feature_maps": network.feature_maps,
-        "patch": list(configuration.patch), "batch": configuration.batch, "mode": configuration.mode,
-        "engine": engine or (configuration.engine if configuration.mode == "infer" else None),
-        "precision": described.get("precision", configuration.precision),
-        "accumulate": configuration.accumulate, "rematerialise": configuration.rematerialise,
-        "threads": configuration.threads, "steps": configuration.steps, "warm_up": configuration.warm_up,
-        "parameters": described.get("parameters"), "gflops": described.get("gflops"),
-        "predicted": described.get("predicted"), "measured": measured,
-    }
+    predicted = described.get("predicted")
+    return ProfiledConfiguration(
+        arch=network.arch, width=network.width, dimensions=network.dimensions, channels=network.channels,
+        classes=network.classes, depth=network.depth, feature_maps=network.feature_maps,
+        patch=configuration.patch, batch=configuration.batch, mode=configuration.mode,
+        engine=engine or (configuration.engine if configuration.mode == "infer" else None),
+        precision=described.get("precision", configuration.precision),
+        accumulate=configuration.accumulate, rematerialise=configuration.rematerialise,
+        threads=configuration.threads, steps=configuration.steps, warm_up=configuration.warm_up,
+        parameters=described.get("parameters"), gflops=described.get("gflops"),
+        predicted=Predicted(**predicted) if predicted else None, measured=Measured(**measured) if measured else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..contracts.profile import Limit, ProfiledConfiguration
 from .configuration import Configuration
 from .devices import Device
 from .predict import largest_batch, largest_patch
@@ -12,16 +13,16 @@ HEADER = ("network", "width", "patch", "batch", "parameters", "memory (MiB)", "f
           "patches/s")
 
 
-def rows(entries: Sequence[dict]) -> list[tuple[str, ...]]:
+def rows(entries: Sequence[ProfiledConfiguration]) -> list[tuple[str, ...]]:
     """Return one row per predicted configuration of `profile.json`."""
     found = []
     for entry in entries:
-        predicted = entry["predicted"]
-        left = predicted["usable_memory_mib"] - predicted["device_memory_mib"]
-        found.append((entry["arch"], entry["width"], "×".join(map(str, entry["patch"])), str(entry["batch"]),
-                      f"{entry['parameters']:,}", f"{predicted['device_memory_mib']:,.0f}",
-                      "fits" if predicted["fits"] else "doesn't fit", f"{left:,.0f}",
-                      f"{predicted['step_seconds']:.3f}", f"{predicted['patches_per_second']:.2f}"))
+        predicted = entry.predicted
+        left = predicted.usable_memory_mib - predicted.device_memory_mib
+        found.append((entry.arch, entry.width, "×".join(map(str, entry.patch)), str(entry.batch),
+                      f"{entry.parameters:,}", f"{predicted.device_memory_mib:,.0f}",
+                      "fits" if predicted.fits else "doesn't fit", f"{left:,.0f}",
+                      f"{predicted.step_seconds:.3f}", f"{predicted.patches_per_second:.2f}"))
     return found
 
 
@@ -34,32 +35,31 @@ def text(table: Sequence[Sequence[str]], header: Sequence[str] = HEADER, left: i
                      for line in lines)
 
 
-def limits(wanted: Sequence[Configuration], device: Device) -> list[dict]:
+def limits(wanted: Sequence[Configuration], device: Device) -> list[Limit]:
     """Find the largest batch for each network, width and patch, and the largest patch for the smallest batch.
 
     Returns:
-        Dicts with `arch`, `width`, `patch`, `largest_batch` (0 if none fits), `batch` (the smallest requested) and
-        `largest_patch` (None if none fits).
+        The limits. `largest_batch` is 0 if none fits, `batch` is the smallest requested, and `largest_patch` is None if
+        none fits.
     """
     found = {}
     for configuration in wanted:
         key = (configuration.network.arch, configuration.network.width, configuration.patch)
         if key not in found or configuration.batch < found[key].batch:
             found[key] = configuration
-    return [{"arch": arch, "width": width, "patch": list(patch), "largest_batch": largest_batch(configuration, device),
-             "batch": configuration.batch, "largest_patch": cube and list(cube)}
-            for (arch, width, patch), configuration in found.items()
-            for cube in [largest_patch(configuration, device)]]
+    return [Limit(arch, width, patch, largest_batch(configuration, device), configuration.batch,
+                  largest_patch(configuration, device))
+            for (arch, width, patch), configuration in found.items()]
 
 
-def sentences(found: Sequence[dict], device: Device) -> list[str]:
+def sentences(found: Sequence[Limit], device: Device) -> list[str]:
     """Format the limits as lines of text."""
     lines = []
     for one in found:
-        patch = "×".join(map(str, one["patch"]))
-        cube = "×".join(map(str, one["largest_patch"])) if one["largest_patch"] else "none fits"
-        lines.append(f"{one['arch']} {one['width']} on {device.title}: largest batch of {patch}: "
-                     f"{one['largest_batch'] or 'none fits'}; largest patch with batch {one['batch']}: {cube}")
+        patch = "×".join(map(str, one.patch))
+        cube = "×".join(map(str, one.largest_patch)) if one.largest_patch else "none fits"
+        lines.append(f"{one.arch} {one.width} on {device.title}: largest batch of {patch}: "
+                     f"{one.largest_batch or 'none fits'}; largest patch with batch {one.batch}: {cube}")
     return lines
 
 

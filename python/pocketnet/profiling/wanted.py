@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..config import LOSS_NAMES, PRECISIONS, Plan
+from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
 from ..inference.engines import ENGINES
 from ..models.network import PAPER_SHAPES, Network
@@ -43,7 +43,7 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
         patch: Voxels per axis, or one number for all axes.
         sizes: Batch sizes.
         shape: Values of `Network` that override the plan's or the paper's.
-        accumulate, rematerialise: As in `config.Training`; None and False for the plan's.
+        accumulate, rematerialise: As in `plan.Training`; None and False for the plan's.
         common: Further values of `Configuration`.
 
     Raises:

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..contracts.comparison import Comparison
+from ..contracts.overlays import Overlay
 from ..evaluation import class_layout, classification
 from ..evaluation.layout import p_text, pair_of
 from ..evaluation.table import PROBABILITY
@@ -20,7 +22,7 @@ MOST_CASE_ROWS = 3000
 MOST_PICTURES = 4  # per network
 
 
-def sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
+def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
     """Compute the template values that are specific to a classification."""
     return {
@@ -44,47 +46,46 @@ def warnings(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _accuracy(comparison: dict) -> list[dict]:
+def _accuracy(comparison: Comparison) -> list[dict]:
     """Return one row per class and network, as in the paper's Table II."""
     rows = []
-    for row in comparison["networks"]:
+    for row in comparison.networks:
         cells = []
         for metric in classification.METRICS:
-            found = row["metrics"][metric]
-            cells.append((found["mean"], class_layout.number(found["mean"]),
-                          class_layout.interval_text(found["interval"])))
+            found = row.metrics[metric]
+            cells.append((found.mean, class_layout.number(found.mean), class_layout.interval_text(found.interval)))
         pair = pair_of(comparison, row, "auc")
-        rows.append({"label": row["label"], "network": f"{row['arch']} {row['width']}", "cases": row["cases"],
-                     "parameters": row["parameters"], "cells": cells, "p": pair["p_value"] if pair else None,
-                     "p_text": p_text(pair["p_value"]) if pair else ""})
+        rows.append({"label": row.label, "network": f"{row.arch} {row.width}", "cases": row.cases,
+                     "parameters": row.parameters, "cells": cells, "p": pair.p_value if pair else None,
+                     "p_text": p_text(pair.p_value) if pair else ""})
     return rows
 
 
-def _differences(comparison: dict) -> list[dict]:
-    return [{"label": pair["label"], "network": f"{pair['arch']} {pair['width']}",
-             "metric": class_layout.TITLES[pair["metric"]], "n": pair["n"], "difference": pair["difference"],
-             "difference_text": class_layout.number(pair["difference"], True),
-             "interval": class_layout.interval_text(pair["interval"], True), "test": pair.get("test", ""),
-             "p": pair["p_value"], "p_text": p_text(pair["p_value"]), "holm": pair.get("p_holm"),
-             "holm_text": p_text(pair.get("p_holm")), "equivalence": class_layout.equivalence_text(pair)}
-            for pair in comparison["pairs"]]
+def _differences(comparison: Comparison) -> list[dict]:
+    return [{"label": pair.label, "network": f"{pair.arch} {pair.width}",
+             "metric": class_layout.TITLES[pair.metric], "n": pair.n, "difference": pair.difference,
+             "difference_text": class_layout.number(pair.difference, True),
+             "interval": class_layout.interval_text(pair.interval, True), "test": pair.test or "",
+             "p": pair.p_value, "p_text": p_text(pair.p_value), "holm": pair.p_holm,
+             "holm_text": p_text(pair.p_holm), "equivalence": class_layout.equivalence_text(pair)}
+            for pair in comparison.pairs]
 
 
 def _pictures(evaluations: Sequence[Evaluation]) -> list[dict]:
     """Return pictures of each network's misclassified cases with the highest confidence, as data URIs."""
-    groups: dict[str, list[tuple[dict, Evaluation]]] = {}
+    groups: dict[str, list[tuple[Overlay, Evaluation]]] = {}
     for one in evaluations:
         name = f"{one.rows['arch'].iloc[0]} {one.rows['width'].iloc[0]}"
-        groups.setdefault(name, []).extend((entry, one) for entry in one.overlays if "probability" in entry
-                                           and (one.folder / entry["file"]).is_file())
+        groups.setdefault(name, []).extend((entry, one) for entry in one.overlays if entry.probability is not None
+                                           and (one.folder / entry.file).is_file())
     result = []
     for name, found in sorted(groups.items()):
-        for entry, one in sorted(found, key=lambda item: (item[0]["probability"], item[0]["case"]))[:MOST_PICTURES]:
-            data = base64.b64encode((one.folder / entry["file"]).read_bytes()).decode("ascii")
-            said = (f"{entry['class']}, classified as {entry['predicted']} "
-                    f"(probability of the true class {entry['probability']:.1%})")
-            result.append({"network": name, "case": entry["case"], "said": said,
-                           "data": f"data:image/png;base64,{data}", "alt": f"{entry['case']}: {said} by {name}"})
+        for entry, one in sorted(found, key=lambda item: (item[0].probability, item[0].case))[:MOST_PICTURES]:
+            data = base64.b64encode((one.folder / entry.file).read_bytes()).decode("ascii")
+            said = (f"{entry.class_name}, classified as {entry.predicted} "
+                    f"(probability of the true class {entry.probability:.1%})")
+            result.append({"network": name, "case": entry.case, "said": said,
+                           "data": f"data:image/png;base64,{data}", "alt": f"{entry.case}: {said} by {name}"})
     return result
 
 

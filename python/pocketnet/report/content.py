@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import __version__
-from ..config import CLASSIFICATION, SEGMENTATION
+from ..contracts.comparison import Comparison
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
+from ..contracts.overlays import Overlay
 from ..evaluation import layout, verdict
 from ..evaluation.comparison import MEAN, REFERENCE
 from ..evaluation.metrics import METRICS
@@ -38,15 +40,16 @@ def context(run: Run, command: str | None = None) -> dict:
     column = "class" if classified else "label"
     labels = list(dict.fromkeys(rows[column])) if rows is not None else []
     pairs = verdict.headline_pairs(comparison) if comparison else []
-    dataset = (comparison or (run.models[0].provenance if run.models else {})).get("dataset", "unknown dataset")
+    said = comparison or (run.models[0].provenance if run.models else None)
+    dataset = said.dataset if said else "unknown dataset"
     return {
         "dataset": dataset, "version": __version__, "command": command,
-        "verdicts": [verdict.verdict(pair) | {"facts": resources.facts(run, pair), "reference": pair["reference"],
-                                              "width": pair["width"]} for pair in pairs],
+        "verdicts": [verdict.verdict(pair) | {"facts": resources.facts(run, pair), "reference": pair.reference,
+                                              "width": pair.width} for pair in pairs],
         "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
                                                for name, colour in colours.items()},
         "what": _what_ran(run, rows, labels), "missing": _missing(run, rows, networks),
-        "notes": comparison["notes"] if comparison else [],
+        "notes": comparison.notes if comparison else [],
         "warnings": _warnings(run) + (_of_rows(rows, classified) if rows is not None else []),
         "curves": figures.learning_curves(run.models, colours), "resources": resources.resources(run),
         "score": figures.SCORES[task][1], "training": resources.training(run.models, figures.SCORES[task][0]),
@@ -58,13 +61,13 @@ def context(run: Run, command: str | None = None) -> dict:
 
 def _task(run: Run, rows: pd.DataFrame | None) -> str:
     """Return the task of the run, from the first record that states it."""
-    said = [run.comparison.get("task")] if run.comparison else []
+    said = [run.comparison.task] if run.comparison else []
     said += [task_of(rows)] if rows is not None else []
-    said += [model.plan.get("task") for model in run.models if model.plan]
+    said += [model.plan.task for model in run.models if model.plan]
     return next(filter(None, said), SEGMENTATION)
 
 
-def _sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
+def _sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
               networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
     """Compute the template values that are specific to a segmentation."""
     labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
@@ -89,8 +92,8 @@ def _rows(run: Run) -> pd.DataFrame | None:
 
 def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
     """List (arch, width) of all networks: full first, then by decreasing number of parameters."""
-    found = {(row["arch"], row["width"]): row["parameters"] for row in (run.comparison or {"networks": []})["networks"]}
-    found |= {(m.provenance["arch"], m.provenance["width"]): m.provenance["parameters"] for m in run.models}
+    found = {(row.arch, row.width): row.parameters for row in (run.comparison.networks if run.comparison else ())}
+    found |= {(m.provenance.arch, m.provenance.width): m.provenance.parameters for m in run.models}
     if rows is not None:
         found |= {key: int(group["parameters"].iloc[0]) for key, group in rows.groupby(["arch", "width"])}
     return sorted(found, key=lambda key: (key[0], key[1] != REFERENCE, -found[key], key[1]))
@@ -99,7 +102,7 @@ def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
 def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> list[tuple[str, str]]:
     """Return the rows of the section "What ran", each a name and a value."""
     def several(key: str) -> str:
-        return ", ".join(dict.fromkeys(str(model.provenance[key]) for model in run.models))
+        return ", ".join(dict.fromkeys(str(getattr(model.provenance, key)) for model in run.models))
 
     what = []
     if rows is not None:
@@ -107,32 +110,33 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
         what.append(("Cases", f"{rows['case'].nunique()} tested, {kind}: {', '.join(labels)}"))
     if run.models:
         what += [("Recipe", several("recipe")), ("Seed", several("seed")),
-                 ("Folds", _folds(sorted({m.provenance["fold"] for m in run.models})))]
-        members = {tuple(member["seed"] for member in model.members) for model in run.models if model.members}
+                 ("Folds", _folds(sorted({m.provenance.fold for m in run.models})))]
+        members = {tuple(member.seed for member in model.members) for model in run.models if model.members}
         what += [("Networks per fold", f"{len(seeds)}, averaged (seeds {', '.join(map(str, seeds))})")
                  for seeds in sorted(members)]
     plans = [model.plan for model in run.models if model.plan]
     if plans:
-        training, network = plans[0]["training"], plans[0]["network"]
-        what += [("Modalities", ", ".join(plans[0]["modalities"])),
-                 ("Network", f"{network['dimensions']}D, {network['depth']} downsamplings, "
-                  f"{network['feature_maps']} first feature maps, {network['norm'].replace('none', 'no')} norm"),
-                 ("Training", f"{training['epochs']} epochs of {training['steps_per_epoch']} steps, batch "
-                  f"{training['batch']}, patch {'×'.join(map(str, training['patch']))}, {training['optimizer']} "
-                  f"{training['learning_rate']:g}, loss {training['loss']}")]
+        training, network = plans[0].training, plans[0].network
+        what += [("Modalities", ", ".join(plans[0].modalities)),
+                 ("Network", f"{network.dimensions}D, {network.depth} downsamplings, "
+                  f"{network.feature_maps} first feature maps, {network.norm.replace('none', 'no')} norm"),
+                 ("Training", f"{training.epochs} epochs of {training.steps_per_epoch} steps, batch "
+                  f"{training.batch}, patch {'×'.join(map(str, training.patch))}, {training.optimizer} "
+                  f"{training.learning_rate:g}, loss {training.loss}")]
     if run.models:
         first = run.models[0].provenance
-        hardware = [str(first["hardware"][key]) for key in ("cpu",) if first["hardware"].get(key)]
-        if first["hardware"].get("cores"):
-            hardware.append(f"{first['hardware']['cores']} cores")
-        if first["hardware"].get("memory_mib"):
-            hardware.append(resources.mebibytes(first["hardware"]["memory_mib"]))
-        hardware += [str(device) for device in first["hardware"].get("devices") or []
-                     if not str(device).lower().startswith("cpu")]  # the CPU is already listed
+        machine = first.hardware
+        hardware = [machine.cpu] if machine.cpu else []
+        if machine.cores:
+            hardware.append(f"{machine.cores} cores")
+        if machine.memory_mib:
+            hardware.append(resources.mebibytes(machine.memory_mib))
+        hardware += [device for device in machine.devices or ()
+                     if not device.lower().startswith("cpu")]  # the CPU is already listed
         what += [("Hardware", ", ".join(hardware)),
                  ("Software", ", ".join([f"pocketnet {several('version')}",
-                                         *(f"{name} {value}" for name, value in first["versions"].items())])),
-                 ("Total training time", resources.duration(sum(m.provenance["wall_seconds"] for m in run.models)))]
+                                         *(f"{name} {value}" for name, value in first.versions.items())])),
+                 ("Total training time", resources.duration(sum(m.provenance.wall_seconds for m in run.models)))]
     return what
 
 
@@ -155,12 +159,12 @@ def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, 
         lines.append(f"Only one network was run ({' '.join(networks[0])}): there is no network to compare it with.")
     elif networks and REFERENCE not in widths:
         lines.append("No full network was run, so the other networks cannot be compared with it.")
-    folds = {model.provenance["fold"] for model in run.models}
+    folds = {model.provenance.fold for model in run.models}
     if len(folds) == 1:
         lines.append("Only one fold was run, so the variation between trainings is unknown.")
     evaluated = {one.run_key for one in run.evaluations}
     lines += [f"{model.name}: trained, but not evaluated." for model in run.models
-              if run.evaluations and model.provenance["run_key"] not in evaluated]
+              if run.evaluations and model.provenance.run_key not in evaluated]
     lines += [f"{model.name}: there is no learning history." for model in run.models if not model.history]
     return lines
 
@@ -168,11 +172,11 @@ def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, 
 def _warnings(run: Run) -> list[str]:
     lines = []
     for model in run.models:
-        attempts = model.provenance["attempts"]
+        attempts = model.provenance.attempts
         if len(attempts) > 1:
-            ends = ", ".join(attempt["ended"] for attempt in attempts[:-1])
+            ends = ", ".join(attempt.ended for attempt in attempts[:-1])
             lines.append(f"{model.name}: trained in {len(attempts)} attempts ({ends} before); "
-                         f"{model.provenance['steps']} steps in total.")
+                         f"{model.provenance.steps} steps in total.")
     return lines
 
 
@@ -195,34 +199,34 @@ def _cases_of(group: pd.DataFrame) -> str:
     return f"{len(group)} case{'s' * (len(group) > 1)}: {names}"
 
 
-def _accuracy(comparison: dict) -> list[dict]:
+def _accuracy(comparison: Comparison) -> list[dict]:
     """Return one row per label and network, as in the paper's Table I."""
-    order = comparison["networks"]
-    labels = list(dict.fromkeys(row["label"] for row in order))
+    order = comparison.networks
+    labels = list(dict.fromkeys(row.label for row in order))
     if len(labels) == 2 and MEAN in labels:
         labels.remove(MEAN)
     result = []
     for label in labels:
-        for row in (row for row in order if row["label"] == label):
-            cells = [cell for metric in METRICS for cell in layout.summary_cells(row["metrics"][metric], metric)]
-            result.append({"label": label, "network": f"{row['arch']} {row['width']}", "cases": row["cases"],
-                           "parameters": row["parameters"], "cells": cells})
+        for row in (row for row in order if row.label == label):
+            cells = [cell for metric in METRICS for cell in layout.summary_cells(row.metrics[metric], metric)]
+            result.append({"label": label, "network": f"{row.arch} {row.width}", "cases": row.cases,
+                           "parameters": row.parameters, "cells": cells})
     return result
 
 
-def _differences(comparison: dict) -> list[dict]:
-    single = len({pair["label"] for pair in comparison["pairs"]}) == 2
+def _differences(comparison: Comparison) -> list[dict]:
+    single = len({pair.label for pair in comparison.pairs}) == 2
     rows = []
-    for pair in comparison["pairs"]:
-        if single and pair["label"] == MEAN:
+    for pair in comparison.pairs:
+        if single and pair.label == MEAN:
             continue
-        metric = pair["metric"]
-        rows.append({"label": pair["label"], "network": f"{pair['arch']} {pair['width']}",
-                     "metric": layout.TITLES[metric], "n": pair["n"], "difference": pair["difference"],
-                     "difference_text": layout.number(pair["difference"], metric, True),
-                     "interval": layout.interval_text(pair["interval"], metric),
-                     "p": pair["p_value"], "p_text": layout.p_text(pair["p_value"]),
-                     "holm": pair.get("p_holm"), "holm_text": layout.p_text(pair.get("p_holm")),
+        metric = pair.metric
+        rows.append({"label": pair.label, "network": f"{pair.arch} {pair.width}",
+                     "metric": layout.TITLES[metric], "n": pair.n, "difference": pair.difference,
+                     "difference_text": layout.number(pair.difference, metric, True),
+                     "interval": layout.interval_text(pair.interval, metric),
+                     "p": pair.p_value, "p_text": layout.p_text(pair.p_value),
+                     "holm": pair.p_holm, "holm_text": layout.p_text(pair.p_holm),
                      "equivalence": layout.equivalence_text(pair)})
     return rows
 
@@ -232,20 +236,20 @@ def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
 
     The best cases of all networks come first, so that the pictures of two networks appear side by side.
     """
-    groups: dict[tuple[str, str], dict[str, tuple[dict, Path]]] = {}
+    groups: dict[tuple[str, str], dict[str, tuple[Overlay, Path]]] = {}
     for one in evaluations:
         key = one.rows["arch"].iloc[0], one.rows["width"].iloc[0]
         for entry in one.overlays:
-            if entry["dice"] is not None and (one.folder / entry["file"]).is_file():
-                groups.setdefault(key, {})[entry["case"]] = (entry, one.folder / entry["file"])
+            if entry.dice is not None and (one.folder / entry.file).is_file():
+                groups.setdefault(key, {})[entry.case] = (entry, one.folder / entry.file)
     result = []
     for (arch, width), drawn in sorted(groups.items()):
-        for rank, case in pick({case: entry["dice"] for case, (entry, _) in drawn.items()}):
+        for rank, case in pick({case: entry.dice for case, (entry, _) in drawn.items()}):
             entry, path = drawn[case]
             data = base64.b64encode(path.read_bytes()).decode("ascii")
-            result.append({"network": f"{arch} {width}", "rank": rank, "case": case, "dice": f"{entry['dice']:.3f}",
+            result.append({"network": f"{arch} {width}", "rank": rank, "case": case, "dice": f"{entry.dice:.3f}",
                            "data": f"data:image/png;base64,{data}",
-                           "alt": f"{case}, {rank} case of {arch} {width}, Dice {entry['dice']:.3f}: three planes with "
+                           "alt": f"{case}, {rank} case of {arch} {width}, Dice {entry.dice:.3f}: three planes with "
                                   "the outlines of reference and prediction, and below them the voxels that differ"})
     return sorted(result, key=lambda picture: RANKS.index(picture["rank"]))
 
@@ -264,7 +268,7 @@ def _cases(rows: pd.DataFrame | None) -> dict | None:
 
 
 def _provenance(models: Sequence[Model]) -> list[dict]:
-    return [{"network": f"{m.provenance['arch']} {m.provenance['width']}", "fold": m.provenance["fold"],
-             "run_key": m.provenance["run_key"], "code": m.provenance["code"],
-             "commit": (m.provenance.get("commit") or "–")[:12], "seed": m.provenance["seed"],
-             "version": m.provenance["version"]} for m in models]
+    return [{"network": f"{m.provenance.arch} {m.provenance.width}", "fold": m.provenance.fold,
+             "run_key": m.provenance.run_key, "code": m.provenance.code,
+             "commit": (m.provenance.commit or "–")[:12], "seed": m.provenance.seed,
+             "version": m.provenance.version} for m in models]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from ..contracts.comparison import Comparison
 from ..evaluation.layout import csv_text
 
 BIBTEX = """@article{celaya2021pocketnet,
@@ -15,7 +16,7 @@ BIBTEX = """@article{celaya2021pocketnet,
 }"""
 
 
-def tables(comparison: dict | None, layout: ModuleType) -> list[tuple[str, str]]:
+def tables(comparison: Comparison | None, layout: ModuleType) -> list[tuple[str, str]]:
     """Return the comparison's tables as (format, text); an empty list without a comparison.
 
     Args:

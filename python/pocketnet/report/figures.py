@@ -54,11 +54,11 @@ def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> list[st
     Returns:
         One SVG per panel; an empty list if no model has a history.
     """
-    score = SCORES.get(next((m.plan.get("task") for m in models if m.plan), None), SCORES["segmentation"])
+    score = SCORES.get(next((m.plan.task for m in models if m.plan), None), SCORES["segmentation"])
     groups: dict[str, list[Model]] = {}
     for model in models:
         if model.history:
-            groups.setdefault(f"{model.provenance['arch']} {model.provenance['width']}", []).append(model)
+            groups.setdefault(f"{model.provenance.arch} {model.provenance.width}", []).append(model)
     panels = (("loss", "training loss"), ("validation_loss", "validation loss"), score) if groups else ()
     return [_learning_panel(groups, column, title, colours) for column, title in panels]
 

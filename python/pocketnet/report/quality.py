@@ -5,13 +5,14 @@ The colours come from the colour-blind-safe palette of Okabe and Ito. The patien
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config import Label, from_json
+from ..contracts.fingerprint import Fingerprint
+from ..contracts.manifest import Case, Manifest
 from ..evaluation.overlay import CLASSES, PLANES, centre, outline, plane_of
 from ..files import atomic
 from ..preprocessing import geometry
@@ -29,45 +30,42 @@ SPACING_FACTOR = 1.5
 AXIAL = PLANES[0]
 
 
-def unusual_spacing(fingerprint: Mapping) -> list[str]:
+def unusual_spacing(fingerprint: Fingerprint) -> list[str]:
     """Find cases whose spacing on any axis differs from the median by more than a factor of `SPACING_FACTOR`.
 
     Args:
-        fingerprint: `fingerprint.json`.
+        fingerprint: Of the dataset.
     """
-    cases = fingerprint["cases"]
-    spacing = np.array([case["spacing_mm"] for case in cases.values()])
+    cases = fingerprint.cases
+    spacing = np.array([case.spacing_mm for case in cases.values()])
     ratio = spacing / np.median(spacing, axis=0)
     apart = (np.maximum(ratio, 1 / ratio) > SPACING_FACTOR).any(axis=1)
     return [name for name, is_apart in zip(cases, apart, strict=True) if is_apart]
 
 
-def unusual_intensity(fingerprint: Mapping, channel: int) -> list[str]:
+def unusual_intensity(fingerprint: Fingerprint, channel: int) -> list[str]:
     """Find cases whose median intensity differs greatly from that of the other cases.
 
     The median lies outside the quartiles of all medians by more than three interquartile ranges and, because these may
     be small by chance, also by more than half of a typical case's standard deviation.
 
     Args:
-        fingerprint: `fingerprint.json`.
+        fingerprint: The dataset's fingerprint.
         channel: Index of the modality.
     """
-    medians = {name: case["intensities"][channel]["median"] for name, case in fingerprint["cases"].items()
-               if case["intensities"] and case["intensities"][channel]["median"] is not None}
-    if not medians:
-        return []
+    medians = {name: case.intensities[channel].median for name, case in fingerprint.cases.items()}
     low, high = np.percentile(list(medians.values()), [25, 75])
-    spread = np.median([fingerprint["cases"][name]["intensities"][channel]["std"] for name in medians])
+    spread = np.median([fingerprint.cases[name].intensities[channel].std for name in medians])
     reach = max(3 * (high - low), spread / 2)
     return [name for name, value in medians.items() if not low - reach <= value <= high + reach]
 
 
-def overview(manifest: Mapping, fingerprint: Mapping, folder: Path) -> Figure:
+def overview(manifest: Manifest, fingerprint: Fingerprint, folder: Path) -> Figure:
     """Draw the spacings, a histogram of each modality, and a mosaic of cases with their labels.
 
     Args:
-        manifest: `manifest.json` of a 3D segmentation.
-        fingerprint: `fingerprint.json`.
+        manifest: The manifest of a 3D segmentation.
+        fingerprint: The dataset's fingerprint.
         folder: The dataset's folder.
 
     Raises:
@@ -75,26 +73,25 @@ def overview(manifest: Mapping, fingerprint: Mapping, folder: Path) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    shown = _spread(manifest["cases"], MOST_CASES)
+    shown = _spread(manifest.cases, MOST_CASES)
     columns = min(6, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(10, 3 + 1.9 * rows), layout="constrained", facecolor="white")
     above, below = figure.subfigures(2, 1, height_ratios=[3, 1.9 * rows])
-    panels = above.subplots(1, 1 + len(manifest["modalities"]), squeeze=False)[0]
+    panels = above.subplots(1, 1 + len(manifest.modalities), squeeze=False)[0]
     _spacings(panels[0], fingerprint)
-    for channel, (axis, name) in enumerate(zip(panels[1:], manifest["modalities"], strict=True)):
+    for channel, (axis, name) in enumerate(zip(panels[1:], manifest.modalities, strict=True)):
         _histograms(axis, fingerprint, channel, name)
-    labels = [from_json(Label, label) for label in manifest["labels"]]
     tiles = below.subplots(rows, columns, squeeze=False).ravel()
     for axis in tiles:
         axis.set_axis_off()
     for axis, case in zip(tiles, shown, strict=False):
-        image = geometry.read(folder / case["images"][0])
+        image = geometry.read(folder / case.images[0])
         classes = np.zeros(image.data.shape, np.uint8)
-        if case["label"]:
-            classes = map_labels(geometry.read(folder / case["label"], label=True).data, labels)
-        _tile(axis, image.data, classes, image.spacing, case["case"])
-    _legend(below, [label.name for label in labels])
+        if case.label:
+            classes = map_labels(geometry.read(folder / case.label, label=True).data, manifest.labels)
+        _tile(axis, image.data, classes, image.spacing, case.case)
+    _legend(below, [label.name for label in manifest.labels])
     return figure
 
 
@@ -128,20 +125,20 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
-def _spread(cases: Sequence[dict], most: int) -> list[dict]:
+def _spread(cases: Sequence[Case], most: int) -> list[Case]:
     """Select at most `most` cases, evenly spread over the list."""
     if len(cases) <= most:
         return list(cases)
     return [cases[index] for index in np.linspace(0, len(cases) - 1, most).round().astype(int)]
 
 
-def _spacings(axis: Axes, fingerprint: Mapping) -> None:
+def _spacings(axis: Axes, fingerprint: Fingerprint) -> None:
     """Draw one dot per case and axis."""
     unusual = set(unusual_spacing(fingerprint))
     rng = np.random.default_rng(0)
-    for name, case in fingerprint["cases"].items():
+    for name, case in fingerprint.cases.items():
         apart = name in unusual
-        axis.plot(np.arange(3) + rng.uniform(-0.2, 0.2), case["spacing_mm"], "o" if not apart else "D", markersize=3,
+        axis.plot(np.arange(3) + rng.uniform(-0.2, 0.2), case.spacing_mm, "o" if not apart else "D", markersize=3,
                   color=UNUSUAL if apart else USUAL, alpha=0.9 if apart else 0.5, linestyle="none")
     axis.set_xticks(range(3), ["left–right", "post.–ant.", "inf.–sup."], fontsize=8)
     axis.tick_params(axis="y", labelsize=8)
@@ -149,11 +146,11 @@ def _spacings(axis: Axes, fingerprint: Mapping) -> None:
     axis.set_title(_title("spacing (mm)", sorted(unusual)), fontsize=9)
 
 
-def _histograms(axis: Axes, fingerprint: Mapping, channel: int, name: str) -> None:
+def _histograms(axis: Axes, fingerprint: Fingerprint, channel: int, name: str) -> None:
     """Draw one curve per case over its sample of labelled voxels."""
     unusual = unusual_intensity(fingerprint, channel)
-    samples = {name: case["intensities"][channel]["sample"] for name, case in fingerprint["cases"].items()
-               if case["intensities"] and case["intensities"][channel]["sample"]}
+    samples = {name: case.intensities[channel].sample for name, case in fingerprint.cases.items()
+               if case.intensities[channel].sample}
     if samples:
         everything = np.concatenate(list(samples.values()))
         edges = np.linspace(*np.percentile(everything, [0.5, 99.5]) + [0, 1e-6], 41)

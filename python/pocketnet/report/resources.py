@@ -6,31 +6,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..contracts.comparison import Pair
+from ..contracts.profile import ProfiledConfiguration
 from ..tracking.records import Model, Run
 
 
 def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
-    return [m for m in models if (m.provenance["arch"], m.provenance["width"]) == (arch, width)]
+    return [m for m in models if (m.provenance.arch, m.provenance.width) == (arch, width)]
 
 
-def facts(run: Run, pair: dict) -> list[dict]:
+def facts(run: Run, pair: Pair) -> list[dict]:
     """Return what the smaller network costs and saves: one row per quantity, with both networks' values."""
     from ..models.widths import predicted_saving
 
-    arch, width, reference = pair["arch"], pair["width"], pair["reference"]
-    parameters = {row["width"]: row["parameters"] for row in run.comparison["networks"] if row["arch"] == arch}
+    arch, width, reference = pair.arch, pair.width, pair.reference
+    parameters = {row.width: row.parameters for row in run.comparison.networks if row.arch == arch}
     ratio = parameters[reference] / parameters[width]
     rows = [{"name": "Parameters", reference: f"{parameters[reference]:,}", width: f"{parameters[width]:,}",
              "ratio": f"{ratio:.1f} times fewer"}]
     here, there = _of(run.models, arch, width), _of(run.models, arch, reference)
-    depths = {model.plan["network"]["depth"] for model in here if model.plan}
+    depths = {model.plan.network.depth for model in here if model.plan}
     if width == "pocket" and len(depths) == 1:
         rows.append({"name": "Parameters by the paper's Eq. 3", reference: "–", width: "–",
                      "ratio": f"{predicted_saving(depths.pop()):.1f} times fewer"})
     for name, key, form in (("Training time per fold", "wall_seconds", duration),
                             ("Peak host memory", "peak_host_memory_mib", mebibytes),
                             ("Peak device memory", "peak_device_memory_mib", mebibytes)):
-        mine, theirs = (_mean(model.provenance[key] for model in side) for side in (here, there))
+        mine, theirs = (_mean(getattr(model.provenance, key) for model in side) for side in (here, there))
         if mine and theirs:
             rows.append({"name": name, reference: form(theirs), width: form(mine), "ratio": _share(mine, theirs)})
     mine, theirs = (sum(map(core_hours, side)) for side in (here, there))
@@ -47,13 +49,13 @@ def _share(mine: float, theirs: float) -> str:
 
 def core_hours(model: Model) -> float:
     """Return GPU hours of a training, or CPU core hours if it used no GPU."""
-    hours = model.provenance["wall_seconds"] / 3600
-    held = max(attempt.get("devices", 1) for attempt in model.provenance["attempts"])
-    return hours * (held if _gpus(model) else model.provenance["hardware"].get("cores") or 1)
+    hours = model.provenance.wall_seconds / 3600
+    held = max(attempt.devices or 1 for attempt in model.provenance.attempts)
+    return hours * (held if _gpus(model) else model.provenance.hardware.cores or 1)
 
 
 def _gpus(model: Model) -> bool:
-    return any("gpu" in str(device).lower() for device in model.provenance["hardware"].get("devices") or [])
+    return any("gpu" in str(device).lower() for device in model.provenance.hardware.devices or [])
 
 
 def _unit(models: Sequence[Model]) -> str:
@@ -81,42 +83,42 @@ def mebibytes(value: float | None) -> str:
 
 
 def training(models: Sequence[Model], score: str) -> list[dict]:
-    return [{"network": f"{m.provenance['arch']} {m.provenance['width']}", "fold": m.provenance["fold"],
-             "steps": m.provenance["steps"], "seconds": m.provenance["wall_seconds"],
-             "time": duration(m.provenance["wall_seconds"]), "loss": m.provenance["validation_loss"],
-             "score": max((row[score] for row in m.history if not np.isnan(row.get(score, np.nan))), default=None),
-             "host": mebibytes(m.provenance["peak_host_memory_mib"]), "host_mib": m.provenance["peak_host_memory_mib"],
-             "device": mebibytes(m.provenance["peak_device_memory_mib"]),
-             "attempts": len(m.provenance["attempts"])} for m in models]
+    return [{"network": f"{m.provenance.arch} {m.provenance.width}", "fold": m.provenance.fold,
+             "steps": m.provenance.steps, "seconds": m.provenance.wall_seconds,
+             "time": duration(m.provenance.wall_seconds), "loss": m.provenance.validation_loss,
+             "score": max((e[score] for e in m.history if not np.isnan(e.get(score, np.nan))), default=None),
+             "host": mebibytes(m.provenance.peak_host_memory_mib), "host_mib": m.provenance.peak_host_memory_mib,
+             "device": mebibytes(m.provenance.peak_device_memory_mib),
+             "attempts": len(m.provenance.attempts)} for m in models]
 
 
 def resources(run: Run) -> list[dict]:
     """Return one row per training with predicted, measured and used resources; one per network without a training."""
     result = []
     for profile in _profiles(run.profiles):
-        measured, predicted = profile["measured"] or {}, profile["predicted"] or {}
+        measured, predicted = profile.measured, profile.predicted
         common = {
-            "network": f"{profile['arch']} {profile['width']}",
-            "patch": "×".join(map(str, profile["patch"])), "batch": profile["batch"],
-            "on": predicted.get("device", "–"),
-            "predicted_step": seconds(predicted.get("step_seconds")),
-            "step": seconds(measured.get("step_seconds"))}
-        for model in _of(run.models, profile["arch"], profile["width"]) or [None]:
-            used = model.provenance if model else {}
+            "network": f"{profile.arch} {profile.width}",
+            "patch": "×".join(map(str, profile.patch)), "batch": profile.batch,
+            "on": predicted.device if predicted else "–",
+            "predicted_step": seconds(predicted and predicted.step_seconds),
+            "step": seconds(measured and measured.step_seconds)}
+        for model in _of(run.models, profile.arch, profile.width) or [None]:
+            used = model and model.provenance
             result.append(common | {
-                "fold": used.get("fold", "–"),
-                **{kind: [mebibytes(source.get(f"{kind}_memory_mib")) for source in (predicted, measured)]
-                   + [mebibytes(used.get(f"peak_{kind}_memory_mib"))] for kind in ("host", "device")},
-                "used_step": seconds(used["wall_seconds"] / used["steps"] if used else None)})
+                "fold": used.fold if used else "–",
+                **{kind: [mebibytes(one and getattr(one, f"{kind}_memory_mib")) for one in (predicted, measured)]
+                   + [mebibytes(used and getattr(used, f"peak_{kind}_memory_mib"))] for kind in ("host", "device")},
+                "used_step": seconds(used.wall_seconds / used.steps if used and used.steps else None)})
     return result
 
 
-def _profiles(found: Sequence[dict]) -> list[dict]:
+def _profiles(found: Sequence[ProfiledConfiguration]) -> list[ProfiledConfiguration]:
     """Select for each network the measured training profile, or the prediction if there is none."""
-    chosen: dict[tuple, dict] = {}
+    chosen: dict[tuple, ProfiledConfiguration] = {}
     for profile in found:
-        key = (profile["arch"], profile["width"], tuple(profile["patch"]), profile["batch"])
-        if profile["mode"] == "train" and (key not in chosen or profile["measured"]):
+        key = (profile.arch, profile.width, profile.patch, profile.batch)
+        if profile.mode == "train" and (key not in chosen or profile.measured):
             chosen[key] = profile
     return list(chosen.values())
 

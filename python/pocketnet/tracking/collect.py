@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..config import CLASSIFICATION
+from ..contracts.comparison import Comparison
+from ..contracts.labels import CLASSIFICATION
+from ..contracts.manifest import Manifest
 from ..evaluation import class_layout, classification, layout, verdict
 from ..evaluation.comparison import MEAN
 from ..evaluation.metrics import METRICS
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFINING = ("dataset", "arch", "width", "recipe", "code", "version", "seed", "parameters")  # of a network's folds
+PARAMETERS = ("arch", "width", "recipe", "seed", "parameters")
+COST = ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
 MOST_NOTE = 8000  # characters in one tag, MLflow's limit
 RECORDS = ("plan.json", "labels.json", "history.csv", "system.csv", "provenance.json")
 
@@ -44,7 +48,7 @@ class Extras:
 
     report: Path | None = None
     figures: Path | None = None
-    manifest: dict | None = None
+    manifest: Manifest | None = None
 
 
 @dataclass
@@ -72,11 +76,11 @@ def collect(run: Run, store: Store, extras: Extras | None = None) -> Collected:
     by_key = {one.run_key: one for one in run.evaluations}
     groups: dict[str, list[Model]] = {}
     for model in run.models:  # the folds of one network, trained by one plan and one code
-        groups.setdefault(digest([model.plan, *(model.provenance[key] for key in DEFINING)]),
-                          []).append(model)
+        defining = [getattr(model.provenance, key) for key in DEFINING]
+        groups.setdefault(digest([model.plan and model.plan.to_file(), *defining]), []).append(model)
     with store.alone():
-        networks = [_network(store, collected, key, models, [by_key[m.provenance["run_key"]] for m in models
-                                                             if m.provenance["run_key"] in by_key], extras)
+        networks = [_network(store, collected, key, models, [by_key[m.provenance.run_key] for m in models
+                                                             if m.provenance.run_key in by_key], extras)
                     for key, models in groups.items()]
         if run.comparison and run.comparison_folder:
             _comparison(store, collected, run, networks, extras)
@@ -89,22 +93,22 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
     import pandas as pd
 
     first = models[0].provenance
-    experiment = _experiment(store, collected, first["dataset"])
+    experiment = _experiment(store, collected, first.dataset)
     begin, end = min(_times(m)[0] for m in models), max(_times(m)[1] for m in models)
-    parent, made = store.run(experiment, key, f"{first['arch']} {first['width']} {first['recipe']}",
+    parent, made = store.run(experiment, key, f"{first.arch} {first.width} {first.recipe}",
                              "network", start=begin)
     collected.count(made)
     # The comparison page begins with the metric that was logged first.
     metrics = aggregate(pd.concat([one.rows for one in evaluations])) if evaluations else {}
-    metrics["wall_seconds"] = sum(m.provenance["wall_seconds"] for m in models)
-    store.log(parent, parameters={name: first[name] for name in ("arch", "width", "recipe", "seed", "parameters")},
-              tags={name: first[name] for name in fold.TAGS if first.get(name) is not None}
-              | {"folds": ", ".join(str(m.provenance["fold"]) for m in models)}, metrics=metrics, end=end)
+    metrics["wall_seconds"] = sum(m.provenance.wall_seconds for m in models)
+    store.log(parent, parameters={name: getattr(first, name) for name in PARAMETERS},
+              tags={name: getattr(first, name) for name in fold.TAGS if getattr(first, name) is not None}
+              | {"folds": ", ".join(str(m.provenance.fold) for m in models)}, metrics=metrics, end=end)
     by_key = {one.run_key: one for one in evaluations}
     for model in models:
-        run = _fold(store, collected, experiment, parent, model, by_key.get(model.provenance["run_key"]))
-        _dataset(store, run, first["dataset"], extras.manifest)
-    _dataset(store, parent, first["dataset"], extras.manifest)
+        run = _fold(store, collected, experiment, parent, model, by_key.get(model.provenance.run_key))
+        _dataset(store, run, first.dataset, extras.manifest)
+    _dataset(store, parent, first.dataset, extras.manifest)
     return parent
 
 
@@ -113,56 +117,56 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     """The run of one training, which may have been logged live already; its id."""
     provenance = model.provenance
     start, end = _times(model)
-    run, made = store.run(experiment, provenance["run_key"], fold.name(provenance), "fold", start=start, parent=parent)
+    run, made = store.run(experiment, provenance.run_key, fold.name(provenance), "fold", start=start, parent=parent)
     collected.count(made)
     store.log_history(run, model.history, start)
     store.log_history(run, fold.system_metrics(model.system), start)
-    metrics = {name: provenance[name] for name in ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
-               if provenance[name] is not None}
+    metrics = {name: getattr(provenance, name) for name in COST if getattr(provenance, name) is not None}
     if model.history:  # a pruned network has none
-        metrics["best_validation_loss"] = min(row["validation_loss"] for row in model.history)
+        metrics["best_validation_loss"] = min(epoch["validation_loss"] for epoch in model.history)
     artifacts = {f"records/{name}": model.folder / name for name in RECORDS if (model.folder / name).is_file()}
     if evaluation is not None:
         metrics |= aggregate(evaluation.rows)
         artifacts["metrics.csv"] = evaluation.folder / "metrics.csv"
         artifacts |= {name: evaluation.folder / name for name in ("classification.json", "roc.png")
                       if (evaluation.folder / name).is_file()}
-        artifacts |= {entry["file"]: evaluation.folder / entry["file"] for entry in evaluation.overlays
-                      if (evaluation.folder / entry["file"]).is_file()}
+        artifacts |= {entry.file: evaluation.folder / entry.file for entry in evaluation.overlays
+                      if (evaluation.folder / entry.file).is_file()}
     store.log(run, parameters=fold.parameters(provenance, model.plan), metrics=metrics, end=end, parent=parent,
               tags=fold.tags(provenance))
     store.log_files(run, artifacts)
     if model.plan and (model.folder / "model.keras").is_file():
-        store.log_model(experiment, run, provenance["run_key"], fold.name(provenance), provenance["steps"],
+        store.log_model(experiment, run, provenance.run_key, fold.name(provenance), provenance.steps,
                         lambda target: mlflow_model.write(model, target))
     return run
 
 
-def _dataset(store: Store, run: str, name: str, manifest: dict | None) -> None:
+def _dataset(store: Store, run: str, name: str, manifest: Manifest | None) -> None:
     """The dataset with a checksum over its cases, labels and files."""
     if manifest is not None:
-        store.log_dataset(run, name, digest([manifest["labels"], manifest["cases"]]), {
-            "cases": len(manifest["cases"]), "task": manifest["task"], "modalities": manifest["modalities"],
-            "labels": [label["name"] for label in manifest["labels"]]})
+        store.log_dataset(run, name, digest(
+            [[label.to_json() for label in manifest.labels], [case.to_json() for case in manifest.cases]]), {
+            "cases": len(manifest.cases), "task": manifest.task, "modalities": list(manifest.modalities),
+            "labels": [label.name for label in manifest.labels]})
 
 
 def _comparison(store: Store, collected: Collected, records: Run, compared: Sequence[str], extras: Extras) -> None:
     """The run that holds the comparison: differences as metrics, tables and report as artifacts."""
     comparison = records.comparison
-    experiment = _experiment(store, collected, comparison["dataset"])
-    networks = sorted({f"{row['arch']} {row['width']}" for row in comparison["networks"]})
-    key = digest([comparison["dataset"], comparison["recipe"], comparison["code"], networks,
-                  sorted(model.provenance["run_key"] for model in records.models)])
+    experiment = _experiment(store, collected, comparison.dataset)
+    networks = sorted({f"{row.arch} {row.width}" for row in comparison.networks})
+    key = digest([comparison.dataset, comparison.recipe, list(comparison.code), networks,
+                  sorted(model.provenance.run_key for model in records.models)])
     run, made = store.run(experiment, key, f"comparison of {', '.join(networks)}", "comparison")
     collected.count(made)
     metrics = {}
-    for pair in comparison["pairs"]:
-        values = {"difference": pair["difference"], "p_value": pair["p_value"]}
-        metrics |= {f"{name}/{pair['metric']}/{pair['label']}/{pair['arch']}-{pair['width']}": value
+    for pair in comparison.pairs:
+        values = {"difference": pair.difference, "p_value": pair.p_value}
+        metrics |= {f"{name}/{pair.metric}/{pair.label}/{pair.arch}-{pair.width}": value
                     for name, value in values.items() if value is not None}
     store.log(run, parameters={}, metrics=metrics,
-              tags={"dataset": comparison["dataset"], "recipe": comparison["recipe"],
-                    "code": ", ".join(comparison["code"]),
+              tags={"dataset": comparison.dataset, "recipe": comparison.recipe,
+                    "code": ", ".join(comparison.code),
                     "mlflow.note.content": _note(comparison, experiment, compared)})
     files = {f"comparison/{path.name}": path for path in sorted(records.comparison_folder.iterdir())
              if path.is_file() and not path.name.startswith(".")}
@@ -171,13 +175,13 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
     if extras.figures is not None:
         files |= {f"figures/{path.name}": path for path in sorted(extras.figures.glob("*.svg"))}
     store.log_files(run, files)
-    _dataset(store, run, comparison["dataset"], extras.manifest)
+    _dataset(store, run, comparison.dataset, extras.manifest)
 
 
-def _note(comparison: dict, experiment: str, compared: Sequence[str]) -> str:
+def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> str:
     """The verdict in words, the way to MLflow's page that compares the networks' runs, and the tables."""
     said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
-    layout_ = class_layout if comparison.get("task") == CLASSIFICATION else layout
+    layout_ = class_layout if comparison.task == CLASSIFICATION else layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
     lines = [f"**{one['title']}.** {one['text']}" for one in said]
     if lines and len(compared) > 1:  # within the few lines that are shown at once
@@ -191,8 +195,8 @@ def aggregate(rows: pd.DataFrame) -> dict[str, float]:
     Of a classification: each metric as `<metric>/<class>`.
     """
     if task_of(rows) == CLASSIFICATION:
-        return {f"{metric}/{name}": found["value"] for name in classification.positives(rows)
-                for metric, found in classification.values(rows, name).items() if found["value"] is not None}
+        return {f"{metric}/{name}": found.value for name in classification.positives(rows)
+                for metric, found in vars(classification.values(rows, name)).items() if found.value is not None}
     metrics = list(METRICS)
     means = {MEAN: rows.groupby(["case", "fold"])[metrics].mean().mean()}
     means |= {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
@@ -209,4 +213,4 @@ def _experiment(store: Store, collected: Collected, dataset: str) -> str:
 def _times(model: Model) -> tuple[int, int]:
     """Start and end of a training in milliseconds since 1970: it ended when its folder was written."""
     end = round(1000 * (model.folder / "provenance.json").stat().st_mtime)
-    return end - round(1000 * model.provenance["wall_seconds"]), end
+    return end - round(1000 * model.provenance.wall_seconds), end

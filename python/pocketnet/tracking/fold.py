@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from ..contracts.plan import Plan
+from ..contracts.provenance import Identity
 
 TAGS = ("dataset", "arch", "width", "recipe", "code", "version", "commit")
 IDENTITY = ("arch", "width", "fold", "recipe", "seed", "parameters")
@@ -12,28 +13,28 @@ SYSTEM = {"cpu_percent": "system/cpu_utilization_percentage", "host_memory_mib":
 """Columns of `system.csv`, and the metrics that they become; MLflow shows `system/` on a page of its own."""
 
 
-def name(record: Mapping) -> str:
+def name(record: Identity) -> str:
     """As people see it, for example `unet pocket fold 0`."""
-    return f"{record['arch']} {record['width']} fold {record['fold']}"
+    return f"{record.arch} {record.width} fold {record.fold}"
 
 
-def parameters(record: Mapping, plan: Mapping | None) -> dict[str, object]:
+def parameters(record: Identity, plan: Plan | None) -> dict[str, object]:
     """What tells this training from others.
 
     Args:
-        record: `provenance.json`, or as much of it as is known when the training begins.
-        plan: `plan.json`, None where it is missing.
+        record: The provenance, or as much of it as is known when the training begins.
+        plan: None where it is missing.
     """
-    values = {key: record[key] for key in IDENTITY}
+    values = {key: getattr(record, key) for key in IDENTITY}
     if plan:
-        values |= {key: plan["training"][key] for key in TRAINING}
-        values["patch"] = "×".join(map(str, plan["training"]["patch"]))
+        values |= {key: getattr(plan.training, key) for key in TRAINING}
+        values["patch"] = "×".join(map(str, plan.training.patch))
     return values
 
 
-def tags(record: Mapping) -> dict[str, object]:
+def tags(record: Identity) -> dict[str, object]:
     """To filter by; the commit where it is known."""
-    return {key: record[key] for key in (*TAGS, "fold") if record.get(key) is not None}
+    return {key: getattr(record, key) for key in (*TAGS, "fold") if getattr(record, key) is not None}
 
 
 def system_metrics(rows: list[dict]) -> list[dict]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from ..contracts.plan import Plan
+from ..contracts.provenance import Identity
 from ..errors import PocketError
 from . import fold
 from .store import Store, refuse_credentials
@@ -33,12 +35,12 @@ class Live:
         self._run: str | None = None
         self._dead = False
 
-    def begin(self, record: Mapping, plan: Mapping) -> None:
+    def begin(self, record: Identity, plan: Plan) -> None:
         """The training starts or goes on.
 
         Args:
             record: What `provenance.json` will say and is known already.
-            plan: `plan.json`.
+            plan: What it is trained by.
         """
         self._try(self._begin, record, plan)
 
@@ -59,10 +61,10 @@ class Live:
         """
         self._try(lambda: self._store.client.set_terminated(self._run, status))
 
-    def _begin(self, record: Mapping, plan: Mapping) -> None:
+    def _begin(self, record: Identity, plan: Plan) -> None:
         self._store = Store(self.uri)
-        experiment = self._store.experiment(record["dataset"])
-        self._run, made = self._store.run(experiment, record["run_key"], fold.name(record), "fold",
+        experiment = self._store.experiment(record.dataset)
+        self._run, made = self._store.run(experiment, record.run_key, fold.name(record), "fold",
                                           start=_now())
         if not made:
             self._store.client.update_run(self._run, status="RUNNING")

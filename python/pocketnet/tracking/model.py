@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config import CLASSIFICATION
+from ..contracts.labels import CLASSIFICATION
 from ..outputs import MARKER, PART
 from ..training.model_folder import write_checksums
 from .records import Model
@@ -63,9 +63,9 @@ def signature(model: Model):
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = Schema([ColSpec("binary", name) for name in model.plan["modalities"]])
+    inputs = Schema([ColSpec("binary", name) for name in model.plan.modalities])
     if _classifies(model):
-        names = [label["name"] for label in sorted(model.plan["labels"], key=lambda label: label["value"])]
+        names = [label.name for label in model.plan.labels]
         return ModelSignature(inputs, Schema([ColSpec("double", name) for name in names]))
     return ModelSignature(inputs, Schema([ColSpec("binary", "segmentation")]))
 
@@ -74,22 +74,22 @@ def example(model: Model) -> pd.DataFrame:
     """A made-up case of the form that the model takes: a bright ball in noise; no patient's image leaves the data."""
     import pandas as pd
 
-    side = [min(EXAMPLE, n) for n in model.plan["training"]["patch"]]
+    side = [min(EXAMPLE, n) for n in model.plan.training.patch]
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in side), indexing="ij")
     ball = 100 * (sum(axis**2 for axis in axes) < 0.5) + np.random.default_rng(0).integers(1, 50, side)
     content = _picture(ball) if _classifies(model) else _volume(ball)
-    return pd.DataFrame({name: [content] for name in model.plan["modalities"]})
+    return pd.DataFrame({name: [content] for name in model.plan.modalities})
 
 
 def requirements(model: Model) -> list[str]:
     """The libraries that serving needs, in the versions that the model was trained with."""
     without = TRAINING if (model.folder / "model.xml").is_file() else {"python"}
-    return sorted([f"{name}=={number}" for name, number in model.provenance["versions"].items() if name not in without]
+    return sorted([f"{name}=={number}" for name, number in model.provenance.versions.items() if name not in without]
                   + [f"{name}=={version(name)}" for name in NEEDED])
 
 
 def _classifies(model: Model) -> bool:
-    return model.plan.get("task") == CLASSIFICATION
+    return model.plan.task == CLASSIFICATION
 
 
 def _volume(array: np.ndarray) -> bytes:

@@ -11,14 +11,22 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from ..contracts.base import Contract
+from ..contracts.comparison import Comparison
+from ..contracts.overlays import Overlay, Overlays
+from ..contracts.plan import Plan
+from ..contracts.profile import Profile, ProfiledConfiguration
+from ..contracts.provenance import Provenance
 from ..errors import PocketError
 from ..evaluation import table
-from ..files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+C = TypeVar("C", bound=Contract)
 
 
 @dataclass(frozen=True)
@@ -35,16 +43,16 @@ class Model:
     """
 
     folder: Path
-    provenance: dict
-    plan: dict | None
+    provenance: Provenance
+    plan: Plan | None
     history: list[dict[str, float]]
     system: list[dict[str, float]] = field(default_factory=list)
-    members: list[dict] = field(default_factory=list)
+    members: list[Provenance] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """For people, for example `unet pocket, fold 0`."""
-        return f"{self.provenance['arch']} {self.provenance['width']}, fold {self.provenance['fold']}"
+        return f"{self.provenance.arch} {self.provenance.width}, fold {self.provenance.fold}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Evaluation:
 
     folder: Path
     rows: pd.DataFrame
-    overlays: list[dict]
+    overlays: tuple[Overlay, ...]
 
     @property
     def run_key(self) -> str:
@@ -80,11 +88,11 @@ class Run:
         problems: What could not be read, a line each.
     """
 
-    comparison: dict | None = None
+    comparison: Comparison | None = None
     comparison_folder: Path | None = None
     models: list[Model] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
-    profiles: list[dict] = field(default_factory=list)
+    profiles: list[ProfiledConfiguration] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -100,7 +108,7 @@ def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comp
     """
     run = Run(comparison_folder=comparison)
     if comparison is not None:
-        run.comparison = _try(run.problems, "comparison", read_json, comparison / "comparison.json", "comparison")
+        run.comparison = _try(run.problems, "comparison", Comparison.read, comparison / "comparison.json")
     for folder in _folders_with("provenance.json", models, "model folder", run.problems):
         model = _try(run.problems, "model", _read_model, folder, run.problems)
         if model:
@@ -110,9 +118,9 @@ def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comp
         if evaluation:
             run.evaluations.append(evaluation)
     for path in profiles:
-        profile = _try(run.problems, "profile", read_json, path, "profile")
-        run.profiles += profile["configurations"] if profile else []
-    run.models.sort(key=lambda model: [model.provenance[key] for key in ("arch", "width", "fold")])
+        profile = _try(run.problems, "profile", Profile.read, path)
+        run.profiles += profile.configurations if profile else ()
+    run.models.sort(key=lambda model: [getattr(model.provenance, key) for key in ("arch", "width", "fold")])
     run.evaluations.sort(key=lambda one: [one.rows[key].iloc[0] for key in ("arch", "width", "fold")])
     _without_repeats(run)
     return run
@@ -120,7 +128,7 @@ def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comp
 
 def _without_repeats(run: Run) -> None:
     """Keep one folder a run key: a folder that was given twice, by itself and within another, counts once."""
-    run.models = list({model.provenance["run_key"]: model for model in run.models}.values())
+    run.models = list({model.provenance.run_key: model for model in run.models}.values())
     run.evaluations = list({one.run_key: one for one in run.evaluations}.values())
 
 
@@ -144,26 +152,26 @@ def read_system(path: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
 
 
-def read_optional(problems: list[str], path: Path | None, kind: str) -> dict | None:
-    """A JSON file that may be missing or damaged, which is then a line in `problems`."""
-    return None if path is None else _try(problems, kind, read_json, path, kind)
+def read_optional(problems: list[str], path: Path | None, kind: type[C]) -> C | None:
+    """A file of a contract that may be missing or damaged, which is then a line in `problems`."""
+    return None if path is None else _try(problems, kind.kind, kind.read, path)
 
 
 def _read_model(folder: Path, problems: list[str]) -> Model:
-    provenance = read_json(folder / "provenance.json", "provenance")
-    plan = _try(problems, "plan", read_json, folder / "plan.json", "plan")
+    provenance = Provenance.read(folder / "provenance.json")
+    plan = _try(problems, "plan", Plan.read, folder / "plan.json")
     history = _try(problems, "history", read_history, folder / "history.csv")
     system = None
     if (folder / "system.csv").is_file():
         system = _try(problems, "system", read_system, folder / "system.csv")
-    members = [_try(problems, "member", read_json, path, "provenance")
+    members = [_try(problems, "member", Provenance.read, path)
                for path in sorted(folder.glob("member*.provenance.json"))]
     return Model(folder, provenance, plan, history or [], system or [], list(filter(None, members)))
 
 
 def _read_evaluation(folder: Path) -> Evaluation:
     return Evaluation(folder, table.read(folder / "metrics.csv"),
-                      read_json(folder / "overlays.json", "overlays")["overlays"])
+                      Overlays.read(folder / "overlays.json").overlays)
 
 
 def _try(problems: list[str], what: str, read, *arguments):

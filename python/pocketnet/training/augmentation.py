@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..config import Augmentation
+from ..contracts.plan import Augmentation
 
 SMALLEST = np.float32(1e-7)
 

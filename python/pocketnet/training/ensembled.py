@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import backend, files, outputs
 from ..code import code_hash
+from ..contracts.provenance import Attempt, Provenance
 from ..errors import UsageError
 from .model_folder import ModelFolder, folder_of, history_csv, write_records
 
@@ -16,7 +18,7 @@ SAME = ("dataset", "arch", "width", "fold", "recipe", "code", "intensity")
 """What members must have in common, of their provenance."""
 
 
-def write_ensemble(folders: Sequence[Path], output: Path) -> dict:
+def write_ensemble(folders: Sequence[Path], output: Path) -> Provenance:
     """Write the network whose probabilities are the mean of those of some trained networks.
 
     Args:
@@ -65,35 +67,33 @@ def check_members(members: Sequence[ModelFolder]) -> None:
         raise UsageError(f"An ensemble has at least 2 members. Received: {len(members)}", todo="Give --model again.")
     first = members[0]
     for member in members[1:]:
-        differing = [key for key in SAME if member.provenance[key] != first.provenance[key]]
+        differing = [key for key in SAME if getattr(member.provenance, key) != getattr(first.provenance, key)]
         if member.plan.network != first.plan.network or member.plan.preprocessing != first.plan.preprocessing:
             differing.append("plan")
         if differing:
             raise UsageError(f"These are not members of one ensemble: they differ in {', '.join(differing)}.",
                              where=f"{first.path} and {member.path}",
                              todo="Train them by one plan on one fold, with seeds of their own.")
-    keys = [member.provenance["run_key"] for member in members]
+    keys = [member.provenance.run_key for member in members]
     if len(set(keys)) < len(keys):
         raise UsageError("The same training is there twice.", where=", ".join(str(member.path) for member in members),
                          todo="Train the members with seeds of their own.")
 
 
-def combined(provenances: Sequence[dict]) -> dict:
+def combined(provenances: Sequence[Provenance]) -> Provenance:
     """The provenance of an ensemble: the first member's, with sums, and a run key of its own.
 
     The best validation loss of the mean was not measured: None.
     """
-    steps, seconds = (sum(one[key] for one in provenances) for key in ("steps", "wall_seconds"))
-    on_devices = [one["peak_device_memory_mib"] for one in provenances if one["peak_device_memory_mib"] is not None]
-    first = {key: value for key, value in provenances[0].items() if key not in ("kind", "schema_version")}
-    return first | {
-        "parameters": sum(one["parameters"] for one in provenances), "steps": steps,
-        "run_key": files.digest({"ensemble": [one["run_key"] for one in provenances], "code": code_hash("ensemble")}),
-        "attempts": [{"first_step": 1, "last_step": steps, "seconds": round(seconds, 2), "ended": "finished"}],
-        "wall_seconds": round(seconds, 2), "validation_loss": None,
-        "peak_host_memory_mib": max(one["peak_host_memory_mib"] for one in provenances),
-        "peak_device_memory_mib": max(on_devices, default=None),
-    }
+    steps = sum(one.steps for one in provenances)
+    seconds = round(sum(one.wall_seconds for one in provenances), 2)
+    on_devices = [one.peak_device_memory_mib for one in provenances if one.peak_device_memory_mib is not None]
+    return replace(
+        provenances[0], parameters=sum(one.parameters for one in provenances), steps=steps,
+        run_key=files.digest({"ensemble": [one.run_key for one in provenances], "code": code_hash("ensemble")}),
+        attempts=(Attempt(1, steps, seconds, "finished"),), wall_seconds=seconds, validation_loss=None,
+        peak_host_memory_mib=max(one.peak_host_memory_mib for one in provenances),
+        peak_device_memory_mib=max(on_devices, default=None))
 
 
 def mean_history(histories: Sequence[str]) -> str:

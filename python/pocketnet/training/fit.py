@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 
 from .. import backend
-from ..config import Plan, Training
+from ..contracts.plan import Plan, Training
 from ..errors import DeviceMemoryError, Stopped, UsageError
 from . import checkpoints
 from .compile import alike, averaged, compile_for_training, stepping

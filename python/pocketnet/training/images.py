@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
+from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store
@@ -28,7 +30,8 @@ class ImageSampler(Sampler):
         DataError: A store has no class, or one that the plan does not know, or another size than the plan's.
     """
 
-    def __init__(self, plan: Plan, stores: dict[str, Store], cases: list[str], constants: list[dict], fold: int):
+    def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
+                 fold: int):
         super().__init__(plan, stores, cases, constants, fold)
         values = {label.name: label.value for label in plan.labels}
         problems = [f"{store.case}: class {store.class_name!r}, {'×'.join(map(str, store.shape))}"

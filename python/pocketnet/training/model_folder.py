@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files, outputs
-from ..config import Label, Plan, from_json, to_json
+from ..contracts.checksums import Checksums
+from ..contracts.labels import Label, ModelLabels
+from ..contracts.plan import Plan
+from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
@@ -23,13 +26,12 @@ def history_csv(rows: list[dict], columns: tuple[str, ...]) -> str:
     return out.getvalue()
 
 
-def write_records(folder: Path, plan: Plan, provenance: dict, history: str) -> None:
+def write_records(folder: Path, plan: Plan, provenance: Provenance, history: str) -> None:
     """Write everything of a model folder beside the network itself, the checksums over all of it last."""
     plan.write(folder / "plan.json")
-    files.write_json(folder / "labels.json", {"modalities": list(plan.modalities), "labels": to_json(plan)["labels"]},
-                     "labels")
+    ModelLabels(plan.modalities, plan.labels).write(folder / "labels.json")
     files.write_text(folder / "history.csv", history)
-    files.write_json(folder / "provenance.json", provenance, "provenance")
+    provenance.write(folder / "provenance.json")
     write_checksums(folder)
 
 
@@ -38,8 +40,7 @@ def write_checksums(folder: Path) -> None:
     names = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     for name in ("checksums.json", outputs.MARKER):
         names.pop(name, None)
-    files.write_json(folder / "checksums.json", {"files": {n: files.sha256(names[n]) for n in sorted(names)}},
-                     "checksums")
+    Checksums({name: files.sha256(names[name]) for name in sorted(names)}).write(folder / "checksums.json")
 
 
 def folder_of(path: Path) -> Path:
@@ -62,7 +63,7 @@ class ModelFolder:
     path: Path
     plan: Plan
     labels: tuple[Label, ...]
-    provenance: dict
+    provenance: Provenance
     digest: str
 
     @classmethod
@@ -80,7 +81,7 @@ class ModelFolder:
         if missing:
             raise DataError("The model folder is incomplete.", problems=[f"{n} is missing" for n in missing],
                             where=str(path))
-        recorded = files.read_json(path / "checksums.json", "checksums")["files"]
+        recorded = Checksums.read(path / "checksums.json").files
         problems = []
         for name, checksum in recorded.items():
             if not (path / name).is_file():
@@ -90,6 +91,5 @@ class ModelFolder:
         if problems:
             raise DataError("The model folder is not as it was written.", problems=problems, where=str(path),
                             todo="Copy it again from where it was trained.")
-        labels = files.read_json(path / "labels.json", "labels")["labels"]
-        return cls(path, Plan.read(path / "plan.json"), tuple(from_json(Label, label) for label in labels),
-                   files.read_json(path / "provenance.json", "provenance"), files.digest(recorded))
+        return cls(path, Plan.read(path / "plan.json"), ModelLabels.read(path / "labels.json").labels,
+                   Provenance.read(path / "provenance.json"), files.digest(recorded))

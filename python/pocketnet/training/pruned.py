@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from .. import backend, files, outputs
 from ..code import code_hash
+from ..contracts.provenance import Attempt, Provenance
 from .model_folder import ModelFolder, folder_of, history_csv, write_records
 from .start import Start
 
 
-def write_pruned(folder: Path, width: str, variant: str, output: Path) -> dict:
+def write_pruned(folder: Path, width: str, variant: str, output: Path) -> Provenance:
     """Prune the best network of a model folder and write the result as a model folder.
 
     Args:
@@ -35,14 +37,12 @@ def write_pruned(folder: Path, width: str, variant: str, output: Path) -> dict:
     from ..models.prune import prune
     from .fit import history_columns
 
-    narrow = build(plan.network_of(before["arch"], width))
+    narrow = build(plan.network_of(before.arch, width))
     prune(load(source.path / "model.keras"), narrow)
-    key = files.digest({"pruned": before["run_key"], "width": width, "variant": variant, "code": code_hash("prune")})
-    provenance = {name: value for name, value in before.items() if name not in ("kind", "schema_version")} | {
-        "width": variant, "parameters": narrow.count_params(), "steps": 0, "run_key": key, "wall_seconds": 0.0,
-        "attempts": [{"first_step": 0, "last_step": 0, "seconds": 0.0, "ended": "finished"}],
-        "validation_loss": None, "start": Start(source, variant).record,
-    }
+    key = files.digest({"pruned": before.run_key, "width": width, "variant": variant, "code": code_hash("prune")})
+    provenance = replace(
+        before, width=variant, parameters=narrow.count_params(), steps=0, run_key=key, wall_seconds=0.0,
+        attempts=(Attempt(0, 0, 0.0, "finished"),), validation_loss=None, start=Start(source, variant).record)
     with files.atomic_folder(output) as temporary:
         narrow.save(temporary / "last.keras")
         narrow.save(temporary / "model.keras")

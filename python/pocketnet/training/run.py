@@ -8,35 +8,26 @@ from typing import Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
-from ..config import BEST, CLASSIFICATION, LAST, Plan, to_json
-from ..errors import DataError, Stopped, UsageError
+from ..contracts.labels import CLASSIFICATION
+from ..contracts.plan import BEST, LAST, Plan
+from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
+from ..contracts.splits import Fold, Splits
+from ..errors import DataError, Stopped
 from ..preprocessing.store import Store, open_stores
 from . import checkpoints
 from .model_folder import history_csv, write_records
 from .start import Start
 
 
-def split_of(splits: dict, fold: int) -> dict:
-    """A fold's entry of `splits.json`.
-
-    Raises:
-        UsageError: There is no such fold.
-    """
-    for entry in splits["folds"]:
-        if entry["fold"] == fold:
-            return entry
-    raise UsageError(f"There is no fold {fold}.", todo=f"Use 0 to {len(splits['folds']) - 1}.")
-
-
-def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, Store], precision: str,
+def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, Store], precision: str,
             start: Start | None = None) -> str:
     """What defines a training: plan, fold, network, data, precision, code, and what network it starts from, if any.
 
     Another value of any is another run.
     """
-    cases = split["train"] + split["validation"]
+    cases = split.train + split.validation
     return files.digest({
-        "plan": to_json(plan), "split": split, "arch": arch, "width": width, "code": code_hash("train"),
+        "plan": plan.to_json(), "split": split.to_json(), "arch": arch, "width": width, "code": code_hash("train"),
         "precision": precision,
         "stores": {case: stores[case].digest for case in sorted(cases)},
     } | ({"start": start.identity} if start else {}))
@@ -45,8 +36,8 @@ def run_key(plan: Plan, split: dict, arch: str, width: str, stores: dict[str, St
 class Follow(Protocol):
     """Somebody who is told how a training goes, as `tracking.live.Live` is. Must not raise."""
 
-    def begin(self, record: dict, plan: dict) -> None:
-        """The training starts or goes on; `record` is what of `provenance.json` is known already."""
+    def begin(self, record: Identity, plan: Plan) -> None:
+        """The training starts or goes on; `record` is what of `provenance.json` is known then."""
 
     def epoch(self, history: dict, system: dict) -> None:
         """An epoch has ended; its rows of `history.csv` and `system.csv`."""
@@ -55,15 +46,15 @@ class Follow(Protocol):
         """The training has ended: `FINISHED`, `KILLED` (with a checkpoint) or `FAILED`."""
 
 
-def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
+def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
           checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
           time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
-          say=print, tick=lambda step: None, follow: Follow | None = None) -> dict:
+          say=print, tick=lambda step: None, follow: Follow | None = None) -> Provenance:
     """Train one network on one fold and write its model folder.
 
     Args:
         plan: What to train by.
-        splits: `splits.json`.
+        splits: The folds.
         store_folders: Folders that are stores or hold stores.
         output: The model folder to write.
         checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
@@ -85,9 +76,9 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
     deadline = None if time_limit is None else time.monotonic() + time_limit
     network = plan.network_of(arch, width)
     images = "images" if plan.task == CLASSIFICATION else "patches"
-    split = split_of(splits, fold)
+    split = splits.fold(fold)
     stores = open_stores(store_folders)
-    needed = split["train"] + split["validation"]
+    needed = split.train + split.validation
     missing = [case for case in needed if case not in stores]
     if missing:
         raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
@@ -113,28 +104,25 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
         say(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{plan.training.steps} steps of {plan.training.batch} {images} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
-            f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split['train'])} training and "
-            f"{len(split['validation'])} validation cases; run {key}")
+            f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split.train)} training and "
+            f"{len(split.validation)} validation cases; run {key}")
         sampler = TASKS[plan.task].sampler
         train_patches, validation_patches = (
-            sampler(plan, stores, split[part], split["intensity"], fold) for part in ("train", "validation"))
+            sampler(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
         trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, say=say,
                           checkpoint_seconds=checkpoint_seconds, deadline=deadline)
-        record = {
-            "dataset": plan.dataset, "arch": arch, "width": name, "fold": fold, "recipe": plan.recipe,
-            "seed": plan.seed, "precision": precision, "parameters": model.count_params(), "run_key": key,
-            "code": code_hash("train"), "version": __version__, "commit": commit(), "versions": backend.versions(),
-            "hardware": backend.hardware(),
-        }
+        record = Identity(
+            dataset=plan.dataset, arch=arch, width=name, fold=fold, recipe=plan.recipe, seed=plan.seed,
+            precision=precision, parameters=model.count_params(), run_key=key, code=code_hash("train"),
+            version=__version__, commit=commit(), versions=backend.versions(), hardware=Hardware(**backend.hardware()))
         state = _followed(trainer, tick, follow, record, plan)
-        provenance = record | {
-            "steps": state.step, "attempts": state.attempts,
-            "wall_seconds": round(sum(a["seconds"] for a in state.attempts), 2),
-            "peak_host_memory_mib": round(state.peak_host_memory_mib, 1),
-            "peak_device_memory_mib": state.peak_device_memory_mib,
-            "validation_loss": state.best if ships == BEST else state.history[-1]["validation_loss"],
-            "intensity": split["intensity"],
-        } | ({"start": start.record} if start else {})
+        provenance = Provenance(
+            **vars(record), steps=state.step, attempts=tuple(Attempt(**attempt) for attempt in state.attempts),
+            wall_seconds=round(sum(attempt["seconds"] for attempt in state.attempts), 2),
+            peak_host_memory_mib=round(state.peak_host_memory_mib, 1),
+            peak_device_memory_mib=state.peak_device_memory_mib,
+            validation_loss=state.best if ships == BEST else state.history[-1]["validation_loss"],
+            intensity=split.intensity, start=start.record if start else None)
         with files.atomic_folder(output) as temporary:
             # A second, uncompiled copy is what is saved: the optimiser's state belongs to the checkpoint, and
             # inference and the exports are in float32 whatever the training's precision was.
@@ -150,11 +138,11 @@ def train(plan: Plan, splits: dict, store_folders: list[Path], arch: str, width:
     return provenance
 
 
-def _followed(trainer, tick, follow: Follow | None, record: dict, plan: Plan):
+def _followed(trainer, tick, follow: Follow | None, record: Identity, plan: Plan):
     """Train, and tell `follow` how it goes."""
     if follow is None:
         return trainer.run(tick)
-    follow.begin(record, to_json(plan))
+    follow.begin(record, plan)
     try:
         state = trainer.run(tick, lambda state: follow.epoch(state.history[-1], state.system[-1]))
     except BaseException as error:

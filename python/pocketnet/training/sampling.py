@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..config import Plan
+from ..contracts.plan import Plan
+from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store
@@ -29,7 +30,8 @@ class Sampler(ABC):
         fold: Enters every sample's random numbers.
     """
 
-    def __init__(self, plan: Plan, stores: dict[str, Store], cases: list[str], constants: list[dict], fold: int):
+    def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
+                 fold: int):
         self.plan, self.constants, self.fold = plan, constants, fold
         self.stores = [stores[case] for case in cases]
 

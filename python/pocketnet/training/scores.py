@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import CLASSIFICATION, SEGMENTATION
+from ..contracts.labels import CLASSIFICATION, SEGMENTATION
 from .images import ImageSampler
 from .sampling import PatchSampler, Sampler
 

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from ..config import Plan
+from ..contracts.plan import Plan
+from ..contracts.provenance import Origin
 from ..errors import UsageError
 from .model_folder import ModelFolder
-
-
-def total_steps(provenance: dict) -> int:
-    """Steps of a network's training and of all trainings that it came from."""
-    return provenance["steps"] + provenance.get("start", {}).get("steps", 0)
 
 
 @dataclass(frozen=True)
@@ -44,10 +40,10 @@ class Start:
         return {"variant": self.variant, "model": files.sha256(self.model.path / "model.keras")}
 
     @property
-    def record(self) -> dict:
+    def record(self) -> Origin:
         """For the provenance: the run that it was, its name, and the steps until there in all."""
         source = self.model.provenance
-        return {"run_key": source["run_key"], "width": source["width"], "steps": total_steps(source)}
+        return Origin(source.run_key, source.width, source.total_steps)
 
     def give_weights(self, model, plan: Plan) -> None:
         """Set the weights of a newly built network.
@@ -62,7 +58,7 @@ class Start:
                              where=str(self.model.path), todo="Train it by the same plan.")
         weights = load(self.model.path / "model.keras").get_weights()
         if [weight.shape for weight in weights] != [weight.shape for weight in model.get_weights()]:
-            raise UsageError(f"The network to start from ({self.model.provenance['width']} "
-                             f"{self.model.provenance['arch']}) is another one than is to be trained.",
+            raise UsageError(f"The network to start from ({self.model.provenance.width} "
+                             f"{self.model.provenance.arch}) is another one than is to be trained.",
                              where=str(self.model.path), todo="Give its --arch and --width, or prune it to that width.")
         model.set_weights(weights)

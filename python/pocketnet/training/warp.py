@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ..config import Augmentation
+from ..contracts.plan import Augmentation
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import sys
 
+import checked
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from fake_run import written
 from PIL import Image
-from pocketnet import files
 from pocketnet.evaluation import table
 
 CHOSEN = {"positive": 8, "negative": 12}
@@ -93,7 +93,7 @@ def plan(out, *more):
 def test_a_table_of_classes(xrays):
     code, said, out = check("chestxray", xrays, "--folds", "3")
     assert code == 0, said
-    manifest = files.read_json(out / "manifest.json", "manifest")
+    manifest = checked.read_json(out / "manifest.json", "manifest")
     assert manifest["task"] == "classification" and manifest["dimensions"] == 2
     assert [(label["name"], label["value"]) for label in manifest["labels"]] == [("negative", 0), ("positive", 1)]
     assert len(manifest["cases"]) == 20 and "different hospitals" in manifest["caution"]
@@ -110,10 +110,10 @@ def test_a_table_of_classes(xrays):
 def test_covidx_keeps_its_test_list(covidx, recipe):
     code, said, out = check("covidx", covidx, "--folds", "5")
     assert code == 0, said
-    manifest = files.read_json(out / "manifest.json", "manifest")
+    manifest = checked.read_json(out / "manifest.json", "manifest")
     assert len(manifest["split"]["test"]) == 4 and all(case["patient"] for case in manifest["cases"])
     assert plan(out, "--recipe", recipe).exit_code == 0
-    splits = files.read_json(out / "splits.json", "splits")["folds"]
+    splits = checked.read_json(out / "splits.json", "splits")["folds"]
     assert len(splits) == 1 and splits[0]["test"] == manifest["split"]["test"]
     (covidx / "train.txt").rename(covidx / "train_COVIDx9B.txt")
     assert check("covidx", covidx)[0] == 0
@@ -158,7 +158,7 @@ def test_a_patient_column_is_used(xrays):
     _, _, out = check("chestxray", xrays, "--folds", "2")
     assert plan(out, "--folds", "2").exit_code == 0
     whose = {row[0].rsplit(".", 1)[0]: f"p{number // 2}" for number, row in enumerate(rows)}
-    for fold in files.read_json(out / "splits.json", "splits")["folds"]:
+    for fold in checked.read_json(out / "splits.json", "splits")["folds"]:
         learned = {whose[case] for case in fold["train"] + fold["validation"]}
         assert not learned & {whose[case] for case in fold["test"]}
 
@@ -239,7 +239,7 @@ def test_infer_and_evaluate(work, tmp_path):
     rows = table.read(tmp_path / "evaluation/metrics.csv")
     assert table.task_of(rows) == "classification" and table.classes_of(rows) == ["negative", "positive"]
     assert sorted(rows["case"]) == sorted(test)
-    found = files.read_json(tmp_path / "evaluation/classification.json", "classification")
+    found = checked.read_json(tmp_path / "evaluation/classification.json", "classification")
     assert sum(map(sum, found["confusion"])) == len(test) and 0 <= found["positive"][0]["metrics"]["auc"]["value"] <= 1
     assert (tmp_path / "evaluation/roc.png").read_bytes()[:4] == b"\x89PNG"
     some = (tmp_path / "openvino/predictions.csv").read_text().splitlines(keepends=True)

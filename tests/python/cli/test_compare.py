@@ -2,12 +2,12 @@
 
 import json
 
+import checked
 import pandas as pd
 from click.testing import CliRunner
 from fake_run import metrics, written
 from pocketnet.cli.compare import main
 from pocketnet.evaluation import table
-from pocketnet.files import read_json
 
 
 def run(tmp_path, *frames, options=()):
@@ -23,7 +23,7 @@ def test_writes_json_csv_markdown_and_all_rows(tmp_path):
     assert outcome.exit_code == 0, outcome.output
     out = tmp_path / "out"
     assert written(out) == ["comparison.csv", "comparison.json", "comparison.md", "comparison.tex", "metrics.csv"]
-    comparison = read_json(out / "comparison.json", "comparison")
+    comparison = checked.read_json(out / "comparison.json", "comparison")
     assert len(comparison["pairs"]) == 12
     assert len(table.read(out / "metrics.csv")) == 40
     tidy = pd.read_csv(out / "comparison.csv")

@@ -2,18 +2,18 @@
 
 import json
 
+import checked
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from fake_run import LABELS, PLAN, edit_json, write_model
-from pocketnet import files
 from pocketnet.cli.evaluate import main
 from pocketnet.evaluation import table
 from pocketnet.preprocessing import geometry
 
 
 def manifest(path, cases, labels=LABELS, **changes):
-    files.write_json(path, {"dataset": "hippocampus", "layout": "decathlon", "dimensions": 3, "modalities": ["MRI"],
+    checked.write_json(path, {"dataset": "hippocampus", "layout": "decathlon", "dimensions": 3, "modalities": ["MRI"],
                             "labels": labels, "preprocessing": PLAN["preprocessing"], "cases": cases, **changes},
                      "manifest")
     return path
@@ -49,7 +49,7 @@ def test_rows_pictures_and_who_made_them(hippocampi, hippocampus, tmp_path):
     first = rows[rows["case"] == hippocampi[0]]
     assert first["dice"].tolist() == [1, 1] and first["hd95_mm"].tolist() == [0, 0]
     assert rows.groupby("case")["dice"].mean()[hippocampi].is_monotonic_decreasing
-    shown = files.read_json(tmp_path / "out" / "overlays.json", "overlays")["overlays"]
+    shown = checked.read_json(tmp_path / "out" / "overlays.json", "overlays")["overlays"]
     assert [(entry["rank"], entry["case"]) for entry in shown] == [
         ("best", hippocampi[0]), ("median", hippocampi[2]), ("worst", hippocampi[3])]
     for entry in shown:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pocketnet.cli import check, plan, preprocess
+from pocketnet.contracts.splits import Intensity
 from pocketnet.preprocessing.intensity import normalise
 from pocketnet.preprocessing.store import Store
 from public_layouts import MAKERS
@@ -86,7 +87,7 @@ def test_a_public_layout_is_checked_planned_and_preprocessed(prepared, name, cas
 
 
 def test_the_same_images_in_another_years_names_give_the_same_stores(prepared):
-    years = [[store.properties["sha256"] for _, store in sorted(prepared(name).stores.items())]
+    years = [[store.sha256 for _, store in sorted(prepared(name).stores.items())]
              for name in ("brats_2020", "brats_2021", "brats_2023")]
     assert years[0] == years[1] == years[2]
 
@@ -124,7 +125,8 @@ def test_lits_is_resampled_windowed_and_merged_as_in_the_paper(prepared):
     assert constants["std"] == pytest.approx(values.std(), rel=0.1)
     case = fold["test"][0]
     image, label = made.read(case)
-    seen = normalise(image, "window", made.stores[case].statistics, fold["intensity"])
+    seen = normalise(image, "window", made.stores[case].statistics,
+                     [Intensity(**one) for one in fold["intensity"]])
     edges = [(constants[key] - constants["mean"]) / constants["std"] for key in ("p0_5", "p99_5")]
     assert [seen.min(), seen.max()] == pytest.approx(edges, abs=1e-3)
     assert np.array_equal(np.unique(label), [0, 1])

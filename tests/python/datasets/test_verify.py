@@ -6,10 +6,10 @@ import hashlib
 import json
 import shutil
 
+import checked
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pocketnet import files
 from pocketnet.datasets import check, presets
 
 
@@ -57,10 +57,10 @@ def assert_entry(entry: dict, expected: dict) -> None:
 def test_hippocampus_fingerprint(hippocampus):
     result = check.check(hippocampus, presets.load("hippocampus"))
     for case in ("hippocampus_001", "hippocampus_003"):  # stored as uint8 and as float32
-        assert_entry(result.fingerprint["cases"][case], expected_case(
+        assert_entry(result.fingerprint.cases[case].to_json(), expected_case(
             {"MRI": hippocampus / f"imagesTr/{case}.nii.gz"}, hippocampus / f"labelsTr/{case}.nii.gz",
             {"Anterior": [1], "Posterior": [2]}))
-        assert result.fingerprint["cases"][case]["orientation"] == "RAS"
+        assert result.fingerprint.cases[case].orientation == "RAS"
 
 
 @pytest.mark.parametrize(("label_set", "classes"), [
@@ -72,7 +72,7 @@ def test_brats_fingerprint(brats, label_set, classes):
     """Headers in LPS: shape, crop and sample are in RAS+ all the same; values of no class are background."""
     result = check.check(brats, presets.load("brats"), modalities=["t1ce", "flair"], label_set=label_set)
     assert result.problems == []
-    for case, entry in result.fingerprint["cases"].items():
+    for case, entry in result.fingerprint.to_json()["cases"].items():
         images = {m: brats / case / f"{case}_{m}.nii.gz" for m in ("t1ce", "flair")}
         assert_entry(entry, expected_case(images, brats / case / f"{case}_seg.nii.gz", classes))
         assert entry["orientation"] == "LPS"
@@ -82,7 +82,7 @@ def test_a_plain_nii_and_turned_axes(brats):
     """The same case uncompressed and with its axes in another order has the same numbers."""
     import nibabel as nib
 
-    before = check.check(brats, presets.load("brats"), modalities=["flair"]).fingerprint["cases"]
+    before = check.check(brats, presets.load("brats"), modalities=["flair"]).fingerprint.to_json()["cases"]
     case = "brats_2013_pat0003_1"
     turn = nib.orientations.axcodes2ornt("SLP")
     for kind in ("flair", "seg"):
@@ -92,14 +92,14 @@ def test_a_plain_nii_and_turned_axes(brats):
         nib.save(image.as_reoriented(now), path.with_suffix(""))
         path.unlink()
     result = check.check(brats, presets.load("brats"), modalities=["flair"])
-    after = result.fingerprint["cases"]
+    after = result.fingerprint.to_json()["cases"]
     assert after[case].pop("orientation") == "SLP" and before[case].pop("orientation") == "LPS"
     assert after == before
-    assert result.manifest["cases"][0]["images"] == [f"{case}/{case}_flair.nii"]
+    assert result.manifest.cases[0].images == (f"{case}/{case}_flair.nii",)
 
 
 def test_manifest(brats):
-    manifest = check.check(brats, presets.load("brats"), modalities=["t1ce", "flair"]).manifest
+    manifest = check.check(brats, presets.load("brats"), modalities=["t1ce", "flair"]).manifest.to_json()
     assert (manifest["dataset"], manifest["layout"], manifest["dimensions"]) == ("brats", "brats", 3)
     assert manifest["modalities"] == ["t1ce", "flair"]
     assert manifest["labels"] == [{"name": "whole tumor", "value": 1, "source_values": [1, 2, 3, 4]}]
@@ -113,7 +113,7 @@ def test_manifest(brats):
 
 
 def test_summary_is_the_median_over_cases(hippocampus):
-    fingerprint = check.check(hippocampus, presets.load("hippocampus")).fingerprint
+    fingerprint = check.check(hippocampus, presets.load("hippocampus")).fingerprint.to_json()
     for key in ("shape", "cropped_shape", "spacing_mm"):
         values = sorted(case[key][0] for case in fingerprint["cases"].values())
         assert fingerprint["summary"][key][0] == (values[6] + values[7]) / 2
@@ -128,7 +128,7 @@ def test_the_same_bytes_wherever_the_folder_lies(hippocampus, tmp_path):
         check.write(check.check(folder, presets.load("hippocampus"), threads=threads), tmp_path / out)
     for name in ("manifest.json", "fingerprint.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    assert len(files.read_json(tmp_path / "one/manifest.json", "manifest")["cases"]) == 14
+    assert len(checked.read_json(tmp_path / "one/manifest.json", "manifest")["cases"]) == 14
 
 
 def test_every_file_is_read_once(hippocampus, monkeypatch):

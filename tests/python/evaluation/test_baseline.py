@@ -2,6 +2,7 @@
 
 import json
 
+import checked
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,6 @@ from pocketnet.cli.compare import main
 from pocketnet.errors import UsageError
 from pocketnet.evaluation import table
 from pocketnet.evaluation.baseline import against
-from pocketnet.files import read_json
 
 
 def rows(*tables, file="metrics.csv"):
@@ -22,6 +22,7 @@ def test_each_network_is_paired_with_itself():
     theirs = ours.assign(recipe="quick", code="older", steps=800, dice=ours["dice"] - 0.02)
     theirs.loc[theirs["width"] == "full", "dice"] += 0.01
     beside, notes = against(ours, theirs.sample(frac=1, random_state=0))
+    beside = beside.to_json()
     found = {(pair["width"], pair["label"]): pair["difference"] for pair in beside["pairs"] if pair["metric"] == "dice"}
     assert found == pytest.approx({(width, label): gain for width, gain in (("full", 0.01), ("pocket", 0.02))
                                    for label in ("Anterior", "Posterior", "mean")})
@@ -51,7 +52,7 @@ def test_the_command_writes_it_beside_the_comparison(tmp_path):
     arguments = [str(tmp_path / "ours.csv"), "--baseline", str(tmp_path / "theirs.csv"), "-o", str(tmp_path / "out")]
     outcome = CliRunner().invoke(main, [*arguments, "--json"])
     assert outcome.exit_code == 0, outcome.output
-    beside = read_json(tmp_path / "out" / "baseline.json", "baseline")
+    beside = checked.read_json(tmp_path / "out" / "baseline.json", "baseline")
     assert json.loads(outcome.stdout)["baseline"]["pairs"] == beside["pairs"]
     assert "baseline (recipe `quick`" in (tmp_path / "out" / "comparison.md").read_text()
 

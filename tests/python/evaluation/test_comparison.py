@@ -5,10 +5,15 @@ import pandas as pd
 import pytest
 from fake_run import metrics
 from pocketnet.errors import DataError, UsageError
+from pocketnet.evaluation import comparison as comparisons
 from pocketnet.evaluation import layout, table
-from pocketnet.evaluation.comparison import compare
 
 NAN = float("nan")
+
+
+def compare(*arguments, **options) -> dict:
+    """The comparison as `comparison.json` has it."""
+    return comparisons.compare(*arguments, **options).to_json()
 
 
 def rows(*tables):
@@ -58,7 +63,7 @@ def test_a_label_that_no_case_has_is_all_none():
         frame.loc[frame["label"] == "Posterior", ["dice", "hd95_mm", "asd_mm"]] = NAN
     outcome = pair(compare(rows(full, pocket)), "Posterior")
     assert (outcome["difference"], outcome["interval"], outcome["p_value"]) == (None, None, None)
-    assert layout.markdown(compare(rows(full, pocket)))
+    assert layout.markdown(comparisons.compare(rows(full, pocket)))
 
 
 @pytest.mark.parametrize("tables, note", [
@@ -114,7 +119,7 @@ def test_equivalence_is_for_dice_only():
 
 
 def test_markdown_has_a_row_a_network_and_label_with_the_mean_last():
-    text = layout.markdown(compare(rows(metrics("full"), metrics("pocket"))))
+    text = layout.markdown(comparisons.compare(rows(metrics("full"), metrics("pocket"))))
     lines = [line for line in text.splitlines() if line.startswith("| ") and " unet " in line]
     assert [line.split(" | ")[0].strip("| ") for line in lines[:6]] == [
         "Anterior", "Anterior", "Posterior", "Posterior", "mean", "mean"]
@@ -122,11 +127,11 @@ def test_markdown_has_a_row_a_network_and_label_with_the_mean_last():
 
 
 def test_tables_give_the_interval_of_the_mean_dice():
-    comparison = compare(rows(metrics("full"), metrics("pocket")))
-    values = comparison["networks"][0]["metrics"]["dice"]
-    low, high = values["interval"]
-    assert low < values["mean"] < high
-    said = f"| {values['mean']:.4f} ± {values['sd']:.4f} | [{low:.4f}, {high:.4f}] | {values['median']:.4f} |"
+    comparison = comparisons.compare(rows(metrics("full"), metrics("pocket")))
+    values = comparison.networks[0].metrics["dice"]
+    low, high = values.interval
+    assert low < values.mean < high
+    said = f"| {values.mean:.4f} ± {values.sd:.4f} | [{low:.4f}, {high:.4f}] | {values.median:.4f} |"
     assert said in layout.markdown(comparison)
     assert f"[{low:.4f}, {high:.4f}]" in layout.latex(comparison)
 
@@ -177,3 +182,22 @@ def test_text_where_a_number_belongs_is_refused(tmp_path):
 def test_a_case_named_na_is_a_name(tmp_path):
     table.write(tmp_path / "metrics.csv", metrics("full", cases=1).assign(case="NA"))
     assert set(table.read(tmp_path / "metrics.csv")["case"]) == {"NA"}
+
+
+def test_the_tables_columns_are_the_contracts():
+    from pocketnet.contracts import metrics as contract
+
+    assert set(table.COLUMNS) == set(contract.columns(contract.LabelRow))
+    assert {*table.OF_CLASSES, "parameters", "code", "run_key", table.STEPS} == set(contract.columns(contract.ClassRow))
+
+
+@pytest.mark.parametrize("column, value", [("dice", 1.5), ("dice", float("inf")), ("fold", -1), ("hd95_mm", -2.0),
+                                           ("case", "../x"), ("label", ""), ("seed", 2**60)])
+def test_a_value_that_cannot_be_is_named(tmp_path, column, value):
+    frame = metrics("full", cases=2)
+    frame[column] = frame[column].astype(object)
+    frame.loc[1, column] = value
+    table.write(tmp_path / "metrics.csv", frame)
+    with pytest.raises(DataError) as caught:
+        table.read(tmp_path / "metrics.csv")
+    assert f"1.{column}: found" in caught.value.problems[0]

@@ -1,14 +1,15 @@
 """The words of the verdict follow from interval and equivalence test, not from a large p."""
 
+from dataclasses import replace
+
 import pytest
+from pocketnet.contracts.comparison import Comparison, Equivalence, Pair
 from pocketnet.evaluation.verdict import headline_pairs, verdict
 
 
 def pair(difference=-0.004, interval=(-0.006, -0.002), p_equivalence=0.001, p_value=0.2, n=50):
-    return {"arch": "unet", "width": "pocket", "reference": "full", "label": "mean", "metric": "dice", "n": n,
-            "difference": difference, "interval": list(interval) if interval else None, "p_value": p_value,
-            "equivalence": {"margin": 0.01, "p_value": p_equivalence,
-                            "equivalent": p_equivalence is not None and p_equivalence < 0.05}}
+    same = Equivalence(0.01, p_equivalence, p_equivalence is not None and p_equivalence < 0.05)
+    return Pair("unet", "pocket", "full", "mean", "dice", n, difference, interval, p_value, equivalence=same)
 
 
 @pytest.mark.parametrize("given, kind, title, text", [
@@ -31,5 +32,5 @@ def test_verdict(given, kind, title, text):
 
 
 def test_headlines_are_dice_over_labels():
-    other = [pair() | {"label": "Anterior"}, pair() | {"metric": "asd_mm"}]
-    assert headline_pairs({"pairs": [*other, pair()]}) == [pair()]
+    other = (replace(pair(), label="Anterior"), replace(pair(), metric="asd_mm"))
+    assert headline_pairs(Comparison("balls", "quick", ("c0de",), (), (*other, pair()))) == [pair()]

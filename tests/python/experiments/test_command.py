@@ -2,6 +2,7 @@
 
 import json
 
+import checked
 import fake_run
 import numpy as np
 import pandas as pd
@@ -9,7 +10,6 @@ import pytest
 import tiny
 from click.testing import CliRunner
 from PIL import Image
-from pocketnet import files
 from pocketnet.cli.experiment import main
 from pocketnet.evaluation import cases, table
 from pocketnet.evaluation.comparison import compare
@@ -26,12 +26,12 @@ MANIFEST = {"dataset": "hippocampus", "layout": "decathlon", "dimensions": 3, "m
 def run(tmp_path_factory):
     """A run's folder with two widths."""
     root = fake_run.write_run(tmp_path_factory.mktemp("run"))
-    files.write_json(root / "manifest.json", MANIFEST, "manifest")
-    files.write_json(root / "plan.json", fake_run.PLAN, "plan")
+    checked.write_json(root / "manifest.json", MANIFEST, "manifest")
+    checked.write_json(root / "plan.json", fake_run.PLAN, "plan")
     splits = {"dataset": "hippocampus", "rule": "by hand", "seed": 1, "folds": [
         {"fold": 0, "train": ["a"], "validation": ["b"], "test": ["c"],
          "intensity": [{"modality": "MRI", "mean": 0, "std": 1, "p0_5": 0, "p99_5": 1}]}]}
-    files.write_json(root / "splits.json", splits, "splits")
+    checked.write_json(root / "splits.json", splits, "splits")
     return root
 
 
@@ -55,7 +55,7 @@ def test_writes_table_figure_and_origin(run):
     assert "LiTS (published)" in page and "![Figure](figure.svg)" in page and "not that there is none" in page
     assert Image.open(out / "figure.png").size[0] > 600
     assert "<svg" in (out / "figure.svg").read_text()[:1000]
-    origin = files.read_json(out / "experiment.json", "experiment")
+    origin = checked.read_json(out / "experiment.json", "experiment")
     assert origin["code"]["train"] == ["c0de"] and origin["recipe"] == "quick" and origin["paper"].startswith("Table I")
     assert origin["networks"][0] == {"arch": "unet", "width": "full", "parameters": 5_642_306, "steps": 120,
                                      "folds": [0, 1], "run_keys": ["unet-full-0", "unet-full-1"]}
@@ -82,7 +82,7 @@ def test_refusals(run):
     assert "--comparison" in draw(run, "ablation", code=2).output
     assert "There is no measurement here" in draw(run, "profile", "--measured", run / "x.json", code=2).output
     (run / "bad.json").write_text("{")
-    assert "cannot be read" in draw(run, "profile", "--measured", run / "bad.json", code=3).output
+    assert "is not JSON" in draw(run, "profile", "--measured", run / "bad.json", code=3).output
     assert not (run / "acuracy").exists()
 
 
@@ -93,23 +93,23 @@ def test_help_names_the_experiments():
 
 def test_multiclass_shows_the_median_case(tmp_path):
     manifest = tiny.dataset(tmp_path / "data", cases=3)
-    files.write_json(tmp_path / "manifest.json", manifest, "manifest")
+    checked.write_json(tmp_path / "manifest.json", manifest, "manifest")
     tiny.plan().write(tmp_path / "plan.json")
-    files.write_json(tmp_path / "splits.json", tiny.splits(), "splits")
+    checked.write_json(tmp_path / "splits.json", tiny.splits(), "splits")
     record = fake_run.provenance("pocket", 0, "densenet", dataset="balls")
     rows = []
-    for index, case in enumerate(manifest["cases"]):
-        label = geometry.read(tmp_path / "data" / case["label"], label=True)
+    for index, case in enumerate(manifest.cases):
+        label = geometry.read(tmp_path / "data" / case.label, label=True)
         found = np.roll(label.data, index, axis=0)  # the first is right, the last the worst
-        geometry.write(tmp_path / "predictions" / f"{case['case']}.nii.gz", found.astype(np.uint8), label.grid)
-        rows += [{"case": case["case"], **table.of_run(record), **row}
-                 for row in cases.measure_case(label.data, found, label.spacing, manifest["labels"])]
+        geometry.write(tmp_path / "predictions" / f"{case.case}.nii.gz", found.astype(np.uint8), label.grid)
+        rows += [{"case": case.case, **table.of_run(record), **row}
+                 for row in cases.measure_case(label.data, found, label.spacing, manifest.labels)]
     frame = pd.DataFrame(rows)
     table.write(tmp_path / "evaluation/metrics.csv", frame)
-    files.write_json(tmp_path / "comparison/comparison.json", compare(frame.assign(file="x")), "comparison")
+    checked.write_json(tmp_path / "comparison/comparison.json", compare(frame.assign(file="x")), "comparison")
     draw(tmp_path, "multiclass", "--comparison", tmp_path / "comparison", "--evaluations", tmp_path / "evaluation",
          "--predictions", tmp_path / "predictions", "--input", tmp_path / "data")
-    origin = files.read_json(tmp_path / "multiclass/experiment.json", "experiment")
+    origin = checked.read_json(tmp_path / "multiclass/experiment.json", "experiment")
     assert origin["settings"]["pictured"] == "case_1"
     assert [row["label"] for row in origin["table"]] == ["ball", "core", "mean"]
     core = frame[frame["label"] == "core"]["dice"].mean()

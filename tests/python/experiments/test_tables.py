@@ -1,9 +1,16 @@
 """Each experiment's table: its numbers, its layout like the paper's, and the published values beside ours."""
 
 import fake_run
+import made
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
+from contracts.examples import example
+from pocketnet.contracts.activations import Activations
+from pocketnet.contracts.plan import Plan
+from pocketnet.contracts.profile import ProfiledConfiguration
+from pocketnet.contracts.splits import Fold, Splits
 from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation import table
 from pocketnet.evaluation.comparison import compare
@@ -23,7 +30,15 @@ from pocketnet.experiments.outcome import published
 from pocketnet.tracking.records import Model
 from sklearn.metrics import roc_auc_score
 
-MANIFEST = {"dataset": "hippocampus", "modalities": ["MRI"], "labels": fake_run.LABELS, "cases": []}
+MANIFEST = made.manifest(labels=fake_run.LABELS)
+PLAN = Plan.from_json(fake_run.PLAN)
+
+
+def splits_of(rule, *sizes):
+    """A fold for each size; None for a fold that is no training set of a size."""
+    intensity = tiny.splits().folds[0].intensity
+    return Splits("hippocampus", rule, 1, tuple(Fold(number, ("a",), ("v",), ("t",), intensity, size)
+                                                for number, size in enumerate(sizes)))
 
 
 def inputs(name, widths=("full", "pocket"), folds=(0, 1), splits=None, **more) -> Inputs:
@@ -32,7 +47,7 @@ def inputs(name, widths=("full", "pocket"), folds=(0, 1), splits=None, **more) -
                       for arch in more.pop("arches", ("unet",)) for place, width in enumerate(widths)
                       for fold in folds])
     comparison = None if splits else compare(rows.assign(file="x"))
-    return Inputs(name, MANIFEST, fake_run.PLAN, splits or {"rule": "r", "folds": []}, comparison, rows=rows, **more)
+    return Inputs(name, MANIFEST, PLAN, splits or splits_of("r", None), comparison, rows=rows, **more)
 
 
 def dice(found: Inputs, arch: str, width: str) -> pd.Series:
@@ -64,10 +79,10 @@ def test_accuracy_has_table_one_with_both_tests_and_the_papers_rows():
         (label, arch, width) for label in ("Anterior", "Posterior", "mean")
         for arch in ("unet", "hrnet") for width in ("full", "pocket")]  # in the paper's order
     mean = next(row for row in ours if (row["label"], row["arch"], row["width"]) == ("mean", "unet", "pocket"))
-    pair = next(pair for pair in found.comparison["pairs"] if pair["label"] == "mean" and pair["arch"] == "unet"
-                and pair["metric"] == "dice")
-    assert mean["dice_p_value"] == pair["p_value"] and mean["dice_p_holm"] == pair["p_holm"]
-    assert mean["dice_p_equivalence"] == pair["equivalence"]["p_value"] < 0.05
+    pair = next(pair for pair in found.comparison.pairs if pair.label == "mean" and pair.arch == "unet"
+                and pair.metric == "dice")
+    assert mean["dice_p_value"] == pair.p_value and mean["dice_p_holm"] == pair.p_holm
+    assert mean["dice_p_equivalence"] == pair.equivalence.p_value < 0.05
     voxels = found.rows[(found.rows["arch"] == "unet") & (found.rows["width"] == "pocket")]
     assert mean["hd95_voxels_mm_mean"] == pytest.approx(voxels["hd95_voxels_mm"].mean())
     assert "Distances between all voxels" in "\n".join(outcome.markdown)
@@ -79,18 +94,24 @@ def test_accuracy_has_table_one_with_both_tests_and_the_papers_rows():
     assert "yes (p <0.001)" in "\n".join(outcome.markdown)
 
 
+CONFIGURATION = example("profile")["configurations"][0]
+PREDICTED = CONFIGURATION["predicted"]
+
+
 def configuration(width, *, arch="unet", patch=32, batch=1, mode="infer", status="ok", **measured):
     base = {"host_memory_mib": 1000.0, "host_memory_growth_mib": 100.0, "device_memory_mib": None,
             "step_seconds": 0.1, "step_seconds_sd": 0.0,
             "patches_per_second": 10.0}
     missing = dict.fromkeys(base)
-    return {"arch": arch, "width": width, "patch": [patch] * 3, "batch": batch, "parameters": 1000, "mode": mode,
-            "predicted": {"host_memory_mib": 900.0, "device_memory_mib": 50.0},
-            "measured": {**(base if status == "ok" else missing), **measured, "status": status}}
+    predicted = {**PREDICTED, "host_memory_mib": 900.0, "device_memory_mib": 50.0}
+    return ProfiledConfiguration.from_json({
+        **CONFIGURATION, "arch": arch, "width": width, "patch": [patch] * 3, "batch": batch, "parameters": 1000,
+        "mode": mode, "predicted": predicted,
+        "measured": {**(base if status == "ok" else missing), **measured, "status": status}})
 
 
 def test_throughput_gives_the_papers_percentage_and_the_plain_ratio():
-    found = Inputs("throughput", MANIFEST, fake_run.PLAN, {}, configurations=[
+    found = Inputs("throughput", MANIFEST, PLAN, splits_of("r", None), configurations=[
         configuration("full", patches_per_second=10.0), configuration("pocket", patches_per_second=12.5),
         configuration("full", patch=128, status="out_of_memory"), configuration("pocket", patch=128)])
     outcome = throughput.draw(found)
@@ -109,7 +130,7 @@ def test_the_papers_percentages_are_of_the_pocket_throughput():
 
 
 def test_profile_savings_and_what_does_not_fit():
-    found = Inputs("profile", MANIFEST, fake_run.PLAN, {}, configurations=[
+    found = Inputs("profile", MANIFEST, PLAN, splits_of("r", None), configurations=[
         configuration("full", mode="train", host_memory_growth_mib=2000.0, step_seconds=0.4),
         configuration("pocket", mode="train", host_memory_growth_mib=1500.0, step_seconds=0.3),
         configuration("full", mode="train", batch=2, status="out_of_memory"),
@@ -130,10 +151,9 @@ def test_memory_is_the_devices_where_there_is_one():
 
 def test_activations_are_sorted_and_averaged_by_rank():
     def entry(width, fold, means):
-        return {"arch": "unet", "width": width, "fold": fold, "parameters": 1000, "cases": 3, "patches": 12,
-                "means": means}
+        return Activations("hippocampus", "unet", width, fold, "quick", 1000, "c0de", "key", 3, 12, tuple(means))
 
-    found = Inputs("activations", MANIFEST, fake_run.PLAN, {}, activations=[
+    found = Inputs("activations", MANIFEST, PLAN, splits_of("r", None), activations=[
         entry("full", 0, [0.0, 1.0, 0.4]), entry("full", 1, [0.6, 0.0, 3.0]), entry("pocket", 0, [0.2, 0.1, 0.0])])
     outcome = activations.draw(found)
     assert [row["U-Net full"] for row in outcome.rows] == pytest.approx([2.0, 0.5, 0.0])
@@ -142,10 +162,7 @@ def test_activations_are_sorted_and_averaged_by_rank():
 
 
 def test_saturation_compares_on_the_same_cases_size_by_size():
-    part = {"train": ["a"], "validation": ["v"], "test": ["t"]}
-    splits = {"rule": "nested", "folds": [{"fold": 0, "train_size": 8, **part},
-                                            {"fold": 1, "train_size": 16, **part}]}
-    found = inputs("saturation", splits=splits)
+    found = inputs("saturation", splits=splits_of("nested", 8, 16))
     outcome = saturation.draw(found)
     assert [(row["train_size"], row["width"]) for row in outcome.rows] == [
         (8, "full"), (8, "pocket"), (16, "full"), (16, "pocket")]
@@ -156,7 +173,7 @@ def test_saturation_compares_on_the_same_cases_size_by_size():
     raw, corrected = ([row[key] for row in outcome.rows if row["width"] == "pocket"] for key in ("p_value", "p_holm"))
     assert min(corrected) == pytest.approx(min(1, 2 * min(raw)))
     with pytest.raises(UsageError, match="not training sets of several sizes"):
-        saturation.draw(inputs("saturation", splits={"rule": "r", "folds": [{"fold": 0, **part}]}))
+        saturation.draw(inputs("saturation", splits=splits_of("r", None)))
 
 
 def test_pruning_states_steps_and_compares_at_equally_many():
@@ -177,16 +194,16 @@ def test_pruning_states_steps_and_compares_at_equally_many():
 
 def test_what_an_experiment_is_drawn_from_is_asked_for():
     with pytest.raises(UsageError, match="--comparison, --evaluations"):
-        ablation.draw(Inputs("ablation", MANIFEST, fake_run.PLAN, {}))
+        ablation.draw(Inputs("ablation", MANIFEST, PLAN, splits_of("r", None)))
 
 
 def test_an_experiment_that_does_not_fit_is_refused():
-    classes = MANIFEST | {"task": "classification"}
+    classes = made.classes()
     with pytest.raises(UsageError, match="(?s)'ablation' is for segmentation.*accuracy, profile, saturation"):
         definition.check_fits("ablation", classes)
     definition.check_fits("saturation", classes)
     with pytest.raises(DataError, match="at least 2 labels"):
-        definition.check_fits("multiclass", MANIFEST | {"labels": fake_run.LABELS[:1]})
+        definition.check_fits("multiclass", made.manifest())
     with pytest.raises(UsageError, match="(?s)Unknown experiment 'ablatoin'.*accuracy"):
         definition.load("ablatoin")
 
@@ -206,9 +223,8 @@ def class_rows(width, fold, seed=0):
 def classes(name, splits=None) -> Inputs:
     rows = pd.concat([class_rows(width, fold) for width in ("full", "pocket") for fold in (0, 1)], ignore_index=True)
     comparison = None if splits else compare(rows[rows["fold"] == 0].assign(file="x"))
-    manifest = {"dataset": "xray", "task": "classification", "caution": "Classes come from different hospitals.",
-                "labels": [{"name": "negative", "value": 0}, {"name": "positive", "value": 1}]}
-    return Inputs(name, manifest, fake_run.PLAN, splits or {"rule": "r", "folds": []}, comparison, rows=rows)
+    manifest = made.classes(caution="Classes come from different hospitals.")
+    return Inputs(name, manifest, PLAN, splits or splits_of("r", None), comparison, rows=rows)
 
 
 def auc(rows, fold, width):
@@ -230,9 +246,7 @@ def test_classifiers_have_table_two_by_their_auc():
 
 
 def test_classifiers_saturate_by_size():
-    part = {"train": ["a"], "validation": ["v"], "test": ["t"]}
-    found = classes("saturation", {"rule": "nested", "folds": [
-        {"fold": 0, "train_size": 8, **part}, {"fold": 1, "train_size": 16, **part}]})
+    found = classes("saturation", splits_of("nested", 8, 16))
     rows = draw(found).rows
     assert [(row["train_size"], row["width"]) for row in rows] == [
         (8, "full"), (8, "pocket"), (16, "full"), (16, "pocket")]

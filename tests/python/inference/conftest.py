@@ -6,10 +6,12 @@ import dataclasses
 import json
 import shutil
 
+import checked
+import made
 import pytest
 import tiny
-from pocketnet import files
-from pocketnet.config import Plan, from_json, to_json
+from pocketnet.contracts.plan import Plan
+from pocketnet.contracts.splits import Splits
 from pocketnet.preprocessing import geometry, store
 from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
 from pocketnet.training.run import train
@@ -20,11 +22,11 @@ REAL_CASES = 8
 
 
 def make_stores(folder, data, manifest, plan):
-    for entry in manifest["cases"]:
-        image, volume = read_images([data / name for name in entry["images"]])
+    for entry in manifest.cases:
+        image, volume = read_images([data / name for name in entry.images])
         prepared = prepare(image, volume.spacing, plan.preprocessing)
-        label = map_labels(geometry.read(data / entry["label"], label=True).data, plan.labels)
-        store.write(folder, entry["case"], list(plan.modalities), prepared, prepare_label(label, prepared),
+        label = map_labels(geometry.read(data / entry.label, label=True).data, plan.labels)
+        store.write(folder, entry.case, list(plan.modalities), prepared, prepare_label(label, prepared),
                     {label.name: label.value for label in plan.labels})
 
 
@@ -33,7 +35,7 @@ def work(tmp_path_factory):
     """A made dataset of two modalities, and models of two folds, good enough to find the balls."""
     folder = tmp_path_factory.mktemp("inference")
     manifest = tiny.dataset(folder / "data")
-    files.write_json(folder / "manifest.json", manifest, "manifest")
+    checked.write_json(folder / "manifest.json", manifest, "manifest")
     plan = tiny.plan(epochs=6, steps_per_epoch=20, augmentation={"flip": 0.5, "noise": 0.0, "blur": 0.0})
     # Batch statistics need more steps than this to settle.
     plan = dataclasses.replace(plan, network=dataclasses.replace(plan.network, norm="instance"))
@@ -50,18 +52,18 @@ def hippocampus_model(hippocampus_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hippocampus")
     index = json.loads((hippocampus_data / "dataset.json").read_text())["training"][:REAL_CASES]
     names = [entry["image"].split("/")[-1][: -len(".nii.gz")] for entry in index]
-    value = to_json(tiny.plan(epochs=3, steps_per_epoch=25, patch=[32, 32, 32],
-                              augmentation={"flip": 0.0, "noise": 0.0, "blur": 0.0}))
+    value = tiny.plan(epochs=3, steps_per_epoch=25, patch=[32, 32, 32],
+                      augmentation={"flip": 0.0, "noise": 0.0, "blur": 0.0}).to_json()
     value |= {"dataset": "hippocampus", "modalities": ["MRI"], "labels": LABELS}
     value["network"]["channels"] = 1
     value["inference"]["largest_component"] = False
-    plan = from_json(Plan, value)
-    manifest = {"cases": [{"case": name, "images": [entry["image"]], "label": entry["label"]}
-                          for name, entry in zip(names, index, strict=True)]}
+    plan = Plan.from_json(value)
+    manifest = made.manifest([made.case(name) | {"images": [entry["image"]], "label": entry["label"]}
+                              for name, entry in zip(names, index, strict=True)])
     make_stores(folder / "stores", hippocampus_data, manifest, plan)
     constants = [{"modality": "MRI", "mean": 160.0, "std": 50.0, "p0_5": 60.0, "p99_5": 260.0}]
-    splits = {"dataset": "hippocampus", "rule": "by hand", "seed": 7, "folds": [
-        {"fold": 0, "train": names[2:-1], "validation": names[-1:], "test": names[:2], "intensity": constants}]}
+    splits = Splits.from_json({"dataset": "hippocampus", "rule": "by hand", "seed": 7, "folds": [
+        {"fold": 0, "train": names[2:-1], "validation": names[-1:], "test": names[:2], "intensity": constants}]})
     train(plan, splits, [folder / "stores"], "unet", "pocket", 0, folder / "model", folder / "checkpoints",
           say=lambda line: None)
     return folder / "model"

@@ -54,8 +54,8 @@ def test_it_predicts_the_mean_of_its_members(work, member, ensemble, engine):
 def test_its_folder_tells_of_its_members(work, member, ensemble):
     whole, parts = ModelFolder.open(ensemble), [ModelFolder.open(work / "model"), ModelFolder.open(member)]
     for key in ("parameters", "steps"):
-        assert whole.provenance[key] == sum(part.provenance[key] for part in parts)
-    assert whole.provenance["run_key"] not in {part.provenance["run_key"] for part in parts}
+        assert getattr(whole.provenance, key) == sum(getattr(part.provenance, key) for part in parts)
+    assert whole.provenance.run_key not in {part.provenance.run_key for part in parts}
     assert [json.loads((ensemble / f"member{n}.provenance.json").read_text())["seed"] for n in (1, 2)] == [7, 8]
     read = read_run([ensemble])
     assert not read.problems

@@ -3,14 +3,16 @@
 import json
 import shutil
 
+import checked
 import nibabel as nib
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner
-from pocketnet import Predictor, backend, files
+from pocketnet import Predictor, backend
 from pocketnet.cli.export import main
+from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
 from pocketnet.inference import export
 from pocketnet.preprocessing.intensity import normalise
@@ -32,13 +34,13 @@ def deployed(hippocampus_model, tmp_path_factory):
 
 def test_a_folder_to_deploy_is_verified_and_described(deployed, hippocampus_model):
     out, description = deployed
-    assert files.read_json(out / "deployment.json", "deployment").items() >= description.items()
-    assert set(description["networks"]) == {"onnx", "openvino", "savedmodel"}
-    for found in description["networks"].values():
-        assert found["largest_difference"] <= 1e-3 and found["labels_equal"] >= 0.9999
-        assert (out / found["file"]).exists()
-    assert [one["name"] for one in description["classes"]] == ["background", "Anterior", "Posterior part"]
-    assert description["preprocessing"]["intensity"] == ModelFolder.open(hippocampus_model).provenance["intensity"]
+    assert checked.read_json(out / "deployment.json", "deployment") == description.to_file()
+    assert set(description.networks) == {"onnx", "openvino", "savedmodel"}
+    for found in description.networks.values():
+        assert found.largest_difference <= 1e-3 and found.labels_equal >= 0.9999
+        assert (out / found.file).exists()
+    assert [one.name for one in description.classes] == ["background", "Anterior", "Posterior part"]
+    assert description.preprocessing.intensity == ModelFolder.open(hippocampus_model).provenance.intensity
     assert not list(out.parent.glob(".part*"))
 
 
@@ -67,7 +69,8 @@ def test_a_real_image_by_onnxruntime_alone(hippocampus_model, image, tmp_path):
     patch = description["input"]["patch"]
     how = description["preprocessing"]
     part = prepared.planes(0, min(patch[2], prepared.shape[2]))[: patch[0], : patch[1]]
-    window = normalise(part, how["normalisation"], prepared.statistics, how["intensity"])
+    window = normalise(part, how["normalisation"], prepared.statistics,
+                       [Intensity(**one) for one in how["intensity"]])
     window = np.pad(window, [(0, side - n) for side, n in zip((*patch, 1), window.shape, strict=True)])
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     found = session.run(None, {description["input"]["name"]: window[None]})[0]

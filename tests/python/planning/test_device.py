@@ -3,14 +3,14 @@
 import json
 from dataclasses import replace
 
+import checked as contents
 import pytest
 import tiny
 from click.testing import CliRunner
-from pocketnet import files
 from pocketnet.cli.check import main as check
 from pocketnet.cli.demo import main as demo
 from pocketnet.cli.plan import main
-from pocketnet.config import Plan
+from pocketnet.contracts.plan import Plan
 from pocketnet.errors import DeviceMemoryError
 from pocketnet.planning import device as fit
 from pocketnet.profiling import devices
@@ -97,7 +97,7 @@ def plan_of(folder, output, *options):
 def test_the_command_says_what_each_network_will_take(checked, tmp_path):
     ran = plan_of(checked, tmp_path, "--width", "full,caps,pocket")
     assert ran.exit_code == 0, ran.output
-    found = files.read_json(tmp_path / "predicted.json", "profile")["configurations"]
+    found = contents.read_json(tmp_path / "predicted.json", "profile")["configurations"]
     plan = Plan.read(tmp_path / "plan.json")
     between = [f"capped{plan.network.feature_maps << level}" for level in range(plan.network.depth - 1, 0, -1)]
     assert [(one["mode"], one["width"]) for one in found] == [
@@ -113,7 +113,7 @@ def test_the_command_fits_the_plan_to_the_device(checked, tmp_path):
     assert small.exit_code == 0, small.output
     free, fits = (Plan.read(tmp_path / name / "plan.json").training for name in ("free", "small"))
     assert fits.batch == 16 and fits.patch < free.patch
-    found = files.read_json(tmp_path / "small/predicted.json", "profile")["configurations"]
+    found = contents.read_json(tmp_path / "small/predicted.json", "profile")["configurations"]
     assert {one["predicted"]["device"] for one in found} == {"small"} and all(one["predicted"]["fits"] for one in found)
 
 

@@ -3,25 +3,22 @@
 import json
 from dataclasses import replace
 
+import made
 import numpy as np
 import pytest
-from pocketnet.config import Plan, fewest_cases, read_preprocessing, to_json
+from pocketnet.contracts.plan import Plan, Preprocessing
+from pocketnet.contracts.splits import Intensity, fewest_cases
 from pocketnet.errors import DataError, UsageError
 from pocketnet.planning.plan import check_edited, make_plan
 from pocketnet.planning.recipes import load
 from pocketnet.planning.splits import intensity_constants, make_folds
 from sklearn.model_selection import KFold
 
-MANIFEST = {
-    "dataset": "hippocampus", "layout": "decathlon", "dimensions": 3, "modalities": ["MRI"],
-    "labels": [{"name": "Anterior", "value": 1, "source_values": [1]}],
-    "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"}, "cases": [],
-}
+MANIFEST = made.manifest()
 
 
 def fingerprint(shape, spacing=(1, 1, 1)):
-    case = {"shape": list(shape), "cropped_shape": list(shape), "spacing_mm": list(spacing)}
-    return {"summary": case, "cases": {"a": case}}
+    return made.fingerprint({"a": {"shape": list(shape), "spacing_mm": list(spacing)}})
 
 
 @pytest.mark.parametrize("shape, recipe, patch, depth", [
@@ -40,7 +37,7 @@ def test_plan_suits_the_images(shape, recipe, patch, depth):
 
 
 def test_plan_follows_the_target_spacing():
-    manifest = MANIFEST | {"preprocessing": MANIFEST["preprocessing"] | {"spacing_mm": [2.0, 2.0, 2.0]}}
+    manifest = replace(MANIFEST, preprocessing=replace(MANIFEST.preprocessing, spacing_mm=(2.0, 2.0, 2.0)))
     plan = make_plan(manifest, fingerprint((64, 64, 64)), "quick", seed=1)
     assert plan.training.patch == (32, 32, 32)
 
@@ -93,18 +90,16 @@ def test_loss_and_precision_override_the_recipes():
     training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, loss="dice_cross_entropy",
                          precision="mixed_bfloat16").training
     assert (training.loss, training.precision) == ("dice_cross_entropy", "mixed_bfloat16")
-    classes = MANIFEST | {"task": "classification", "dimensions": 2,
-                          "preprocessing": MANIFEST["preprocessing"] | {"crop": "none", "size": [64, 64]}}
     with pytest.raises(UsageError, match="--loss cannot be 'l2_dice' in a classification"):
-        make_plan(classes, fingerprint((64, 64), (1, 1)), "quick", seed=1, loss="l2_dice")
+        make_plan(made.classes(), fingerprint((64, 64), (1, 1)), "quick", seed=1, loss="l2_dice")
 
 
 def test_losses_have_one_list_of_names():
-    from pocketnet import files
-    from pocketnet.config import LOSS_NAMES, PRECISIONS
+    from pocketnet.contracts.kinds import json_schema
+    from pocketnet.contracts.plan import LOSS_NAMES, PRECISIONS
     from pocketnet.training.losses import LOSSES
 
-    training = files.schema("plan")["properties"]["training"]["properties"]
+    training = json_schema("plan")["$defs"]["Training"]["properties"]
     assert tuple(LOSSES) == LOSS_NAMES == tuple(training["loss"]["enum"])
     assert tuple(training["precision"]["enum"]) == PRECISIONS
 
@@ -113,7 +108,7 @@ def test_plan_survives_its_file_and_an_edit(tmp_path):
     plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, patch=[16], batch=3)
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
-    assert read_preprocessing(tmp_path / "plan.json") == plan.preprocessing
+    assert Preprocessing.read(tmp_path / "plan.json") == plan.preprocessing
     value = json.loads((tmp_path / "plan.json").read_text())
     value["training"]["patch"] = [17, 16, 16]
     (tmp_path / "plan.json").write_text(json.dumps(value))
@@ -131,26 +126,26 @@ def test_edited_plan_of_another_dataset_is_refused(tmp_path):
     plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1)
     check_edited(plan, MANIFEST, "plan.json")
     with pytest.raises(UsageError, match="modalities"):
-        check_edited(plan, MANIFEST | {"modalities": ["T1", "T2"]}, "plan.json")
+        check_edited(plan, made.manifest([made.case("a", images=["1", "2"])], modalities=["T1", "T2"]), "plan.json")
 
 
 def test_cut_down_plan_is_enough_to_preprocess(tmp_path):
     plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1)
-    (tmp_path / "p.json").write_text(json.dumps({"preprocessing": to_json(plan)["preprocessing"]}))
-    assert read_preprocessing(tmp_path / "p.json") == plan.preprocessing
+    (tmp_path / "p.json").write_text(json.dumps({"preprocessing": plan.to_json()["preprocessing"]}))
+    assert Preprocessing.read(tmp_path / "p.json") == plan.preprocessing
     (tmp_path / "p.json").write_text(json.dumps({"preprocessing": {"crop": "nonzero"}}))
     with pytest.raises(DataError, match="normalisation"):
-        read_preprocessing(tmp_path / "p.json")
+        Preprocessing.read(tmp_path / "p.json")
 
 
 def test_folds_follow_nnunets_rule_and_keep_cases_apart():
     names = [f"case_{i:03d}" for i in range(23)]
     folds = make_folds(list(reversed(names)), 5, 12345)
     expected = [[names[i] for i in test] for _, test in KFold(5, shuffle=True, random_state=12345).split(names)]
-    assert [fold["test"] for fold in folds] == expected
-    assert sorted(case for fold in folds for case in fold["test"]) == names
+    assert [fold.test for fold in folds] == expected
+    assert sorted(case for fold in folds for case in fold.test) == names
     for fold in folds:
-        parts = fold["train"], fold["validation"], fold["test"]
+        parts = fold.train, fold.validation, fold.test
         assert sorted(sum(parts, [])) == names and all(parts)
     assert folds == make_folds(names, 5, 12345) != make_folds(names, 5, 1)
 
@@ -171,17 +166,18 @@ def test_too_few_cases_are_told_how_many_folds_there_may_be(cases, todo):
 @pytest.mark.parametrize("folds", [2, 3, 4, 7])
 def test_the_fewest_cases_are_enough_for_every_part(folds):
     for fold in make_folds([str(i) for i in range(fewest_cases(folds))], folds, 0):
-        assert fold["train"] and fold["validation"] and fold["test"]
+        assert fold.train and fold.validation and fold.test
 
 
 def test_intensity_constants_come_from_training_cases_only():
-    def case(values):
-        return {"intensities": [{"sample": values}]}
+    def prints_of(**samples):
+        return made.fingerprint({name: {"shape": [9, 9, 9], "spacing_mm": [1, 1, 1], "samples": [values]}
+                                 for name, values in samples.items()}, ["CT"])
 
-    prints = {"cases": {"a": case([0.0, 10.0]), "b": case([20.0, 1000.0]), "test": case([1e9])}}
+    prints = prints_of(a=[0.0, 10.0], b=[20.0, 1000.0], test=[1e9])
     constants = intensity_constants(prints, ["a", "b"], ["CT"])[0]
     values = np.array([0.0, 10.0, 20.0, 1000.0])
     low, high = np.percentile(values, (0.5, 99.5))
-    assert constants == {"modality": "CT", "mean": values.mean(), "std": values.std(), "p0_5": low, "p99_5": high}
+    assert constants == Intensity("CT", values.mean(), values.std(), low, high)
     with pytest.raises(DataError, match="labelled voxel"):
-        intensity_constants({"cases": {"a": case([])}}, ["a"], ["CT"])
+        intensity_constants(prints_of(a=[]), ["a"], ["CT"])

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
-from pocketnet.config import Label, Preprocessing
+import tiny
+from pocketnet.contracts.labels import Label
+from pocketnet.contracts.plan import Preprocessing
+from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
 from pocketnet.inference.source import on_source
 from pocketnet.preprocessing import geometry
@@ -22,9 +25,9 @@ def test_crop_is_the_box_of_the_foreground():
     image = blob()
     assert foreground_box(image) == ((4, 15), (3, 12), (5, 14))
     assert foreground_box(np.zeros((3, 4, 5, 1))) == ((0, 3), (0, 4), (0, 5))
-    prepared = prepare(image, (1, 1, 1), Preprocessing())
+    prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
     np.testing.assert_array_equal(prepared.image, image[4:15, 3:12, 5:14])
-    assert prepare(image, (1, 1, 1), Preprocessing(crop="none")).image.shape == image.shape
+    assert prepare(image, (1, 1, 1), Preprocessing("none", None, "zscore")).image.shape == image.shape
 
 
 @pytest.mark.parametrize("filled, normalisation, dark", [
@@ -54,7 +57,7 @@ def test_zscore_is_over_the_foreground_and_keeps_zero():
 
 
 def test_window_is_clipped_and_by_the_folds_constants():
-    constants = [{"mean": 90.0, "std": 40.0, "p0_5": -17.0, "p99_5": 201.0}]
+    constants = [Intensity("CT", 90.0, 40.0, -17.0, 201.0)]
     image = np.array([-1000, -17, 90, 201, 3000], np.float32).reshape(5, 1, 1, 1)
     out = normalise(image, "window", [], constants).ravel()
     np.testing.assert_allclose(out, (np.array([-17, -17, 90, 201, 201]) - 90) / 40, rtol=1e-6)
@@ -85,7 +88,7 @@ def test_label_returns_to_its_own_grid(spacing):
     image = blob()
     label = np.zeros(image.shape[:3], np.uint8)
     label[6:13, 4:11, 6:13] = 1
-    preprocessing = Preprocessing(spacing_mm=spacing)
+    preprocessing = Preprocessing("nonzero", spacing, "zscore")
     prepared = prepare(image, (1.0, 1.0, 1.0), preprocessing)
     probabilities = np.eye(2, dtype=np.float32)[prepare_label(label, prepared)]
     scan = PreparedScan(scan_of(image, (1.0, 1.0, 1.0)), preprocessing)

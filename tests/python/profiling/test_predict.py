@@ -3,11 +3,11 @@
 import json
 from dataclasses import astuple, replace
 
+import checked
 import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
-from pocketnet import files
 from pocketnet.cli.profile import main
 from pocketnet.errors import DataError, UsageError
 from pocketnet.models.network import Network
@@ -135,7 +135,7 @@ def test_table_plot_and_limits(tmp_path):
         "--plot", str(tmp_path / "figure.png"), "-o", str(tmp_path / "profile.json")])
     assert ran.exit_code == 0, ran.output
     lines = [line.split() for line in ran.stdout.splitlines() if line.startswith("unet") and "×" in line.split()[2]]
-    found = files.read_json(tmp_path / "profile.json", "profile")
+    found = checked.read_json(tmp_path / "profile.json", "profile")
     fits = [entry["predicted"]["fits"] for entry in found["configurations"]]
     assert len(lines) == len(fits) == 8 and [line[6] == "fits" for line in lines] == fits and set(fits) == {True, False}
     assert [one["largest_batch"] for one in found["limits"]] == [sum(fits[:4]), sum(fits[4:])]

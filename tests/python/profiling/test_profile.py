@@ -5,11 +5,11 @@ import signal
 import threading
 import time
 
+import checked
 import psutil
 import pytest
 import tiny
 from click.testing import CliRunner
-from pocketnet import files
 from pocketnet.cli.profile import main
 from pocketnet.models.network import Network
 from pocketnet.profiling import sweep, wanted
@@ -22,7 +22,7 @@ def profile(tmp_path, *arguments, code=0):
     """Run the command; its configurations."""
     ran = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "profile.json")])
     assert ran.exit_code == code, ran.output
-    return files.read_json(tmp_path / "profile.json", "profile")["configurations"]
+    return checked.read_json(tmp_path / "profile.json", "profile")["configurations"]
 
 
 @pytest.mark.parametrize("steps", [0, 2])
@@ -45,7 +45,7 @@ def test_sweep_over_widths(tmp_path):
     ran = CliRunner().invoke(main, [*SMALL, "--width", "full,pocket", "--patch", "8", "--json",
                                     "-o", str(tmp_path / "profile.json")])
     assert ran.exit_code == 0, ran.output
-    found = files.read_json(tmp_path / "profile.json", "profile")
+    found = checked.read_json(tmp_path / "profile.json", "profile")
     assert json.loads(ran.stdout)["configurations"] == found["configurations"]
     assert [(e["width"], e["batch"], e["patch"]) for e in found["configurations"]] == [
         ("full", 2, [8] * 3), ("pocket", 2, [8] * 3)]
@@ -120,5 +120,5 @@ def test_a_training_takes_the_same_memory_in_every_process():
     """With Grappler's passes it had two peaks, a fifth apart, one after the other by chance; what else runs is to do
     no more than a little."""
     one = Configuration(Network(depth=3, feature_maps=32), (32, 32, 32), 6, steps=1, warm_up=1, threads=2)
-    grown = [sweep.measure(one)[0]["measured"]["host_memory_growth_mib"] for _ in range(4)]
+    grown = [sweep.measure(one)[0].measured.host_memory_growth_mib for _ in range(4)]
     assert max(grown) < 1.1 * min(grown)

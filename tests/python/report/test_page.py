@@ -5,11 +5,11 @@ import shutil
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import checked
 import numpy as np
 import pandas as pd
 import pytest
 from fake_run import edit_json, metrics, provenance, write_evaluation, write_model, write_profile, write_run
-from pocketnet import files
 from pocketnet.evaluation.overlay import draw
 from pocketnet.report import page, resources
 from pocketnet.report.content import context
@@ -92,7 +92,7 @@ def test_several_networks_a_fold_are_told(tmp_path):
     folder = root / "models" / "unet-full" / "fold0"
     for number, seed in enumerate((12345, 12346), 1):
         record = provenance("full", seed=seed, run_key=f"member-{number}")
-        files.write_json(folder / f"member{number}.provenance.json", record, "provenance")
+        checked.write_json(folder / f"member{number}.provenance.json", record, "provenance")
     text = " ".join(" ".join(Checker(render(root)).text).split())
     assert "Networks per fold 2, averaged (seeds 12345, 12346)" in text
 
@@ -214,7 +214,7 @@ def test_the_cost_is_told_in_hours_of_what_was_held(tmp_path):
     run = read_run([write_model(tmp_path / "cpu", width="full"),
                     write_model(tmp_path / "gpu", hardware={"cores": 8, "devices": ["gpu:0", "gpu:1"]}, attempts=[
                         {"first_step": 0, "last_step": 120, "seconds": 66.0, "ended": "finished", "devices": 2}])])
-    by_width = {model.provenance["width"]: resources.core_hours(model) for model in run.models}
+    by_width = {model.provenance.width: resources.core_hours(model) for model in run.models}
     assert by_width == pytest.approx({"full": 132 * 2 / 3600, "pocket": 66 * 2 / 3600})
 
 

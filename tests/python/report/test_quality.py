@@ -2,14 +2,14 @@
 
 import json
 
+import checked
+import made
 import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
 from PIL import Image
-from pocketnet import files
 from pocketnet.cli.picture import main
-from pocketnet.config import Preprocessing
 from pocketnet.preprocessing import store
 from pocketnet.preprocessing.case import prepare
 from pocketnet.report import quality
@@ -20,9 +20,10 @@ def fingerprint(spacings, medians):
     cases = {}
     for index, (spacing, median) in enumerate(zip(spacings, medians, strict=True)):
         sample = [float(median + step) for step in range(-20, 21)]
-        cases[f"c{index}"] = {"spacing_mm": list(spacing), "intensities": [
-            {"modality": name, "median": float(median), "std": 40.0, "sample": sample} for name in ("t1", "t2")]}
-    return {"cases": cases}
+        numbers = {**made.NUMBERS, "median": float(median), "std": 40.0}
+        cases[f"c{index}"] = {"shape": [9, 9, 9], "spacing_mm": list(spacing), "intensities": [
+            {"modality": name, **numbers, "voxels": 1, "sample": sample} for name in ("t1", "t2")]}
+    return made.fingerprint(cases, ("t1", "t2"))
 
 
 @pytest.mark.parametrize("odd, expected", [((1, 1, 3), []), ((1, 1, 4.6), ["c5"]), ((1, 1, 1.9), ["c5"]),
@@ -64,10 +65,10 @@ def test_the_overview_shows_a_spread_of_cases_and_names_the_unusual(dataset, tmp
 def test_patches_are_those_that_training_draws(tmp_path):
     for index in range(6):
         image, label = tiny.volume(index)
-        prepared = prepare(image, (1, 1, 1), Preprocessing())
+        prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
         store.write(tmp_path / "stores", f"case_{index}", ["t1", "t2"], prepared, label, {"ball": 1, "core": 2})
     tiny.plan().write(tmp_path / "plan.json")
-    files.write_json(tmp_path / "splits.json", tiny.splits(), "splits")
+    checked.write_json(tmp_path / "splits.json", tiny.splits(), "splits")
     given = [part for name in ("plan", "splits") for part in (f"--{name}", str(tmp_path / f"{name}.json"))]
     outcome = CliRunner().invoke(main, [*given, "--stores", str(tmp_path / "stores"), "--patches", "3", "-o",
                                         str(tmp_path / "patches.png"), "--json"])

@@ -11,7 +11,6 @@ import pytest
 import serving
 import tiny
 from pocketnet import Predictor
-from pocketnet.config import Preprocessing
 from pocketnet.errors import UsageError
 from pocketnet.preprocessing import store as case_store
 from pocketnet.preprocessing.case import prepare
@@ -28,7 +27,7 @@ def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     for index in range(6):
         image, label = tiny.volume(index)
-        case_store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), Preprocessing()), label,
+        case_store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), tiny.PREPROCESSING), label,
                          {"ball": 1, "core": 2})
     return folder
 
@@ -109,7 +108,7 @@ def test_a_server_that_dies_costs_a_warning_and_its_records_come_later(tmp_path,
 
     with server(tmp_path, port) as process:
         provenance = trained(tmp_path, stores, Dying(uri, warnings.append))
-    assert provenance["steps"] == 12 and epochs == [1, 2, 3]
+    assert provenance.steps == 12 and epochs == [1, 2, 3]
     assert len(warnings) == 1 and uri in warnings[0] and "pocket-collect" in warnings[0]
     with server(tmp_path, port):
         assert collect(read_run([tmp_path / "models"]), Store(uri)).known == 1

@@ -7,6 +7,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import unquote
 
+import fake_run
+import made
 import pytest
 from fake_run import edit_json, metrics, write_evaluation, write_run
 from pocketnet.errors import UsageError
@@ -14,8 +16,8 @@ from pocketnet.tracking.collect import Extras, aggregate, collect
 from pocketnet.tracking.records import read_run
 from pocketnet.tracking.store import Store, safe, sqlite_file
 
-MANIFEST = {"task": "segmentation", "modalities": ["MRI"], "labels": [{"name": "Anterior"}, {"name": "Posterior"}],
-            "cases": [{"case": "a", "sha256": {"a.nii.gz": "0"}}, {"case": "b", "sha256": {"b.nii.gz": "1"}}]}
+MANIFEST = made.manifest([made.case(name, sha256={f"{name}.nii.gz": digit * 64}) for name, digit in ("a0", "b1")],
+                         labels=fake_run.LABELS)
 
 
 def read(root):

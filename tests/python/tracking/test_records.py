@@ -15,7 +15,7 @@ def test_folders_are_found_at_any_depth_through_links_and_once(tmp_path):
     assert run.problems == []
     assert [model.name for model in run.models] == ["unet full, fold 0", "unet full, fold 1", "unet pocket, fold 0",
                                                     "unet pocket, fold 1"]
-    assert [one.run_key for one in run.evaluations] == [m.provenance["run_key"] for m in run.models]
+    assert [one.run_key for one in run.evaluations] == [m.provenance.run_key for m in run.models]
     assert len(read_run([staged]).models) == 1
 
 

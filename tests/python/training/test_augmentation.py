@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tiny
-from pocketnet.config import AUGMENTATIONS, Augmentation
+from pocketnet.contracts.plan import AUGMENTATIONS, Augmentation
 from pocketnet.training.augmentation import augment, contrast, gamma
 from pocketnet.training.sampling import PatchSampler
 from pocketnet.training.warp import Warp, draw

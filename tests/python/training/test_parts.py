@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import tiny
-from pocketnet.config import Augmentation
+from pocketnet.contracts.plan import Augmentation
 from pocketnet.errors import DataError, Stopped
 from pocketnet.preprocessing import store
 from pocketnet.training import checkpoints

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 
+import checked
 import numpy as np
 import pytest
 import tiny
-from pocketnet import files
 from pocketnet.errors import DataError
 from pocketnet.outputs import MARKER
 from pocketnet.training.model_folder import ModelFolder
@@ -21,8 +21,8 @@ from rewording import reworded_package
 def work(tmp_path_factory):
     """Stores, plan, splits and an undisturbed training of fold 0."""
     folder = tmp_path_factory.mktemp("training")
-    files.write_json(folder / "manifest.json", tiny.dataset(folder / "data"), "manifest")
-    files.write_json(folder / "splits.json", tiny.splits(), "splits")
+    checked.write_json(folder / "manifest.json", tiny.dataset(folder / "data"), "manifest")
+    checked.write_json(folder / "splits.json", tiny.splits(), "splits")
     tiny.plan(epochs=4, steps_per_epoch=10).write(folder / "plan.json")
     step("preprocess", "--manifest", "manifest.json", "--plan", "plan.json", "--input", "data", "-o", "stores",
          cwd=folder)
@@ -70,7 +70,7 @@ def history(folder, name):
 
 
 def attempts(folder, name):
-    return ModelFolder.open(folder / f"model-{name}").provenance["attempts"]
+    return ModelFolder.open(folder / f"model-{name}").provenance.attempts
 
 
 def test_the_network_after_the_last_step_ships_where_the_plan_says_so(work):
@@ -83,7 +83,7 @@ def test_the_network_after_the_last_step_ships_where_the_plan_says_so(work):
         for a, b in zip(expected, load(made / name).get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
     assert not (made / "last.keras").exists()
-    assert ModelFolder.open(made).provenance["validation_loss"] == pytest.approx(
+    assert ModelFolder.open(made).provenance.validation_loss == pytest.approx(
         float(history(work, "ships-last")[-1]["validation_loss"]))
 
 
@@ -92,7 +92,7 @@ def test_model_folder_is_whole_and_checked(work, tmp_path):
     names = {p.name for p in model.path.iterdir()} - {MARKER}
     assert names == {"model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json", "history.csv",
                      "system.csv", "provenance.json", "checksums.json"}
-    assert model.provenance["steps"] == 40 and model.provenance["attempts"][0]["ended"] == "finished"
+    assert model.provenance.steps == 40 and model.provenance.attempts[0].ended == "finished"
     rows = history(work, "undisturbed")
     assert [int(row["step"]) for row in rows] == [10, 20, 30, 40]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
@@ -123,7 +123,7 @@ def test_killed_and_run_again(work):
     train(work, "killed")
     assert_same_weights(work, "killed")
     first, second = attempts(work, "killed")
-    assert first["ended"] == "killed" and second["first_step"] == first["last_step"] + 1 and second["last_step"] == 40
+    assert first.ended == "killed" and second.first_step == first.last_step + 1 and second.last_step == 40
 
 
 def test_terminated_stops_with_a_checkpoint(work):
@@ -165,7 +165,7 @@ def test_begun_on_one_device_goes_on_with_two(work):
     ran = train(work, "grown", "--logical-cpus", "2")
     assert "on 2 devices" in ran.stderr
     first, second = attempts(work, "grown")
-    assert (first["devices"], second["devices"]) == (1, 2) and second["first_step"] == first["last_step"] + 1
+    assert (first.devices, second.devices) == (1, 2) and second.first_step == first.last_step + 1
     for ours, theirs in zip(history(work, "grown"), history(work, "undisturbed"), strict=True):
         assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
 

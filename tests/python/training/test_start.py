@@ -1,12 +1,13 @@
 """Starting from a trained network: pruned and trained on; what does not fit is refused."""
 
+import checked
 import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
-from pocketnet import files
 from pocketnet.cli import prune as prune_command
 from pocketnet.cli import train as train_command
+from pocketnet.contracts.provenance import Origin
 from pocketnet.models.build import build, load
 from pocketnet.training.model_folder import ModelFolder
 
@@ -17,8 +18,8 @@ def work(tmp_path_factory):
     from pocketnet.cli import preprocess
 
     folder = tmp_path_factory.mktemp("start")
-    files.write_json(folder / "manifest.json", tiny.dataset(folder / "data"), "manifest")
-    files.write_json(folder / "splits.json", tiny.splits(), "splits")
+    checked.write_json(folder / "manifest.json", tiny.dataset(folder / "data"), "manifest")
+    checked.write_json(folder / "splits.json", tiny.splits(), "splits")
     tiny.plan(epochs=1).write(folder / "plan.json")
     run(preprocess.main, "--manifest", folder / "manifest.json", "--plan", folder / "plan.json",
         "--input", folder / "data", "-o", folder / "stores")
@@ -43,17 +44,17 @@ def test_pruned_then_trained_on(work):
     pruned = ModelFolder.open(work / "pruned")
     source = ModelFolder.open(work / "full").provenance
     pocket = build(tiny.plan().network.network("unet", "pocket"))
-    assert pruned.provenance["parameters"] == pocket.count_params() < source["parameters"]
-    assert pruned.provenance["width"] == "pruned" and pruned.provenance["steps"] == 0
-    assert pruned.provenance["start"] == {"run_key": source["run_key"], "width": "full", "steps": 4}
+    assert pruned.provenance.parameters == pocket.count_params() < source.parameters
+    assert pruned.provenance.width == "pruned" and pruned.provenance.steps == 0
+    assert pruned.provenance.start == Origin(source.run_key, "full", 4)
 
     train(work, "tuned", "--width", "pocket", "--start-from", work / "pruned", "--variant", "pruned-tuned")
     tuned = ModelFolder.open(work / "tuned").provenance
-    assert (tuned["width"], tuned["steps"], tuned["start"]["steps"]) == ("pruned-tuned", 4, 4)
-    assert tuned["start"]["run_key"] == pruned.provenance["run_key"] != tuned["run_key"]
+    assert (tuned.width, tuned.steps, tuned.start.steps) == ("pruned-tuned", 4, 4)
+    assert tuned.start.run_key == pruned.provenance.run_key != tuned.run_key
     train(work, "pocket", "--width", "pocket")
     scratch = ModelFolder.open(work / "pocket").provenance
-    assert "start" not in scratch and scratch["run_key"] != tuned["run_key"]
+    assert scratch.start is None and scratch.run_key != tuned.run_key
     before, after = (load(work / name / "model.keras").get_weights() for name in ("pruned", "tuned"))
     assert any(np.abs(a - b).max() > 0 for a, b in zip(before, after, strict=True))
 

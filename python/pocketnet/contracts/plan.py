@@ -1,4 +1,4 @@
-"""The plan: frozen dataclasses, written to and read from `plan.json`.
+"""`plan.json`: how the networks of a dataset are built, trained and applied.
 
 The plan is independent of network width and fold: these fan out over one plan, so that full and pocket
 are trained by exactly the same one.
@@ -6,23 +6,32 @@ are trained by exactly the same one.
 
 from __future__ import annotations
 
-import types
-import typing
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from . import files
-from .errors import UsageError
-from .models.network import ARCHITECTURES, Network
+from pydantic import Field, model_validator
 
-T = TypeVar("T")
+from ..errors import DataError, UsageError
+from ..models.network import ARCHITECTURES, Network
+from .base import Contract, Record, load, record
+from .fields import AboveZero, Bounds, Count, Flag, NotNegative, Number, Positive, Share, Spacing, Text, Unique, Whole
+from .labels import CLASSIFICATION, SEGMENTATION, Labels, Modalities, Task, check_labels
+from .manifest import Crop, Size
 
-OPTIMIZERS = ("adam", "adamw")
-LOSS_NAMES = ("l2_dice", "dice_cross_entropy", "cross_entropy")
-SCHEDULES = ("plateau", "polynomial", "cosine")
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
-SEGMENTATION, CLASSIFICATION = TASKS = ("segmentation", "classification")
+Optimizer = Literal["adam", "adamw"]
+Loss = Literal["l2_dice", "dice_cross_entropy", "cross_entropy"]
+Schedule = Literal["plateau", "polynomial", "cosine"]
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+OPTIMIZERS, LOSS_NAMES, SCHEDULES, PRECISIONS = map(get_args, (Optimizer, Loss, Schedule, Precision))
+BelowOne = Annotated[float, Bounds(ge=0, lt=1)]
+Factor = Annotated[float, Bounds(gt=0, le=1)]
+Decay = Annotated[float, Bounds(gt=0, lt=1)]
+AnyRange = tuple[Number, Number]
+Range = tuple[NotNegative, NotNegative]
+FactorRange = tuple[AboveZero, AboveZero]
+Axis = Annotated[int, Field(strict=True, ge=0, le=2)]
+Patch = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
 
 
 def architectures(task: str) -> tuple[str, ...]:
@@ -47,23 +56,8 @@ def fewest_cases(folds: int) -> int:
     return 4 if folds == 2 else max(folds, 3)
 
 
-@dataclass(frozen=True)
-class Label:
-    """A class of the task.
-
-    Attributes:
-        name: As people call it.
-        value: Its value in our label maps, 1…K; in a classification its index, 0…K-1.
-        source_values: The values of the dataset's label maps that belong to it.
-    """
-
-    name: str
-    value: int
-    source_values: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Preprocessing:
+@record
+class Preprocessing(Record):
     """From a file's volume to what the network sees.
 
     Attributes:
@@ -76,34 +70,51 @@ class Preprocessing:
         size: Rows and columns that an image is resized to, whatever its aspect ratio (classification); else None.
     """
 
-    crop: str = "nonzero"
-    spacing_mm: tuple[float, ...] | None = None
-    normalisation: str = "zscore"
-    size: tuple[int, ...] | None = None
+    crop: Crop
+    spacing_mm: Spacing | None
+    normalisation: Literal["zscore", "window", "zscore_image"]
+    size: Size | None = None
+
+    @classmethod
+    def read(cls, path: str | Path) -> Preprocessing:
+        """The `preprocessing` section of a plan, all that the preprocess step depends on.
+
+        A file that holds this section only is enough: the pipeline passes such a one, so that a change of the
+        batch does not preprocess anything again.
+
+        Raises:
+            UsageError: The file is not there.
+            DataError: It is not JSON, or the section is not there or not valid.
+        """
+        value = load(path, "plan", Plan.writer)
+        if not isinstance(value, dict) or "preprocessing" not in value:
+            raise DataError("This is not a valid plan.", problems=["preprocessing: it is missing"], where=str(path),
+                            todo="Make it anew with pocket-plan.")
+        return cls.from_json(value["preprocessing"], f"{path}, preprocessing", "preprocessing section of a plan")
 
 
-@dataclass(frozen=True)
-class NetworkPlan:
+@record
+class NetworkPlan(Record):
     """What the networks have in common; architecture and width are added per training."""
 
-    dimensions: int
-    channels: int
-    classes: int
-    depth: int
-    feature_maps: int
-    pooling: tuple[tuple[int, ...], ...]
-    norm: str
-    skip: str
-    convolution: str = "standard"
-    activation: str = "relu"
+    dimensions: Literal[2, 3]
+    channels: Positive
+    classes: Annotated[int, Field(strict=True, ge=2, le=256)]
+    depth: Count
+    feature_maps: Positive
+    pooling: tuple[Patch, ...]
+    norm: Literal["batch", "instance", "none"]
+    skip: Literal["concatenate", "add"]
+    convolution: Literal["standard", "separable"] = "standard"
+    activation: Literal["relu", "leaky_relu"] = "relu"
 
     def network(self, arch: str, width: str) -> Network:
         """The network of one architecture and width."""
         return Network(arch=arch, width=width, **{f.name: getattr(self, f.name) for f in fields(self)})
 
 
-@dataclass(frozen=True)
-class Augmentation:
+@record
+class Augmentation(Record):
     """Random changes of a training patch, each applied with its probability.
 
     The paper has the first three (Section II-B3); nnU-Net's default has all but `elastic`, and more.
@@ -123,25 +134,25 @@ class Augmentation:
             per channel; every other time of the inverted image.
     """
 
-    flip: float
-    noise: float
-    blur: float
-    noise_sd: tuple[float, float] | None = (0.0, 0.1)
-    blur_sigma: tuple[float, float] | None = (0.5, 1.0)
-    flip_axes: tuple[int, ...] | None = None
-    rotation: float = 0.0
-    rotation_degrees: tuple[float, float] = (-15.0, 15.0)
-    scaling: float = 0.0
-    scaling_range: tuple[float, float] = (0.85, 1.2)
-    elastic: float = 0.0
-    elastic_sd_mm: tuple[float, float] = (0.0, 2.0)
-    elastic_spacing_mm: float = 16.0
-    brightness: float = 0.0
-    brightness_range: tuple[float, float] = (0.75, 1.25)
-    contrast: float = 0.0
-    contrast_range: tuple[float, float] = (0.75, 1.25)
-    gamma: float = 0.0
-    gamma_range: tuple[float, float] = (0.7, 1.5)
+    flip: Share
+    noise: Share
+    blur: Share
+    noise_sd: Range | None = (0.0, 0.1)
+    blur_sigma: Range | None = (0.5, 1.0)
+    flip_axes: Unique[Axis] | None = None
+    rotation: Share = 0.0
+    rotation_degrees: AnyRange = (-15.0, 15.0)
+    scaling: Share = 0.0
+    scaling_range: FactorRange = (0.85, 1.2)
+    elastic: Share = 0.0
+    elastic_sd_mm: Range = (0.0, 2.0)
+    elastic_spacing_mm: AboveZero = 16.0
+    brightness: Share = 0.0
+    brightness_range: FactorRange = (0.75, 1.25)
+    contrast: Share = 0.0
+    contrast_range: FactorRange = (0.75, 1.25)
+    gamma: Share = 0.0
+    gamma_range: FactorRange = (0.7, 1.5)
 
     def off(self) -> Augmentation:
         """The same with every probability 0."""
@@ -155,8 +166,8 @@ AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "bri
 BEST, LAST = "best", "last"
 
 
-@dataclass(frozen=True)
-class Training:
+@record
+class Training(Record):
     """How a network is trained.
 
     Attributes:
@@ -188,27 +199,27 @@ class Training:
         rematerialise: Blocks are computed again in the backward pass instead of being kept: less memory, more time.
     """
 
-    patch: tuple[int, ...]
-    batch: int
-    epochs: int
-    steps_per_epoch: int
-    loss: str
-    optimizer: str
-    learning_rate: float
-    plateau_factor: float
-    plateau_patience: int
-    clip_norm: float | None
-    foreground_fraction: float
+    patch: Patch
+    batch: Positive
+    epochs: Positive
+    steps_per_epoch: Positive
+    loss: Loss
+    optimizer: Optimizer
+    learning_rate: AboveZero
+    plateau_factor: Factor
+    plateau_patience: Count
+    clip_norm: AboveZero | None
+    foreground_fraction: Share
     augmentation: Augmentation
-    precision: str = "float32"
-    schedule: str = "plateau"
-    checkpoint: str = BEST
-    average_decay: float | None = None
-    weight_decay: float = 0.0
-    warm_up_steps: int = 0
-    deep_supervision: bool = False
-    accumulate: int = 1
-    rematerialise: bool = False
+    precision: Precision = "float32"
+    schedule: Schedule = "plateau"
+    checkpoint: Literal["best", "last"] = "best"
+    average_decay: Decay | None = None
+    weight_decay: NotNegative = 0.0
+    warm_up_steps: Count = 0
+    deep_supervision: Flag = False
+    accumulate: Positive = 1
+    rematerialise: Flag = False
 
     @property
     def steps(self) -> int:
@@ -216,8 +227,8 @@ class Training:
         return self.epochs * self.steps_per_epoch
 
 
-@dataclass(frozen=True)
-class Inference:
+@record
+class Inference(Record):
     """How a trained network is applied (paper, Section II-B4).
 
     Attributes:
@@ -227,26 +238,43 @@ class Inference:
         mirrored: Average over mirrored images, too, along the axes that training mirrors.
     """
 
-    overlap: float
-    gaussian_sigma: float
-    largest_component: bool
-    mirrored: bool = False
+    overlap: BelowOne
+    gaussian_sigma: AboveZero
+    largest_component: Flag
+    mirrored: Flag = False
 
 
-@dataclass(frozen=True)
-class Plan:
+@record
+class Plan(Contract):
     """Everything that a training and an inference of a dataset have in common."""
 
-    dataset: str
-    recipe: str
-    seed: int
-    modalities: tuple[str, ...]
-    labels: tuple[Label, ...]
+    kind: ClassVar[str] = "plan"
+    writer: ClassVar[str | None] = "plan"
+    dataset: Text
+    recipe: Text
+    seed: Whole
+    modalities: Modalities
+    labels: Labels
     preprocessing: Preprocessing
     network: NetworkPlan
     training: Training
     inference: Inference
-    task: str = SEGMENTATION
+    task: Task = SEGMENTATION
+
+    @model_validator(mode="after")
+    def _check(self) -> Any:
+        check_labels(self.labels, self.task)
+        network, size = self.network, self.preprocessing.size
+        classes = len(self.labels) + (self.task == SEGMENTATION)
+        if network.classes != classes:
+            raise ValueError(f"network.classes {classes}, for {len(self.labels)} labels, not {network.classes}")
+        if network.channels != len(self.modalities):
+            raise ValueError(f"network.channels {len(self.modalities)}, one a modality, not {network.channels}")
+        if self.preprocessing.spacing_mm and len(self.preprocessing.spacing_mm) != network.dimensions:
+            raise ValueError(f"a preprocessing.spacing_mm of {network.dimensions} numbers, one an axis")
+        if self.task == CLASSIFICATION and size != self.training.patch:
+            raise ValueError("a preprocessing.size that is the training.patch, as in every classification")
+        return self
 
     @property
     def default_arch(self) -> str:
@@ -263,64 +291,14 @@ class Plan:
         network.check_patch(self.training.patch)
         return network
 
-    def write(self, path: str | Path) -> None:
-        """Write `plan.json`, whole or not at all."""
-        files.write_json(path, to_json(self), "plan")
-
     @classmethod
-    def read(cls, path: str | Path) -> Plan:
-        """Read and check a `plan.json`.
+    def parse(cls, value: Any, where: str | Path) -> Plan:
+        """Check the JSON value of a file.
 
         Raises:
             DataError: It does not validate.
-            UsageError: It is not there, or its network or patch cannot be built.
+            UsageError: Its network or patch cannot be built.
         """
-        plan = from_json(cls, files.read_json(path, "plan"))
+        plan = super().parse(value, where)
         plan.network_of(plan.default_arch, "pocket")
         return plan
-
-
-def read_preprocessing(path: str | Path) -> Preprocessing:
-    """The `preprocessing` section of a plan, all that the preprocess step depends on.
-
-    A file that holds this section only is enough: the pipeline passes such a one, so that a change of the
-    batch does not preprocess anything again.
-    """
-    import json
-
-    value = json.loads(Path(path).read_text(encoding="utf-8"))
-    files.validate_part(value.get("preprocessing"), "plan", "preprocessing", path)
-    return from_json(Preprocessing, value["preprocessing"])
-
-
-def to_json(value: Any) -> dict:
-    """A dataclass as a JSON object (tuples become lists)."""
-    return _plain(asdict(value))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def from_json(kind: type[T], value: dict) -> T:
-    """A dataclass from a JSON object that its schema has already checked; other keys are left out."""
-    hints = typing.get_type_hints(kind)
-    return kind(**{f.name: _convert(hints[f.name], value[f.name]) for f in fields(kind) if f.name in value})
-
-
-def _convert(hint: Any, value: Any) -> Any:
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        return _convert(next(a for a in typing.get_args(hint) if a is not type(None)), value)
-    if is_dataclass(hint):
-        return from_json(hint, value)
-    if origin is tuple:
-        item = typing.get_args(hint)[0]
-        return tuple(_convert(item, v) for v in value)
-    return value

@@ -1,0 +1,189 @@
+"""What every contract has: reading, checking, writing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import field
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from .. import files
+from ..errors import DataError, UsageError
+from . import strict_json
+
+T = TypeVar("T")
+C = TypeVar("C", bound="Contract")
+R = TypeVar("R", bound="Record")
+
+CONFIG = ConfigDict(extra="forbid", defer_build=True, validate_by_name=True, validate_by_alias=True)
+MOST_PROBLEMS = 20
+"""Faults of one file that are listed."""
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(Field, field))
+def record(cls: type[T]) -> type[T]:
+    """Decorate a class as a frozen dataclass whose fields pydantic checks; unknown keys are refused."""
+    return dataclass(frozen=True, config=CONFIG)(cls)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field, field))
+def keyword_record(cls: type[T]) -> type[T]:
+    """As `record`, of a class that others derive from: its fields are given by name."""
+    return dataclass(frozen=True, kw_only=True, config=CONFIG)(cls)
+
+
+class Record:
+    """An object within a file, or a file itself."""
+
+    @classmethod
+    def from_json(cls: type[R], value: Any, where: str | Path | None = None, what: str | None = None) -> R:
+        """Check a JSON value.
+
+        Args:
+            value: As `json.loads` gives it.
+            where: The file that it is from, for the error; None: from none.
+            what: What it should be, for the error.
+
+        Raises:
+            DataError: It is not valid; every place is named, with what was found and what was expected.
+        """
+        try:
+            return adapter(cls).validate_python(value, by_alias=True, by_name=False)
+        except ValidationError as error:
+            found = list(dict.fromkeys(problems(error, value)))
+        more = [f"and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else []
+        raise DataError(f"This is not a valid {what or cls.__name__}.", problems=found[:MOST_PROBLEMS] + more,
+                        where=None if where is None else str(where),
+                        todo="Make it anew with the step that writes it.")
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object."""
+        return adapter(type(self)).dump_python(self, mode="json", by_alias=True)
+
+
+class Contract(Record):
+    """A file between steps.
+
+    Attributes:
+        kind: As the file says it, under `kind`.
+        schema_version: As the file says it. It changes when files of before can no longer be read.
+        writer: The command `pocket-<writer>` that writes such a file; None where several do.
+    """
+
+    kind: ClassVar[str]
+    schema_version: ClassVar[int] = 1
+    writer: ClassVar[str | None] = None
+
+    @classmethod
+    def parse(cls: type[C], value: Any, where: str | Path) -> C:
+        """Check the JSON value of a file; raises as `from_json` does."""
+        what = f"{cls.kind} (schema_version {cls.schema_version})"
+        if isinstance(value, dict):
+            header = {"kind": cls.kind, "schema_version": cls.schema_version}
+            wrong = [f"{name}: found {_shown(value[name]) if name in value else 'nothing'}, expected {expected!r}"
+                     for name, expected in header.items()
+                     if type(value.get(name)) is not type(expected) or value[name] != expected]
+            if wrong:
+                raise DataError(f"This is not a valid {what}.", problems=wrong, where=str(where),
+                                todo="Make it anew with the step that writes it.")
+            value = {name: item for name, item in value.items() if name not in header}
+        return cls.from_json(value, where, what)
+
+    @classmethod
+    def read(cls: type[C], path: str | Path) -> C:
+        """Read and check a file.
+
+        Raises:
+            UsageError: It is not there, or is a folder.
+            DataError: It is not JSON, or not valid.
+        """
+        return cls.parse(load(path, cls.kind, cls.writer), path)
+
+    def write(self, path: str | Path) -> None:
+        """Write the file, whole or not at all."""
+        files.write_text(path, json.dumps(self.to_file(), indent=1, allow_nan=False) + "\n", self.kind)
+
+    def to_file(self) -> dict[str, Any]:
+        """The JSON object that the file holds: `to_json` and what kind of file it is."""
+        return {"schema_version": self.schema_version, "kind": self.kind, **self.to_json()}
+
+
+def load(path: str | Path, what: str, writer: str | None = None) -> Any:
+    """The JSON value of a file, read strictly.
+
+    Args:
+        what: What the file should be, for the error.
+        writer: The command `pocket-<writer>` that writes it.
+
+    Raises:
+        UsageError: It is not there, or is a folder.
+        DataError: It is not JSON.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"There is no {what} here.", where=str(path),
+                         todo=f"pocket-{writer} writes it." if writer else None) from None
+    except IsADirectoryError:
+        raise UsageError(f"This is a folder, not a {what}.", where=str(path),
+                         todo="Name the file in it.") from None
+    try:
+        return strict_json.loads(data)
+    except ValueError as error:
+        raise DataError(f"This {what} is not JSON: {error}", where=str(path)) from None
+
+
+@cache
+def adapter(cls: type) -> TypeAdapter:
+    """What checks and writes a class."""
+    return TypeAdapter(cls)
+
+
+def problems(error: ValidationError, value: Any) -> Iterator[str]:
+    """A line for each place that is not valid: its path, what was found, and what was expected."""
+    for fault in error.errors(include_url=False, include_context=False):
+        path, found = _locate(fault["loc"], value)
+        if fault["type"] in ("missing", "missing_argument"):
+            yield f"{'.'.join([*path, str(fault['loc'][-1])])}: it is missing"
+        elif fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            yield f"{'.'.join(path)}: there is no such key here"
+        else:
+            yield f"{'.'.join(path) or 'the whole file'}: found {_shown(found)}, expected {_expected(fault)}"
+
+
+def _locate(location: tuple[int | str, ...], value: Any) -> tuple[list[str], Any]:
+    """The path of a fault and what is there, without the names that pydantic puts in for a union's members."""
+    path = []
+    for part in location:
+        if isinstance(value, dict) and part in value or (
+                isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
+            path.append(str(part)[:80])
+            value = value[part]  # type: ignore[index]
+    return path, value
+
+
+def _expected(fault: Any) -> str:
+    message = str(fault["msg"])
+    for start in ("Input should be ", "Value error, "):
+        message = message.removeprefix(start)
+    if fault["type"] == "dataclass_type":
+        return "an object"
+    message = message.replace("Tuple should have", "a list of").replace(" after validation, not", ", not")
+    return message.replace("a valid tuple", "a list").replace("a valid dictionary", "an object")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple) and len(value) > 4:
+        return f"a list of {len(value)}"
+    try:
+        text = json.dumps(value, ensure_ascii=True)
+    except (TypeError, ValueError, RecursionError):
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."

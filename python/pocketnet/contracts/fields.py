@@ -1,0 +1,151 @@
+"""The types of fields: strict, bounded and finite.
+
+Nothing is converted: "3" is not 3, true is not 1, and 3.0 is not a whole number. A whole number may stand where a
+number may, and stays whole. Whole numbers end at 2⁵³, beyond which other programs round them (RFC 7493).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+LARGEST = 2**53
+"""Bound of whole numbers, in either direction."""
+DEEPEST = 32
+"""Bound of the nesting of a value whose structure no contract describes."""
+MOST_BYTES = 255 - len(".part-4194304-worst_.nii.gz")
+"""Bytes of a case's name: a file system has 255, and a temporary overlay's or prediction's name adds the most."""
+T = TypeVar("T")
+
+
+class Bounds:
+    """Strict number, finite and between bounds; each of `gt`, `ge`, `lt`, `le` is optional."""
+
+    _SIGNS = {"gt": (">", "exclusiveMinimum"), "ge": ("at least", "minimum"),
+              "lt": ("<", "exclusiveMaximum"), "le": ("at most", "maximum")}
+
+    def __init__(self, **bounds: float):
+        self.bounds = bounds
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        whole: dict[str, Any] = {"ge": -LARGEST, "le": LARGEST} | self.bounds
+        expected = " ".join(["a finite number", *(f"{self._SIGNS[name][0]} {value:g}"
+                                                  for name, value in self.bounds.items())])
+        return core_schema.union_schema(
+            [core_schema.int_schema(strict=True, **whole),
+             core_schema.float_schema(strict=True, allow_inf_nan=False, **self.bounds)],
+            mode="left_to_right", custom_error_type="number", custom_error_message=expected)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "number", **{self._SIGNS[name][1]: value for name, value in self.bounds.items()}}
+
+
+def _distinct(values: Sequence[Hashable]) -> Sequence[Hashable]:
+    if len(set(values)) != len(values):
+        twice = next(value for index, value in enumerate(values) if value in values[:index])
+        raise ValueError(f"different entries, but {str(twice)[:80]!r} is there twice")
+    return values
+
+
+class Distinct:
+    """Annotation of a tuple whose entries differ."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(_distinct, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "uniqueItems": True}
+
+
+def _shallow(value: Any) -> Any:
+    """Check an undescribed JSON value, level by level."""
+    level = [value]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                if not all(isinstance(key, str) for key in item):
+                    raise ValueError("keys that are text")
+                below += item.values()
+            elif isinstance(item, list | tuple):
+                below += item
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise ValueError("finite numbers")
+            elif isinstance(item, int) and abs(item) > LARGEST:
+                raise ValueError(f"whole numbers of at most {LARGEST}")
+            elif isinstance(item, str) and not item.isascii():
+                _encodable(item)
+            elif item is not None and not isinstance(item, str | int | float):
+                raise ValueError("JSON values")
+        if not below:
+            return value
+        level = below
+    raise ValueError(f"at most {DEEPEST} levels of nesting")
+
+
+def _plain_name(name: str) -> str:
+    """Check a name that files and folders are called by."""
+    if not name or name[0] in "-." or name[0].isspace() or any(
+            character in "/\\" or ord(character) < 32 or ord(character) == 127 for character in name):
+        raise ValueError("one plain file name: no path, no control character, no '-', '.' or space at its start")
+    if len(name.encode()) > MOST_BYTES:
+        raise ValueError(f"a name of at most {MOST_BYTES} bytes")
+    return name
+
+
+def _encodable(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text without lone surrogates") from None
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def absent(**options: Any) -> Any:
+    """An optional key: None when it is missing, and not written when it is None."""
+    return Field(default=None, exclude_if=_is_none, **options)
+
+
+Text = Annotated[str, Field(strict=True, min_length=1)]
+"""Text that is not empty."""
+AnyText = Annotated[str, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
+"""Whole number."""
+Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+"""Whole number from 0."""
+Positive = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
+"""Whole number from 1."""
+Number = Annotated[float, Bounds()]
+"""Finite number."""
+NotNegative = Annotated[float, Bounds(ge=0)]
+AboveZero = Annotated[float, Bounds(gt=0)]
+Share = Annotated[float, Bounds(ge=0, le=1)]
+"""Number from 0 to 1."""
+Pair = tuple[Number, Number]
+Interval = tuple[Number, Number]
+"""A 95 % confidence interval."""
+Unique = Annotated[tuple[T, ...], Distinct()]
+"""Tuple whose entries differ."""
+Shape = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
+"""Voxels per axis, two or three axes."""
+Spacing = Annotated[tuple[AboveZero, ...], Field(min_length=2, max_length=3)]
+"""Millimetres per axis, two or three axes."""
+SHA256 = Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{64}$")]
+"""Checksum of a file, hexadecimal."""
+Undescribed = Annotated[dict[str, Any], AfterValidator(_shallow)]
+"""Object whose keys the contract leaves open."""
+Percentage = Annotated[float, Bounds(ge=0, le=100)]
+Path = Annotated[str, Field(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A file's path, without control characters."""
+CaseName = Annotated[str, Field(strict=True, json_schema_extra={
+    "pattern": r"^(?![-.\s])[^/\\\u0000-\u001f\u007f]+$", "maxLength": MOST_BYTES}),
+    AfterValidator(_plain_name)]
+"""A case's name: one plain file name."""

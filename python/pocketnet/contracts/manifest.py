@@ -1,0 +1,139 @@
+"""`manifest.json`: a dataset's cases and their files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Contract, Record, record
+from .fields import SHA256, AnyText, CaseName, Distinct, Path, Percentage, Positive, Spacing, Text, absent
+from .labels import CLASSIFICATION, SEGMENTATION, Labels, Modalities, Task, check_labels
+
+Crop = Literal["nonzero", "none"]
+Size = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=2)]
+
+
+@record
+class SpacingRule(Record):
+    """How the target spacing follows from those of the cases.
+
+    Attributes:
+        percentile: Of the cases' spacings, per axis; 50 is the median.
+        through_plane_percentile: The same along the axis of the largest median spacing, if another there.
+    """
+
+    percentile: Percentage
+    through_plane_percentile: Percentage | None = absent()
+
+
+@record
+class PreprocessingRules(Record):
+    """The dataset's preprocessing; planning makes numbers of its rules.
+
+    Attributes:
+        crop: `nonzero`: to the box of voxels that are not zero in every modality; or `none`.
+        spacing_mm: Target spacing per RAS+ axis in mm, or the rule for it; None keeps each case's own.
+        normalisation: As in the plan, or `by_modality`: `window` when every modality is CT, else `zscore`.
+        size: Rows and columns that an image is resized to (classification).
+    """
+
+    crop: Crop
+    spacing_mm: Spacing | SpacingRule | None
+    normalisation: Literal["zscore", "window", "by_modality", "zscore_image"]
+    size: Size | None = absent()
+
+
+@record
+class Case(Record):
+    """A case and its files, by paths relative to the dataset's folder.
+
+    Attributes:
+        case: Its name, a plain file name.
+        images: A file for each modality, in order; `scan.nii.gz[2]` is a volume of a 4D file, counted from 0.
+        label: Its label map; None: it has none.
+        sha256: Checksum by file.
+        class_name: Its class (classification).
+        patient: Whose image it is, where that is known.
+    """
+
+    case: CaseName
+    images: Annotated[tuple[Path, ...], Field(min_length=1)]
+    label: Path | None
+    sha256: dict[Path, SHA256]
+    class_name: Text | None = absent(alias="class")
+    patient: Text | None = absent()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the case has a reference: a label map, or a class."""
+        return self.label is not None or self.class_name is not None
+
+
+@record
+class ListedSplit(Record):
+    """The dataset's own test set.
+
+    Attributes:
+        rule: How it is given.
+        test: Names of its cases.
+    """
+
+    rule: Literal["listed"]
+    test: Annotated[tuple[Text, ...], Field(min_length=1), Distinct()]
+
+
+@record
+class Manifest(Contract):
+    """A checked dataset.
+
+    Attributes:
+        dataset: The preset's name, or its file's stem.
+        layout: The folder's layout.
+        task: `segmentation` or `classification`.
+        dimensions: Of its images, 2 or 3.
+        modalities: Channels, in order.
+        labels: Classes, 1…K; in a classification 0…K-1.
+        preprocessing: The dataset's rules.
+        cases: Sorted by name.
+        label_grid: `image`: label maps lie on their image's grid whatever their headers say.
+        split: The dataset's own test set, if it has one.
+        caution: What every result on the dataset must say.
+    """
+
+    kind: ClassVar[str] = "manifest"
+    writer: ClassVar[str | None] = "check"
+    dataset: Text
+    layout: Text
+    dimensions: Literal[2, 3]
+    modalities: Modalities
+    labels: Labels
+    preprocessing: PreprocessingRules
+    cases: Annotated[tuple[Case, ...], Field(min_length=1)]
+    task: Task = SEGMENTATION
+    label_grid: Literal["own", "image"] | None = absent()
+    split: ListedSplit | None = absent()
+    caution: AnyText | None = absent(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Any:
+        check_labels(self.labels, self.task)
+        if len(set(self.modalities)) != len(self.modalities):
+            raise ValueError(f"modalities with different names, not {list(self.modalities)}")
+        names = [case.case for case in self.cases]
+        if len(set(names)) != len(names):
+            twice = next(name for index, name in enumerate(names) if name in names[:index])
+            raise ValueError(f"cases with different names, not {twice!r} twice")
+        classes = {label.name for label in self.labels}
+        for case in self.cases:
+            if len(case.images) != len(self.modalities):
+                raise ValueError(f"{len(self.modalities)} images a case, one a modality; "
+                                 f"{case.case} has {len(case.images)}")
+            if self.task == CLASSIFICATION and case.class_name is not None and case.class_name not in classes:
+                raise ValueError(f"classes of the labels, {sorted(classes)}; {case.case} has {case.class_name!r}")
+        if isinstance(self.preprocessing.spacing_mm, tuple) and \
+                len(self.preprocessing.spacing_mm) != self.dimensions:
+            raise ValueError(f"a preprocessing.spacing_mm of {self.dimensions} numbers")
+        if self.task == CLASSIFICATION and self.preprocessing.size is None:
+            raise ValueError("a preprocessing.size, as in every classification")
+        return self

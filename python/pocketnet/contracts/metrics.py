@@ -1,7 +1,7 @@
 """`metrics.csv` of an evaluation: a row a case and label, in a classification a row a case.
 
-An empty field is an undefined value. A table of a classification also has a column `probability_<class>` for each
-class, in the order of the classes.
+An empty field is an undefined value. In a classification a column `probability_<class>` for each class comes besides,
+in the order of the classes.
 """
 
 from __future__ import annotations

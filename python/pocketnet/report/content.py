@@ -49,7 +49,7 @@ def context(run: Run, command: str | None = None) -> dict:
         "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
                                                for name, colour in colours.items()},
         "what": _what_ran(run, rows, labels), "missing": _missing(run, rows, networks),
-        "notes": comparison.notes if comparison else [],
+        "notes": list(comparison.notes) if comparison else [],
         "warnings": _warnings(run) + (_of_rows(rows, classified) if rows is not None else []),
         "curves": figures.learning_curves(run.models, colours), "resources": resources.resources(run),
         "score": figures.SCORES[task][1], "training": resources.training(run.models, figures.SCORES[task][0]),

@@ -18,7 +18,7 @@ from contracts.mutations import mutations
 from pocketnet.preprocessing import store
 from pocketnet.preprocessing.case import prepare
 
-NUMBER = 12
+NUMBER = 5
 DOCUMENTED = {0, 2, 3, 4}
 
 

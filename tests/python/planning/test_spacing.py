@@ -1,8 +1,11 @@
 """The target spacing and the normalisation by rule, from the training cases' measurements."""
 
+from dataclasses import replace
+
 import made
 import numpy as np
 import pytest
+from pocketnet.contracts.fingerprint import Summary
 from pocketnet.contracts.manifest import SpacingRule
 from pocketnet.contracts.plan import Plan, Preprocessing
 from pocketnet.errors import DataError
@@ -61,12 +64,11 @@ def test_numbers_in_a_preset_stay():
     assert resolve(manifest, fingerprint) == Preprocessing("none", (1, 1, 2), "zscore")
 
 
-@pytest.mark.parametrize("crop, shape", [("nonzero", [4, 5, 6]), ("none", [40, 50, 60])])
+@pytest.mark.parametrize("crop, shape", [("nonzero", (4, 5, 6)), ("none", (40, 50, 60))])
 def test_the_median_case_is_cropped_where_the_plan_crops(crop, shape):
     manifest, fingerprint = dataset()
-    fingerprint["summary"] = {"shape": [40, 50, 60], "cropped_shape": [4, 5, 6], "spacing_mm": [1, 2, 3]}
-    preprocessing = {"crop": crop, "spacing_mm": None, "normalisation": "zscore"}
-    assert median_shape(manifest, fingerprint, preprocessing) == (shape, [1, 2, 3])
+    fingerprint = replace(fingerprint, summary=Summary((40, 50, 60), (4, 5, 6), (1, 2, 3)))
+    assert median_shape(manifest, fingerprint, Preprocessing(crop, None, "zscore")) == (shape, (1, 2, 3))
 
 
 def test_the_plan_has_numbers_only_and_a_patch_for_the_resampled_cases(tmp_path):

@@ -37,14 +37,14 @@ def test_zero_means_nothing_where_most_of_the_border_is_zero(filled, normalisati
     """The rule by which windows may reach over the border. Of a row of ten voxels all are border, five are half."""
     image = np.zeros((10, 1, 1, 2), np.float32)
     image[:filled, ..., 1] = -1  # one channel that is not zero is enough
-    plan = Preprocessing(crop="none", normalisation=normalisation)
+    plan = Preprocessing("none", None, normalisation)
     assert PreparedScan(scan_of(image, (1, 1, 1)), plan).dark == dark
 
 
 def test_only_the_border_says_whether_zero_means_nothing():
     scan = scan_of(np.pad(np.ones((6, 6, 6, 1), np.float32), [(1, 1)] * 3 + [(0, 0)]), (1, 1, 1))
-    assert PreparedScan(scan, Preprocessing(crop="none")).dark
-    assert not PreparedScan(scan, Preprocessing(crop="nonzero")).dark
+    assert PreparedScan(scan, Preprocessing("none", None, "zscore")).dark
+    assert not PreparedScan(scan, Preprocessing("nonzero", None, "zscore")).dark
 
 
 def test_zscore_is_over_the_foreground_and_keeps_zero():

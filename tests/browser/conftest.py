@@ -26,9 +26,14 @@ SIZES = WIDTHS | {"picture": (1100, 900)}
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory) -> Path:
-    """The output folder of a real run with dataset `demo`: `$POCKET_RESULTS`, or a run of -profile test made here."""
+    """The output folder of a real run with dataset `demo`: `$POCKET_RESULTS`, or a run of -profile test.
+
+    That run is the one that tests/pipeline has left at `$POCKET_KEEP_RUN`, or is made here.
+    """
     if given := os.environ.get("POCKET_RESULTS"):
         return Path(given)
+    if (kept := os.environ.get("POCKET_KEEP_RUN")) and Path(kept, "log").is_file():
+        return Path(kept, "results")
     folder = tmp_path_factory.mktemp("run")
     subprocess.run([ROOT / "bin/nextflow", "-log", folder / "nextflow.log", "run", ROOT / "main.nf", "-profile", "test",
                     "--outdir", folder / "results", "-work-dir", folder / "work", "-ansi-log", "false"], check=True,

@@ -33,7 +33,7 @@ def run(clone, folder: Path, layout: str, preset: dict | None = None) -> tuple[P
     if preset:
         (folder / "lesions.json").write_text(json.dumps(preset))
         options = ["--dataset", "lesions.json"]
-    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options))
+    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options), text=True)
     statuses = pipeline.finish()
     assert set(statuses.values()) == {"COMPLETED"}
     name = "lesions" if preset else options[1]

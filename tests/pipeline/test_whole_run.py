@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -21,8 +22,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def finished(edited_clone, tmp_path_factory):
-    """A whole run with -profile test; the tests that use it run it again with -resume."""
-    pipeline = Pipeline(edited_clone, tmp_path_factory.mktemp("run"), ("-profile", "test"))
+    """A whole run with -profile test; the tests that use it run it again with -resume.
+
+    With `$POCKET_KEEP_RUN` it stays at that path, for tests/browser; the file `log` says that it is whole.
+    """
+    kept = os.environ.get("POCKET_KEEP_RUN")
+    folder = Path(kept) if kept and not os.path.exists(kept) else tmp_path_factory.mktemp("run")
+    pipeline = Pipeline(edited_clone, folder, ("-profile", "test"))
     done = pipeline.run()
     assert done.returncode == 0, done.stdout
     (pipeline.folder / "log").write_text(done.stdout)
@@ -66,7 +72,7 @@ def test_requests_come_from_the_measured_profile(finished):
         measured = json.loads((results / f"profile/{network}.json").read_text())["configurations"][0]["measured"]
         asked = {(row["memory"], row["time"]) for row in rows if network in row["name"]}
         assert asked == {(f"{math.ceil(1.3 * measured['host_memory_mib'] / 1024 + 1)} GB", "1h")}
-    assert "Time a step" in (results / "report.html").read_text()
+    assert "Time per step" in (results / "report.html").read_text()
 
 
 def test_resume_repeats_nothing(finished):

@@ -24,13 +24,14 @@ pocket-activations --model models/unet-pocket/fold0 --splits plan/splits.json --
 @json_option
 def main(model, splits, stores, threads, output, quiet, as_json):
     """Average each feature map of the last layer before the head over the patches of the fold's test cases."""
-    from .. import backend
+    from .. import backend, outputs
     from ..contracts.activations import Activations
     from ..contracts.splits import Splits
     from ..errors import DataError, UsageError
     from ..preprocessing.store import open_stores
     from ..training.model_folder import ModelFolder
 
+    outputs.check_files({output: "activations"}, [splits])
     folder = ModelFolder.open(model)
     run, plan = folder.provenance, folder.plan
     if run.arch == "classifier":

@@ -30,6 +30,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     """
     import pandas as pd
 
+    from .. import outputs
     from ..contracts.labels import ModelLabels
     from ..contracts.manifest import Manifest
     from ..contracts.overlays import Overlay, Overlays
@@ -41,6 +42,11 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     listing = Manifest.read(manifest)
     run = Provenance.read(model / "provenance.json")
     labels = listing.labels
+    names = [case.case for case in listing.cases]
+    outputs.check_files({
+        output / "metrics.csv": None, output / "overlays.json": "overlays",
+        output / "classification.json": "classification", output / "roc.png": None,
+        **{output / "overlays" / f"{rank}_{name}.png": None for name in names for rank in (*overlay.RANKS, "wrong")}})
     _same_classes(labels, ModelLabels.read(model / "labels.json").labels, manifest, model)
     if listing.task == "classification":
         from ..evaluation import evaluate_classes
@@ -71,8 +77,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     mean_dice = frame.groupby("case")["dice"].mean().to_dict()
     entries = []
     by_name = {case.case: case for case in labelled}
-    for old in (output / "overlays").glob("*.png"):
-        old.unlink()
+    outputs.remove_earlier(output / "overlays", "*.png")
     for rank, name in overlay.pick(mean_dice):
         image = geometry.read(input_ / by_name[name].images[0]).data
         pair = cases.read_pair(input_ / by_name[name].label, paths[name], labels, listing.label_grid)

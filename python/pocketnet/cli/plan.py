@@ -55,6 +55,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     The plan is a file that you can read and edit; give it back with --edited. predicted.json says what memory and
     time each network of it will take, on the device, or without one on this processor.
     """
+    from .. import outputs
     from ..contracts.fingerprint import Fingerprint
     from ..contracts.manifest import Manifest
     from ..contracts.plan import Plan
@@ -65,6 +66,8 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     from ..planning.splits import split_cases
     from ..planning.splits import splits as with_constants
 
+    outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
+                         output / "predicted.json": "profile"}, [manifest, fingerprint])
     cases = Manifest.read(manifest)
     if experiment:
         definition.check_fits(experiment, cases, str(manifest))

@@ -106,7 +106,7 @@ class Contract(Record):
 
     def write(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
-        files.write_text(path, json.dumps(self.to_file(), indent=1, allow_nan=False) + "\n")
+        files.write_text(path, json.dumps(self.to_file(), indent=1, allow_nan=False) + "\n", self.kind)
 
     def to_file(self) -> dict[str, Any]:
         """The JSON object that the file holds: `to_json` and what kind of file it is."""

@@ -89,9 +89,10 @@ def _shallow(value: Any) -> Any:
 
 def _plain_name(name: str) -> str:
     """Check a name that files and folders are called by."""
-    if name in ("", ".", "..") or name[0] in "-" or name[0].isspace() or any(
+    if not name or name[0] in "-." or name[0].isspace() or any(
             character in "/\\" or ord(character) < 32 or ord(character) == 127 for character in name):
-        raise ValueError("one plain file name: no path, no control character, no '-' or space at its start")
+        raise ValueError("one plain file name: no /, \\ or control character in it, and no dot, hyphen or space at its "
+                         "start")
     if len(name.encode()) > MOST_BYTES:
         raise ValueError(f"a name of at most {MOST_BYTES} bytes")
     return name
@@ -146,6 +147,6 @@ Percentage = Annotated[float, Bounds(ge=0, le=100)]
 Path = Annotated[str, Field(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A file's path, without control characters."""
 CaseName = Annotated[str, Field(strict=True, json_schema_extra={
-    "pattern": r"^(?!\.\.?$)(?![-\s])[^/\\\u0000-\u001f\u007f]+$", "maxLength": MOST_BYTES}),
+    "pattern": r"^(?![-.\s])[^/\\\u0000-\u001f\u007f]+$", "maxLength": MOST_BYTES}),
     AfterValidator(_plain_name)]
 """A case's name: one plain file name."""

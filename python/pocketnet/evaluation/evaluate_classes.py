@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import outputs
 from ..contracts.classification import Classification, Estimate
 from ..contracts.manifest import Manifest
 from ..contracts.overlays import Overlay, Overlays
@@ -57,8 +58,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         for case, name in truth.items()])
     described = classification.describe(rows, listing.caution)
     files_of = {case.case: case.images[0] for case in listing.cases}
-    for old in (output / "overlays").glob("*.png"):
-        old.unlink()
+    outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
     for _, row in classification.confidently_wrong(rows).iterrows():
         entry = Overlay(row["case"], f"overlays/wrong_{row['case']}.png", "wrong", class_name=row["class"],

@@ -91,7 +91,8 @@ def _plain_name(name: str) -> str:
     """Check a name that files and folders are called by."""
     if not name or name[0] in "-." or name[0].isspace() or any(
             character in "/\\" or ord(character) < 32 or ord(character) == 127 for character in name):
-        raise ValueError("one plain file name: no path, no control character, no '-', '.' or space at its start")
+        raise ValueError("one plain file name: no /, \\ or control character in it, and no dot, hyphen or space at its "
+                         "start")
     if len(name.encode()) > MOST_BYTES:
         raise ValueError(f"a name of at most {MOST_BYTES} bytes")
     return name

@@ -80,7 +80,7 @@ class ListedSplit(Record):
     """
 
     rule: Literal["listed"]
-    test: Annotated[tuple[Text, ...], Field(min_length=1), Distinct()]
+    test: Annotated[tuple[CaseName, ...], Field(min_length=1), Distinct()]
 
 
 @record

@@ -14,10 +14,13 @@ class Parameters {
         type, and an unknown parameter, stay as they are: Problems names them. */
     static Map<String, Object> of(Map given, Object project) {
         def rules = Schema.of(project).rules
-        given.findAll { name, value -> !rules.containsKey(name) } + rules.collectEntries { name, rule ->
+        def found = given.findAll { name, value -> !rules.containsKey(name) } + rules.collectEntries { name, rule ->
             def value = given[name] == null ? rule.default : given[name]
             [name, value == null ? (rule.type == 'boolean' ? false : null) : typed(rule, value)]
         }
+        def results = "${found.outdir ?: 'results'}/${new File("${found.dataset}").name.replaceAll(/\.json$/, '')}".toString()
+        def experiment = found.experiment ? "/experiments/${found.experiment}" : ''
+        found + [results: results, published: "$results$experiment".toString()]
     }
 
     private static Object typed(Map rule, Object value) {

@@ -1,4 +1,4 @@
-import java.nio.file.Files
+import java.lang.management.ManagementFactory
 import java.nio.file.Path
 import nextflow.Global
 
@@ -18,6 +18,19 @@ class Run {
 
     /** Leave the parameters among the run's records. */
     static void prepare(Map given, Object project, Object workflow) {
+        // Not inputs of the training: another --outdir or --mlflow_uri is no reason to train again. In the form of a web
+        // address's query, since Nextflow writes these into a script without quoting them; modules/train.nf decodes them.
+        Global.session.config.env.POCKET_LIVE_MLFLOW_URI = URLEncoder.encode(given.mlflow_uri ?: 'none', 'UTF-8')
+        Global.session.config.env.POCKET_CHECKPOINTS = URLEncoder.encode(new File(given.results, 'checkpoints').absolutePath, 'UTF-8')
+        // What no closure can say. The local executor shares the machine among its tasks; the others have queues for that,
+        // and job arrays of two tasks or more.
+        def config = Global.session.config
+        if ((config.process.executor ?: 'local') == 'local') {
+            config.executor.cpus = given.max_cpus ?: Runtime.runtime.availableProcessors()
+            config.executor.memory = given.max_memory ?: "${ManagementFactory.operatingSystemMXBean.totalMemorySize} B".toString()
+        } else if ((given.slurm_array ?: 0) > 1) {
+            config.process['withName:PREPROCESS|INFER'] = [array: given.slurm_array]
+        }
         if (!workflow.preview) Parameters.save(given, project)
     }
 

@@ -18,7 +18,7 @@ workflow {
     }])
 }
 """
-DEMO = {"dataset": "demo", "results": "results/demo"}
+DEMO = {"dataset": "demo", "outdir": "results"}
 SAME = {  # what means the same, each first as the pipeline sees it
     "help": [False, False, "false", "False", None],
     "skip_profile": [True, True, "true", "TRUE", " true "],

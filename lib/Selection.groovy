@@ -7,11 +7,11 @@ class Selection {
     /** What `--experiment`, `--arch` and `--width` say: a map with `device` (null for none) and its file, `members` a fold, `experiment` (empty for none), `arch` and `width`
         (by task; empty for the default) and the experiment's `measure`, `prune`, `activations`, `picture`, `compare`. */
     static Map of(Map given, Object project) {
-        def file = given.device?.toString()?.endsWith('.json') ? Path.of(given.device.toString()).toAbsolutePath().normalize() : null
+        def file = given.device?.endsWith('.json') ? Path.of(given.device).toAbsolutePath().normalize() : null
         def entry = given.experiment ? entries(project)[given.experiment] : [:]
-        [device: given.device, device_file: file ?: [], gpus: given.gpus ?: 0, members: given.members ?: 1,
-         experiment: given.experiment ?: '', arch: Parameters.items(given.arch),
-         width: Parameters.items(given.width) ?: entry.width ?: ['pocket', 'full'],
+        [device: given.device, device_file: file ?: [], gpus: given.gpus, members: given.members,
+         experiment: given.experiment ?: '', arch: given.arch ?: [],
+         width: given.width ?: entry.width ?: ['pocket', 'full'],
          defaults: entry.arch ?: [segmentation: ['unet'], classification: ['classifier']], measure: entry.measure,
          prune: entry.prune as boolean, activations: entry.activations as boolean, picture: entry.picture as boolean,
          // Training sets of several sizes are no folds: nothing is to be averaged over them.

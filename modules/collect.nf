@@ -22,7 +22,7 @@ process COLLECT {
     pocket-collect ${[models].flatten().collect { folder -> "--models $folder" }.join(' ')} \\
         ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} \\
         --comparison ${comparison} --report ${report} --figures ${figures} --manifest ${manifest} \\
-        --mlflow-uri '${mlflow_uri}' --quiet ${task.ext.args ?: ''} 2>&1
+        --mlflow-uri ${Shell.word(mlflow_uri)} --quiet ${task.ext.args ?: ''} 2>&1
     """
 
     stub:

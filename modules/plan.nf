@@ -7,7 +7,7 @@ process PLAN {
     val dataset
     path manifest
     path fingerprint
-    path edited, stageAs: 'edited/*'
+    path edited, stageAs: 'edited/plan.json'
     val experiment
     val networks
     path device, stageAs: 'device/*'
@@ -26,7 +26,7 @@ process PLAN {
 
     stub:
     """
-    echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}, "training": {"epochs": 1, "steps_per_epoch": 1}}' > plan.json
+    echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}, "training": {"epochs": 1, "steps_per_epoch": 1}, "seed": 1}' > plan.json
     echo '{"configurations": [{"arch": "unet", "width": "pocket", "mode": "train", "predicted": {"host_memory_mib": 1000, "step_seconds": 1}}]}' > predicted.json
     echo '{"folds": [{"fold": 0, "test": ["case_0", "case_1", "case_2"]}, {"fold": 1, "test": ["case_3", "case_4", "case_5"]}]}' > splits.json
     """

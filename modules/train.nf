@@ -24,10 +24,12 @@ process TRAIN {
     cat > splits.json <<'JSON'
     ${splits}
     JSON
+    decoded() { local text=\${1//+/ }; printf '%b' "\${text//%/\\\\x}"; }  # as nextflow.config has encoded them
+    export POCKET_LIVE_MLFLOW_URI="\$(decoded "\$POCKET_LIVE_MLFLOW_URI")"
     pocket-train --plan plan.json --splits splits.json ${[stores].flatten().collect { folder -> "--stores $folder" }.join(' ')} \\
         --arch ${meta.arch} --width ${meta.policy ?: meta.width} --fold ${meta.fold} --threads ${task.cpus} ${gpus > 1 ? "--gpus $gpus" : ''} \\
         ${start ? "--start-from start --variant ${meta.width}" : ''} \\
-        --checkpoints "\$POCKET_CHECKPOINTS" ${seconds ? "--time-limit ${Math.max(seconds - 90, seconds.intdiv(2))}" : ''} \\
+        --checkpoints "\$(decoded "\$POCKET_CHECKPOINTS")" ${seconds ? "--time-limit ${Math.max(seconds - 90, seconds.intdiv(2))}" : ''} \\
         ${task.ext.args ?: ''} -o ${meta.id}
     """
 

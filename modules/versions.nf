@@ -15,6 +15,6 @@ process VERSIONS {
     script:
     """
     pocket-code --versions --clone ${clone} --also nextflow=${nextflow_version} \\
-        ${task.container ? "--also container=${task.container.tokenize('/').last()}" : ''} --json > versions.json
+        ${task.container ? "--also ${Shell.word("container=${task.container.tokenize('/').last()}")}" : ''} --json > versions.json
     """
 }

@@ -94,7 +94,7 @@ workflow POCKETNET {
         .set { profiled }  // channel: [meta with GiB of memory, plan text]
     PROFILE(profiled, code.map { hash -> hash.profile })
     PLAN.out.predicted
-        .mix(PROFILE.out.profile.map { meta, file -> file })
+        .mix(PROFILE.out.profile.map { _meta, file -> file })
         .collect(sort: { file -> file.name })
         .set { profiles }  // value channel: predicted.json, and the measured profiles
     fold_cases = PLAN.out.splits
@@ -112,7 +112,7 @@ workflow POCKETNET {
         .map { meta, profile, training ->
             [meta, [memory: Resources.memoryGib(profile), hours: Resources.hours(profile, training.epochs * training.steps_per_epoch)]]
         }
-        .combine(fold_cases.map { fold, test -> fold })
+        .combine(fold_cases.map { fold, _test -> fold })
         .map { meta, requests, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], requests] }
         .set { trainings }  // channel: [meta, memory and time, 0 when not known]
     trainings
@@ -121,16 +121,16 @@ workflow POCKETNET {
         .set { members }  // channel: [meta, memory and time, no start, plan text]
     TRAIN(members, splits, stores, code.map { hash -> hash.train })
     TRAIN.out.model
-        .filter { meta, model -> meta.member }
+        .filter { meta, _model -> meta.member }
         .map { meta, model -> [groupKey(meta.of, selection.members), [meta, model]] }
         .groupTuple()
-        .map { of, all -> Selection.whole(all) }
+        .map { _of, all -> Selection.whole(all) }
         .set { ensembles }  // channel: [meta, models]
     ENSEMBLE(ensembles, code.map { hash -> hash.ensemble })
     PRUNING(TRAIN.out.model.filter { selection.prune }, trainings, plan, splits, stores, code)
     TRAIN.out.model
-        .filter { meta, model -> !meta.member }
-        .mix(ENSEMBLE.out.model, PRUNING.out.model)
+        .filter { meta, _model -> !meta.member }
+        .mix(ENSEMBLE.out.model, PRUNING.out)
         .set { networks_made }  // channel: [meta, model]
 
     // INFER each fold's test cases, in batches; EVALUATE model by model
@@ -141,7 +141,7 @@ workflow POCKETNET {
         .set { models }  // channel: [fold, meta, model, names of its test cases, manifest]
     models
         .combine(predictions.map { all -> [Resources.predicted(all, 'infer', selection)] })
-        .flatMap { fold, meta, model, test, all, needs ->
+        .flatMap { _fold, meta, model, test, all, needs ->
             // a classifier's predictions are one table
             def parts = batches(all, test, all.task == 'classification' ? test.size() : perTask(cases_per_task, all))
             def memory = Resources.inferenceGib(needs["${meta.arch}-${meta.policy ?: meta.width}".toString()])
@@ -155,15 +155,15 @@ workflow POCKETNET {
         .map { id, files -> [id.toString(), files.flatten().sort { file -> file.name }] }
         .set { predictions }  // channel: [id, files]
     models
-        .map { fold, meta, model, test, all -> [meta.id, meta, model, batches(all, test, test.size())[0][1]] }
+        .map { _fold, meta, model, test, all -> [meta.id, meta, model, batches(all, test, test.size())[0][1]] }
         .join(predictions)
-        .map { id, meta, model, text, files -> [meta, model, files, text] }
+        .map { _id, meta, model, text, files -> [meta, model, files, text] }
         .set { predicted }  // channel: [meta, model, predictions, manifest text]
     EVALUATE(predicted, input, code.map { hash -> hash.evaluate })
 
     // COMPARE, REPORT and COLLECT see everything, in an order that does not depend on which task ended first
-    all_models  = networks_made.map { meta, folder -> folder }.collect(sort: { folder -> folder.name })
-    evaluations = EVALUATE.out.evaluation.map { meta, folder -> folder }.collect(sort: { folder -> folder.name })
+    all_models  = networks_made.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
+    evaluations = EVALUATE.out.evaluation.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
     COMPARE(dataset, evaluations.filter { selection.compare }, code.map { hash -> hash.compare })
     REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })
     COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, REPORT.out.figures,
@@ -173,19 +173,19 @@ workflow POCKETNET {
     // EXPERIMENT draws its table and figure from what it needs of all that
     ACTIVATIONS(networks_made.filter { selection.activations }, splits, stores, code.map { hash -> hash.activations })
     MEASURE.out.profile.mix(ACTIVATIONS.out.activations)
-        .map { meta, file -> file }
+        .map { _meta, file -> file }
         .collect(sort: { file -> file.name })
         .ifEmpty([])
         .set { measured }  // value channel: files
     predicted
         .filter { selection.picture }
-        .map { meta, model, files, text -> ["${meta.arch}-${meta.width}", files] }
+        .map { meta, _model, files, _text -> ["${meta.arch}-${meta.width}", files] }
         .groupTuple()
         .toSortedList { a, b -> a[0] <=> b[0] }
         .map { all -> all ? all[0][1].flatten().sort { file -> file.name } : [] }
         .set { pictured }  // value channel: the predictions of one network over all folds
     EXPERIMENT(
-        Channel.fromList(selection.experiment ? [selection.experiment] : []), CHECK.out.manifest, PLAN.out.plan,
+        channel.fromList(selection.experiment ? [selection.experiment] : []), CHECK.out.manifest, PLAN.out.plan,
         PLAN.out.splits, COMPARE.out.comparison.ifEmpty([]), all_models.ifEmpty([]), evaluations.ifEmpty([]), measured,
         pictured, input.map { folder -> selection.picture ? folder : [] }, code.map { hash -> hash.experiment },
     )

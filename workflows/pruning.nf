@@ -19,7 +19,7 @@ workflow PRUNING {
 
     main:
     models
-        .filter { meta, model -> meta.width == 'full' }
+        .filter { meta, _model -> meta.width == 'full' }
         .map { meta, model -> [renamed(meta, 'pruned'), model] }
         .set { wide }  // channel: [meta, model]
     PRUNE(wide, code.map { hash -> hash.prune })
@@ -27,17 +27,17 @@ workflow PRUNING {
     PRUNE.out.model
         .map { meta, model -> [renamed(meta, 'pruned-tuned'), model] }
         .mix(models
-            .filter { meta, model -> meta.width == 'pocket' }
+            .filter { meta, _model -> meta.width == 'pocket' }
             .map { meta, model -> [renamed(meta, 'pocket-continued'), model] })
         .map { meta, model -> [[meta.arch, meta.fold], meta, model] }
         .combine(requests
-            .filter { meta, request -> meta.width == 'pocket' }
+            .filter { meta, _request -> meta.width == 'pocket' }
             .map { meta, request -> [[meta.arch, meta.fold], request] }, by: 0)
-        .map { key, meta, model, request -> [meta, request, model] }
+        .map { _key, meta, model, request -> [meta, request, model] }
         .combine(plan)
         .set { starts }  // channel: [meta, memory and time, the model to start from, plan text]
     TUNE(starts, splits, stores, code.map { hash -> hash.train })
 
     emit:
-    model = PRUNE.out.model.mix(TUNE.out.model)  // channel: [meta, model]
+    PRUNE.out.model.mix(TUNE.out.model)  // channel: [meta, model]
 }

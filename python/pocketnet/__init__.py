@@ -2,6 +2,10 @@
 
 from importlib import import_module
 
+from . import telemetry
+
+telemetry.turn_off()
+
 __version__ = "0.1.0"
 __all__ = ["Predictor"]
 

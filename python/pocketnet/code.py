@@ -1,16 +1,17 @@
 """What counts as a step's code: a checksum over the modules that it imports, directly or not.
 
 `-resume` and a training's run key must change when the code behind a step changes, and must not when other
-code does: editing the report retrains nothing. The rule is static and simple:
+code does, or when only words do: editing the report or a docstring retrains nothing. The rule is static:
 
 1. start from `pocketnet.cli.<step>` and follow every `import` of a module of this package, wherever in the
    file it stands (late imports count);
 2. importing a module runs the `__init__.py` of the packages that it lies in, so these count too;
-3. a data file beside a counted module (JSON, template …) counts when the module names it in a string:
+3. of a module its syntax tree counts, without docstrings and type annotations (`syntax.py`);
+4. a data file beside a counted module (JSON, template …) counts when the module names it in a string:
    `recipes.json` counts for the step that reads it, not for all. Of a folder that the module names, those
-   files count whose name up to the first dot any counted module has as a string: `schemas/plan.schema.json`
-   counts where somebody says "plan";
-4. the lock file counts, where the clone has it: other versions of the libraries are other code.
+   files count whose name up to the first dot any counted module has as a string. JSON counts by its value,
+   whatever its layout and the order of its keys; a JSON Schema does not count, since it changes no result;
+5. the versions of the libraries that compute (`COMPUTING`) count, for every step.
 
 Only the standard library is imported, so that the answer comes at once.
 """
@@ -19,17 +20,24 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .errors import UsageError
+from . import syntax
+from .errors import DataError, UsageError
 
 PACKAGE = Path(__file__).parent
 LOCK = "requirements.lock"
 LIBRARIES = ("pocketnet", "tensorflow", "keras", "numpy", "scipy", "pandas", "SimpleITK", "nibabel", "blosc2",
              "openvino", "mlflow")
+COMPUTING = ("blosc2", "keras", "nibabel", "numba", "numpy", "openvino", "scipy", "simpleitk", "tensorflow")
+"""The libraries of which another version may give other numbers. nibabel is among them because it makes voxel values of
+a file's numbers, Numba because its compiler orders the arithmetic of augmentation."""
 DATA_SUFFIXES = {".json", ".jinja", ".html", ".css", ".js"}
 
 
@@ -49,8 +57,9 @@ def code_hash(step: str, package: Path = PACKAGE) -> str:
 
     Raises:
         UsageError: There is no such step.
+        DataError: A file of the package cannot be parsed.
     """
-    total = hashlib.sha256()
+    total = hashlib.sha256("\n".join(libraries(package)).encode())
     for path in closure(step, package):
         total.update(f"{path.relative_to(package.parent).as_posix()}\n{_checksum(path)}\n".encode())
     return total.hexdigest()[:16]
@@ -77,9 +86,45 @@ def differing(package: Path, other: Path = PACKAGE) -> list[str]:
                   if step not in both or code_hash(step, package) != code_hash(step, other))
 
 
+def libraries(package: Path = PACKAGE) -> list[str]:
+    """The libraries that compute, as `name==version`, sorted.
+
+    The versions are those that the lock file beside the package pins, as in a clone and in an image made from it: all
+    that it pins for any Python version, so that both give the same answer. Without a lock they are the installed ones.
+    """
+    lock = package.parent / LOCK
+    if lock.is_file():
+        pins = re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    else:
+        pins = [(name, _installed(name)) for name in COMPUTING]
+    names = ((re.sub(r"[-_.]+", "-", name).lower(), pinned) for name, pinned in pins)
+    return sorted({f"{name}=={pinned}" for name, pinned in names if name in COMPUTING})
+
+
+def _installed(name: str) -> str:
+    """A library's version, without importing it."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
 @cache
 def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    if path.suffix == ".py":
+        content = syntax.canonical(_tree(path)).encode()
+    elif path.suffix == ".json":
+        content = json.dumps(_json(path), sort_keys=True).encode()
+    else:
+        content = path.read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"This file of the package is not JSON: {error}.", where=str(path)) from None
 
 
 def closure(step: str, package: Path = PACKAGE) -> list[Path]:
@@ -96,15 +141,16 @@ def closure(step: str, package: Path = PACKAGE) -> list[Path]:
             waiting.extend(_imports(path, package))
     said = set().union(*(_strings(module) for module in found))
     found.update(data for module in list(found) for data in _data_beside(module, said))
-    lock = package.parent / LOCK
-    if lock.is_file():
-        found.add(lock)
     return sorted(found)
 
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    """A module's syntax tree, of which only what counts is left."""
+    try:
+        return syntax.code_of(path.read_text(encoding="utf-8"), str(path))
+    except (SyntaxError, ValueError) as error:
+        raise DataError(f"This module of the package is not Python: {error}.", where=str(path)) from None
 
 
 @cache
@@ -155,21 +201,15 @@ def _data_beside(module: Path, said: set[str]) -> Iterator[Path]:
     for entry in module.parent.iterdir():
         if entry.name in _strings(module) and not (entry / "__init__.py").exists():
             files = [f for f in entry.rglob("*") if f.name.split(".")[0] in said] if entry.is_dir() else [entry]
-            yield from (file for file in files if file.suffix in DATA_SUFFIXES)
+            yield from (file for file in files
+                        if file.suffix in DATA_SUFFIXES and not file.name.endswith(".schema.json"))
 
 
 def library_versions() -> dict[str, str]:
     """The versions of Python, this package and the libraries that results depend on; nothing is imported."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
 
-    versions = {"python": platform.python_version(), "system": _system()}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "missing"
-    return versions
+    return {"python": platform.python_version(), "system": _system()} | {name: _installed(name) for name in LIBRARIES}
 
 
 def _system() -> str:

@@ -171,8 +171,8 @@ class Training:
         schedule: One of `SCHEDULES`: `plateau`, which the next two describe, or falling with every step from
             `learning_rate` towards 0, as (1 - t)^0.9 (`polynomial`, nnU-Net's) or (1 + cos πt) / 2 (`cosine`), where t
             is the share of steps done. Of these two the first `warm_up_steps` rise evenly to what the schedule says.
-        plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs without a
-            better validation loss.
+        plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs in a row without a
+            better validation loss, and the count starts again (Keras' `ReduceLROnPlateau`). 0 is as 1.
         checkpoint: The network that is shipped: `BEST`, of the epoch with the best validation loss, or `LAST`, after
             the last step, where a schedule has brought the learning rate to 0.
         average_decay: The weights that are validated and shipped are an exponential moving average over steps with

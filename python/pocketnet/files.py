@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from . import outputs
 from .errors import DataError, UsageError
+from .outputs import sha256
 
 SCHEMAS = Path(__file__).parent / "schemas"
 WRITERS = {"manifest": "check", "fingerprint": "check", "plan": "plan", "splits": "plan", "profile": "profile",
@@ -22,19 +25,32 @@ WRITERS = {"manifest": "check", "fingerprint": "check", "plan": "plan", "splits"
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, kind: str | None = None, *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place when the block ends without an error.
 
     The temporary name keeps the suffixes of `path`, so that writers that go by the suffix work. Nothing
     is left behind when the block raises, and a reader never sees half a file.
+
+    Args:
+        kind: Of JSON with a schema.
+        private: The folder is the program's own: what is there is replaced, and no marker is left.
+
+    Raises:
+        UsageError: There is a file that may not be replaced (`outputs`).
     """
     path = Path(path)
+    private = private or outputs.is_private(path)
+    if not private:
+        outputs.check_files({path: kind})
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{outputs.PART}{os.getpid()}-{path.name[-50:]}")
     try:
         yield temporary
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
+        if not private:
+            outputs.check_files({path: kind})  # again: something may have come
+            outputs.record(path.parent, {path.name: sha256(temporary)})
         os.replace(temporary, path)
     except OSError as error:
         _name(error, path)
@@ -47,22 +63,53 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block ends without an error.
 
-    An existing `path` is replaced.
+    Where `path` is a folder already, what was written takes the place of what its marker lists.
+
+    Raises:
+        UsageError: In `path` lies what may not be replaced (`outputs`).
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".part-{path.name}-", dir=path.parent))
+    path, given = Path(path).resolve(), Path(path)
+    outputs.check_folder(path)
+    beside = path if path.is_dir() else path.parent  # within one that is there, which may be a mount
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{outputs.PART}{path.name[:50]}-", dir=beside))
+    except OSError as error:
+        _name(error, given)
+        raise
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        checksums = {one.relative_to(temporary).as_posix(): sha256(one)
+                     for one in sorted(temporary.rglob("*")) if one.is_file()}
+        outputs.record(temporary, checksums)
+        if temporary.parent == path or not _became(temporary, path):
+            outputs.check_folder(path)  # again: something may have come
+            outputs.record(path, checksums)
+            outputs.clear(path)
+            for one in sorted(temporary.iterdir(), key=_when_to_move):
+                os.replace(one, path / one.name)
     except OSError as error:
-        _name(error, path)
+        _name(error, given)
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _when_to_move(path: Path) -> tuple[bool, int]:
+    """As they were written, because the last ones say that the others are whole; the marker at the end."""
+    return path.name == outputs.MARKER, path.stat().st_mtime_ns
+
+
+def _became(temporary: Path, path: Path) -> bool:
+    """Give a folder its name; False where there is a folder with something in it."""
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
 
 
 def _name(error: OSError, path: Path) -> None:
@@ -77,16 +124,10 @@ def _umask() -> int:
     return mask
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write `text` whole or not at all."""
-    with atomic(path) as temporary:
+def write_text(path: str | Path, text: str, kind: str | None = None) -> None:
+    """Write `text` whole or not at all; raises as `atomic`."""
+    with atomic(path, kind) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def sha256(path: str | Path) -> str:
-    """Checksum of a file's bytes, as hexadecimal text."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def digest(value: Any) -> str:
@@ -149,7 +190,7 @@ def _surely_valid(value: Any, rules: Any) -> bool:
 
 def _validate(value: Any, validator, kind: str, where: str | Path) -> None:
     problems = [
-        f"{'.'.join(map(str, error.absolute_path)) or 'the whole file'}: {error.message[:300]}"
+        f"{'.'.join(map(str, error.absolute_path)) or 'the whole file'}: {_said(error)[:300]}"
         for error in sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
     ]
     if problems:
@@ -157,11 +198,18 @@ def _validate(value: Any, validator, kind: str, where: str | Path) -> None:
                         problems=problems, where=str(where), todo="Make it anew with the step that writes it.")
 
 
+def _said(error) -> str:
+    """What does not validate; of a text that fits no pattern, what is expected in words."""
+    if error.validator == "pattern" and "description" in error.schema:
+        return f"{error.instance!r} is not {error.schema['description']}"
+    return error.message
+
+
 def write_json(path: str | Path, value: Any, kind: str) -> None:
     """Validate `value` as `kind` and write it whole or not at all; `schema_version` and `kind` are added."""
     value = {"schema_version": schema(kind)["x-version"], "kind": kind, **value}
     validate(value, kind, path)
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n", kind)
 
 
 def read_json(path: str | Path, kind: str) -> dict:

@@ -25,7 +25,7 @@ START_SECONDS = 120
 
 # Node, its partitions with their priority, CPUs and stand-in GPUs.
 NODES = {
-    "cpu": (["cpu"], 4, 0),
+    "cpu": (["cpu"], 8, 0),
     "gpu": (["gpu"], 6, 8),
     "spare": (["low", "urgent"], 1, 1),
     "flaky": (["flaky"], 1, 1),

@@ -16,8 +16,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
-from machine import USER, Machine, install, remove  # noqa: E402
+from machine import PACKAGES, Machine  # noqa: E402
 from planted import SECRETS  # noqa: E402
+from roots import USER, install, remove  # noqa: E402
 from running import REPOSITORY, copy_clone  # noqa: E402
 
 
@@ -46,7 +47,7 @@ def machine(clone):
     """Image, SIF and a root folder with Apptainer."""
     if os.geteuid() != 0:
         pytest.fail("The tests in containers need root: to make root folders and to mount them.")
-    install()
+    install(PACKAGES)
     kept = os.environ.get("POCKET_CONTAINERS")
     place = Path(kept or tempfile.mkdtemp(prefix="pocketnet-machine-")).resolve()
     place.mkdir(exist_ok=True)

@@ -8,41 +8,14 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from roots import ENTER, enter, make_root, pip_settings, said
 from running import LIMIT_SECONDS
 
-ENTER = Path(__file__).with_name("enter")
 PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}  # command: Debian's package of it
 BASE_SUITE = "bookworm"  # its Python is 3.11
 BASE_PACKAGES = "ca-certificates,python3-venv"  # what cannot be installed in a build with this machine's certificates
 APPTAINER_SUITE = "sid"  # the only one with Apptainer
 APPTAINER_PACKAGES = "ca-certificates,procps,apptainer,squashfuse"  # without squashfuse each start unpacks the SIF
-USER = "pocket"
-BUILD_SECONDS = 3600
-
-
-def said(command: list[str | Path], **options) -> str:
-    """Run a command and give its output; what it said is in the error when it fails."""
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=options.pop("timeout", BUILD_SECONDS), **options)
-    assert done.returncode == 0, f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout[-6000:]}"
-    return done.stdout
-
-
-def install() -> None:
-    """Install what is not here."""
-    missing = [package for command, package in PACKAGES.items() if not shutil.which(command)]
-    if missing:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        said(["apt-get", "update", "-q"], env=environment)
-        said(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing], env=environment)
-
-
-def remove(folder: Path) -> None:
-    """Remove a machine's folder; mounts of an interrupted build too."""
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
-        subprocess.run(["umount", "-l", mount], check=False)
-    shutil.rmtree(folder)
 
 
 class Machine:
@@ -57,17 +30,16 @@ class Machine:
         self.folder, self.clone, self.root = folder, clone, folder / "apptainer-root"
         self.folder.chmod(0o755)
         with ThreadPoolExecutor() as pool:
-            for part in [pool.submit(self._make_root), pool.submit(self._make_image)]:
+            for part in [pool.submit(make_root, self.root, APPTAINER_SUITE, APPTAINER_PACKAGES),
+                         pool.submit(self._make_image)]:
                 part.result()
         self.sif = self._make_sif()
 
     def enter(self, user: str, *command: str | Path, offline: bool = False, folders: tuple[Path, ...] = (),
               **options) -> subprocess.CompletedProcess[str]:
         """Run a command in the root folder; this machine's folder is there too, and the clone and `folders`."""
-        environment = {"PATH": os.environ["PATH"], "OFFLINE": "yes" if offline else "no"} | options.pop("env", {})
-        words = [ENTER, self.root, user, self.folder, self.clone, *folders, "--", *command]
-        return subprocess.run([str(word) for word in words], env=environment, timeout=LIMIT_SECONDS, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+        return enter(self.root, user, *command, folders=(self.folder, self.clone, *folders), offline=offline,
+                     timeout=LIMIT_SECONDS, **options)
 
     def inspect(self) -> str:
         """What buildah says of the image, JSON."""
@@ -78,15 +50,6 @@ class Machine:
 
     def _image(self) -> str:
         return f"localhost/pocketnet-suite:{self._version()}"
-
-    def _make_root(self) -> None:
-        if not (self.root / "complete").exists():
-            shutil.rmtree(self.root, ignore_errors=True)
-            said(["debootstrap", "--variant=minbase", f"--include={APPTAINER_PACKAGES}", APPTAINER_SUITE, self.root])
-            said(["chroot", self.root, "/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", USER])
-            for name in ("hosts", "resolv.conf"):  # Apptainer copies them
-                shutil.copy(f"/etc/{name}", self.root / "etc")
-            (self.root / "complete").touch()
 
     def _buildah(self) -> str:
         """Its call with a store of this folder; overlay file systems where the kernel lets them be mounted."""
@@ -114,10 +77,9 @@ class Machine:
             "BUILDER": buildah, "BUILD_OPTIONS": " ".join(options), "BASE": "localhost/pocketnet-base"})
 
     def _pip_conf(self) -> Path:
-        """This machine's own settings of pip, for the build only; what names a folder here is left out."""
+        """This machine's own settings of pip, for the build only."""
         path = self.folder / "pip.conf"
-        settings = {name[4:].lower().replace("_", "-"): value for name, value in os.environ.items()
-                    if name.startswith("PIP_") and name not in ("PIP_FIND_LINKS", "PIP_CONFIG_FILE")}
+        settings = {name[4:].lower().replace("_", "-"): value for name, value in pip_settings().items()}
         path.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in settings.items())]) + "\n")
         return path
 

@@ -5,8 +5,8 @@ import json
 import shutil
 import subprocess
 
-from machine import USER
 from planted import SECRETS, found
+from roots import USER
 from running import copy_clone
 
 

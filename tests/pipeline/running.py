@@ -22,11 +22,16 @@ class Pipeline:
         clone: The copy.
         folder: Where it is run: work/ and results/ appear here.
         options: What every run is given.
+        text: The command line's parameters stay text, as Nextflow from 26.04 leaves them.
     """
 
     clone: Path
     folder: Path
     options: tuple[str, ...] = ()
+    text: bool = False
+
+    def environment(self, more: dict[str, str]) -> dict[str, str]:
+        return clean_environment(({"NXF_DISABLE_PARAMS_TYPE_DETECTION": "1"} if self.text else {}) | more)
 
     def command(self, *options: str) -> list[str]:
         return [str(self.clone / "bin/nextflow"), "run", str(self.clone / "main.nf"), "-ansi-log", "false",
@@ -35,14 +40,14 @@ class Pipeline:
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end; output and errors are in `stdout`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        return subprocess.run(self.command(*options), cwd=self.folder, env=clean_environment(environment), text=True,
+        return subprocess.run(self.command(*options), cwd=self.folder, env=self.environment(environment), text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS)
 
     def start(self, log: str, *options: str, **environment: str) -> subprocess.Popen:
         """Start it; output and errors go to the file `log` in its folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / log, "w") as handle:
-            return subprocess.Popen(self.command(*options), cwd=self.folder, env=clean_environment(environment),
+            return subprocess.Popen(self.command(*options), cwd=self.folder, env=self.environment(environment),
                                     stdout=handle, stderr=handle)
 
     def finish(self, *options: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from running import REPOSITORY, Pipeline
 
 pytestmark = pytest.mark.slow
 SIZE = (48, 40, 32)
+NAME = "O'Brien's \"scans\" $(touch PLANTED) `touch PLANTED` ü"
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +29,14 @@ def small_brats(tmp_path_factory) -> Path:
     return folder
 
 
-def test_predictions_lie_in_their_images_geometry(clone, small_brats, tmp_path):
+def test_predictions_lie_in_their_images_geometry_whatever_the_folders_are_called(clone, small_brats, tmp_path):
+    (tmp_path / NAME).mkdir()
+    (tmp_path / "results").symlink_to(tmp_path / NAME)
+    store = f"{NAME}'; touch PLANTED; echo '.db"
     pipeline = Pipeline(clone, tmp_path, ("-profile", "test", "--dataset", "brats", "--input", str(small_brats),
                                           "--modalities", "flair,t1ce", "--folds", "3", "--cases_per_task", "20",
-                                          "--width", "pocket", "--skip_profile"))
+                                          "--width", "pocket", "--skip_profile", "--outdir", NAME,
+                                          "--mlflow_uri", f"sqlite:///{store}"))
     statuses = pipeline.finish()
     assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 3
     predictions = sorted((tmp_path / "results/brats/predictions").rglob("*.nii.gz"))
@@ -43,3 +48,5 @@ def test_predictions_lie_in_their_images_geometry(clone, small_brats, tmp_path):
         np.testing.assert_array_equal(found.affine, image.affine)
     report = (tmp_path / "results/brats/report.html").read_text()
     assert "whole tumor" in report and "unet pocket" in report
+    assert list((tmp_path / NAME / "brats/checkpoints").iterdir()) and (tmp_path / store).is_file()
+    assert not list(tmp_path.rglob("PLANTED"))

@@ -36,7 +36,7 @@ def xrays(tmp_path_factory) -> Path:
 def test_pocket_against_full_on_xrays(clone, xrays, tmp_path):
     pipeline = Pipeline(clone, tmp_path, ("--dataset", "chestxray", "--input", str(xrays), "--folds", "2", "--patch",
                                           "64", "--epochs", "2", "--steps_per_epoch", "2", "--batch", "8",
-                                          "--skip_profile"))
+                                          "--skip_profile"), text=True)
     statuses = pipeline.finish()
     assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 4
     results = tmp_path / "results/chestxray"

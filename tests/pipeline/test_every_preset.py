@@ -33,7 +33,7 @@ def run(clone, folder: Path, layout: str, preset: dict | None = None, more: tupl
     if preset:
         (folder / "lesions.json").write_text(json.dumps(preset))
         options = ["--dataset", "lesions.json"]
-    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options, *more))
+    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options, *more), text=True)
     statuses = pipeline.finish()
     assert set(statuses.values()) == {"COMPLETED"}
     return pipeline
@@ -80,7 +80,7 @@ def test_members_of_a_fold_count_as_one_network(lits):
     rows = lits.metrics("lits")
     assert {(int(row["parameters"]), int(row["steps"]), row["run_key"]) for row in rows} == {
         (2 * members[0]["parameters"], 2 * members[0]["steps"], whole["run_key"])}
-    assert "trained, but there is no evaluation" not in (results / "report.html").read_text()
+    assert "trained, but not evaluated" not in (results / "report.html").read_text()
 
 
 def test_members_are_not_trained_again(lits):

@@ -11,7 +11,7 @@ OPTIONS = ("-profile", "test", "--fold", "0", "--skip_profile", "--cases_per_tas
 
 
 def test_ablation_ends_in_a_table_and_a_figure_and_shares_its_ends(clone, made_data, tmp_path):
-    pipeline = Pipeline(clone, tmp_path, (*OPTIONS, "--input", str(made_data)))
+    pipeline = Pipeline(clone, tmp_path, (*OPTIONS, "--input", str(made_data)), text=True)
     done = pipeline.run("--experiment", "ablation")
     assert done.returncode == 0, done.stdout
     out = tmp_path / "results/demo/experiments/ablation"

@@ -1,6 +1,8 @@
 """--help and the refusal of parameters: all at once, with the nearest valid one, before any task starts."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from running import REPOSITORY, Pipeline
@@ -34,18 +36,20 @@ def test_defaults_in_the_config_are_those_of_the_schema(pipeline):
     assert values.keys() == RULES.keys()
     for name, rule in RULES.items():
         if not rule.get("hidden"):
-            assert values[name] == str(rule.get("default", "null")).replace("False", "false"), name
+            assert values[name] == str(rule.get("default", "null")), name
 
 
 def test_every_problem_is_named_at_once_with_the_nearest_valid_choice(pipeline):
     done = pipeline.run("--datset", "demo", "--max-cpus", "2", "--recipe", "quik", "--width", "pocket,ful",
-                        "--experiment", "ablatoin", "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri", "postgres://x")
+                        "--experiment", "ablatoin", "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri",
+                        "postgres://x", "left", "over")
     assert done.returncode != 0
     for words in ("--datset is not a parameter. Did you mean --dataset?", "Did you mean --max_cpus?",
                   "--dataset is needed", "'quik' is not valid. Did you mean quick?", "Did you mean ablation?",
                   "'ful' is not valid. Did you mean full?", "expected a whole number, not 'x'",
                   "--folds 1: expected 2 or more", "--batch: a value is missing",
-                  "--mlflow_uri postgres://x: 'postgres://x' is not valid"):
+                  "--mlflow_uri postgres://x: 'postgres://x' is not valid",
+                  "'left', 'over' on the command line belong to no parameter. A list has no spaces (--width pocket,"):
         assert words in done.stdout
     assert "Submitted process" not in done.stdout and "Exception" not in done.stdout
 
@@ -56,9 +60,9 @@ def test_every_problem_is_named_at_once_with_the_nearest_valid_choice(pipeline):
     (["--dataset", "hippocampus", "--input", "nowhere"], "--input nowhere: there is no such folder."),
     (["--dataset", "nowhere/mine.json"], "--dataset nowhere/mine.json: there is no such file."),
     (["--dataset", "demo", "--folds", "3", "--fold", "1,3"], "with --folds 3, folds are 0 to 2"),
-    (["--dataset", "demo", "-profile", "apptainer", "--container", "no.sif"], "there is no container image no.sif"),
 ])
-def test_refused_before_any_task_starts(pipeline, options, words):
+def test_refused_before_any_task_starts(clone, tmp_path, options, words):
+    pipeline = Pipeline(clone, tmp_path, text=True)
     done = pipeline.run(*options)
     assert done.returncode != 0
     assert words in done.stdout
@@ -85,4 +89,28 @@ def test_an_experiment_that_cannot_be_is_refused(pipeline):
 
 def test_input_defaults_to_the_datasets_folder_in_pocket_data(pipeline):
     done = pipeline.run("--dataset", "hippocampus", POCKET_DATA=str(pipeline.folder))
-    assert f"there is no folder {pipeline.folder}/hippocampus (from POCKET_DATA)" in done.stdout
+    assert f"there is no folder {pipeline.folder}/hippocampus (from POCKET_DATA, {pipeline.folder})" in done.stdout
+    assert "give --input" in done.stdout and "or set POCKET_DATA" in done.stdout
+
+
+def test_image_sbatch_and_output_folder_are_looked_for_before_any_task(pipeline, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in ("/bin", "/usr/bin"):
+        for path in Path(folder).iterdir():
+            if path.name != "sbatch" and not (programs / path.name).exists():
+                (programs / path.name).symlink_to(path)
+    done = pipeline.run("-profile", "test,slurm,apptainer", "--container", "no.sif", "--outdir", "/proc/nothing",
+                        PATH=str(programs))
+    assert done.returncode != 0
+    for words in ("there is no container image no.sif", "there is no sbatch on PATH",
+                  "nothing can be written to /proc/nothing (it cannot be made)"):
+        assert words in done.stdout
+    assert "Submitted process" not in done.stdout
+
+
+def test_the_version_stands_once():
+    text = (REPOSITORY / "nextflow.config").read_text()
+    (version,) = re.findall(r"^ *version *= *'(.*)'", text, re.MULTILINE)  # as containers/build reads it
+    assert RULES["version"]["default"] == version
+    assert f'version = "{version}"' in (REPOSITORY / "python/pyproject.toml").read_text()

@@ -2,12 +2,15 @@
 
 import os
 import resource
+import shutil
 import subprocess
+import sys
 
 import pytest
 from running import REPOSITORY
 
 STEPS = sorted(path.name for path in (REPOSITORY / "bin").glob("pocket-*"))
+PS = REPOSITORY / "conf/nextflow/fallback/ps"
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -53,6 +56,29 @@ def test_a_users_own_nextflow_comes_first_when_recent(tmp_path, version, taken):
     if taken:
         done = subprocess.run(["nextflow", "run", "x"], env=env, capture_output=True, text=True)
         assert done.stdout.strip() == f"own {version} run x"
+
+
+def test_the_ps_for_machines_without_one_knows_each_process_and_its_parent():
+    named = 'import time; open("/proc/self/comm", "w").write(") R 1 ("); print(flush=True); time.sleep(60)'
+    with subprocess.Popen([sys.executable, "-c", named], stdout=subprocess.PIPE) as child:
+        try:
+            child.stdout.readline()
+            done = subprocess.run([PS, "-e", "-o", "pid=", "-o", "ppid="], capture_output=True, text=True, check=True)
+        finally:
+            child.kill()
+    parents = dict(map(int, line.split()) for line in done.stdout.splitlines())
+    assert parents[child.pid] == os.getpid() and parents[os.getpid()] == os.getppid()
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("has_one", [True, False])
+def test_tasks_get_a_ps_only_where_there_is_none(tmp_path, has_one):
+    own = launcher(tmp_path / "own", "24.10.0")
+    (own / "nextflow").write_text("#!/bin/bash\nNXF_VER=${NXF_VER:-'24.10.0'}\ncommand -v ps\n")
+    for name in ("env", "bash", "dirname", "readlink", "head", "tr", "sed", "sort", *(["ps"] if has_one else [])):
+        (own / name).symlink_to(shutil.which(name) or "/bin/true")
+    done = subprocess.run([REPOSITORY / "bin/nextflow", "run"], env={"PATH": str(own)}, capture_output=True, text=True)
+    assert done.stdout.strip() == str(own / "ps" if has_one else PS)
 
 
 @pytest.mark.parametrize("script, words", [

@@ -72,7 +72,7 @@ def test_requests_come_from_the_measured_profile(finished):
         measured = json.loads((results / f"profile/{network}.json").read_text())["configurations"][0]["measured"]
         asked = {(row["memory"], row["time"]) for row in rows if network in row["name"]}
         assert asked == {(f"{math.ceil(1.3 * measured['host_memory_mib'] / 1024 + 1)} GB", "1h")}
-    assert "Time a step" in (results / "report.html").read_text()
+    assert "Time per step" in (results / "report.html").read_text()
 
 
 def test_resume_repeats_nothing(finished):

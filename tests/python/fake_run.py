@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pocketnet import files
 from pocketnet.evaluation import table
+from pocketnet.outputs import MARKER
 
 PARAMETERS = {"full": 5_642_306, "pocket": 387_394, "capped128": 1_500_000, "capped64": 800_000,
               "pruned": 387_394, "pruned-tuned": 387_394, "pocket-continued": 387_394}
@@ -117,6 +118,11 @@ def write_profile(path: Path, width: str = "pocket") -> Path:
                      "device_memory_mib": None, "step_seconds": 0.5, "step_seconds_sd": 0.02,
                      "patches_per_second": 4.0}}]}, "profile")
     return path
+
+
+def written(folder: Path) -> list[str]:
+    """What commands wrote into a folder, its marker aside."""
+    return sorted(path.name for path in folder.iterdir() if path.name != MARKER)
 
 
 def edit_json(path: Path, **changes) -> None:

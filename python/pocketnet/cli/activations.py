@@ -24,12 +24,13 @@ pocket-activations --model models/unet-pocket/fold0 --splits plan/splits.json --
 @json_option
 def main(model, splits, stores, threads, output, quiet, as_json):
     """Average each feature map of the last layer before the head over the patches of the fold's test cases."""
-    from .. import backend, files
+    from .. import backend, files, outputs
     from ..errors import DataError, UsageError
     from ..preprocessing.store import open_stores
     from ..training.model_folder import ModelFolder
     from ..training.run import split_of
 
+    outputs.check_files({output: "activations"}, [splits])
     folder = ModelFolder.open(model)
     run, plan = folder.provenance, folder.plan
     if run["arch"] == "classifier":

@@ -43,9 +43,11 @@ def main(dataset, input_, output, modalities, label_set, folds, unlabelled, quie
     Every file is read once. With any problem all of them are listed, OUT/problems.csv is all that is
     written, and the exit code is 3.
     """
+    from .. import outputs
     from ..datasets import check, presets
     from ..errors import DataError
 
+    outputs.check_files({output / name: kind for name, kind in check.KINDS.items()})
     found = check.check(
         input_, presets.load(dataset), modalities=split_list(modalities), label_set=label_set, folds=folds,
         unlabelled=unlabelled,

@@ -19,7 +19,8 @@ from .common import command, json_option, result
 def main(names: tuple[str, ...], versions: bool, also: tuple[str, ...], clone: Path | None, as_json: bool) -> None:
     """Print the checksum of the code of each STEP (of all, when none is named) as a JSON object.
 
-    A checksum covers the modules that the step imports, the data files beside them and the lock file.
+    A checksum covers the modules that the step imports, without docstrings, comments and formatting, the data files
+    beside them, and the versions of the libraries that compute.
     """
     import json
 

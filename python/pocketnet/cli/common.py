@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .. import outputs
 from ..errors import PocketError
 
 T = TypeVar("T")
@@ -32,9 +33,22 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print errors only.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
+OVERWRITE = "overwrite"
+
+
 def output_option(help_: str, *, required: bool = True):
-    """The `-o/--output` option with its own help text."""
-    return click.option("-o", "--output", required=required, type=click.Path(path_type=Path), help=help_)
+    """The `-o/--output` option with its own help text, and `--overwrite`, which `Command` heeds."""
+    def decorate(function: Callable) -> Callable:
+        function = click.option("--overwrite", is_flag=True, expose_value=False, callback=_remember_overwrite,
+                                help="Also replace what another pocket command wrote there, or what was changed "
+                                     "since. Other files are never replaced.")(function)
+        return click.option("-o", "--output", required=required, type=click.Path(path_type=Path), help=help_)(function)
+
+    return decorate
+
+
+def _remember_overwrite(context: click.Context, _, value: bool) -> None:
+    context.meta[OVERWRITE] = value
 
 
 class Command(click.Command):
@@ -42,7 +56,8 @@ class Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with outputs.writing(self.name.removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
+                return super().invoke(context)
         except PocketError as error:
             _say_error(error.render() if error.todo else f"{error.render()}\n  what to do: {error.usual}")
             context.exit(error.exit_code)

@@ -27,12 +27,16 @@ def main(metrics, output, baseline, allow_mixed_code, quiet, as_json):
 
     With --baseline each network beside itself in another run, too.
     """
+    from .. import outputs
     from ..evaluation import class_layout, evaluate_classes, table
     from ..evaluation import layout as label_layout
     from ..evaluation.baseline import against
     from ..evaluation.comparison import compare
     from ..files import write_json, write_text
 
+    written = dict.fromkeys(("metrics.csv", "comparison.md", "comparison.tex", "comparison.csv"))
+    written |= {"comparison.json": "comparison"} | ({"baseline.json": "baseline"} if baseline else {})
+    outputs.check_files({output / name: kind for name, kind in written.items()}, [*metrics, *baseline])
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
     layout = label_layout

@@ -30,6 +30,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     """
     import pandas as pd
 
+    from .. import outputs
     from ..errors import DataError
     from ..evaluation import cases, overlay, table
     from ..files import read_json, write_json
@@ -38,6 +39,11 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     listing = read_json(manifest, "manifest")
     run = read_json(model / "provenance.json", "provenance")
     labels = listing["labels"]
+    names = [case["case"] for case in listing["cases"]]
+    outputs.check_files({
+        output / "metrics.csv": None, output / "overlays.json": "overlays",
+        output / "classification.json": "classification", output / "roc.png": None,
+        **{output / "overlays" / f"{rank}_{name}.png": None for name in names for rank in (*overlay.RANKS, "wrong")}})
     _same_classes(labels, read_json(model / "labels.json", "labels")["labels"], manifest, model)
     if listing.get("task") == "classification":
         from ..evaluation import evaluate_classes
@@ -68,8 +74,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     mean_dice = frame.groupby("case")["dice"].mean().to_dict()
     entries = []
     by_name = {case["case"]: case for case in labelled}
-    for old in (output / "overlays").glob("*.png"):
-        old.unlink()
+    outputs.remove_earlier(output / "overlays", "*.png")
     for rank, name in overlay.pick(mean_dice):
         image = geometry.read(input_ / by_name[name]["images"][0]).data
         pair = cases.read_pair(input_ / by_name[name]["label"], paths[name], labels, listing.get("label_grid"))

@@ -40,11 +40,13 @@ def main(name, manifest, plan, splits, comparison, models, evaluations, measured
     The names are those of the pipeline's --experiment: accuracy, throughput, profile, ablation, activations,
     saturation, multiclass, pruning.
     """
+    from .. import outputs
     from ..experiments import definition, draw
     from ..experiments.inputs import read
-    from ..experiments.outcome import write
+    from ..experiments.outcome import FILES, write
 
     entry = definition.load(name)
+    outputs.check_files({output / file: "experiment" if file.endswith(".json") else None for file in FILES})
     found = read(name, manifest, plan, splits, comparison, models, evaluations, measured, predictions, input_)
     definition.check_fits(name, found.manifest, str(manifest))
     written = write(output, entry, found, draw(found))

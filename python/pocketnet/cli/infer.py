@@ -142,7 +142,7 @@ def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int]
                          todo="Give a folder as --output.")
     uncertainty = len(models) > 1 and not single if options["uncertainty"] is None else options["uncertainty"]
     wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"])
-    batch.check_output(output, work, single)
+    batch.check_output(output, work, single, wanted, models[0].plan.labels)
     with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
         done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],
                                    follow=shown.follow)
@@ -153,6 +153,7 @@ def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int]
 
 def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
     """Write a table of class probabilities; what was done, and what could not be."""
+    from .. import outputs
     from ..errors import DataError, UsageError
     from ..inference.classifier import TABLE, Classifier, write_table
     from ..preprocessing.picture import SUFFIXES
@@ -160,6 +161,8 @@ def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int
     if len(models) > 1 or options["tta"] or options["probabilities"] or options["dicom_seg"]:
         raise UsageError("A classifier takes one --model, and none of --tta, --dicom-seg and --probabilities (its "
                          "table has them).")
+    table = output if output.suffix == ".csv" else output / TABLE
+    outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])
     work, problems = find(SUFFIXES)
     found = {}
@@ -169,7 +172,7 @@ def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int
         except DataError as error:
             problems.append(f"{case}: {error.render()}")
     if found:
-        write_table(output if output.suffix == ".csv" else output / TABLE, found, classifier.classes)
+        write_table(table, found, classifier.classes)
     done = [{"case": case, "probabilities": values} for case, values in found.items()]
     return done, set(), {"engine": classifier.engine.name, "cases": done, "failed": problems}
 

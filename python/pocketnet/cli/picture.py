@@ -31,9 +31,11 @@ def main(manifest, fingerprint, input_, plan_file, splits, stores, fold, count, 
     The first with --manifest, --fingerprint and --input, the second with --plan, --splits and --stores. Segmentation
     only.
     """
+    from .. import outputs
     from ..errors import UsageError
     from ..report import quality
 
+    outputs.check_files({output: None})
     if manifest and fingerprint and input_:
         figure = _dataset(manifest, fingerprint, input_)
     elif plan_file and splits and stores:

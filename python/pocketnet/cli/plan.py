@@ -55,13 +55,15 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     The plan is a file that you can read and edit; give it back with --edited. predicted.json says what memory and
     time each network of it will take, on the device, or without one on this processor.
     """
-    from .. import files
+    from .. import files, outputs
     from ..config import Plan, to_json
     from ..experiments import definition
     from ..planning import subsets
     from ..planning.plan import check_edited, make_plan, without_augmentation
     from ..planning.splits import intensity_constants, split_cases
 
+    outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
+                         output / "predicted.json": "profile"}, [manifest, fingerprint])
     cases = files.read_json(manifest, "manifest")
     if experiment:
         definition.check_fits(experiment, cases, str(manifest))

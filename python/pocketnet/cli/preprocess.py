@@ -27,7 +27,7 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
 
     The images of a classification are resized to the plan's size.
     """
-    from .. import files
+    from .. import files, outputs
     from ..config import Label, from_json, read_preprocessing
     from ..errors import DataError, UsageError
     from ..preprocessing import case as cases
@@ -41,6 +41,8 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
     unknown = set(only) - {entry["case"] for entry in entries}
     if unknown:
         raise UsageError(f"The manifest has no case {', '.join(sorted(unknown))}.", where=str(manifest))
+    for entry in entries:
+        outputs.check_folder(output / entry["case"], [input_])
     classified = listing.get("task") == "classification"
     problems, done = [], []
     for entry in progress(entries, "preprocess", quiet=quiet):

@@ -67,6 +67,7 @@ def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate,
     result like the others (status out_of_memory), except for a single measured configuration of a plan: that is refused
     with exit code 4, so that nothing is trained that cannot be.
     """
+    from .. import outputs
     from ..config import Plan
     from ..errors import UsageError
     from ..models.network import check_arch
@@ -77,6 +78,8 @@ def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate,
     predict = predict or calibrate is not None or steps == 0
     if not predict and output is None:
         raise UsageError("-o/--output is needed: where profile.json goes.", todo="Give it, or --predict.")
+    written = {path: kind for path, kind in ((output, "profile"), (plot, None), (calibrate, None)) if path}
+    outputs.check_files(written, [plan_file] if plan_file else [])
     plan = Plan.read(plan_file) if plan_file else None
     shape = {"dimensions": dimensions, "channels": channels, "classes": classes, "depth": depth,
              "feature_maps": feature_maps, "convolution": convolution}

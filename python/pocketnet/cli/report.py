@@ -31,12 +31,14 @@ def main(comparison, models, evaluations, profiles, command_line, figures, outpu
 
     What is missing or damaged is named on the page and does not keep the rest from being shown.
     """
+    from .. import outputs
     from ..errors import UsageError
     from ..files import write_text
     from ..report.content import context
     from ..report.page import figure_files, render
     from ..tracking.records import read_run
 
+    outputs.check_files({output: None}, profiles)
     run = read_run(models, evaluations, comparison, profiles)
     given = [*models, *evaluations, *([comparison] if comparison else [])]
     if not any(folder.exists() for folder in given):  # a folder without a finished training is a page that says so
@@ -44,9 +46,10 @@ def main(comparison, models, evaluations, profiles, command_line, figures, outpu
                          todo="Give --comparison, --models or --evaluations.")
     values = context(run, command_line)
     page = render(values)
-    if figures is not None:
-        for name, svg in figure_files(values).items():
-            write_text(figures / name, svg)
+    drawn = {figures / name: svg for name, svg in figure_files(values).items()} if figures is not None else {}
+    outputs.check_files(dict.fromkeys(drawn))
+    for path, svg in drawn.items():
+        write_text(path, svg)
     write_text(output, page)
     result({"report": str(output), "bytes": len(page.encode()), "problems": run.problems}, as_json,
            f"{output}: {len(page.encode()) / 1e6:.1f} MB", quiet)

@@ -50,13 +50,14 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
     """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
     import psutil
 
-    from .. import files
+    from .. import files, outputs
     from ..config import Plan
     from ..errors import UsageError
     from ..training.run import train
     from ..training.start import Start
     from .common import StepProgress
 
+    outputs.check_folder(output, [plan_file, splits_file, *stores, *([start_from] if start_from else [])])
     if time_limit is not None:  # a scheduler's clock ran while the libraries were loaded
         time_limit -= time.time() - psutil.Process().create_time()
     if bool(start_from) != bool(variant):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import files
+from .. import files, outputs
 from ..config import CLASSIFICATION, fewest_cases
 from ..preprocessing.geometry import file_and_volume
 from . import labels, layouts, verify_picture
@@ -24,6 +24,8 @@ from .verify import Checked, number, verify
 PROBLEMS = "problems.csv"
 MANIFEST = "manifest.json"
 FINGERPRINT = "fingerprint.json"
+KINDS = {MANIFEST: "manifest", FINGERPRINT: "fingerprint", PROBLEMS: None}
+"""What a check writes, and of which kind."""
 MOST_THREADS = 8
 UNLABELLED = ("refuse", "skip", "keep")
 """What to do with cases without a label: a missing file is a problem; leave them out; keep them, to be predicted."""
@@ -180,13 +182,12 @@ def write(result: Result, out: Path) -> None:
     What an earlier check left of the other is removed. The manifest is written last: where it is, the
     fingerprint beside it belongs to it.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST).unlink(missing_ok=True)
+    outputs.remove(out / MANIFEST, "manifest")
     if result.problems:
-        (out / FINGERPRINT).unlink(missing_ok=True)
+        outputs.remove(out / FINGERPRINT, "fingerprint")
         files.write_text(out / PROBLEMS, table(result.problems))
     else:
-        (out / PROBLEMS).unlink(missing_ok=True)
+        outputs.remove(out / PROBLEMS)
         files.write_json(out / FINGERPRINT, result.fingerprint, "fingerprint")
         files.write_json(out / MANIFEST, result.manifest, "manifest")
 

@@ -20,6 +20,7 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
+from .. import outputs
 from ..errors import UsageError
 from ..files import atomic_folder
 from .decathlon import FOLDERS, INDEX
@@ -72,7 +73,7 @@ def make(folder: Path, *, cases: int = 12, seed: int = 0,
     """
     if cases < 1:
         raise UsageError(f"At least one case. Received: {cases}", where="--cases")
-    _refuse_foreign(folder)
+    outputs.check_folder(folder)
     template = load_template()
     affine = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
     affine[:3, 3] = np.array(CENTRE_MM) - SPACING_MM * (np.array(SHAPE) - 1) / 2
@@ -173,19 +174,3 @@ def index(names: list[str], seed: int) -> dict:
                      for name in names],
         "test": [],
     }
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Raise unless the folder is absent, empty, or an earlier demo: it will be replaced."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise UsageError("This is a file; the demo needs a folder.", where=f"-o {folder}")
-    there = {path.name for path in folder.iterdir()}
-    try:
-        ours = json.loads((folder / INDEX).read_text(encoding="utf-8"))["name"] == TITLE
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = False
-    if there and not (ours and there <= {INDEX, *FOLDERS}):
-        raise UsageError("This folder has other things in it, which the demo would replace.",
-                         where=f"-o {folder}", todo="Name a folder that is new or empty.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import outputs
 from ..errors import DataError
 from ..files import atomic, read_json, write_json
 from ..inference.classifier import TABLE, read_table
@@ -52,8 +53,7 @@ def evaluate(listing: dict, where: Path, folder: Path, predictions: Path, run: d
         for case, name in truth.items()])
     described = classification.describe(rows, listing.get("caution"))
     files_of = {case["case"]: case["images"][0] for case in listing["cases"]}
-    for old in (output / "overlays").glob("*.png"):
-        old.unlink()
+    outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
     for _, row in classification.confidently_wrong(rows).iterrows():
         entry = {"case": row["case"], "file": f"overlays/wrong_{row['case']}.png", "rank": "wrong",

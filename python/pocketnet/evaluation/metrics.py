@@ -147,7 +147,11 @@ def image_diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """The smallest box around the true voxels, None when there are none."""
+    """The smallest box around the true voxels, None when there are none.
+
+    `scipy.ndimage.find_objects` gives the same, but looks at each voxel by itself: 100 ms instead of 2 ms for a mask of
+    240×240×155 voxels.
+    """
     box = [slice(None)] * mask.ndim
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)

@@ -22,6 +22,8 @@ LETTERS = 12  # points, to be read where the picture is shown at half its size
 MARGIN_MM = 5  # kept around what the image shows
 ROOM = 0.06  # of the longest side, left around a plane for its letters
 
+RANKS = ("best", "median", "worst")
+
 # name, axis through the plane, axes left-right and bottom-top, flip the horizontal one, letters left and top
 PLANES = (("axial", 2, (0, 1), True, "R", "A"), ("coronal", 1, (0, 2), True, "R", "S"),
           ("sagittal", 0, (1, 2), True, "A", "S"))
@@ -47,7 +49,7 @@ def pick(mean_dice: dict[str, float]) -> list[tuple[str, str]]:
     for rank, index in (("best", 0), ("worst", len(order) - 1), ("median", len(order) // 2)):
         if order and order[index] not in picked.values():
             picked[rank] = order[index]
-    return [(rank, picked[rank]) for rank in ("best", "median", "worst") if rank in picked]
+    return [(rank, picked[rank]) for rank in RANKS if rank in picked]
 
 
 def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],

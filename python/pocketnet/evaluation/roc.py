@@ -55,10 +55,16 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
         scores: (cases,).
         positive: Boolean, (cases,).
 
+    Returns:
+        0 to 1; NaN where a score is NaN, as after a training that diverged.
+
     Raises:
         ValueError: Only one class is there.
     """
-    return float(areas(np.asarray(scores)[None], positive).values[0])
+    from sklearn.metrics import roc_auc_score
+
+    _both_classes(positive)
+    return float("nan") if np.isnan(scores).any() else float(roc_auc_score(positive, scores))
 
 
 def areas(scores: np.ndarray, positive: np.ndarray) -> Areas:
@@ -74,9 +80,7 @@ def areas(scores: np.ndarray, positive: np.ndarray) -> Areas:
     from scipy.stats import rankdata
 
     scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
-    m, n = int(positive.sum()), int((~positive).sum())
-    if not m or not n:
-        raise ValueError(f"Expected cases of both classes. Received: {m} positive and {n} negative")
+    m, n = _both_classes(positive)
     above, below = scores[:, positive], scores[:, ~positive]
     together = rankdata(np.concatenate([above, below], axis=1), axis=1)
     of_positive = (together[:, :m] - rankdata(above, axis=1)) / n  # share of negatives below each positive
@@ -85,6 +89,15 @@ def areas(scores: np.ndarray, positive: np.ndarray) -> Areas:
     spread = [np.atleast_2d(np.cov(part)) / size if size > 1 else unknown
               for part, size in ((of_positive, m), (of_negative, n))]
     return Areas(of_positive.mean(axis=1), spread[0] + spread[1])
+
+
+def _both_classes(positive: np.ndarray) -> tuple[int, int]:
+    """How many cases are positive and negative; ValueError where there is no case of one."""
+    m = int(np.count_nonzero(positive))
+    n = len(positive) - m
+    if not m or not n:
+        raise ValueError(f"Expected cases of both classes. Received: {m} positive and {n} negative")
+    return m, n
 
 
 def mean_areas(parts: Sequence[Areas]) -> Areas:

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .. import files
+from .. import files, outputs
 from ..config import Label
 from ..errors import DataError, DeviceMemoryError, PocketError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan, read_scan
 from . import colours, dicom_seg, picture, results
-from .cases import suffix
+from .cases import stem, suffix
 from .merge import Follow
 from .predictor import Predictor
 from .results import Wanted
@@ -38,8 +38,9 @@ class Done:
     exit_codes: set[int] = field(default_factory=set)
 
 
-def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool) -> None:
-    """See before any work that results can be written, and that they overwrite no image.
+def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, wanted: Wanted,
+                 labels: Sequence[Label]) -> None:
+    """See before any work that results can be written, and that they overwrite no image and nothing foreign.
 
     Raises:
         UsageError: They cannot, or they would.
@@ -56,11 +57,15 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool) -
         raise UsageError(f"The results cannot be written here: {error.strerror or error}.", where=str(folder),
                          todo="Name another folder as --output, or make this one writable.") from None
     images = {Path(geometry.file_and_volume(path)[0]).resolve() for paths in inputs.values() for path in paths}
+    written = list(_tables(output, single).values()) if wanted.extras else []
     for case, paths in inputs.items():
         target = target_of(output, case, paths, single)
+        if not results.is_noted(target):  # else it may be finished, and `_one` looks
+            written += [target, *wanted.paths(target, labels).values()]
         if target.resolve() in images:
             raise UsageError("The result would overwrite an image.", where=str(target),
                              todo="Name another --output.")
+    outputs.check_files(dict.fromkeys(written), images)
 
 
 class _Tried(Exception):
@@ -70,6 +75,13 @@ class _Tried(Exception):
 def target_of(output: Path, case: str, paths: list[Path], single: bool) -> Path:
     """Where a case's label map goes: called as its image is."""
     return output if single else output / f"{case}{suffix(Path(geometry.file_and_volume(paths[0])[0]))}"
+
+
+def _tables(output: Path, single: bool) -> dict[str, Path]:
+    """The files of all cases together, beside the label maps."""
+    prefix, folder = (f"{stem(output)}_", output.parent) if single else ("", output)
+    return {"volumes": folder / f"{prefix}volumes.csv", "ITK-SNAP": folder / f"{prefix}labels.txt",
+            "3D Slicer": folder / f"{prefix}labels.ctbl"}
 
 
 def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: Path, *, single: bool, wanted: Wanted,
@@ -97,12 +109,9 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
             volumes[case] = row["volumes"]
     finally:
         if wanted.extras and volumes:
-            from .cases import stem
-
-            prefix = f"{stem(output)}_" if single else ""
-            folder = output.parent if single else output
-            results.write_volumes(folder / f"{prefix}volumes.csv", volumes)
-            colours.write(folder, predictor.model.plan.labels, prefix)
+            tables = _tables(output, single)
+            results.write_volumes(tables["volumes"], volumes)
+            colours.write(tables["ITK-SNAP"], tables["3D Slicer"], predictor.model.plan.labels)
     return done
 
 
@@ -120,6 +129,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         old = geometry.read(target, label=True)
         return {"case": case, "output": str(target), "skipped": True,
                 "volumes": results.volumes(old.data, old.spacing, labels)}
+    outputs.check_files(dict.fromkeys([target, *others.values()]))
     if wanted.dicom_seg:
         dicom_seg.check(paths[0])
     began = time.perf_counter()

@@ -44,7 +44,7 @@ def slicer(labels: Sequence[Label]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(folder: Path, labels: Sequence[Label], prefix: str = "") -> None:
-    """Write `labels.txt` for ITK-SNAP and `labels.ctbl` for 3D Slicer."""
-    write_text(folder / f"{prefix}labels.txt", itksnap(labels))
-    write_text(folder / f"{prefix}labels.ctbl", slicer(labels))
+def write(for_itksnap: Path, for_slicer: Path, labels: Sequence[Label]) -> None:
+    """Write the labels' names and colours for ITK-SNAP (`.txt`) and 3D Slicer (`.ctbl`)."""
+    write_text(for_itksnap, itksnap(labels))
+    write_text(for_slicer, slicer(labels))

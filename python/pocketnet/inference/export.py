@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import __version__, backend, files
+from .. import __version__, backend, files, outputs
 from ..errors import DataError, UsageError
 from ..training.model_folder import ModelFolder, write_checksums
 from . import engines
@@ -35,19 +35,18 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
     """Write a folder to deploy, whole or not at all.
 
     Args:
-        output: The folder; replaced where it is such a folder already.
+        output: The folder: new, empty, or an earlier export.
         formats: Some of `NETWORKS`.
 
     Returns:
         What `deployment.json` says.
 
     Raises:
-        UsageError: No such format, another backend than TensorFlow, or a folder that is something else.
+        UsageError: No such format, another backend than TensorFlow, or a folder that may not be written.
         DataError: The network cannot be loaded, or a written one gives something else than the reference.
     """
     check_formats(formats)
-    if output.exists() and not (output / DESCRIPTION).is_file():
-        raise UsageError("Something else is here already.", where=str(output), todo="Name another --output.")
+    outputs.check_folder(output, [model.path])
     with files.atomic_folder(output) as folder:
         for name in RECORDS:
             shutil.copy(model.path / name, folder / name)

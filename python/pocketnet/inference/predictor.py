@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from .. import outputs
 from ..config import SEGMENTATION
 from ..errors import DataError, UsageError
 from ..preprocessing import geometry
@@ -134,7 +135,9 @@ class Predictor:
 
         Raises:
             DataError: An image cannot be read or does not fit the others or the model.
+            UsageError: `output` is one of the images, or a file that may not be replaced.
         """
+        outputs.check_files({Path(output): None}, [geometry.file_and_volume(image)[0] for image in images])
         scan = read_scan(images)
         classes = self.segment(scan, case=str(images[0]), follow=follow).classes
         geometry.write(output, classes, scan.grid)

@@ -62,12 +62,21 @@ def note_of(key: str) -> str:
 
 def is_finished(target: Path, key: str, others: Sequence[Path]) -> bool:
     """Whether a case has all of its files, made from the same images, models and options."""
-    if not target.is_file() or not all(path.is_file() for path in others):
-        return False
+    return all(path.is_file() for path in others) and _note(target) == note_of(key)
+
+
+def is_noted(target: Path) -> bool:
+    """Whether a label map's header says that it is of this version of pocket-infer."""
+    return _note(target).startswith(note_of(""))
+
+
+def _note(target: Path) -> str:
+    """What a label map's header says of its origin; nothing where there is none."""
     try:
-        return bytes(geometry.open_image(target).header["descrip"].item()).decode(errors="replace") == note_of(key)
+        return bytes(geometry.open_image(target).header["descrip"].item()).decode(errors="replace") \
+            if target.is_file() else ""
     except DataError:
-        return False
+        return ""
 
 
 def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Label]) -> dict[str, dict]:

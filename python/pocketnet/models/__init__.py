@@ -1,1 +1,1 @@
-"""Networks: width policy, blocks, encoder-decoder and parameter counts."""
+"""Networks: width policy, blocks, encoder–decoder and parameter counts."""

@@ -1,8 +1,8 @@
-"""The backbones: what stands between two resolutions of the encoder-decoder.
+"""The blocks that the encoder-decoder runs at each resolution.
 
-A backbone is one function `block(x, feature_maps, options, name)` and one entry in `architectures.json`, which
-names it and the way down, `downsample(x, feature_maps, factors, options, name)`. The definitions that reproduce the
-paper's published parameter counts are in `docs/architectures.md`.
+A backbone consists of one function `block(x, feature_maps, options, name)` and one entry in `architectures.json`. The
+entry names the block and its downsampling, `downsample(x, feature_maps, factors, options, name)`.
+`docs/architectures.md` defines the backbones that reproduce the paper's published parameter counts.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .normalisation import BatchNormalization, InstanceNormalization
 
 @dataclass(frozen=True)
 class BlockOptions:
-    """What a block needs to know beside its feature maps.
+    """Options of a block besides its number of feature maps.
 
     Attributes:
         dimensions: 2 or 3 spatial dimensions.
         norm: `batch` (the paper's), `instance` or `none`.
         convolution: `standard`, or `separable`: depthwise without bias, then pointwise (paper, Discussion).
-        activation: `relu` (the paper's) or `leaky_relu`, of slope 0.01 below 0 (nnU-Net's); a PReLU stays one.
+        activation: `relu` (the paper's) or `leaky_relu` with slope 0.01 (nnU-Net's). Blocks with PReLU ignore it.
     """
 
     dimensions: int = 3
@@ -33,7 +33,7 @@ class BlockOptions:
 
 
 def convolution(x, feature_maps: int, options: BlockOptions, name: str):
-    """A "same" convolution of kernel 3 with bias, standard or depthwise-separable."""
+    """Apply a convolution with kernel 3, "same" padding and bias, standard or depthwise-separable."""
     if options.convolution == "separable":
         depthwise = (layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")
                      if options.dimensions == 2 else DepthwiseConv3D(3, name=f"{name}_depthwise"))
@@ -43,13 +43,13 @@ def convolution(x, feature_maps: int, options: BlockOptions, name: str):
 
 
 def pointwise(x, feature_maps: int, options: BlockOptions, name: str):
-    """A convolution of kernel 1 with bias: it mixes feature maps and sees no neighbours."""
+    """Apply a convolution with kernel 1 and bias, which mixes feature maps within each voxel."""
     layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
     return layer(feature_maps, 1, name=name)(x)
 
 
 def normalisation(x, options: BlockOptions, name: str):
-    """Batch normalisation with Keras' defaults, instance normalisation, or nothing."""
+    """Apply batch normalisation with Keras' defaults, instance normalisation, or nothing."""
     if options.norm == "batch":
         return BatchNormalization(name=name)(x)
     if options.norm == "instance":
@@ -58,13 +58,13 @@ def normalisation(x, options: BlockOptions, name: str):
 
 
 def activation(x, options: BlockOptions, name: str):
-    """The ReLU that the options say."""
+    """Apply the activation named in the options."""
     layer = layers.LeakyReLU(0.01, name=name) if options.activation == "leaky_relu" else layers.ReLU(name=name)
     return layer(x)
 
 
 def unet_block(x, feature_maps: int, options: BlockOptions, name: str):
-    """Twice: convolution 3, normalisation, activation (the paper's Algorithm 1 with two iterations)."""
+    """Apply two units of convolution, normalisation and activation (the paper's Algorithm 1 with two iterations)."""
     for i in (1, 2):
         x = convolution(x, feature_maps, options, f"{name}_conv{i}")
         x = normalisation(x, options, f"{name}_norm{i}")
@@ -73,12 +73,12 @@ def unet_block(x, feature_maps: int, options: BlockOptions, name: str):
 
 
 def prelu(x, options: BlockOptions, name: str):
-    """A parametric ReLU with one slope a feature map, shared over space."""
+    """Apply a parametric ReLU with one slope per feature map, shared over space."""
     return layers.PReLU(shared_axes=list(range(1, options.dimensions + 1)), name=name)(x)
 
 
 def resnet_block(x, feature_maps: int, options: BlockOptions, name: str):
-    """Two convolutions with a shortcut of a convolution of kernel 1, which stands there always."""
+    """Apply two units of convolution, normalisation and PReLU, and add a shortcut, always a kernel-1 convolution."""
     shortcut = pointwise(x, feature_maps, options, f"{name}_shortcut")
     for i in (1, 2):
         x = convolution(x, feature_maps, options, f"{name}_conv{i}")
@@ -88,7 +88,7 @@ def resnet_block(x, feature_maps: int, options: BlockOptions, name: str):
 
 
 def densenet_block(x, feature_maps: int, options: BlockOptions, name: str):
-    """Twice a convolution whose output joins its input (growth: the width), then a convolution of kernel 1."""
+    """Apply two convolutions, each joined with its input (growth: `feature_maps`), then a kernel-1 convolution."""
     for i in (1, 2):
         y = convolution(x, feature_maps, options, f"{name}_conv{i}")
         y = prelu(normalisation(y, options, f"{name}_norm{i}"), options, f"{name}_prelu{i}")
@@ -98,12 +98,12 @@ def densenet_block(x, feature_maps: int, options: BlockOptions, name: str):
 
 
 def strided_convolution(x, feature_maps: int, factors: tuple[int, ...], options: BlockOptions, name: str):
-    """A convolution whose kernel and stride are `factors`; bias, no normalisation."""
+    """Downsample with a convolution whose kernel and stride are `factors`, with bias and without normalisation."""
     layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
     return layer(feature_maps, factors, strides=factors, padding="same", name=name)(x)
 
 
 def max_pool(x, feature_maps: int, factors: tuple[int, ...], options: BlockOptions, name: str):
-    """Max-pooling by `factors`; `feature_maps` is not used, a strided convolution would need it."""
+    """Downsample with max-pooling by `factors`. `feature_maps` is unused; only a strided convolution needs it."""
     layer = layers.MaxPooling2D if options.dimensions == 2 else layers.MaxPooling3D
     return layer(factors, name=name)(x)

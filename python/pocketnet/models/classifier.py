@@ -1,4 +1,4 @@
-"""The classification network: a U-Net's encoder without normalisation, and a dense softmax."""
+"""The classification network: a U-Net encoder without normalisation, and a dense softmax layer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from .widths import parse_width
 
 
 def classifier(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model:
-    """Build the paper's classifier (Table II): per depth two convolutions with ReLU and max-pooling, a
-    bottleneck of two convolutions, global max-pooling, a dense softmax.
+    """Build the paper's classifier (Table II).
+
+    Each level has two convolutions with activation, and max-pooling. A bottleneck of two convolutions, global
+    max-pooling and a dense softmax layer follow.
 
     Returns:
         A functional model from `(batch, *patch, channels)` to probabilities `(batch, classes)`.

@@ -1,4 +1,4 @@
-"""Parameter counts: the true ones, and the saving that the paper's formula predicts."""
+"""Parameter counts, and the saving that the paper's formula predicts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from .network import PAPER_SHAPES, Network
 from .widths import parse_width, predicted_saving
 
 ABLATION = ("capped1024", "capped512", "capped256", "capped128", "capped64", "capped32")
-"""The widths of the paper's Table IV: doubling stops after depth 0 (full) … 5 (pocket)."""
+"""The widths in the paper's Table IV, from full (`capped1024`) to pocket (`capped32`)."""
 
 
 def paper_networks() -> Iterator[Network]:
-    """Every network that the paper counts, and what its text leads to beside them.
+    """Yield every network that the paper counts, and three that its text describes differently.
 
-    The segmentation networks and the classifier with 1 and 4 channels (Table I, II), the ablation's widths (Table IV),
-    the classifier with the 32 feature maps that its text says, and the Discussion's depthwise-separable ResNet at the
-    paper's width and at one that has its "roughly 10,000" parameters.
+    The counted networks are the segmentation networks and the classifier with 1 and 4 channels (Tables I and II) and
+    the ablation's widths (Table IV). The others are the classifier with the 32 feature maps that the text states, and
+    the Discussion's depthwise-separable ResNet, once at the paper's width and once at a width that gives the stated
+    "roughly 10,000" parameters.
     """
     for arch, shape in PAPER_SHAPES.items():
         for channels in (1, 4):
@@ -37,20 +38,20 @@ def paper_networks() -> Iterator[Network]:
 
 @cache
 def count(network: Network) -> int:
-    """Parameters of a network, batch-normalisation statistics included (Keras' `count_params`).
+    """Count a network's parameters, including batch-normalisation statistics (Keras' `count_params`).
 
-    The network is built without giving its variables values, which for the full ones takes seconds.
+    The network is built without initialising its variables, which would take seconds for the full networks.
     """
     with keras.StatelessScope(initialize_variables=False):
         return build(network).count_params()
 
 
 def row(network: Network) -> dict:
-    """A network's parameters beside the full one's.
+    """Compare a network's parameters with those of its full version.
 
     Returns:
         `arch, width, convolution, dimensions, channels, classes, depth, feature_maps, parameters`,
-        `saving_formula` (paper, Eq. 3; for `pocket` only, else None) and `saving_true` (full over this one).
+        `saving_formula` (paper, Eq. 3; None unless `pocket`) and `saving_true` (full divided by this network).
     """
     parameters = count(network)
     full = count(replace(network, width="full"))

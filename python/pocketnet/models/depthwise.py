@@ -1,4 +1,4 @@
-"""A 3D depthwise convolution, which neither Keras nor TensorFlow's CPU kernels have."""
+"""A 3D depthwise convolution, which Keras and TensorFlow's CPU kernels lack."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("pocketnet")
 class DepthwiseConv3D(layers.Layer):
-    """Each feature map convolved with a kernel of its own: "same" padding, stride 1, no bias.
+    """Convolve each feature map with its own kernel: "same" padding, stride 1, no bias.
 
-    Computed as a sum of shifted inputs, each scaled per feature map, which trains on every backend.
+    The layer adds shifted copies of its input, each scaled per feature map. It trains on every backend.
 
     Args:
         kernel_size: Voxels a side, odd.
 
     Input shape: (batch, x, y, z, feature maps). Output shape: the same.
+
+    Raises:
+        ValueError: The kernel size is not an odd integer of at least 1, or the input has not five axes.
     """
 
     def __init__(self, kernel_size: int = 3, **options):
         super().__init__(**options)
+        if type(kernel_size) is not int or kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError("The argument `kernel_size` must be an odd integer of at least 1, so that a kernel has a "
+                             f"voxel in its middle. Received: kernel_size={kernel_size!r}")
         self.kernel_size = kernel_size
+        self.input_spec = layers.InputSpec(ndim=5)
 
     def build(self, input_shape):
         self.kernel = self.add_weight(

@@ -1,4 +1,4 @@
-"""The one encoder-decoder that U-Net and its relatives share."""
+"""The encoder-decoder shared by U-Net, ResNet and DenseNet."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .widths import parse_width
 def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model:
     """Build a segmentation network.
 
-    Per depth a block and a downsampling, a bottleneck block, then per depth a transposed convolution of the
-    same factors (bias, no normalisation, no activation), the skip, a block; last a convolution of kernel 1
-    and a softmax in float32.
+    Each encoder level has a block and a downsampling. After a bottleneck block, each decoder level has a transposed
+    convolution with the same factors (with bias, without normalisation or activation), the skip connection and a block.
+    A kernel-1 convolution and a float32 softmax form the head.
 
     Args:
-        network: What to build.
-        patch: Spatial size of the input in voxels, or None for any size that the depth divides.
+        network: The network to build.
+        patch: Spatial size of the input in voxels, or None for any size that the network's divisor divides.
 
     Returns:
         A functional model from `(batch, *patch, channels)` to probabilities `(batch, *patch, classes)`.
 
-    Source: the paper's Algorithm 1, with the concatenated skip that its published counts need.
+    Source: the paper's Algorithm 1, with the concatenated skip connection that its published counts require.
     """
     block, downsample = (getattr(blocks, ARCHITECTURES[network.arch][part]) for part in ("block", "downsample"))
     width = parse_width(network.width)

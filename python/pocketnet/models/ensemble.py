@@ -1,4 +1,4 @@
-"""Several networks as one."""
+"""Combine several networks into one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import keras
 
 
 def mean_of(networks: Sequence[keras.Model]) -> keras.Model:
-    """The network whose output is the mean of those of some networks that take the same image.
+    """Build a network whose output is the mean of the outputs of several networks with the same input.
 
     Args:
-        networks: At least two, with outputs of one shape. They are given new names.
+        networks: At least two networks with outputs of the same shape. The function renames them.
 
     Returns:
-        A model with as many parameters as all of them together.
+        A model with the parameters of all networks.
     """
     image = keras.Input(networks[0].inputs[0].shape[1:])
     for number, network in enumerate(networks, 1):

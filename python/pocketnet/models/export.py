@@ -1,4 +1,4 @@
-"""A built network written for engines other than Keras."""
+"""Export a Keras model to other inference engines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from .. import backend
 
 
 def export_openvino(model, folder: Path) -> None:
-    """Write the network for OpenVINO in float32, for inference that starts without TensorFlow.
+    """Write the network in OpenVINO format (float32), so that inference can start without TensorFlow.
 
-    Keras exports the graph of its TensorFlow backend; on another backend the folder has `model.keras` only.
+    The export needs Keras' TensorFlow backend. With another backend it writes nothing, and the folder contains only
+    `model.keras`.
     """
     if backend.name() != "tensorflow":
         return

@@ -1,4 +1,4 @@
-"""HRNet: columns of blocks at several resolutions at once, exchanging what they see."""
+"""HRNet: columns of blocks that run at several resolutions in parallel and exchange their feature maps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ MOST_ROWS = 4
 def hrnet(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model:
     """Build the paper's HRNet: four columns of ResNet blocks at up to four resolutions.
 
-    A depth over three adds nothing.
-
-    Column 1 has the finest resolution only, column 2 two of them, columns 3 and 4 all that there are. From
-    column 3 on a block's input is the sum of what every row of the column before has, brought to its
-    resolution and width.
+    Column 1 has one resolution, the finest. Column 2 has two, column 3 up to three and column 4 up to four. A depth
+    above three therefore adds nothing. From column 3 on, the input of a block is the sum of all outputs of the
+    previous column, each converted to the block's resolution and width.
     """
     width = parse_width(network.width)
     options = BlockOptions(network.dimensions, network.norm, network.convolution, network.activation)
@@ -30,14 +28,14 @@ def hrnet(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model
     upsample = layers.UpSampling2D if network.dimensions == 2 else layers.UpSampling3D
 
     def scale(fine: int, coarse: int) -> tuple[int, ...]:
-        """The factor per axis between two rows."""
+        """Compute the factor per axis between two rows."""
         product = [1] * network.dimensions
         for step in factors[fine:coarse]:
             product = [a * b for a, b in zip(product, step, strict=True)]
         return tuple(product)
 
     def bring(x, source: int, target: int, name: str):
-        """A row's tensor at another row's resolution and width."""
+        """Convert a row's tensor to another row's resolution and width."""
         if source == target:
             return x
         if source < target:

@@ -1,8 +1,8 @@
-"""Normalisations that train fast on a CPU: Keras' own go through memory a dozen times.
+"""Normalisation layers that train fast on a CPU. Keras' own layers traverse memory a dozen times.
 
-With TensorFlow a training step takes TensorFlow's fused batch normalisation, which has one operation forward and one
-backward but knows images of two dimensions only; what it needs to know of a volume it sees of a row of voxels as well.
-Everywhere else the layers are Keras'.
+Training steps with TensorFlow use its fused batch normalisation, which needs one operation forward and one backward. It
+accepts only 2D images, but the statistics do not depend on the order of the voxels, so volumes are reshaped to one row.
+In all other cases the layers behave as Keras' own.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .. import backend
 
 
 def _fused(x, layer):
-    """Normalise a tensor's feature maps by their mean and variance over all else, then scale and move.
+    """Normalise each feature map by its mean and variance over all other axes, then scale and shift it.
 
     Args:
         x: (…, feature maps), float32 or 16 bits.
-        layer: Has `gamma`, `beta` and `epsilon`.
+        layer: The layer that owns `gamma`, `beta` and `epsilon`.
 
     Returns:
-        The same shape, and the mean and the unbiased variance of each feature map in float32.
+        The normalised tensor of the same shape, and each feature map's mean and unbiased variance in float32.
     """
     import tensorflow as tf
 
@@ -33,13 +33,14 @@ def _fused(x, layer):
 
 @keras.saving.register_keras_serializable("pocketnet")
 class BatchNormalization(layers.BatchNormalization):
-    """Keras' batch normalisation: same variables, same result, trained by the fused operation with TensorFlow.
+    """Keras' batch normalisation, with TensorFlow's fused operation for training; same variables and results.
 
     Input shape: (batch, x, y[, z], feature maps). Output shape: the same.
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable) or self.synchronized or backend.name() != "tensorflow":
+        plain = self.axis in (-1, len(inputs.shape) - 1) and self.scale and self.center and mask is None
+        if not (training and self.trainable and plain) or self.synchronized or backend.name() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
         out, mean, unbiased = _fused(inputs, self)
         count = ops.cast(ops.prod(ops.shape(inputs)[:-1]), "float32")
@@ -56,11 +57,29 @@ class InstanceNormalization(layers.GroupNormalization):
     the same. Everywhere else it is written as mean, difference, square and mean again, which OpenVINO knows as one
     operation and Keras' groups are not.
 
+    Args:
+        groups, axis, center, scale: What Keras' groups have besides; only these values of them are instance
+            normalisation over the last axis.
+        options: Of `keras.layers.GroupNormalization`.
+
     Input shape: (batch, x, y[, z], feature maps). Output shape: the same.
+
+    Raises:
+        ValueError: One of the four has another value.
     """
 
-    def __init__(self, groups: int = -1, **options):
+    def __init__(self, groups: int = -1, axis: int = -1, center: bool = True, scale: bool = True, **options):
+        for name, value, only in (("groups", groups, -1), ("axis", axis, -1), ("center", center, True),
+                                  ("scale", scale, True)):
+            if value != only:
+                raise ValueError(f"Received an invalid value for argument `{name}`, expected {only}: each feature map "
+                                 "is a group, scaled and moved. keras.layers.GroupNormalization has the others. "
+                                 f"Received: {name}={value!r}")
         super().__init__(groups=groups, **options)
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(config | {"groups": -1})  # a built layer's are its feature maps
 
     def call(self, inputs, training=None):
         if not training or inputs.shape[0] is None or backend.name() != "tensorflow":

@@ -1,9 +1,9 @@
-"""Structured pruning by magnitude: a trained network's weights cut down to a narrower network of the same kind.
+"""Structured pruning by magnitude: cut a trained network's weights down to a narrower network of the same kind.
 
-Of each convolution those feature maps are kept whose filters have the largest L1 norm (Li et al., "Pruning
-filters for efficient ConvNets", 2017). A feature map that goes takes along its part of every layer after it:
-normalisations, activations, transposed convolutions, and its place in a concatenation. Layers whose outputs are
-added keep the same feature maps, chosen by the sum of their norms.
+Each convolution keeps the feature maps whose filters have the largest L1 norm (Li et al., "Pruning filters for
+efficient ConvNets", 2017). When a feature map is removed, its part of every following layer is removed too:
+normalisations, activations, transposed convolutions, and its place in a concatenation. Layers whose outputs are added
+keep the same feature maps, chosen by the sum of their norms.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ..errors import UsageError
 CONVOLUTIONS = (layers.Conv2D, layers.Conv3D, layers.Dense)
 TRANSPOSED = (layers.Conv2DTranspose, layers.Conv3DTranspose)
 PER_FEATURE_MAP = (layers.BatchNormalization, layers.GroupNormalization, layers.PReLU)
-"""Their weights end with the feature maps' axis."""
+"""Layers whose weights have the feature maps on their last axis."""
 UNWEIGHTED = (layers.ReLU, layers.LeakyReLU, layers.MaxPooling2D, layers.MaxPooling3D, layers.UpSampling2D,
               layers.UpSampling3D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D, layers.Softmax)
 
 
 @dataclass(eq=False)
 class _Maps:
-    """A set of feature maps that is chosen once.
+    """A set of feature maps for which pruning decides once which maps to keep.
 
     Attributes:
-        full: How many the wide network has.
-        kept: How many the narrow one has.
-        scores: L1 norm of each map's filter, summed over the convolutions that make them.
-        same: The set that this one was joined to by an addition, if any.
+        full: Number of maps in the wide network.
+        kept: Number of maps in the narrow network.
+        scores: L1 norm of each map's filter, summed over the convolutions that produce it.
+        same: The set to which an addition has tied this one, if any.
     """
 
     full: int
@@ -41,11 +41,11 @@ class _Maps:
     same: _Maps | None = None
 
     def root(self) -> _Maps:
-        """The set that decides."""
+        """Return the set that decides for all sets tied to it."""
         return self if self.same is None else self.same.root()
 
     def indices(self) -> np.ndarray:
-        """The maps that are kept, in the wide network's order."""
+        """Return the indices of the kept maps, in the wide network's order."""
         decides = self.root()
         if decides.kept == decides.full:
             return np.arange(decides.full)
@@ -54,15 +54,15 @@ class _Maps:
 
 
 def prune(wide: keras.Model, narrow: keras.Model) -> None:
-    """Give `narrow` the weights of `wide` that its feature maps have room for.
+    """Copy the weights of the kept feature maps from `wide` to `narrow`.
 
     Args:
         wide: The trained network.
-        narrow: Built with the same layers (by name) and at most as many feature maps in each; its weights are set.
-            With as many everywhere it becomes the same function.
+        narrow: A network with the same layers (by name) and at most as many feature maps in each. The function sets
+            its weights. With equal numbers everywhere it computes the same function as `wide`.
 
     Raises:
-        UsageError: A layer that pruning does not know, or networks of another structure.
+        UsageError: Pruning does not support a layer, or the networks differ in structure.
     """
     outputs: dict[str, list[_Maps]] = {}
     sources = {layer.name: _sources(layer) for layer in wide.layers}
@@ -76,12 +76,12 @@ def prune(wide: keras.Model, narrow: keras.Model) -> None:
             cut = _cut(layer, weights, _joined(before), _joined(outputs[layer.name]))
             target = narrow.get_layer(layer.name)
             if [weight.shape for weight in cut] != [weight.shape for weight in target.get_weights()]:
-                raise UsageError(f"Layer {layer.name} of the two networks does not correspond.")
+                raise UsageError(f"Layer {layer.name} differs between the two networks.")
             target.set_weights(cut)
 
 
 def _sources(layer: layers.Layer) -> list[str]:
-    """The names of the layers that a layer reads, in order."""
+    """Return the names of the layers that a layer reads, in order."""
     if isinstance(layer, layers.InputLayer):
         return []
     tensors = layer.input if isinstance(layer.input, list) else [layer.input]
@@ -100,7 +100,7 @@ def _counterpart(narrow: keras.Model, layer: layers.Layer) -> layers.Layer:
 
 
 def _output(layer: layers.Layer, target: layers.Layer, inputs: list[list[_Maps]]) -> list[_Maps]:
-    """The sets of feature maps that a layer's output consists of, one after the other."""
+    """Return the sets of feature maps that form a layer's output, in order."""
     full, kept = layer.output.shape[-1], target.output.shape[-1]
     if isinstance(layer, layers.InputLayer):
         return [_Maps(full, kept, np.zeros(full))]
@@ -115,12 +115,12 @@ def _output(layer: layers.Layer, target: layers.Layer, inputs: list[list[_Maps]]
         return [maps for parts in inputs for maps in parts]
     if isinstance(layer, layers.Add):
         return _added(layer, inputs)
-    raise UsageError(f"Pruning does not know layers of the kind {type(layer).__name__} ({layer.name}).",
-                     todo="Prune a network of standard convolutions.")
+    raise UsageError(f"Pruning does not support {type(layer).__name__} layers ({layer.name}).",
+                     todo="Prune a network with standard convolutions.")
 
 
 def _added(layer: layers.Layer, inputs: list[list[_Maps]]) -> list[_Maps]:
-    """Join the sets that an addition lays over each other, so that they keep the same maps."""
+    """Tie the sets that an addition combines, so that they keep the same maps."""
     first = inputs[0]
     for other in inputs[1:]:
         if [maps.full for maps in first] != [maps.full for maps in other]:
@@ -134,13 +134,13 @@ def _added(layer: layers.Layer, inputs: list[list[_Maps]]) -> list[_Maps]:
 
 
 def _joined(parts: list[_Maps]) -> np.ndarray:
-    """The kept indices of several sets behind each other."""
+    """Return the kept indices of several concatenated sets."""
     offsets = np.cumsum([0] + [maps.full for maps in parts])[:-1]
     return np.concatenate([maps.indices() + offset for maps, offset in zip(parts, offsets, strict=True)])
 
 
 def _cut(layer: layers.Layer, weights: list[np.ndarray], inputs: np.ndarray, outputs: np.ndarray) -> list[np.ndarray]:
-    """A layer's weights for the feature maps that are kept."""
+    """Return a layer's weights for the kept feature maps."""
     if isinstance(layer, TRANSPOSED):
         return [weights[0][..., outputs, :][..., inputs], *(bias[outputs] for bias in weights[1:])]
     if isinstance(layer, CONVOLUTIONS):

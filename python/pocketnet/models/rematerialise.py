@@ -1,4 +1,4 @@
-"""A network whose blocks are computed again in the backward pass instead of being kept: less memory, more time."""
+"""Rematerialisation: the backward pass computes blocks again instead of keeping them. Saves memory, costs time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from keras import layers
 
 
 def segment_of(name: str) -> str:
-    """The block that a layer belongs to, by its name: `encoder0_conv1` to `encoder0`."""
+    """Return the block of a layer from its name, for example `encoder0` for `encoder0_conv1`."""
     return name.rpartition("_")[0] or name
 
 
 class Segment(layers.Layer):
-    """A part of a network of which the backward pass keeps only the inputs.
+    """A part of a network that keeps only its inputs for the backward pass.
 
-    Keras' `RematScope` would do it, but with TensorFlow fails in a compiled step (Keras 3.15: its wrapper passes
-    `training` as a keyword, which `tf.recompute_grad` refuses there); `keras.remat`, which it rests on, works.
+    Keras' `RematScope` fails in a compiled TensorFlow step (Keras 3.15: its wrapper passes `training` as a keyword,
+    which `tf.recompute_grad` refuses). The underlying `keras.remat` works.
 
     Args:
-        network: The part, a functional model.
+        network: The part as a functional model.
     """
 
     def __init__(self, network: keras.Model, **options):
@@ -36,14 +36,14 @@ class Segment(layers.Layer):
 
 
 def rematerialised(model: keras.Model) -> keras.Model:
-    """The same network, of the same layers and variables, that computes each block again in the backward pass.
+    """Return the same network, with the same layers and variables, that computes each block again in the backward pass.
 
-    A block is what `segment_of` gives the same name. Losses and gradients stay as they are. With TensorFlow a batch
-    normalisation sees each batch twice, so its momentum becomes the square root: twice that moves the averages as
-    once did.
+    A block consists of the layers with the same `segment_of`. Losses and gradients do not change. With TensorFlow, a
+    batch normalisation processes each batch twice. Its momentum is therefore replaced by its square root, so that two
+    updates move the averages as far as one did before.
 
     Args:
-        model: Functional, with one input and one output.
+        model: A functional model with one input and one output.
     """
     members: dict[str, list[layers.Layer]] = {}
     for layer in model.layers:
@@ -69,7 +69,7 @@ def rematerialised(model: keras.Model) -> keras.Model:
 
 
 def _apply(name: str, group: list[layers.Layer], given: list, outputs: list) -> list:
-    """A block's outputs for other inputs."""
+    """Apply a block to new inputs and return its outputs."""
     if len(group) == 1:
         return [group[0](given if len(given) > 1 else given[0])]
     for layer in group:
@@ -85,7 +85,7 @@ def _sources(layer: layers.Layer) -> list:
 
 
 def _outside(group: list[layers.Layer]) -> list:
-    """The tensors that a block reads from outside, each once."""
+    """Return the tensors that a block reads from outside, without duplicates."""
     own = {layer.output.name for layer in group}
     return list({tensor.name: tensor for layer in group for tensor in _sources(layer)
                  if tensor.name not in own}.values())

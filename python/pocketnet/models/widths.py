@@ -1,8 +1,8 @@
 """The width policy: how many feature maps a network has at each depth.
 
-This one knob is the paper's whole idea (Definition 2.1) and its ablation (Table IV): `full` doubles the
-feature maps at each depth, `pocket` keeps them constant, `capped(m)` doubles them until `m`.
-`capped(infinity)` is `full` and `capped(c)` is `pocket`.
+This parameter is the paper's central idea (Definition 2.1) and its ablation (Table IV). `full` doubles the number of
+feature maps at each depth, `pocket` keeps it constant, and `capped(m)` doubles it up to `m`. For *c* first feature
+maps, `capped(infinity)` equals `full`, and `capped(c)` equals `pocket`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ _CAPPED = re.compile(r"capped[(\-]?(\d+)\)?")
 
 @dataclass(frozen=True)
 class Width:
-    """Feature maps by depth.
+    """A width policy: the number of feature maps by depth.
 
     Attributes:
         name: `full`, `pocket` or `capped<m>`, for example `capped128`.
-        cap: Most feature maps at any depth; None for no cap, 0 for the first level's own number.
+        cap: Largest number of feature maps at any depth. None means no cap; 0 means the number at the first level.
     """
 
     name: str
     cap: int | None
 
     def feature_maps(self, first: int, depth: int) -> int:
-        """Feature maps at `depth` (0 is the finest resolution), starting with `first`."""
+        """Return the number of feature maps at `depth` (0 is the finest resolution), with `first` at depth 0."""
         doubled = first * 2**depth
         return doubled if self.cap is None else min(doubled, self.cap or first)
 
 
 def parse_width(text: str) -> Width:
-    """Read `full`, `pocket`, `capped128` or `capped(128)`.
+    """Parse `full`, `pocket`, `capped128` or `capped(128)`.
 
     Raises:
-        UsageError: The text is none of these.
+        UsageError: The text has another form.
     """
     word = text.strip().lower()
     if word == "full":
@@ -51,10 +51,10 @@ def parse_width(text: str) -> Width:
 
 
 def between(first: int, depth: int) -> list[str]:
-    """The widths between full and pocket: feature maps double up to each depth but the last and the first."""
+    """List the capped widths between full and pocket, one for each depth between the first and the last."""
     return [f"capped{first << level}" for level in range(depth - 1, 0, -1)]
 
 
 def predicted_saving(depth: int) -> float:
-    """Parameters of full over pocket by the paper's formula (Eq. 3), for `depth` downsamplings."""
+    """Predict the ratio of full to pocket parameters by the paper's formula (Eq. 3), for `depth` downsamplings."""
     return (4 ** (depth + 1) - 1) / (3 * (depth + 1))

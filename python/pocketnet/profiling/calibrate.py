@@ -1,4 +1,4 @@
-"""This processor's rates and its convolutions' workspace, by a few short training steps of networks of every kind."""
+"""Calibration: measure this processor's rates and convolution workspace with short trainings of several networks."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 CASES = (("unet", "pocket", 4, 64, 1), ("resnet", "full", 3, 32, 2), ("densenet", "pocket", 3, 32, 4),
          ("unet", "full", 4, 64, 1), ("hrnet", "pocket", 3, 32, 2), ("unet", "pocket", 3, 32, 2))
-"""Architecture, width, depth, patch side, batch. By the memory of the first, in which a convolution has the worst
-moment, the workspace is found."""
+"""Architecture, width, depth, patch side and batch of each training. The first one determines the workspace, because
+its memory peaks in a convolution."""
 STEPS, WARM_UP = 3, 1
 BUDGET_SECONDS = 35
 FEWEST = 3
 MARGIN = 0.97
-"""Share of the measured memory that a prediction is to reach: how a process' heap is fragmented differs by as much."""
+"""Fraction of the measured memory that a prediction must reach. Heap fragmentation varies by the rest."""
 PRIOR = 0.1
-"""Weight of the rates' usual proportions, beside 1 for each measured step: few steps cannot tell all rates apart."""
+"""Weight of the prior rates; each measured step counts 1. A few steps cannot determine all rates."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A configuration's work and how long it took."""
+    """The work of a configuration, and its measured time in seconds."""
 
     name: str
     work: Work
@@ -42,7 +42,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a processor showed: its rates, `Factors.workspace`, and the steps that both are from."""
+    """The result of a calibration: rates, `Factors.workspace`, and the measured steps behind both."""
 
     rates: Rates
     workspace: float
@@ -51,12 +51,12 @@ class Calibration:
 
 def calibrate(usual: Device, threads: int | None = None, tell: Callable[[str], object] = lambda line: None
               ) -> Calibration:
-    """Measure this processor in float32, in this process (a fresh one), in under a minute.
+    """Measure this processor in float32 in under a minute. Call it in a fresh process.
 
     Args:
-        usual: Its rates' proportions stand in for what the steps don't tell; its workspace is the least.
-        threads: CPU threads, as `backend.configure` was told.
-        tell: Gets a line a configuration.
+        usual: Prior device. Its rates fill in what the steps cannot determine; its workspace is the lower bound.
+        threads: CPU threads, as passed to `backend.configure`.
+        tell: Receives one line per configuration.
     """
     from .. import backend
     from ..models.build import build
@@ -84,10 +84,10 @@ def calibrate(usual: Device, threads: int | None = None, tell: Callable[[str], o
 
 
 def workspace_of(nodes: Sequence[Node], batch: int, grown: float, factors: Factors) -> float:
-    """The smallest `Factors.workspace` by which a training step is predicted with `MARGIN` of what it took.
+    """Return the smallest `Factors.workspace` with which the prediction reaches `MARGIN` of the measured memory.
 
     Args:
-        grown: Bytes that the process grew by.
+        grown: Measured growth of the process in bytes.
     """
     bare = replace(factors, workspace=0.0)
     held = [(moment, bare.bytes(moment, len(nodes), variables(nodes), batch)) for moment in training_moments(nodes)]
@@ -97,7 +97,7 @@ def workspace_of(nodes: Sequence[Node], batch: int, grown: float, factors: Facto
 
 
 def fit(found: Sequence[Timed], usual: Rates) -> Rates:
-    """Rates, none negative, by which the steps' relative errors are smallest."""
+    """Fit non-negative rates that minimise the relative errors of the steps."""
     from scipy.optimize import nnls
 
     work = np.array([astuple(one.work) for one in found])

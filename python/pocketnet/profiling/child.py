@@ -1,13 +1,13 @@
 """The process that measures one configuration: `python -m pocketnet.profiling.child FOLDER STAGE`.
 
-It reads `configuration.json` and writes `described.json` (what needs no memory: parameters and prediction) before
-`measured.json`, so that the first is there also when the kernel ends the process for want of memory.
+It reads `configuration.json`. It writes `described.json` (parameters and prediction) before `measured.json`, so that
+`described.json` exists even if the kernel kills the process when memory runs out.
 
-| stage | what |
+| stage | action |
 |---|---|
 | `train` | describe, and measure training steps |
-| `export` | describe, and write the network as a model folder has it |
-| `infer` | measure forward passes by the engine, in a process that has seen nothing but it |
+| `export` | describe, and write the network as in a model folder |
+| `infer` | measure forward passes in a process that has loaded only the engine |
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(folder: Path, stage: str) -> None:
 
 
 def out_of_memory(reason: str) -> dict:
-    """The result of a configuration that does not fit."""
+    """Build the result of a configuration that does not fit in memory."""
     return {"status": "out_of_memory", "reason": reason}
 
 
@@ -83,7 +83,7 @@ def _infer(folder: Path, configuration) -> dict:
 
 
 def _describe(folder: Path, configuration) -> dict | None:
-    """Write parameters and prediction; the result where the prediction is over this machine's memory."""
+    """Write parameters and prediction. Return a result if the prediction exceeds this machine's memory, else None."""
     import psutil
 
     from .. import backend
@@ -111,7 +111,7 @@ def _describe(folder: Path, configuration) -> dict | None:
 
 
 def _be_the_first_to_go() -> None:
-    """When memory runs out, Linux is to end this process and nobody else's."""
+    """Ask the OOM killer to choose this process first."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -1,4 +1,4 @@
-"""What is measured: one network at one patch, batch, mode and precision."""
+"""A configuration to predict or measure: one network with one patch, batch, mode and precision."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ MODES = ("train", "infer")
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration of a profile; written to JSON for the process that measures it.
+    """One configuration of a profile. The measuring process receives it as JSON.
 
     Attributes:
-        network: What is built.
+        network: The network to build.
         patch: Voxels per axis.
-        batch: Patches a step.
-        mode: `train`: whole training steps as a training does them; `infer`: forward passes by an engine.
+        batch: Patches per step.
+        mode: `train` for complete training steps, `infer` for forward passes with an engine.
         precision: As wished, one of `config.PRECISIONS`; inference is in float32.
-        engine: What runs the inference, one of `inference.engines.ENGINES`.
+        engine: Inference engine, one of `inference.engines.ENGINES`.
         loss, learning_rate, clip_norm, accumulate, rematerialise, average_decay: As in `config.Training`.
-        steps: Steps to time; 0 predicts only.
-        warm_up: Steps before them that don't count.
+        steps: Number of steps to time; 0 only predicts.
+        warm_up: Number of untimed steps before them.
         threads: CPU threads; None for all cores.
-        seed: Of weights and patches.
-        device: What the prediction is for, as `devices.load` takes it; None for what this machine computes on.
-        trace: Folder for a trace of TensorFlow's profiler, which TensorBoard opens; None for none.
+        seed: Seed of weights and patches.
+        device: Device to predict for, as accepted by `devices.load`; None for the device that this machine uses.
+        trace: Folder for a TensorFlow profiler trace, which TensorBoard opens; None for no trace.
     """
 
     network: Network
@@ -49,6 +49,6 @@ class Configuration:
     trace: str | None = None
 
     def describe(self) -> str:
-        """A few words for a person."""
+        """Return a short description for messages."""
         sides = "×".join(map(str, self.patch))
         return f"{self.network.width} {self.network.arch}, {self.mode}, patch {sides}, batch {self.batch}"

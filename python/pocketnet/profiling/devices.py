@@ -1,4 +1,4 @@
-"""Devices that a prediction is for: those of `devices.json`, this machine's processor, or a small file of one's own."""
+"""Target devices of predictions: those in `devices.json`, this machine's processor, or a device file."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ DEVICES = Path(__file__).parent / "devices.json"
 FITTED = Path(__file__).parent / "fitted.json"
 CPU, GPU = "cpu", "gpu"
 GPU_CONTEXT_MIB = 600
-"""Of a GPU's memory that CUDA's context and the libraries' kernels take before any tensor; not measured here."""
+"""GPU memory used by the CUDA context and library kernels before any tensor; an assumption, not measured."""
 GPU_HOST_MIB = 4096
-"""Resident memory of a process that trains on a GPU; not measured here."""
+"""Resident memory of a process that trains on a GPU; an assumption, not measured."""
 COMPUTE_EFFICIENCY = {"float32": 0.5, "mixed_float16": 0.2, "mixed_bfloat16": 0.2}
 BANDWIDTH_EFFICIENCY = 0.7
 SECONDS_PER_LAYER = 1e-4
-"""Of a GPU whose steps nobody has measured: what is reached of its peaks, and the launch of a layer's kernels."""
+"""Assumptions for GPUs without measured rates: achieved fractions of the peak values, and launch time per layer."""
 EXAMPLE = ('{"kind": "gpu", "memory_mib": 24576, "bandwidth_gb_s": 936, '
            '"tflops": {"float32": 35.6, "mixed_float16": 71}}')
 
 
 @dataclass(frozen=True)
 class Factors:
-    """From the tensors that a network's graph says are alive to the memory that a process grows by.
+    """Factors that convert the sizes of live tensors in a network's graph to the memory growth of a process.
 
     Attributes:
-        per_layer_mib: For each layer: its part of the executable graph.
-        variables: For each byte of weights and optimiser state; their gradients are in it.
-        kept: For each byte of tensors kept for the backward pass: what the allocator leaves unused, tensors that
-            are freed late.
-        passing: For each byte of tensors of the moment.
-        workspace: For each byte of a convolution's input and output: what its kernel lays out anew. It depends on
-            the processor's instructions, and a calibration measures it.
-        fixed_mib: Whatever the network: an engine's own code and threads.
+        per_layer_mib: MiB per layer, for the executable graph.
+        variables: Per byte of weights and optimiser state; includes the gradients of the weights.
+        kept: Per byte of tensors kept for the backward pass; includes unused allocator memory and tensors freed
+            late.
+        passing: Per byte of transient tensors.
+        workspace: Per byte of a convolution's input and output, for copies in another memory layout. It depends on
+            the processor's instruction set; a calibration measures it.
+        fixed_mib: MiB independent of the network, for an engine's code and threads.
     """
 
     per_layer_mib: float
@@ -53,23 +53,23 @@ class Factors:
     fixed_mib: float = 0.0
 
     def bytes(self, moment: Moment, layers: float, variables: int, batch: int) -> float:
-        """Memory at a moment."""
+        """Return the memory growth at a moment, in bytes."""
         return ((self.fixed_mib + self.per_layer_mib * layers) * 2**20 + self.variables * variables
                 + (self.kept * moment.kept + self.passing * moment.passing + self.workspace * moment.workspace) * batch)
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where a network is to run.
+    """A device on which a network runs.
 
     Attributes:
-        name: `t4`, `cpu` … or a file's stem.
-        title: For people.
+        name: `t4`, `cpu` … or the file name without extension.
+        title: Display name.
         kind: `cpu` or `gpu`.
-        memory_mib: All of it.
-        reserved_mib: Of that what no tensor gets.
-        rates: Seconds of a step, by precision.
-        train, infer: Memory of training steps, and of inference by engine.
+        memory_mib: Total memory.
+        reserved_mib: Part of the memory that tensors cannot use.
+        rates: Rates that give the time of a step, by precision.
+        train, infer: Memory factors of training steps, and of inference by engine.
         runtime_mib: Resident memory of a process that has loaded an engine, by engine.
         calibrated: Whether the rates were measured on it.
     """
@@ -87,43 +87,43 @@ class Device:
 
     @property
     def usable_mib(self) -> float:
-        """What a network can have."""
+        """Memory available to a network, in MiB."""
         return self.memory_mib - self.reserved_mib
 
     def precision_of(self, wanted: str) -> str:
-        """The precision that it computes in: on a processor float32 for float16 (`backend.usable_precision`)."""
+        """Return the precision used; a CPU replaces float16 by float32 (`backend.usable_precision`)."""
         return "float32" if self.kind == CPU and wanted == "mixed_float16" else wanted
 
     def rates_in(self, precision: str) -> Rates:
-        """The rates of a precision; a processor's that nobody measured in bfloat16 are those of float32.
+        """Return the rates of a precision; a CPU without measured bfloat16 rates uses those of float32.
 
         Raises:
-            UsageError: The device doesn't compute in it.
+            UsageError: The device has no rates for this precision.
         """
         if self.kind == CPU and precision not in self.rates:
             return self.rates["float32"]
         if precision not in self.rates:
-            raise UsageError(f"{self.title} is not known to compute in {precision}.",
+            raise UsageError(f"There are no rates for {precision} on {self.title}.",
                              todo=f"Use --precision {' or '.join(self.rates)}.")
         return self.rates[precision]
 
 
 def names() -> list[str]:
-    """The devices that are known by name."""
+    """List the names of the built-in devices."""
     return [*json.loads(DEVICES.read_text(encoding="utf-8")), CPU]
 
 
 def load(name: str) -> Device:
-    """A device by its name, or from a file.
+    """Load a device by name or from a file.
 
     Args:
         name: One of `names()`, or the path of a JSON file: `kind` (`cpu` or `gpu`), `memory_mib`, `bandwidth_gb_s`
-            (10⁹ bytes a second), `tflops` (10¹² operations a second by precision), and optionally `title`,
-            `reserved_mib`, and `rates` and `workspace` as `pocket-profile --calibrate` measures them.
+            (10⁹ bytes per second), `tflops` (10¹² operations per second, by precision), and optionally `title`,
+            `reserved_mib`, and the `rates` and `workspace` measured by `pocket-profile --calibrate`.
 
     Raises:
-        UsageError: There is no such device.
-        DataError: The file lacks a field, or one is not valid.
+        UsageError: No device or file has this name.
+        DataError: The file lacks a field, or a field is invalid.
     """
     known = json.loads(DEVICES.read_text(encoding="utf-8"))
     if name in known:
@@ -150,7 +150,7 @@ def load(name: str) -> Device:
 
 
 def this_processor() -> Device:
-    """The machine that this runs on, its rates not yet measured: those of the machine that this was developed on."""
+    """Return this machine's processor, uncalibrated: its rates come from the machine of the original fit."""
     import psutil
 
     total = psutil.virtual_memory().total / 2**20
@@ -159,7 +159,7 @@ def this_processor() -> Device:
 
 
 def of_this_machine() -> Device | None:
-    """What the backend computes on here: the processor, or the GPU if it is one of those known by name."""
+    """Return the device that the backend uses: the processor, or the GPU; None if the GPU is not built in."""
     from .. import backend
 
     if not backend.on_gpu():
@@ -170,7 +170,7 @@ def of_this_machine() -> Device | None:
 
 
 def write_processor(path: str | Path, found: Calibration) -> None:
-    """Write a device file of this machine's processor with what was measured, and what it was measured on."""
+    """Write a device file for this machine's processor, with the calibration and the hardware."""
     import psutil
 
     from .. import backend
@@ -201,7 +201,7 @@ def _device(name: str, given: dict, calibrated: bool = True) -> Device:
 
 
 def _factors(fitted: dict, gpu: bool) -> Factors:
-    """Of a GPU's own memory what a network's code takes is no part; it lies in the process's."""
+    """Build factors. On a GPU, code lives in host memory and is not counted."""
     return Factors(**fitted | ({"per_layer_mib": 0.0, "fixed_mib": 0.0} if gpu else {}))
 
 
@@ -213,5 +213,5 @@ def _from_peaks(tflops: float, bandwidth: float, precision: str) -> Rates:
 
 
 def _fitted() -> dict:
-    """What bench/predict.py fitted on measured configurations."""
+    """Read the factors that bench/predict.py fitted to measured configurations."""
     return json.loads(FITTED.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A network's graph as the engine has it that fuses upsampling with the convolutions that read it."""
+"""The graph of a network in an engine that fuses upsampling with the convolutions that read it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from .graph import CONCATENATE, CONVOLUTION, POINTWISE, TRANSPOSED, Node
 
 
 def without_upsampled(nodes: Sequence[Node]) -> list[Node]:
-    """The layers without the transposed convolutions and concatenations that `inference.fusion` leaves out.
+    """Remove the transposed convolutions and concatenations that `inference.fusion` fuses away.
 
-    A convolution that read them reads the coarser level and the skip, and does the operations of both.
+    A convolution that read them then reads the coarser level and the skip connection, and performs the operations of
+    both layers.
     """
     by_name = {node.name: node for node in nodes}
     readers: dict[str, list[Node]] = {}
@@ -38,11 +39,11 @@ def without_upsampled(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _is_fused(below: Node, up: Node, both: Node, reader: Node) -> bool:
-    """Whether a layer that reads an upsampled tensor beside a skip is a convolution that can be fused."""
+    """Whether `reader`, which reads an upsampled tensor and a skip connection, is a convolution that can be fused."""
     return (reader.kind in (CONVOLUTION, POINTWISE) and reader.size * both.maps == both.size * reader.maps
             and below.maps * reader.maps * math.prod(_sides(up, reader)) <= MOST_WEIGHTS)
 
 
 def _sides(up: Node, reader: Node) -> list[int]:
-    """Of the kernel that a transposed convolution and then a convolution come to."""
+    """Return the kernel size of a transposed convolution combined with the convolution after it."""
     return [a + b - 1 for a, b in zip(up.kernel, reader.kernel, strict=True)]

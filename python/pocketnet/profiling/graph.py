@@ -1,7 +1,7 @@
-"""What a network's graph says of memory and work, layer by layer, without running it.
+"""The graph of a network as a list of layers with their memory and work, without running it.
 
-Read from the Keras model: sizes of outputs, who reads whom, weights, operations; and per kind of layer what its
-backward pass needs (`RULES`). Sizes are of one sample; the batch comes in where they are used.
+The Keras model gives output sizes, connections, weights and operations. `RULES` states for each kind of layer what its
+backward pass needs. Sizes are for one sample; callers multiply by the batch.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from keras import layers
 
 @dataclass(frozen=True)
 class Rule:
-    """What a kind of layer holds, in tensors of its output's size.
+    """The memory behaviour of a kind of layer, in units of its output's size.
 
     Attributes:
         reads_input: Its backward pass reads its input.
         reads_output: Its backward pass reads its output.
-        inner: Tensors of its own that it keeps for the backward pass.
-        forward: Tensors alive in its forward pass beside input, output and what is kept.
-        backward: Tensors alive in its backward pass beside the gradients of its input and output.
-        passes: How often its forward and backward passes together go through a tensor of the output's size.
+        inner: Number of inner tensors that it keeps for the backward pass.
+        forward: Number of tensors alive in its forward pass besides input, output and kept tensors.
+        backward: Number of tensors alive in its backward pass besides the gradients of input and output.
+        passes: How often its forward and backward passes together traverse a tensor of the output's size.
     """
 
     reads_input: bool = False
@@ -42,12 +42,12 @@ RULES = {
     INPUT: Rule(passes=0),
     **dict.fromkeys(WEIGHTED, Rule(reads_input=True, passes=4)),
     "DepthwiseConv3D": Rule(inner=27, forward=2, backward=2, passes=160),
-    # One operation forward and one backward; sample by sample what comes out is put together.
+    # One operation forward and one backward; instance normalisation also concatenates the samples.
     "BatchNormalization": Rule(reads_input=True, passes=7),
     "InstanceNormalization": Rule(reads_input=True, forward=1, backward=1, passes=11),
     "ReLU": Rule(reads_output=True, passes=5),
     "LeakyReLU": Rule(reads_input=True, passes=5),
-    # relu(x) - slope * relu(-x): both parts are kept.
+    # relu(x) - slope * relu(-x): both terms are kept.
     "PReLU": Rule(inner=2, forward=1, backward=2, passes=18),
     "MaxPooling2D": Rule(reads_input=True, reads_output=True, passes=8),
     "MaxPooling3D": Rule(reads_input=True, reads_output=True, passes=8),
@@ -56,32 +56,32 @@ RULES = {
     "UpSampling3D": Rule(forward=1, backward=1, passes=4),
     CONCATENATE: Rule(passes=4),
     ADD: Rule(passes=4),
-    # With it what the loss keeps: the one-hot truth, squares and differences.
+    # Includes what the loss keeps: the one-hot reference, squares and differences.
     "Softmax": Rule(reads_output=True, inner=3, forward=2, backward=4, passes=20),
 }
-"""By what TensorFlow's graph of a training step has; a kind that isn't here keeps its input and its output."""
+"""Rules by kind of layer, from TensorFlow's graph of a training step. Other kinds keep their input and output."""
 IN_PLACE = ("ReLU", ADD)
-"""Their output takes its input's place, and so does the gradient."""
+"""Layers whose output overwrites their input, and likewise the gradient."""
 FUSED = (*IN_PLACE, "LeakyReLU", "PReLU", "BatchNormalization")
-"""What an inference engine makes part of the convolution before it."""
+"""Layers that an inference engine fuses into the preceding convolution."""
 UNKNOWN = Rule(reads_input=True, reads_output=True, forward=1, backward=1, passes=6)
 
 
 @dataclass(frozen=True)
 class Node:
-    """A layer.
+    """A layer of a network.
 
     Attributes:
-        name: The layer's.
-        kind: A key of `RULES`, or the layer's class.
+        name: Name of the layer.
+        kind: A key of `RULES`, or the name of the layer's class.
         sources: Names of the layers that it reads.
-        size: Elements of its output a sample.
-        item: Bytes of an element of its output.
-        weights: Trainable weights.
-        frozen: Weights that aren't trained.
-        operations: Floating-point operations of its forward pass a sample; a multiplication and an addition are two.
-        maps: Feature maps of its output.
-        kernel: Voxels of its kernel per axis; empty for a layer without.
+        size: Elements of its output per sample.
+        item: Bytes per element of its output.
+        weights: Number of trainable weights.
+        frozen: Number of non-trainable weights.
+        operations: Floating-point operations of its forward pass per sample; a multiply-add counts as two.
+        maps: Number of feature maps of its output.
+        kernel: Kernel size per axis in voxels; empty for layers without a kernel.
     """
 
     name: str
@@ -97,20 +97,20 @@ class Node:
 
     @property
     def rule(self) -> Rule:
-        """What a layer of this kind holds."""
+        """The memory behaviour of this kind of layer."""
         return RULES.get(self.kind, UNKNOWN)
 
     @property
     def bytes(self) -> int:
-        """Of its output, a sample."""
+        """Size of its output in bytes per sample."""
         return self.size * self.item
 
 
 def nodes(model: keras.Model) -> list[Node]:
-    """The layers of a functional model, each after those that it reads.
+    """List the layers of a functional model, each after the layers that it reads.
 
     Args:
-        model: Built for a fixed size.
+        model: A model built for a fixed input size.
     """
     return [_node(layer) for layer in model.layers]
 
@@ -139,7 +139,7 @@ def _operations(layer: layers.Layer, size: int, given: list) -> int:
     kind = _kind(layer)
     if kind in (CONVOLUTION, POINTWISE):
         return 2 * size * math.prod(layer.kernel_size) * given[0].shape[-1]
-    if kind == TRANSPOSED:  # each input voxel goes to one patch of outputs
+    if kind == TRANSPOSED:  # each input voxel contributes to one patch of outputs
         return 2 * math.prod(given[0].shape[1:]) * math.prod(layer.kernel_size) * layer.filters
     if kind == DENSE:
         return 2 * size * given[0].shape[-1]
@@ -149,5 +149,5 @@ def _operations(layer: layers.Layer, size: int, given: list) -> int:
 
 
 def parameters(nodes: Sequence[Node]) -> int:
-    """Weights of a network, those that aren't trained included (Keras' `count_params`)."""
+    """Count the weights of a network, including non-trainable ones (Keras' `count_params`)."""
     return sum(node.weights + node.frozen for node in nodes)

@@ -1,4 +1,4 @@
-"""Memory and time of training steps and forward passes, measured in this process (call it in a fresh one)."""
+"""Measure memory and time of training steps and forward passes in this process. Call it in a fresh process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def training_step(model, configuration: Configuration) -> dict:
     """Run training steps on random patches and measure them.
 
     Args:
-        model: Built, not compiled.
+        model: A built model, not compiled.
 
     Returns:
         See `timed`.
@@ -37,7 +37,7 @@ def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Conf
     """Run forward passes on a random batch and measure them.
 
     Args:
-        engine: As `pocket-infer` makes it.
+        engine: An inference engine, as created by `pocket-infer`.
 
     Returns:
         See `timed`.
@@ -47,10 +47,10 @@ def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Conf
 
 
 def timed(step: Callable[[], object], configuration: Configuration) -> dict:
-    """Time steps after the warm-up; then, if a trace is wanted, one more in TensorFlow's profiler.
+    """Time steps after the warm-up. If a trace is requested, run one more step in TensorFlow's profiler.
 
     Returns:
-        `step_seconds` (median), `step_seconds_sd`, `patches_per_second` (batch over the median).
+        `step_seconds` (median), `step_seconds_sd`, `patches_per_second` (batch divided by the median).
     """
     seconds = []
     for _ in range(configuration.warm_up + configuration.steps):
@@ -67,15 +67,15 @@ def timed(step: Callable[[], object], configuration: Configuration) -> dict:
 
 
 def memory(before_mib: float, device: bool = True) -> dict:
-    """Peak memory of this process.
+    """Return the peak memory of this process.
 
     Args:
-        before_mib: Resident memory before the network was built.
+        before_mib: Resident memory before the network was built, in MiB.
         device: Whether the backend is in use.
 
     Returns:
-        `host_memory_mib` (peak resident), `host_memory_growth_mib` (over `before_mib`) and `device_memory_mib`
-        (the peak of the backend's allocator on the GPU; None without one).
+        `host_memory_mib` (peak resident memory), `host_memory_growth_mib` (the peak minus `before_mib`) and
+        `device_memory_mib` (peak of the backend's GPU allocator; None without a GPU).
     """
     peak = backend.peak_host_memory_mib()
     return {"host_memory_mib": round(peak, 1), "host_memory_growth_mib": round(max(0.0, peak - before_mib), 1),
@@ -83,12 +83,12 @@ def memory(before_mib: float, device: bool = True) -> dict:
 
 
 def inference_engine(folder: Path, configuration: Configuration) -> tuple[Callable, float]:
-    """The engine that `pocket-infer` would use, and the resident memory in MiB before it was made."""
+    """Create the engine that `pocket-infer` would use; also return the resident memory before that, in MiB."""
     from ..inference import engines
 
     chosen = engines.choose(configuration.engine, folder)
     if chosen == "openvino":
-        import openvino  # noqa: F401  (its own size is not the network's)
+        import openvino  # noqa: F401  (loaded first, so that its size does not count as the network's)
     else:
         backend.configure(configuration.threads)
     before = backend.host_memory_mib()

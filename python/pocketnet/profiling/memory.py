@@ -1,7 +1,8 @@
-"""What is alive in a training step or a forward pass, followed through the network's graph.
+"""Liveness analysis: the tensors alive at each moment of a training step or a forward pass.
 
-Forward, what a later layer or the backward pass reads stays. Backward, in reverse order, a layer makes the gradients
-of its inputs from that of its output; what was kept goes once its last user is done.
+In the forward pass, a tensor stays alive while a later layer or the backward pass reads it. The backward pass visits
+the layers in reverse order. Each layer computes the gradients of its inputs from the gradient of its output. A kept
+tensor is freed after its last use.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Moment:
-    """What is alive while a layer computes, in bytes of one sample.
+    """The tensors alive while a layer computes, in bytes per sample.
 
     Attributes:
-        layer: Which, and whether it is its forward or its backward computation.
+        layer: Name of the layer, and whether it computes forward or backward.
         kept: Tensors kept for the backward pass.
-        passing: Gradients of tensors, and tensors that are gone after this layer.
-        workspace: Input and output of a convolution, which its kernel may lay out anew before it computes.
+        passing: Transient tensors: gradients, and tensors freed after this layer.
+        workspace: Input and output of a convolution, which its kernel may copy to another memory layout.
     """
 
     layer: str
@@ -34,10 +35,10 @@ class Moment:
 
 
 def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list[Moment]:
-    """Every layer's forward, then every layer's backward computation.
+    """List the moments of a training step: every layer forward, then every layer backward.
 
     Args:
-        rematerialise: Of each block only what other blocks read is kept; going back it is computed again.
+        rematerialise: Keep only the tensors that other blocks read, and compute each block again in the backward pass.
     """
     if rematerialise:
         return _rematerialised(nodes)
@@ -59,10 +60,10 @@ def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list
 
 
 def _rematerialised(nodes: Sequence[Node]) -> list[Moment]:
-    """Backward moments when of other blocks than the layer's own only what crosses between blocks is kept.
+    """List the backward moments with rematerialisation, where other blocks keep only tensors passed between blocks.
 
-    What a block is computed from again is a copy of what it was given, so that it waits for the gradient
-    (`tf.recompute_grad`); a block of one layer is not computed again.
+    A block is computed again from a copy of its inputs, which waits for the gradient (`tf.recompute_grad`). A block
+    with a single layer is not computed again.
     """
     index = {node.name: number for number, node in enumerate(nodes)}
     block = {node.name: segment_of(node.name) for node in nodes}
@@ -91,27 +92,27 @@ def _rematerialised(nodes: Sequence[Node]) -> list[Moment]:
 
 
 def inference_moments(nodes: Sequence[Node], fused: bool = False) -> list[Moment]:
-    """Every layer's forward computation, when nothing is kept for a backward pass, one branch after the other.
+    """List the moments of a forward pass that keeps nothing for a backward pass, one branch after another.
 
     Args:
-        fused: Normalisation, activation and addition are part of the convolution before them, as OpenVINO has it.
+        fused: Normalisation, activation and addition are fused into the preceding convolution, as in OpenVINO.
     """
     nodes = _branch_by_branch(nodes)
     return [Moment(node.name, 0, passing) for node, passing in zip(nodes, _passing(nodes, {}, fused), strict=True)]
 
 
 def variables(nodes: Sequence[Node], slots: int = 2) -> int:
-    """Bytes of the weights, and of `slots` more tensors for each trained one (the moments of Adam: 2)."""
+    """Return the bytes of all weights, plus `slots` tensors per trainable weight (2 for Adam's moments)."""
     return sum((1 + slots) * node.weights + node.frozen for node in nodes) * FLOAT_BYTES
 
 
 def sum_of_outputs(nodes: Sequence[Node]) -> int:
-    """The usual estimate of what a training step keeps: every layer's output, in bytes of one sample."""
+    """Return the common estimate of a training step's memory: every layer's output, in bytes per sample."""
     return sum(node.bytes for node in nodes)
 
 
 def _branch_by_branch(nodes: Sequence[Node]) -> list[Node]:
-    """The layers in the order in which the last one asks for what it needs."""
+    """Order the layers depth first from the last layer, so that each branch is computed when it is needed."""
     by_name = {node.name: node for node in nodes}
     found: dict[str, Node] = {}
     waiting = [nodes[-1].name]
@@ -126,7 +127,7 @@ def _branch_by_branch(nodes: Sequence[Node]) -> list[Node]:
 
 
 def _last_users(nodes: Sequence[Node]) -> dict[str, int]:
-    """The tensors that are kept for the backward pass, and the layer that there is the last to read each."""
+    """Map each tensor kept for the backward pass to the layer that reads it last there."""
     last: dict[str, int] = {}
     for number, node in enumerate(nodes):
         read = [node.name] if node.rule.reads_output else []
@@ -136,7 +137,7 @@ def _last_users(nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def _passing(nodes: Sequence[Node], kept: dict[str, int], fused: bool = False) -> Iterator[int]:
-    """Per layer what is alive in its forward computation and not kept."""
+    """Yield for each layer the bytes that are alive in its forward computation and not kept."""
     readers = {node.name: number for number, node in enumerate(nodes)}
     for number, node in enumerate(nodes):
         readers |= dict.fromkeys(node.sources, number)
@@ -150,19 +151,19 @@ def _passing(nodes: Sequence[Node], kept: dict[str, int], fused: bool = False) -
 
 
 def _laid_out(node: Node, nodes: Sequence[Node], index: dict[str, int]) -> int:
-    """Bytes of a convolution's input and output."""
+    """Return the bytes of a convolution's input and output; 0 for other layers."""
     return node.bytes + sum(nodes[index[name]].bytes for name in node.sources) if node.kind == CONVOLUTION else 0
 
 
 def _passing_back(node: Node, number: int, edges: Sequence[tuple[int, int, int]]) -> int:
-    """What is alive in a layer's backward computation and was not kept: gradients, from each reader to its maker."""
+    """Return the transient bytes of a layer's backward computation: gradients waiting for the layer that uses them."""
     fresh = 0 if node.kind in IN_PLACE else sum(size for _, reader, size in edges if reader == number)
     waiting = sum(size for maker, reader, size in edges if maker <= number < reader)
     return fresh + waiting + node.rule.backward * node.bytes
 
 
 def _gradient(nodes: Sequence[Node], index: dict[str, int], name: str, reader: Node) -> int:
-    """Bytes of the gradient that a layer gives to one that it reads; an addition gives the same tensor to all."""
+    """Return the bytes of the gradient that `reader` passes to a source; an addition shares one tensor among all."""
     if reader.kind == ADD and name != min(reader.sources, key=index.__getitem__):
         return 0
     return nodes[index[name]].bytes

@@ -1,4 +1,4 @@
-"""Memory and time of a configuration on a device, predicted from the network's graph without running it."""
+"""Predict memory and time of a configuration on a device from the network's graph, without running it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from .fused import without_upsampled
 MIB = 2**20
 TENSORFLOW = "tensorflow"
 ACCUMULATED_SLOTS, ACCUMULATED_LAYERS = 3, 1.35
-"""With accumulation the optimiser's step is a function of its own, run every so often: it is given all gradients at
-once, holds so many tensors more for each weight, and makes the executable graph so much larger. From what the
-configurations under `fit`, `accumulated` in bench/predict.json took."""
+"""Accumulation adds a separate function for the optimiser's update. It holds this many more tensors per weight, because
+it receives all gradients at once, and enlarges the executable graph by this factor. Both are fitted to the
+configurations under `fit`, `accumulated` in bench/predict.json."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a training step or a forward pass takes.
+    """Predicted memory and time of a training step or a forward pass.
 
     Attributes:
-        memory_mib: Device memory at the worst moment; on a processor by how much the process grows.
-        host_mib: Resident memory of the process.
-        step_seconds: Time of a step.
-        gflops: 10⁹ floating-point operations a step that multiply weights.
-        parameters: Of the network.
-        moment: The layer in whose computation the most is held.
-        sum_of_outputs_mib: The usual estimate: variables, gradients, and every layer's output once.
+        memory_mib: Peak device memory; on a CPU, the growth of the process.
+        host_mib: Peak resident memory of the process.
+        step_seconds: Time of one step.
+        gflops: 10⁹ floating-point operations per step that multiply by weights.
+        parameters: Number of parameters of the network.
+        moment: The layer at which memory peaks.
+        sum_of_outputs_mib: The common estimate: variables, gradients, and every layer's output once.
     """
 
     memory_mib: float
@@ -47,7 +47,7 @@ def predict(configuration: Configuration, device: Device) -> Prediction:
     """Predict one configuration.
 
     Raises:
-        UsageError: The network cannot be built, or the device doesn't compute in the precision.
+        UsageError: The network cannot be built, or the device has no rates for the precision.
     """
     precision = device.precision_of(configuration.precision)
     nodes = nodes_of(configuration.network, configuration.patch, precision)
@@ -65,7 +65,7 @@ def predict(configuration: Configuration, device: Device) -> Prediction:
 
 
 def describe(configuration: Configuration, device: Device) -> dict:
-    """A prediction as `profile.json` has it: `precision`, `parameters`, `gflops`, `predicted`."""
+    """Return a prediction in the form used in `profile.json`: `precision`, `parameters`, `gflops`, `predicted`."""
     found = predict(configuration, device)
     precision = device.precision_of(configuration.precision)
     return {"precision": precision, "parameters": found.parameters, "gflops": round(found.gflops, 3), "predicted": {
@@ -77,25 +77,25 @@ def describe(configuration: Configuration, device: Device) -> dict:
 
 
 def engine_of(configuration: Configuration, device: Device) -> str:
-    """The engine of an inference: OpenVINO on a processor, unless another is named that is known."""
+    """Return the inference engine: the configured one if the device has it, else OpenVINO (CPU) or TensorFlow (GPU)."""
     if configuration.engine in device.infer:
         return configuration.engine
     return TENSORFLOW if device.kind == GPU else "openvino"
 
 
 def computed(nodes: Sequence[graph.Node], engine: str) -> Sequence[graph.Node]:
-    """The layers that an engine computes in a forward pass."""
+    """Return the layers that an engine computes in a forward pass."""
     return nodes if engine == TENSORFLOW else without_upsampled(nodes)
 
 
 def slots_of(configuration: Configuration) -> int:
-    """Tensors that the optimiser keeps for each weight: Adam's moments, a sum of gradients, a moving average."""
+    """Count the tensors that the optimiser keeps per weight: Adam's moments, summed gradients, a moving average."""
     return 2 + (configuration.accumulate > 1) + (configuration.average_decay is not None)
 
 
 @lru_cache(maxsize=64)
 def nodes_of(network: Network, patch: tuple[int, ...], precision: str) -> tuple[graph.Node, ...]:
-    """The network's layers, built without values in its weights."""
+    """Build the network without initialising its weights, and return its layers."""
     import keras
 
     from ..models.build import build
@@ -110,7 +110,7 @@ def nodes_of(network: Network, patch: tuple[int, ...], precision: str) -> tuple[
 
 
 def _held(nodes: Sequence[graph.Node], configuration: Configuration, device: Device) -> tuple[float, str]:
-    """Bytes at the worst moment, and the layer."""
+    """Return the peak in bytes, and the layer at which it occurs."""
     layers: float = len(nodes)
     if configuration.mode == "train":
         moments = memory.training_moments(nodes, configuration.rematerialise)
@@ -119,7 +119,7 @@ def _held(nodes: Sequence[graph.Node], configuration: Configuration, device: Dev
             slots, layers = slots + ACCUMULATED_SLOTS, layers * ACCUMULATED_LAYERS
     else:
         engine = engine_of(configuration, device)
-        fused = engine != TENSORFLOW  # such an engine also takes a batch one by one
+        fused = engine != TENSORFLOW  # such an engine also processes a batch one item at a time
         moments = memory.inference_moments(computed(nodes, engine), fused)
         batch = 1 if fused else configuration.batch
         factors, slots = device.infer[engine], 0
@@ -128,12 +128,12 @@ def _held(nodes: Sequence[graph.Node], configuration: Configuration, device: Dev
 
 
 def largest_batch(configuration: Configuration, device: Device, most: int = 4096) -> int:
-    """The largest batch that fits, 0 for none."""
+    """Return the largest batch that fits, or 0 if none does."""
     return _largest(lambda batch: _fits(replace(configuration, batch=batch), device), most)
 
 
 def largest_patch(configuration: Configuration, device: Device) -> tuple[int, ...] | None:
-    """The largest cube (in 2D, square) that the depth divides and that fits with the configuration's batch."""
+    """Return the largest cube (in 2D, square) that the divisor divides and that fits with the configuration's batch."""
     step = max(configuration.network.divisor)
 
     def patch(times: int) -> tuple[int, ...]:
@@ -148,7 +148,7 @@ def _fits(configuration: Configuration, device: Device) -> bool:
 
 
 def _largest(fits: Callable[[int], bool], most: int) -> int:
-    """The largest number from 1 to `most` that fits, if every smaller one does; 0 for none."""
+    """Return the largest number from 1 to `most` that fits, assuming that all smaller ones fit; 0 if none does."""
     low, high = 0, 1
     while high <= most and fits(high):
         low, high = high, 2 * high

@@ -1,4 +1,4 @@
-"""Time of a training step or a forward pass from the work that a network's graph holds."""
+"""Predict the time of a training step or a forward pass from the work in a network's graph."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Work:
-    """What a step does.
+    """The work of one step.
 
     Attributes:
-        convolutions: 10⁹ floating-point operations of convolutions of kernels over 1.
-        products: 10⁹ of pointwise and transposed convolutions and dense layers.
-        passed: 10⁹ bytes that go through memory, tensor by tensor.
-        weights: 10⁹ bytes of weights, which the optimiser goes through.
-        layers: How many.
+        convolutions: 10⁹ floating-point operations of convolutions with kernels larger than 1.
+        products: 10⁹ floating-point operations of pointwise and transposed convolutions and dense layers.
+        passed: 10⁹ bytes of memory traffic, summed over tensors.
+        weights: 10⁹ bytes of weights that the optimiser updates.
+        layers: Number of layers.
     """
 
     convolutions: float
@@ -30,13 +30,13 @@ class Work:
 
     @property
     def gflops(self) -> float:
-        """10⁹ floating-point operations of everything that multiplies weights."""
+        """10⁹ floating-point operations that multiply by weights."""
         return self.convolutions + self.products
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds for each unit of `Work`."""
+    """Seconds per unit of `Work`."""
 
     convolutions: float
     products: float
@@ -45,17 +45,17 @@ class Rates:
     layers: float
 
     def seconds(self, work: Work) -> float:
-        """Of a step."""
+        """Return the time of a step in seconds."""
         return sum(getattr(self, f.name) * getattr(work, f.name) for f in fields(self))
 
 
 def training_work(nodes: Sequence[Node], batch: int, rematerialise: bool = False) -> Work:
-    """The work of a training step: forward, the gradient of each layer's input, and that of its weights.
+    """Return the work of a training step: forward, and the gradients of each layer's input and weights.
 
-    The first layer makes no gradient of its input.
+    The first layer computes no gradient of its input.
 
     Args:
-        rematerialise: Forward twice.
+        rematerialise: Compute the forward pass twice.
     """
     first = {node.name for node in nodes if node.kind == INPUT}
 
@@ -66,7 +66,7 @@ def training_work(nodes: Sequence[Node], batch: int, rematerialise: bool = False
 
 
 def inference_work(nodes: Sequence[Node], batch: int) -> Work:
-    """The work of a forward pass; about a third of what goes through memory in a training step."""
+    """Return the work of a forward pass; its memory traffic is about a third of a training step's."""
     return _work(nodes, batch, lambda node: node.operations, 1 / 3, 0)
 
 

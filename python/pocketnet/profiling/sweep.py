@@ -1,4 +1,4 @@
-"""Configurations measured one after the other, each in a process of its own."""
+"""Measure configurations one after another, each in its own process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def measure(configuration: Configuration) -> tuple[dict, dict | None]:
     """Measure one configuration in fresh processes.
 
     Returns:
-        An entry of `profile.json`, and the hardware (None when the process ended before it could say). What does
-        not fit, on the device or because the kernel ended the process, has the status `out_of_memory`; what broke
-        for another reason `failed`. Both with a `reason`, and None for what wasn't measured.
+        An entry of `profile.json`, and the hardware (None if the process ended before it reported it). The status is
+        `out_of_memory` if the configuration does not fit on the device or the kernel killed the process, and `failed`
+        for any other error. Both have a `reason`, and None for values that were not measured.
     """
     with tempfile.TemporaryDirectory(prefix="pocket-profile-") as name:
         folder = Path(name)
@@ -47,15 +47,15 @@ def _folder_name(configuration: Configuration) -> str:
 
 
 def _run(folder: Path, stage: str) -> dict | None:
-    """One stage's result; None when it went well and had nothing to measure."""
+    """Run one stage and return its result; None if it succeeded and measured nothing."""
     ran = subprocess.run([sys.executable, "-m", CHILD, str(folder), stage], stdout=subprocess.DEVNULL,
                          stderr=subprocess.PIPE, text=True, errors="replace")
     if ran.returncode == 0:
         return _read(folder / child.MEASURED)
     if ran.returncode == -signal.SIGKILL:
-        return child.out_of_memory("the process was killed, as the kernel does when the machine's memory runs out")
+        return child.out_of_memory("the process was killed, probably because the machine ran out of memory")
     if ran.returncode == -signal.SIGABRT and "bad_alloc" in ran.stderr:
-        return child.out_of_memory("the machine's memory ran out (std::bad_alloc)")
+        return child.out_of_memory("the machine ran out of memory (std::bad_alloc)")
     lines = [line for line in ran.stderr.splitlines() if line.strip()]
     return {"status": "failed", "reason": (lines[-1] if lines else f"ended with {ran.returncode}")[:300]}
 
@@ -69,11 +69,11 @@ NUMBERS = ("host_memory_mib", "host_memory_growth_mib", "device_memory_mib", "st
 
 
 def entry(configuration: Configuration, described: dict, measured: dict | None = None) -> dict:
-    """An entry of `profile.json`.
+    """Build an entry of `profile.json`.
 
     Args:
-        described: `parameters`, `gflops` and `predicted`, and the `precision` computed in; what is missing is None.
-        measured: As `measure` finds it.
+        described: `parameters`, `gflops`, `predicted` and the `precision` used; missing values become None.
+        measured: Result of the measuring process, if any.
     """
     network = configuration.network
     measured = measured and {"reason": None, **dict.fromkeys(NUMBERS), **measured}

@@ -1,4 +1,4 @@
-"""Predictions as a table for people: what fits, with how much to spare, and the largest that does."""
+"""Predictions as a readable table: what fits, the headroom, and the largest batch and patch that fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = ("network", "width", "patch", "batch", "parameters", "memory (MiB)", "f
 
 
 def rows(entries: Sequence[dict]) -> list[tuple[str, ...]]:
-    """A row a predicted configuration of `profile.json`."""
+    """Return one row per predicted configuration of `profile.json`."""
     found = []
     for entry in entries:
         predicted = entry["predicted"]
@@ -26,7 +26,7 @@ def rows(entries: Sequence[dict]) -> list[tuple[str, ...]]:
 
 
 def text(table: Sequence[Sequence[str]], header: Sequence[str] = HEADER, left: int = 3) -> str:
-    """Columns under each other, those after the first `left` to the right."""
+    """Align columns: the first `left` columns to the left, the others to the right."""
     lines = [header, *table]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join("  ".join(cell.ljust(width) if column < left else cell.rjust(width)
@@ -35,11 +35,11 @@ def text(table: Sequence[Sequence[str]], header: Sequence[str] = HEADER, left: i
 
 
 def limits(wanted: Sequence[Configuration], device: Device) -> list[dict]:
-    """Per network, width and patch the largest batch, and per network, width and batch the largest patch.
+    """Find the largest batch for each network, width and patch, and the largest patch for the smallest batch.
 
     Returns:
-        `arch`, `width`, `patch`, `largest_batch` (0 for none), `batch` (the smallest asked for), `largest_patch` (None
-        for none).
+        Dicts with `arch`, `width`, `patch`, `largest_batch` (0 if none fits), `batch` (the smallest requested) and
+        `largest_patch` (None if none fits).
     """
     found = {}
     for configuration in wanted:
@@ -53,7 +53,7 @@ def limits(wanted: Sequence[Configuration], device: Device) -> list[dict]:
 
 
 def sentences(found: Sequence[dict], device: Device) -> list[str]:
-    """The limits as lines."""
+    """Format the limits as lines of text."""
     lines = []
     for one in found:
         patch = "×".join(map(str, one["patch"]))
@@ -64,9 +64,9 @@ def sentences(found: Sequence[dict], device: Device) -> list[str]:
 
 
 def origin(device: Device) -> str:
-    """What the figures rest on."""
+    """Describe the basis of the predictions."""
     memory = (f"{device.title}: {device.usable_mib:,.0f} MiB for the network, of {device.memory_mib:,.0f} MiB. "
-              "Memory by the network's graph, fitted to training steps measured on a CPU")
-    return memory + (". Times by rates measured on this device." if device.calibrated else
-                     "; times by the device's peak figures, not measured on it." if device.kind == "gpu" else
-                     "; times by rates of another CPU: --calibrate measures this one's in under a minute.")
+              "Memory is predicted from the network's graph, fitted to training steps measured on a CPU")
+    return memory + (". Times use rates measured on this device." if device.calibrated else
+                     ". Times use the device's peak values and are not measured on it." if device.kind == "gpu" else
+                     ". Times use rates of another CPU; --calibrate measures this one in under a minute.")

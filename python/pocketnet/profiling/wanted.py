@@ -1,4 +1,4 @@
-"""Which configurations a command line asks for, checked before anything is built."""
+"""The configurations requested on the command line, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .configuration import Configuration
 
 
 def batches(text: str | None) -> list[int] | None:
-    """`"1,2,8..16"` to the numbers, ends included; None to None.
+    """Parse `"1,2,8..16"` to a list of numbers, including both ends of a range; None gives None.
 
     Raises:
-        UsageError: Not such a list, or not of numbers from 1.
+        UsageError: The text is not such a list, or a number is below 1.
     """
     if not text:
         return None
@@ -27,8 +27,8 @@ def batches(text: str | None) -> list[int] | None:
         match = re.fullmatch(r"\s*(\d{1,6})(?:\.\.(\d{1,6}))?\s*", word)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not match or low < 1 or high < low:
-            raise UsageError(f"--batch must be numbers from 1, or ranges of them. Received: {text}",
-                             todo="Give, for example, --batch 1,2,4 or --batch 1..32. --batch must be at least 1.")
+            raise UsageError(f"--batch must be a list of numbers or ranges, each at least 1. Received: {text}",
+                             todo="Use, for example, --batch 1,2,4 or --batch 1..32. --batch must be at least 1.")
         found.extend(range(low, high + 1))
     return list(dict.fromkeys(found))
 
@@ -36,18 +36,18 @@ def batches(text: str | None) -> list[int] | None:
 def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | None, sizes: list[int] | None,
                    shape: dict, loss: str | None, precision: str | None, common: dict,
                    accumulate: int | None = None, rematerialise: bool = False) -> Iterator[Configuration]:
-    """The configurations of one architecture, width and patch.
+    """Yield the configurations of one architecture, width and patch.
 
     Args:
-        plan: What the rest is taken from; without one, the paper's networks.
-        patch: Voxels per axis, or one number for all.
-        sizes: Batches.
+        plan: Source of all other values; None for the paper's networks.
+        patch: Voxels per axis, or one number for all axes.
+        sizes: Batch sizes.
         shape: Values of `Network` that override the plan's or the paper's.
         accumulate, rematerialise: As in `config.Training`; None and False for the plan's.
         common: Further values of `Configuration`.
 
     Raises:
-        UsageError: One that cannot be built.
+        UsageError: A configuration cannot be built.
     """
     infer = common["mode"] == "infer"
     if infer and precision not in (None, "float32"):
@@ -75,7 +75,7 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
 
 def _network(plan: Plan | None, arch: str, width: str, patch: list[int] | None,
              shape: dict) -> tuple[Network, tuple[int, ...]]:
-    """The network and the patch, one number a side."""
+    """Return the network, and the patch with one number per axis."""
     network = plan.network_of(arch, width) if plan else Network(arch=arch, width=width, **PAPER_SHAPES[arch] | shape)
     sides = patch or (plan.training.patch if plan else [256 if network.dimensions == 2 else 128])
     sides = tuple(sides) * network.dimensions if len(sides) == 1 else tuple(sides)

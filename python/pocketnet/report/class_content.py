@@ -1,4 +1,4 @@
-"""What the report of a classification shows in place of a segmentation's tables, box plots and overlays."""
+"""Report content that is specific to a classification: its tables, ROC curves and pictures."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 SECTIONS = "classification.html.jinja"
 MOST_CASE_ROWS = 3000
-MOST_PICTURES = 4  # a network
+MOST_PICTURES = 4  # per network
 
 
 def sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
-    """The values of the template's part for a classification."""
+    """Compute the template values that are specific to a classification."""
     return {
         "sections": SECTIONS, "titles": class_layout.TITLES, "how": class_layout.HOW,
         "how_paired": class_layout.HOW_PAIRED,
@@ -36,16 +36,16 @@ def sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Se
 
 
 def warnings(rows: pd.DataFrame) -> list[str]:
-    """Networks that said the same of every case."""
+    """Warn about networks that predict the same class for every case."""
     lines = []
     for (arch, width, fold), group in rows.groupby(["arch", "width", "fold"]):
         if group["predicted"].nunique() == 1 and group["class"].nunique() > 1:
-            lines.append(f"{arch} {width}, fold {fold}: every case was classified as {group['predicted'].iloc[0]!r}.")
+            lines.append(f"{arch} {width}, fold {fold}: all cases were classified as {group['predicted'].iloc[0]!r}.")
     return lines
 
 
 def _accuracy(comparison: dict) -> list[dict]:
-    """A row a class and network, as in the paper's Table II."""
+    """Return one row per class and network, as in the paper's Table II."""
     rows = []
     for row in comparison["networks"]:
         cells = []
@@ -71,7 +71,7 @@ def _differences(comparison: dict) -> list[dict]:
 
 
 def _pictures(evaluations: Sequence[Evaluation]) -> list[dict]:
-    """The most confidently wrong cases of each network over its folds, as data URIs."""
+    """Return pictures of each network's misclassified cases with the highest confidence, as data URIs."""
     groups: dict[str, list[tuple[dict, Evaluation]]] = {}
     for one in evaluations:
         name = f"{one.rows['arch'].iloc[0]} {one.rows['width'].iloc[0]}"
@@ -81,14 +81,15 @@ def _pictures(evaluations: Sequence[Evaluation]) -> list[dict]:
     for name, found in sorted(groups.items()):
         for entry, one in sorted(found, key=lambda item: (item[0]["probability"], item[0]["case"]))[:MOST_PICTURES]:
             data = base64.b64encode((one.folder / entry["file"]).read_bytes()).decode("ascii")
-            said = f"{entry['class']}, taken for {entry['predicted']} with {1 - entry['probability']:.1%}"
+            said = (f"{entry['class']}, classified as {entry['predicted']} "
+                    f"(probability of the true class {entry['probability']:.1%})")
             result.append({"network": name, "case": entry["case"], "said": said,
                            "data": f"data:image/png;base64,{data}", "alt": f"{entry['case']}: {said} by {name}"})
     return result
 
 
 def _cases(rows: pd.DataFrame) -> dict:
-    """Each case, the one whose true class was given the lowest probability first."""
+    """Return one row per case, sorted by the probability of the true class, lowest first."""
     shown = [{"case": row["case"], "label": row["class"], "network": f"{row['arch']} {row['width']}",
               "fold": row["fold"], "predicted": row["predicted"], "probability": row[PROBABILITY + row["class"]]}
              for _, row in rows.iterrows()]

@@ -1,4 +1,4 @@
-"""What the report shows, computed from a run's records: numbers and words, no markup."""
+"""Compute the content of the report from a run's records, as numbers and text without markup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RANKS = ("best", "median", "worst")
 
 
 def context(run: Run, command: str | None = None) -> dict:
-    """Everything that the template shows, computed."""
+    """Compute all values that the template shows."""
     rows = _rows(run)
     networks = _networks(run, rows)
     names = [" ".join(key) for key in networks]
@@ -57,7 +57,7 @@ def context(run: Run, command: str | None = None) -> dict:
 
 
 def _task(run: Run, rows: pd.DataFrame | None) -> str:
-    """What was learned, by whatever part of the run says so."""
+    """Return the task of the run, from the first record that states it."""
     said = [run.comparison.get("task")] if run.comparison else []
     said += [task_of(rows)] if rows is not None else []
     said += [model.plan.get("task") for model in run.models if model.plan]
@@ -66,7 +66,7 @@ def _task(run: Run, rows: pd.DataFrame | None) -> str:
 
 def _sections(comparison: dict | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
               networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
-    """The values of the template's part for a segmentation."""
+    """Compute the template values that are specific to a segmentation."""
     labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
     return {
         "sections": None, "titles": layout.TITLES,
@@ -88,7 +88,7 @@ def _rows(run: Run) -> pd.DataFrame | None:
 
 
 def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
-    """(arch, width), the full network first, then from many parameters to few."""
+    """List (arch, width) of all networks: full first, then by decreasing number of parameters."""
     found = {(row["arch"], row["width"]): row["parameters"] for row in (run.comparison or {"networks": []})["networks"]}
     found |= {(m.provenance["arch"], m.provenance["width"]): m.provenance["parameters"] for m in run.models}
     if rows is not None:
@@ -97,7 +97,7 @@ def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
 
 
 def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> list[tuple[str, str]]:
-    """Name and value, a row each."""
+    """Return the rows of the section "What ran", each a name and a value."""
     def several(key: str) -> str:
         return ", ".join(dict.fromkeys(str(model.provenance[key]) for model in run.models))
 
@@ -109,7 +109,7 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
         what += [("Recipe", several("recipe")), ("Seed", several("seed")),
                  ("Folds", _folds(sorted({m.provenance["fold"] for m in run.models})))]
         members = {tuple(member["seed"] for member in model.members) for model in run.models if model.members}
-        what += [("Networks a fold", f"{len(seeds)}, averaged, of seeds {', '.join(map(str, seeds))}")
+        what += [("Networks per fold", f"{len(seeds)}, averaged (seeds {', '.join(map(str, seeds))})")
                  for seeds in sorted(members)]
     plans = [model.plan for model in run.models if model.plan]
     if plans:
@@ -128,38 +128,38 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, labels: Sequence[str]) -> lis
         if first["hardware"].get("memory_mib"):
             hardware.append(resources.mebibytes(first["hardware"]["memory_mib"]))
         hardware += [str(device) for device in first["hardware"].get("devices") or []
-                     if not str(device).lower().startswith("cpu")]  # it is named already
+                     if not str(device).lower().startswith("cpu")]  # the CPU is already listed
         what += [("Hardware", ", ".join(hardware)),
                  ("Software", ", ".join([f"pocketnet {several('version')}",
                                          *(f"{name} {value}" for name, value in first["versions"].items())])),
-                 ("Training time in all", resources.duration(sum(m.provenance["wall_seconds"] for m in run.models)))]
+                 ("Total training time", resources.duration(sum(m.provenance["wall_seconds"] for m in run.models)))]
     return what
 
 
 def _folds(numbers: Sequence[int]) -> str:
-    """How many, and which."""
+    """Format the number of folds and which ones they are."""
     return f"{len(numbers)}: number{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, str]]) -> list[str]:
-    """What a full report would have and this run has not."""
+    """List the parts of a complete report that this run lacks."""
     lines = list(run.problems)
     if run.comparison is None:
         lines.append("There is no comparison.")
     if not run.models:
-        lines.append("There are no model folders: no learning curves, no provenance, no times.")
+        lines.append("There are no model folders, so the report has no learning curves, provenance or times.")
     if rows is None:
-        lines.append("There are no evaluations: no box plots, no cases, no pictures.")
+        lines.append("There are no evaluations, so the report has no box plots, cases or pictures.")
     widths = {width for _, width in networks}
     if len(networks) == 1:
-        lines.append(f"Only one network was run ({' '.join(networks[0])}): there is nothing to compare it with.")
+        lines.append(f"Only one network was run ({' '.join(networks[0])}): there is no network to compare it with.")
     elif networks and REFERENCE not in widths:
-        lines.append("No full network was run: the others are not compared with it.")
+        lines.append("No full network was run, so the other networks cannot be compared with it.")
     folds = {model.provenance["fold"] for model in run.models}
     if len(folds) == 1:
-        lines.append("Only one fold was run: the spread over trainings is unknown.")
+        lines.append("Only one fold was run, so the variation between trainings is unknown.")
     evaluated = {one.run_key for one in run.evaluations}
-    lines += [f"{model.name}: trained, but there is no evaluation." for model in run.models
+    lines += [f"{model.name}: trained, but not evaluated." for model in run.models
               if run.evaluations and model.provenance["run_key"] not in evaluated]
     lines += [f"{model.name}: there is no learning history." for model in run.models if not model.history]
     return lines
@@ -172,17 +172,17 @@ def _warnings(run: Run) -> list[str]:
         if len(attempts) > 1:
             ends = ", ".join(attempt["ended"] for attempt in attempts[:-1])
             lines.append(f"{model.name}: trained in {len(attempts)} attempts ({ends} before); "
-                         f"{model.provenance['steps']} steps in all.")
+                         f"{model.provenance['steps']} steps in total.")
     return lines
 
 
 def _of_rows(rows: pd.DataFrame, classified: bool) -> list[str]:
-    """What a person should look at in the metrics: labels that were missed altogether, say."""
+    """Warn about metrics that need attention, for example labels that a network missed entirely."""
     if classified:
         return class_content.warnings(rows)
     lines = []
     for (arch, width, label), group in rows[rows["dice"].isna()].groupby(["arch", "width", "label"]):
-        lines.append(f"{arch} {width}: {label} has no Dice in {_cases_of(group)}; left out of means.")
+        lines.append(f"{arch} {width}: {label} has no Dice in {_cases_of(group)}; means exclude these values.")
     lost = rows[rows["dice"] == 0]
     for (arch, width, label), group in lost.groupby(["arch", "width", "label"]):
         lines.append(f"{arch} {width}: {label} has Dice 0 in {_cases_of(group)}")
@@ -196,7 +196,7 @@ def _cases_of(group: pd.DataFrame) -> str:
 
 
 def _accuracy(comparison: dict) -> list[dict]:
-    """A row a label and network, as in the paper's Table I."""
+    """Return one row per label and network, as in the paper's Table I."""
     order = comparison["networks"]
     labels = list(dict.fromkeys(row["label"] for row in order))
     if len(labels) == 2 and MEAN in labels:
@@ -228,9 +228,9 @@ def _differences(comparison: dict) -> list[dict]:
 
 
 def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
-    """Best, median and worst of each network over its folds, as data URIs: three pictures a network at most.
+    """Return pictures of each network's best, median and worst case over its folds, as data URIs.
 
-    The best of every network first, so that those of two networks stand side by side.
+    The best cases of all networks come first, so that the pictures of two networks appear side by side.
     """
     groups: dict[tuple[str, str], dict[str, tuple[dict, Path]]] = {}
     for one in evaluations:
@@ -251,7 +251,7 @@ def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
 
 
 def _cases(rows: pd.DataFrame | None) -> dict | None:
-    """Each case's metrics, the worst first; the last rows are left out of very long tables."""
+    """Return the metrics of each case, worst first; very long tables omit the best rows."""
     if rows is None:
         return None
     ordered = rows.sort_values(["dice", "case"], na_position="last")

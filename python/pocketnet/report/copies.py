@@ -1,4 +1,4 @@
-"""What can be copied from the page: the comparison's tables, and how to cite."""
+"""Texts to copy from the page: the comparison's tables and the citation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BIBTEX = """@article{celaya2021pocketnet,
 
 
 def tables(comparison: dict | None, layout: ModuleType) -> list[tuple[str, str]]:
-    """A comparison's tables: the name of a format, and the text; none without a comparison.
+    """Return the comparison's tables as (format, text); an empty list without a comparison.
 
     Args:
         layout: `evaluation.layout`, or `evaluation.class_layout` for a classification.

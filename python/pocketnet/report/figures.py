@@ -1,7 +1,7 @@
-"""The report's figures as SVG that takes its colours and letters from the page, light or dark.
+"""Draw the report's figures as SVG that inherits its colours and fonts from the page, in light and dark mode.
 
-matplotlib draws with one fixed colour a role; in the SVG each is replaced by the page's CSS variable. Colours are
-from Okabe and Ito's palette, which the colour-blind tell apart.
+matplotlib draws each role with a fixed colour; in the SVG, CSS variables of the page replace these colours. They come
+from the colour-blind-safe palette of Okabe and Ito.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from ..tracking.records import Model
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXT, SOFT, FAINT = "#101112", "#5c5d5e", "#9a9b9c"  # stand for the page's text, its softer text and its lines
+TEXT, SOFT, FAINT = "#101112", "#5c5d5e", "#9a9b9c"  # placeholders for the page's text, soft text and lines
 NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a300")
 PANEL = (3.3, 2.9)  # inches
 MOST_LINES = 300  # paired lines in one panel
-FEW = 20  # cases up to which a box shows every one of them
+FEW = 20  # with up to this many cases, a box plot shows every case
 SCORES = {"segmentation": ("validation_dice", "validation Dice"),
           "classification": ("validation_auc", "validation AUC")}
-"""The score of a task's learning history: its column and its name."""
+"""The validation score of each task: column in the history, and display name."""
 
 
 def network_colours(names: Sequence[str]) -> dict[str, str]:
-    """A colour a network, in order; they repeat after eight."""
+    """Assign a colour to each network in order; colours repeat after eight."""
     return {name: NETWORKS[index % len(NETWORKS)] for index, name in enumerate(names)}
 
 
 def css_variables() -> dict[str, str]:
-    """The page's CSS variable for each colour that the figures use."""
+    """Map each colour used in the figures to its CSS variable on the page."""
     return {TEXT: "currentColor", SOFT: "var(--soft)", FAINT: "var(--line)",
             **{colour: f"var(--network-{index})" for index, colour in enumerate(NETWORKS)}}
 
 
 def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> list[str]:
-    """Loss and validation Dice (of a classifier AUC) by epoch: a thin line a fold, a thick one for the mean over folds.
+    """Draw loss and validation Dice (AUC for a classifier) by epoch, with a thin line per fold and a thick mean.
 
     Args:
-        models: Those of any number of networks and folds.
-        colours: By `<arch> <width>`.
+        models: Models of any number of networks and folds.
+        colours: Colour by `<arch> <width>`.
 
     Returns:
-        SVG, a panel each; none when no model has a history.
+        One SVG per panel; an empty list if no model has a history.
     """
     score = SCORES.get(next((m.plan.get("task") for m in models if m.plan), None), SCORES["segmentation"])
     groups: dict[str, list[Model]] = {}
@@ -89,7 +89,7 @@ def _learning_panel(groups: dict[str, list[Model]], column: str, title: str, col
 
 
 def _last_values(groups: dict[str, list[Model]], column: str) -> str:
-    """For those who cannot see the curves: where they end, a mean over folds."""
+    """Describe the curves for screen readers: their final values, averaged over folds."""
     ends = {name: [model.history[-1][column] for model in members] for name, members in groups.items()}
     return "; ".join(f"{name} ends at {np.mean(values):.3f}" for name, values in ends.items()
                      if not np.isnan(values).any())
@@ -97,16 +97,16 @@ def _last_values(groups: dict[str, list[Model]], column: str) -> str:
 
 def box_plots(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: str,
               colours: dict[str, str]) -> list[str]:
-    """One label's metrics: a box a network, and a thin line for each case between networks of one architecture.
+    """Draw the metrics of one label: one box per network, and one thin line per case within an architecture.
 
     Args:
-        rows: `metrics.csv` of every network.
+        rows: Rows of `metrics.csv` of all networks.
         networks: (arch, width) from left to right.
-        label: Which label.
-        colours: By `<arch> <width>`.
+        label: Name of the label.
+        colours: Colour by `<arch> <width>`.
 
     Returns:
-        SVG, a panel a metric that has a value.
+        One SVG per metric that has values.
     """
     rows = rows[rows["label"] == label]
     return [_box_panel(rows, networks, label, metric, colours) for metric in METRICS if rows[metric].notna().any()]
@@ -117,7 +117,7 @@ def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: s
     values = {key: group.set_index(["case", "fold"])[metric].dropna() for key, group in rows.groupby(["arch", "width"])}
     said = "; ".join(f"{' '.join(key)} median {values[key].median():.3g}" for key in networks
                      if key in values and len(values[key]))
-    with _figure(*PANEL, f"{label} {metric}", f"{TITLES[metric]} of {label}, a box a network and a line a case: "
+    with _figure(*PANEL, f"{label} {metric}", f"{TITLES[metric]} of {label}, a box per network and a line per case: "
                  + (said or "no values")) as (figure, out):
         axis = figure.subplots()
         for place, key in enumerate(networks):
@@ -139,15 +139,15 @@ def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: s
 
 def roc_curves(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], positive: str,
                colours: dict[str, str]) -> str:
-    """ROC curves of a class, overlaid: a thin line a fold, a thick one for the mean over folds.
+    """Draw overlaid ROC curves of a class: one thin line per fold and a thick mean line per network.
 
     Args:
-        rows: `metrics.csv` of every network.
+        rows: Rows of `metrics.csv` of all networks.
         networks: (arch, width) in order.
-        positive: The class to be found.
-        colours: By `<arch> <width>`.
+        positive: Name of the positive class.
+        colours: Colour by `<arch> <width>`.
     """
-    with _figure(5.6, 4.6, f"roc {positive}", f"ROC curves for class {positive}, a network a colour: "
+    with _figure(5.6, 4.6, f"roc {positive}", f"ROC curves for class {positive}, one colour per network: "
                  + ", ".join(" ".join(key) for key in networks)) as (figure, out):
         axis = figure.subplots()
         axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
@@ -167,7 +167,7 @@ def roc_curves(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], positive
 
 
 def _distance_scale(axis, values: np.ndarray) -> None:
-    """From 0; logarithmic above 1 mm where outliers would squash the boxes."""
+    """Start the scale at 0; make it logarithmic above 1 mm if outliers would compress the boxes."""
     if values.size and values.max() > 5 * np.percentile(values, 95) and values.max() > 5:
         axis.set_yscale("symlog", linthresh=1, subs=[2, 5])
         axis.set_yticks([tick for tick in (0, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.3 * values.max()])
@@ -177,7 +177,7 @@ def _distance_scale(axis, values: np.ndarray) -> None:
 
 
 def _box(axis, place: int, values: np.ndarray, colour: str) -> None:
-    """A box with whiskers and what lies beyond them; of few cases all of them, and whiskers to the last."""
+    """Draw a box with whiskers and outliers; with few cases, show all of them, and whiskers to the extremes."""
     if not values.size:
         return
     few = values.size <= FEW
@@ -191,7 +191,7 @@ def _box(axis, place: int, values: np.ndarray, colour: str) -> None:
 
 
 def _lines(axis, place: int, left: pd.Series, right: pd.Series) -> None:
-    """One path with a gap after each case, which is far smaller than a path a case."""
+    """Draw the lines of all cases as one path with gaps, which is far smaller than one path per case."""
     both = left.index.intersection(right.index)[:MOST_LINES]
     x = np.tile([place - 0.8, place - 0.2, np.nan], len(both))
     y = np.column_stack([left[both], right[both], np.full(len(both), np.nan)]).ravel()
@@ -200,7 +200,7 @@ def _lines(axis, place: int, left: pd.Series, right: pd.Series) -> None:
 
 @contextmanager
 def _figure(width: float, height: float, name: str, description: str) -> Iterator[tuple]:
-    """A matplotlib figure in inches and a list that holds its SVG once the block has ended."""
+    """Yield a matplotlib figure (size in inches), and a list that contains its SVG after the block."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -219,7 +219,7 @@ def _figure(width: float, height: float, name: str, description: str) -> Iterato
 
 
 def _for_page(svg: str, name: str, description: str) -> str:
-    """A whole SVG file as an element of the page: no prolog, unique ids, the page's colours, a description."""
+    """Convert an SVG file to an element of the page: no prolog, unique ids, the page's colours, a description."""
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<(metadata|style)\b.*?</\1>\s*", "", svg, flags=re.DOTALL)
     prefix = re.sub(r"\W", "-", name) + "-"
@@ -234,7 +234,7 @@ def _for_page(svg: str, name: str, description: str) -> str:
 
 
 def standalone(svg: str) -> str:
-    """A figure of the page as a file of its own: black and coloured on white."""
+    """Convert a figure of the page to a standalone file: dark text on white."""
     svg = svg.replace("currentColor", TEXT)
     for colour, variable in css_variables().items():
         svg = svg.replace(variable, colour)

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page of what a run has left."""
+"""Render the report: one self-contained HTML page about a run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ TEMPLATE = "page.html.jinja"
 
 
 def render(values: dict) -> str:
-    """The page as HTML text.
+    """Render the page as HTML.
 
     Args:
-        values: What `pocketnet.report.content.context` has computed.
+        values: The result of `pocketnet.report.content.context`.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -24,12 +24,12 @@ def render(values: dict) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Text in which no line ends between a number and its sign or unit."""
+    """Insert non-breaking spaces between numbers and their signs or units."""
     return re.sub(r"\b(p|±) (?=[\d<])|(?<=\d) (?=%|mm\b)", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def figure_files(values: dict) -> dict[str, str]:
-    """The page's figures as SVG files of their own: name and text.
+    """Return the page's figures as separate SVG files, by file name.
 
     Args:
         values: As for `render`.

@@ -1,6 +1,6 @@
-"""Pictures to look at before training: a dataset's cases, and the patches that a network is shown.
+"""Pictures for quality control before training: an overview of a dataset, and training patches.
 
-Okabe and Ito's colours, told apart by the colour-blind; the patient's right is on the left of the picture.
+The colours come from the colour-blind-safe palette of Okabe and Ito. The patient's right is on the left of the picture.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AXIAL = PLANES[0]
 
 
 def unusual_spacing(fingerprint: Mapping) -> list[str]:
-    """Cases whose spacing along an axis is more than `SPACING_FACTOR` times the median of all, or less than its part.
+    """Find cases whose spacing on any axis differs from the median by more than a factor of `SPACING_FACTOR`.
 
     Args:
         fingerprint: `fingerprint.json`.
@@ -43,14 +43,14 @@ def unusual_spacing(fingerprint: Mapping) -> list[str]:
 
 
 def unusual_intensity(fingerprint: Mapping, channel: int) -> list[str]:
-    """Cases whose median intensity lies far from the others'.
+    """Find cases whose median intensity differs greatly from that of the other cases.
 
-    Far is more than three interquartile ranges of all medians outside their quartiles and, because these may be close
-    by chance, also more than half of a case's typical standard deviation.
+    The median lies outside the quartiles of all medians by more than three interquartile ranges and, because these may
+    be small by chance, also by more than half of a typical case's standard deviation.
 
     Args:
         fingerprint: `fingerprint.json`.
-        channel: Number of the modality.
+        channel: Index of the modality.
     """
     medians = {name: case["intensities"][channel]["median"] for name, case in fingerprint["cases"].items()
                if case["intensities"] and case["intensities"][channel]["median"] is not None}
@@ -63,10 +63,10 @@ def unusual_intensity(fingerprint: Mapping, channel: int) -> list[str]:
 
 
 def overview(manifest: Mapping, fingerprint: Mapping, folder: Path) -> Figure:
-    """Spacings, a histogram of each modality, and a mosaic of cases with their labels.
+    """Draw the spacings, a histogram of each modality, and a mosaic of cases with their labels.
 
     Args:
-        manifest: `manifest.json` of a segmentation in 3D.
+        manifest: `manifest.json` of a 3D segmentation.
         fingerprint: `fingerprint.json`.
         folder: The dataset's folder.
 
@@ -99,15 +99,15 @@ def overview(manifest: Mapping, fingerprint: Mapping, folder: Path) -> Figure:
 
 
 def patches(images: np.ndarray, classes: np.ndarray, modalities: Sequence[str], labels: Sequence[str]) -> Figure:
-    """Training patches as the network is shown them, normalised and augmented: a column a patch, a row a modality.
+    """Draw normalised and augmented training patches: one column per patch, one row per modality.
 
-    No sides are marked: augmentation may have mirrored a patch.
+    Left and right are not marked, because augmentation may have mirrored a patch.
 
     Args:
         images: (patch, x, y, z, channel).
         classes: (patch, x, y, z).
-        modalities: A name a channel.
-        labels: A name a class, without the background.
+        modalities: Name of each channel.
+        labels: Name of each class, without the background.
     """
     from matplotlib.figure import Figure
 
@@ -123,20 +123,20 @@ def patches(images: np.ndarray, classes: np.ndarray, modalities: Sequence[str], 
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, completely or not at all."""
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
 def _spread(cases: Sequence[dict], most: int) -> list[dict]:
-    """So many of the cases, evenly over the list."""
+    """Select at most `most` cases, evenly spread over the list."""
     if len(cases) <= most:
         return list(cases)
     return [cases[index] for index in np.linspace(0, len(cases) - 1, most).round().astype(int)]
 
 
 def _spacings(axis: Axes, fingerprint: Mapping) -> None:
-    """A dot a case and axis."""
+    """Draw one dot per case and axis."""
     unusual = set(unusual_spacing(fingerprint))
     rng = np.random.default_rng(0)
     for name, case in fingerprint["cases"].items():
@@ -150,7 +150,7 @@ def _spacings(axis: Axes, fingerprint: Mapping) -> None:
 
 
 def _histograms(axis: Axes, fingerprint: Mapping, channel: int, name: str) -> None:
-    """A curve a case over its sample of labelled voxels."""
+    """Draw one curve per case over its sample of labelled voxels."""
     unusual = unusual_intensity(fingerprint, channel)
     samples = {name: case["intensities"][channel]["sample"] for name, case in fingerprint["cases"].items()
                if case["intensities"] and case["intensities"][channel]["sample"]}
@@ -175,11 +175,11 @@ def _title(what: str, unusual: Sequence[str]) -> str:
 
 def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[float], title: str,
           whole: bool = True) -> None:
-    """The axial plane through the middle of the labels, with their outlines.
+    """Draw the axial plane through the centre of the labels, with their outlines.
 
     Args:
-        whole: The image is a whole one: its sides are marked, and outlines close at its edge. A patch is cut out of
-            one, and may be mirrored.
+        whole: Whether this is a whole image. Its left and right are then marked, and outlines close at its edge. A
+            patch may be mirrored, and outlines continue beyond its edge.
     """
     from matplotlib.patheffects import withStroke
 

@@ -1,4 +1,4 @@
-"""What a run took: times, memory, predicted and used; numbers and words, no markup."""
+"""Resources of a run: predicted, measured and used time and memory, as numbers and text without markup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
 
 
 def facts(run: Run, pair: dict) -> list[dict]:
-    """What the smaller network costs and saves: a row a quantity, with both networks' values."""
+    """Return what the smaller network costs and saves: one row per quantity, with both networks' values."""
     from ..models.widths import predicted_saving
 
     arch, width, reference = pair["arch"], pair["width"], pair["reference"]
@@ -27,7 +27,7 @@ def facts(run: Run, pair: dict) -> list[dict]:
     if width == "pocket" and len(depths) == 1:
         rows.append({"name": "Parameters by the paper's Eq. 3", reference: "–", width: "–",
                      "ratio": f"{predicted_saving(depths.pop()):.1f} times fewer"})
-    for name, key, form in (("Training time a fold", "wall_seconds", duration),
+    for name, key, form in (("Training time per fold", "wall_seconds", duration),
                             ("Peak host memory", "peak_host_memory_mib", mebibytes),
                             ("Peak device memory", "peak_device_memory_mib", mebibytes)):
         mine, theirs = (_mean(model.provenance[key] for model in side) for side in (here, there))
@@ -46,7 +46,7 @@ def _share(mine: float, theirs: float) -> str:
 
 
 def core_hours(model: Model) -> float:
-    """Hours that a training held GPUs, or where it had none the machine's CPU cores, times how many."""
+    """Return GPU hours of a training, or CPU core hours if it used no GPU."""
     hours = model.provenance["wall_seconds"] / 3600
     held = max(attempt.get("devices", 1) for attempt in model.provenance["attempts"])
     return hours * (held if _gpus(model) else model.provenance["hardware"].get("cores") or 1)
@@ -66,7 +66,7 @@ def _mean(values) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """`1 h 02 min`, `3 min 20 s` or `12 s`."""
+    """Format a time as `1 h 02 min`, `3 min 20 s` or `12 s`."""
     seconds = round(seconds)
     if seconds >= 3600:
         return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
@@ -74,7 +74,7 @@ def duration(seconds: float) -> str:
 
 
 def mebibytes(value: float | None) -> str:
-    """MiB below 10 GiB, else GiB; a dash for nothing."""
+    """Format memory in MiB below 10 GiB, else in GiB; None gives a dash."""
     if value is None:
         return "–"
     return f"{value:,.0f} MiB" if value < 10240 else f"{value / 1024:.1f} GiB"
@@ -91,7 +91,7 @@ def training(models: Sequence[Model], score: str) -> list[dict]:
 
 
 def resources(run: Run) -> list[dict]:
-    """Each training beside what was predicted and what the profile measured; of a network without one, these alone."""
+    """Return one row per training with predicted, measured and used resources; one per network without a training."""
     result = []
     for profile in _profiles(run.profiles):
         measured, predicted = profile["measured"] or {}, profile["predicted"] or {}
@@ -112,7 +112,7 @@ def resources(run: Run) -> list[dict]:
 
 
 def _profiles(found: Sequence[dict]) -> list[dict]:
-    """Of each network's training steps the measured profile if there is one, else the prediction."""
+    """Select for each network the measured training profile, or the prediction if there is none."""
     chosen: dict[tuple, dict] = {}
     for profile in found:
         key = (profile["arch"], profile["width"], tuple(profile["patch"]), profile["batch"])
@@ -122,5 +122,5 @@ def _profiles(found: Sequence[dict]) -> list[dict]:
 
 
 def seconds(value: float | None) -> str:
-    """A time of a step; a dash for none."""
+    """Format the time of a step; None gives a dash."""
     return "–" if value is None else f"{value:.3f} s"

@@ -165,7 +165,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
                     "code": ", ".join(comparison["code"]),
                     "mlflow.note.content": _note(comparison, experiment, compared)})
     files = {f"comparison/{path.name}": path for path in sorted(records.comparison_folder.iterdir())
-             if path.is_file()}
+             if path.is_file() and not path.name.startswith(".")}
     if extras.report is not None:
         files[extras.report.name] = extras.report
     if extras.figures is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..config import CLASSIFICATION
+from ..outputs import MARKER, PART
 from ..training.model_folder import write_checksums
 from .records import Model
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = {"last.keras", "best.keras"}  # as large as the model itself, and wanted by nobody who serves it
+LEFT_OUT = {"last.keras", "best.keras", MARKER}  # two are as large as the model itself; nobody who serves it wants any
 EXAMPLE = 32  # voxels or pixels a side, at most
 NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # beside what the provenance names
 TRAINING = {"python", "tensorflow", "keras"}  # not needed where OpenVINO computes
@@ -35,7 +36,7 @@ def write(model: Model, target: Path) -> None:
     """
     from mlflow.pyfunc import save_model
 
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix=PART) as folder:
         copy = Path(folder) / "model_folder"
         shutil.copytree(model.folder, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
         write_checksums(copy)

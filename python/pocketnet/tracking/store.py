@@ -11,8 +11,9 @@ import json
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,10 +34,8 @@ model, which `mlflow models serve --env-manager local -m models:/<model id>` ser
 """
 BATCH = 1000  # metrics in one request, MLflow's limit
 
-# Nothing is reported to anyone, nothing is printed between a step's own lines, and a dead server is noticed within
+# Nothing is printed between a step's own lines, and a dead server is noticed within
 # seconds instead of minutes.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -50,7 +49,7 @@ class Store:
             `http(s)://` address of a server.
 
     Raises:
-        UsageError: The address is neither.
+        UsageError: The address is neither, or the file is another program's.
     """
 
     def __init__(self, uri: str):
@@ -63,6 +62,8 @@ class Store:
         for name in ("mlflow", "alembic"):  # after the import, which sets them itself
             logging.getLogger(name).setLevel(logging.WARNING)
         with self.alone():
+            if self.database:
+                _refuse_foreign(self.database)
             self.client = MlflowClient(self.uri)
 
     @contextmanager
@@ -71,7 +72,7 @@ class Store:
         if not self.database:
             yield
             return
-        with open(self.database.with_suffix(".lock"), "w", encoding="utf-8") as handle:
+        with open(self.database.with_suffix(".lock"), "a", encoding="utf-8") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
@@ -221,6 +222,26 @@ class Store:
             folder = Path(name).parent.as_posix()
             self.client.log_artifact(run, str(path), None if folder == "." else folder)
         self.client.set_tag(run, ARTIFACTS, checksum)
+
+
+def _refuse_foreign(database: Path) -> None:
+    """Refuse a SQLite file that has tables, but not MLflow's, which would be added.
+
+    Raises:
+        UsageError: It is so, or the file is no SQLite database.
+    """
+    if not os.path.lexists(database):
+        return
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    except sqlite3.OperationalError:  # locked, or not to be read: MLflow says so
+        return
+    except sqlite3.DatabaseError:
+        tables = {"none"}
+    if tables and "experiments" not in tables:
+        raise UsageError("This file is not MLflow's; it belongs to another program.", where=str(database),
+                         todo="Name another file in --mlflow-uri.")
 
 
 def sqlite_file(uri: str) -> Path | None:

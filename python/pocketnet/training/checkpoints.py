@@ -22,6 +22,7 @@ from .. import files
 from ..errors import Stopped
 
 KEEP = 2
+STEPS = f"step-{'[0-9]' * 8}.npz"
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, json.JSONDecodeError)
 
 
@@ -36,9 +37,9 @@ def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: d
     path = folder / f"step-{step:08d}.npz"
     named = {f"{group}/{i:05d}": array for group, items in arrays.items() for i, array in enumerate(items)}
     text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
-    with files.atomic(path) as temporary, open(temporary, "wb") as handle:
+    with files.atomic(path, private=True) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, state=text, **named)
-    for old in sorted(folder.glob("step-*.npz"))[:-keep]:
+    for old in sorted(folder.glob(STEPS))[:-keep]:
         old.unlink(missing_ok=True)
     return path
 
@@ -66,7 +67,7 @@ def latest(folder: Path, warn=lambda message: None) -> tuple[dict[str, list[np.n
     Args:
         warn: Called with a line about each checkpoint that had to be passed over.
     """
-    for path in sorted(folder.glob("step-*.npz"), reverse=True):
+    for path in sorted(folder.glob(STEPS), reverse=True):
         try:
             return read(path)
         except ValueError as error:
@@ -82,7 +83,7 @@ def lock(folder: Path, say=lambda message: None, until: float | None = None) -> 
         Stopped: It still waits when `time.monotonic()` has come to `until`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as handle:
+    with open(folder / "lock", "a") as handle:
         waiting = False
         while True:
             try:

@@ -7,10 +7,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import backend, files
+from .. import backend, files, outputs
 from ..code import code_hash
 from ..errors import UsageError
-from .model_folder import ModelFolder, history_csv, write_records
+from .model_folder import ModelFolder, folder_of, history_csv, write_records
 
 SAME = ("dataset", "arch", "width", "fold", "recipe", "code", "intensity")
 """What members must have in common, of their provenance."""
@@ -28,9 +28,10 @@ def write_ensemble(folders: Sequence[Path], output: Path) -> dict:
         The provenance that was written: parameters, steps and seconds are sums over the members.
 
     Raises:
-        UsageError: Fewer than two, or they are not members of one ensemble.
+        UsageError: Fewer than two, or they are not members of one ensemble, or `output` may not be written.
         DataError: A folder is incomplete or was altered.
     """
+    outputs.check_folder(output, [folder_of(folder) for folder in folders])
     members = [ModelFolder.open(folder) for folder in folders]
     check_members(members)
     plan = members[0].plan

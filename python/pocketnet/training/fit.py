@@ -212,7 +212,7 @@ class Trainer:
             self.best_variables = _values(self.model.variables)
             return
         state.waited += 1
-        if settings.schedule == "plateau" and state.waited > settings.plateau_patience:
+        if settings.schedule == "plateau" and state.waited >= settings.plateau_patience:
             optimizer.learning_rate = rate * settings.plateau_factor
             state.waited = 0
 

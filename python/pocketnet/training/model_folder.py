@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import files
+from .. import files, outputs
 from ..config import Label, Plan, from_json, to_json
 from ..errors import DataError, UsageError
 
@@ -36,9 +36,15 @@ def write_records(folder: Path, plan: Plan, provenance: dict, history: str) -> N
 def write_checksums(folder: Path) -> None:
     """Write `checksums.json` over every other file of the folder, and of folders in it."""
     names = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    names.pop("checksums.json", None)
+    for name in ("checksums.json", outputs.MARKER):
+        names.pop(name, None)
     files.write_json(folder / "checksums.json", {"files": {n: files.sha256(names[n]) for n in sorted(names)}},
                      "checksums")
+
+
+def folder_of(path: Path) -> Path:
+    """The model folder that is named by itself or by its network's file."""
+    return path.parent if path.suffix in (".keras", ".xml") and path.is_file() else path
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,7 @@ class ModelFolder:
             UsageError: There is no such folder.
             DataError: A file is missing or was altered; all are named.
         """
-        path = Path(path)
-        if path.is_file() and path.suffix in (".keras", ".xml"):
-            path = path.parent
+        path = folder_of(Path(path))
         if not path.is_dir():
             raise UsageError("There is no model folder here.", where=str(path), todo="pocket-train writes it.")
         missing = [name for name in REQUIRED if not (path / name).is_file()]

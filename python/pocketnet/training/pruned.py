@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .. import backend, files
+from .. import backend, files, outputs
 from ..code import code_hash
-from .model_folder import ModelFolder, history_csv, write_records
+from .model_folder import ModelFolder, folder_of, history_csv, write_records
 from .start import Start
 
 
@@ -23,9 +23,10 @@ def write_pruned(folder: Path, width: str, variant: str, output: Path) -> dict:
         The provenance that was written: no step of its own, and the steps of the wide network as its start.
 
     Raises:
-        UsageError: The network cannot be pruned to this width.
+        UsageError: The network cannot be pruned to this width, or `output` may not be written.
         DataError: The folder is incomplete or was altered.
     """
+    outputs.check_folder(output, [folder_of(folder)])
     source = ModelFolder.open(folder)
     plan, before = source.plan, source.provenance
     backend.configure(seed=plan.seed)

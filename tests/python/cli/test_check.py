@@ -17,6 +17,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fake_run import written
 from pocketnet.cli.check import main
 
 
@@ -35,7 +36,7 @@ def run_process(*arguments, **options) -> subprocess.CompletedProcess:
 
 def table(out: Path) -> list[tuple[str, str, str]]:
     """The rows of `problems.csv`, which must be all that is in the folder."""
-    assert [path.name for path in out.iterdir()] == ["problems.csv"]
+    assert written(out) == ["problems.csv"]
     with open(out / "problems.csv", newline="") as handle:
         rows = list(csv.reader(handle))
     assert rows[0] == ["case", "file", "problem"]
@@ -337,14 +338,14 @@ def test_the_last_check_stands_alone(hippocampus, tmp_path):
     out = tmp_path / "out"
     arguments = ("--dataset", "hippocampus", "--input", hippocampus, "-o", out)
     assert run(*arguments)[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == ["fingerprint.json", "manifest.json"]
+    assert written(out) == ["fingerprint.json", "manifest.json"]
     kept = (hippocampus / "imagesTr/hippocampus_001.nii.gz").read_bytes()
     truncate(hippocampus / "imagesTr/hippocampus_001.nii.gz")
     assert run(*arguments)[0] == 3
     assert len(table(out)) == 1
     (hippocampus / "imagesTr/hippocampus_001.nii.gz").write_bytes(kept)
     assert run(*arguments)[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == ["fingerprint.json", "manifest.json"]
+    assert written(out) == ["fingerprint.json", "manifest.json"]
 
 
 def test_a_label_map_without_foreground_is_a_warning(hippocampus, tmp_path):

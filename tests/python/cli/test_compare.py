@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 from click.testing import CliRunner
-from fake_run import metrics
+from fake_run import metrics, written
 from pocketnet.cli.compare import main
 from pocketnet.evaluation import table
 from pocketnet.files import read_json
@@ -22,8 +22,7 @@ def test_writes_json_csv_markdown_and_all_rows(tmp_path):
     outcome = run(tmp_path, metrics("full"), metrics("pocket"))
     assert outcome.exit_code == 0, outcome.output
     out = tmp_path / "out"
-    assert sorted(path.name for path in out.iterdir()) == ["comparison.csv", "comparison.json", "comparison.md",
-                                                           "comparison.tex", "metrics.csv"]
+    assert written(out) == ["comparison.csv", "comparison.json", "comparison.md", "comparison.tex", "metrics.csv"]
     comparison = read_json(out / "comparison.json", "comparison")
     assert len(comparison["pairs"]) == 12
     assert len(table.read(out / "metrics.csv")) == 40

@@ -27,7 +27,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     refused = CliRunner().invoke(demo, ["-o", str(tmp_path)])
     assert refused.exit_code == 2
-    assert "other things" in refused.stderr
+    assert "thesis.tex (not written by a pocket command)" in refused.stderr
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
 

@@ -10,7 +10,7 @@ from pocketnet.cli import compare, plan, report
     (plan, ["--manifest", "nowhere.json", "--fingerprint", "f.json", "-o", "out"], 2, "pocket-check writes it"),
     (plan, ["--manifest", "no.json", "--fingerprint", "f.json", "-o", "out"], 3, "Mend or replace"),
     (compare, ["nowhere.csv", "-o", "out"], 2, "pocket-evaluate writes it"),
-    (report, ["--models", "run/models", "-o", "run/models/unet-full/fold0/plan.json/report.html"], 1, "read and write"),
+    (report, ["--models", "run/models", "-o", "run/models/unet-full/fold0/plan.json/report.html"], 2, "Name another"),
 ], ids=["missing", "no JSON", "no table", "not writable"])
 def test_three_parts(tmp_path, monkeypatch, command, arguments, code, todo):
     monkeypatch.chdir(tmp_path)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pocketnet.datasets import demo
 from pocketnet.errors import UsageError
+from pocketnet.outputs import MARKER
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def made(tmp_path_factory):
 
 def contents(folder) -> dict:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+            for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MARKER}
 
 
 def test_same_seed_same_bytes(made, tmp_path, monkeypatch):
@@ -99,7 +100,7 @@ def test_an_earlier_demo_is_replaced_and_a_failure_leaves_it(made, tmp_path, mon
 
 def test_what_is_not_ours_is_not_replaced(tmp_path):
     (tmp_path / "a").write_text("file")
-    with pytest.raises(UsageError, match="a file"):
+    with pytest.raises(UsageError, match="A folder is needed"):
         demo.make(tmp_path / "a")
-    with pytest.raises(UsageError, match="other things"):
+    with pytest.raises(UsageError, match="not written by a pocket command"):
         demo.make(tmp_path)

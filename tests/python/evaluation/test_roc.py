@@ -19,7 +19,13 @@ def test_areas_are_scikit_learns(scored):
     scores, positive = scored
     expected = [roc_auc_score(positive, one) for one in scores]
     np.testing.assert_allclose(roc.areas(scores, positive).values, expected, atol=1e-12)
-    assert roc.auc(scores[0], positive) == pytest.approx(expected[0], abs=1e-12)
+    assert roc.auc(scores[0], positive) == pytest.approx(roc.areas(scores[:1], positive).values[0], abs=1e-12)
+
+
+def test_area_of_scores_that_are_not_numbers_or_of_one_class():
+    assert np.isnan(roc.auc(np.array([0.1, np.nan, 0.3]), np.array([True, False, True])))
+    with pytest.raises(ValueError, match="3 positive and 0 negative"):
+        roc.auc(np.array([0.1, 0.2, 0.3]), np.array([True] * 3))
 
 
 def test_variances_are_delongs_definition_and_near_a_bootstrap(scored):

@@ -46,7 +46,7 @@ def test_writes_table_figure_and_origin(run):
     draw(run, "accuracy", "--comparison", run / "comparison", "--models", run / "models",
          "--evaluations", run / "evaluation")
     out = run / "accuracy"
-    assert {path.name for path in out.iterdir()} == set(FILES)
+    assert fake_run.written(out) == sorted(FILES)
     rows = pd.read_csv(out / "table.csv")
     pocket = rows[(rows["source"] == "ours") & (rows["label"] == "mean") & (rows["width"] == "pocket")].iloc[0]
     values = table.read(run / "comparison/metrics.csv").query("width == 'pocket'").groupby(["case", "fold"])["dice"]

@@ -80,7 +80,8 @@ def test_a_real_image_by_onnxruntime_alone(hippocampus_model, image, tmp_path):
 def test_what_is_refused_leaves_nothing(hippocampus_model, model, tmp_path, monkeypatch):
     assert "Unknown format 'tflite'" in run("--model", model, "-o", tmp_path / "o", "--format", "tflite", code=2)
     (tmp_path / "mine").mkdir()
-    assert "Something else is here" in run("--model", model, "-o", tmp_path / "mine", code=2)
+    (tmp_path / "mine" / "notes").write_text("")
+    assert "notes (not written by a pocket command)" in run("--model", model, "-o", tmp_path / "mine", code=2)
     (model / "model.keras").write_bytes(b"no network")
     write_checksums(model)
     assert "cannot be loaded safely" in run("--model", model, "-o", tmp_path / "o", code=3)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 from pocketnet import Predictor
 from pocketnet.cli.infer import main
+from pocketnet.outputs import MARKER
 from pocketnet.preprocessing import geometry
 
 
@@ -33,7 +34,8 @@ def two(hippocampus_data, tmp_path):
 
 
 def names(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
+                  if path.is_file() and path.name != MARKER)
 
 
 def test_a_folder_in_a_folder_out(hippocampus_model, two, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from pocketnet.config import Preprocessing
 from pocketnet.inference.merge import merge, most_likely
 from pocketnet.inference.source import on_source
-from pocketnet.inference.windows import gaussian_weight, large, overlapping
+from pocketnet.inference.windows import gaussian_weight, large, overlapping, starts
 from pocketnet.preprocessing import scan as scans
 from pocketnet.preprocessing.case import prepare
 from pocketnet.preprocessing.resample import resample
@@ -70,7 +70,9 @@ def test_windows_that_say_what_is_there_give_it_back(shape, kind):
 def test_merging_by_layers_is_merging_at_once(shape, kind):
     tiling = tilings(shape)[kind]
     predict = lambda window: np.random.default_rng([p.start + 99 for p in window]).random((*tiling.window, 3))  # noqa: E731
-    np.testing.assert_allclose(joined(merge(tiling, 3, [predict])), whole(tiling, 3, predict), rtol=1e-4)
+    merged = joined(merge(tiling, 3, [predict]))
+    np.testing.assert_allclose(merged, whole(tiling, 3, predict), rtol=1e-4)
+    assert merged.dtype == np.float32
 
 
 @pytest.mark.parametrize("shape", [(35, 50, 36), (140, 180, 141), (512, 512, 800), (7, 7, 7)])
@@ -88,6 +90,38 @@ def test_large_windows_overlap_and_fit(shape, most, pad):
     if most == 2**23:
         assert tiling.window == {(35, 50, 36): (64, 64, 64), (7, 7, 7): (32, 32, 32)}.get(shape, tiling.window)
         assert len(tiling) <= 8 or shape == (512, 512, 800)
+
+
+@pytest.mark.parametrize("size, patch, overlap, expected", [
+    (20, 16, 0.5, [0, 4]), (32, 16, 0.5, [0, 8, 16]), (33, 16, 0.5, [0, 8, 16, 17]), (16, 16, 0.5, [0]),
+    (30, 10, 0.0, [0, 10, 20]), (30, 10, 0.25, [0, 8, 16, 20]), (3, 1, 0.9, [0, 1, 2])])
+def test_windows_start_a_stride_apart_and_the_last_ends_with_the_axis(size, patch, overlap, expected):
+    assert starts(size, patch, overlap) == expected
+
+
+def test_a_window_lies_around_a_volume_that_is_smaller():
+    (place,), (other,) = overlapping((5, 16), (16, 16), 0.5, 0.125).places
+    assert (place.start, place.low, place.high) == (-5, 0, 5) and (other.start, other.low, other.high) == (0, 0, 16)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: overlapping((20, 12, 24), (16, 16), 0.5, 0.125),
+    lambda: large((20, 12, 24), (16, 16), (4, 4, 4), 10**6, 0.125, pad=True),
+    lambda: large((20, 12, 24), (16, 16, 16), (4, 4), 10**6, 0.125, pad=True)])
+def test_volume_patch_and_divisor_of_other_dimensions_are_refused(make):
+    with pytest.raises(ValueError, match="zip"):
+        make()
+
+
+@pytest.mark.parametrize("sigma", [0.125, 0.5])
+def test_a_window_counts_by_a_gaussian_around_its_middle(sigma):
+    weight = gaussian_weight((9, 4), sigma)
+    for at in np.ndindex(9, 4):
+        of_side = [(index - (side - 1) / 2) / side for index, side in zip(at, (9, 4), strict=True)]
+        middle = [0.0, 0.5 / 4]  # of an even side no voxel is the middle
+        expected = np.exp((sum(share**2 for share in middle) - sum(share**2 for share in of_side)) / (2 * sigma**2))
+        assert weight[at] == pytest.approx(max(expected, 1e-4), rel=1e-5)
+    assert weight.max() == 1 and weight.dtype == np.float32
 
 
 @pytest.mark.parametrize("target", [None, (2.0, 0.8, 1.7), (1.0, 1.0, 5.0), (0.6, 1.0, 0.4)])
@@ -122,3 +156,4 @@ def test_the_most_likely_class_is_argmax_and_of_equal_ones_the_first():
     few = np.random.default_rng(0).integers(0, 4, size=(5, 6, 7, 8)).astype(np.float32)
     for values in (few, np.moveaxis(few, 1, -1)):
         np.testing.assert_array_equal(most_likely(values), values.argmax(axis=-1))
+        assert most_likely(values).dtype == np.uint8

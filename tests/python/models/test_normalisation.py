@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import layers
 from pocketnet import backend
+from pocketnet.models.depthwise import DepthwiseConv3D
 from pocketnet.models.normalisation import BatchNormalization, InstanceNormalization
 
 SHAPES = [(2, 6, 5, 4, 3), (3, 8, 7, 5), (1, 4, 4, 4, 2)]
@@ -43,6 +44,52 @@ def test_batch_normalisation_is_keras_and_learns_the_same_moving_statistics(shap
     np.testing.assert_allclose(np.array(layer(x, training=True).numpy(), np.float32),
                                np.array(layer(x, training=False).numpy(), np.float32), atol=1e-6)
     np.testing.assert_array_equal(np.array(layer.moving_mean), kept)
+
+
+@pytest.mark.parametrize("options", [{"axis": 1}, {"center": False}, {"scale": False}])
+def test_batch_normalisation_with_other_options_is_keras(options):
+    x = np.random.default_rng(0).normal(3, 2, (2, 4, 5, 3)).astype(np.float32)
+    ours, theirs = BatchNormalization(**options), layers.BatchNormalization(**options)
+    for _ in range(2):
+        np.testing.assert_allclose(np.array(ours(x, training=True)), np.array(theirs(x, training=True)), atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"groups": 2}, {"groups": 0}, {"groups": 1}, {"axis": 1}, {"center": False},
+                                     {"scale": False}])
+def test_instance_normalisation_refuses_what_it_does_not_compute(options):
+    (name, value), = options.items()
+    with pytest.raises(ValueError, match=f"(?s)`{name}`.*Received: {name}={value}"):
+        InstanceNormalization(**options)
+
+
+def test_a_built_instance_normalisation_is_made_again_from_its_configuration():
+    layer = made(InstanceNormalization, (2, 4, 4, 4, 4), epsilon=0.01)
+    again = InstanceNormalization.from_config(layer.get_config())
+    x = np.random.default_rng(0).normal(3, 2, (2, 4, 4, 4, 4)).astype(np.float32)
+    again.build(x.shape)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(np.array(again(x)), np.array(layer(x)))
+
+
+@pytest.mark.parametrize("size", [2, 4, 0, -1, 3.0, True, "3", (3, 3, 3), None])
+def test_depthwise_convolution_refuses_a_kernel_without_a_middle(size):
+    with pytest.raises(ValueError, match="(?s)`kernel_size`.*odd.*Received: kernel_size="):
+        DepthwiseConv3D(size)
+
+
+def test_depthwise_convolution_is_keras_plane_by_plane_and_refuses_images_of_two_dimensions():
+    x = np.random.default_rng(0).normal(size=(2, 6, 5, 4, 3)).astype(np.float32)
+    layer, plane = DepthwiseConv3D(5), layers.DepthwiseConv2D(5, padding="same", use_bias=False)
+    layer.build(x.shape)
+    plane.build(x[..., 0, :].shape)
+    kernel = np.zeros((5, 5, 5, 3), np.float32)
+    kernel[:, :, 2] = np.random.default_rng(1).normal(size=(5, 5, 3))
+    layer.set_weights([kernel])
+    plane.set_weights([kernel[:, :, 2, :, None]])
+    expected = np.stack([np.array(plane(x[:, :, :, z])) for z in range(4)], axis=3)
+    np.testing.assert_allclose(np.array(layer(x)), expected, atol=1e-5)
+    with pytest.raises(ValueError, match="ndim=5"):
+        layer(x[..., 0, :])
 
 
 @pytest.mark.skipif(backend.name() != "tensorflow", reason="another backend has one way only")

@@ -5,7 +5,7 @@ import pytest
 from pocketnet.config import Plan
 from pocketnet.errors import DataError
 from pocketnet.planning.plan import make_plan
-from pocketnet.planning.preprocessing import resolve, target_spacing
+from pocketnet.planning.preprocessing import median_shape, resolve, target_spacing
 
 LITS = {"percentile": 50, "through_plane_percentile": 90}
 SPACINGS = [[0.7, 0.7, 1.0], [0.8, 0.8, 5.0], [0.9, 0.9, 2.5]]
@@ -57,6 +57,14 @@ def test_normalisation_by_modality(modalities, scheme):
 def test_numbers_in_a_preset_stay():
     manifest, fingerprint = dataset(rule=[1, 1, 2], normalisation="zscore")
     assert resolve(manifest, fingerprint) == manifest["preprocessing"]
+
+
+@pytest.mark.parametrize("crop, shape", [("nonzero", [4, 5, 6]), ("none", [40, 50, 60])])
+def test_the_median_case_is_cropped_where_the_plan_crops(crop, shape):
+    manifest, fingerprint = dataset()
+    fingerprint["summary"] = {"shape": [40, 50, 60], "cropped_shape": [4, 5, 6], "spacing_mm": [1, 2, 3]}
+    preprocessing = {"crop": crop, "spacing_mm": None, "normalisation": "zscore"}
+    assert median_shape(manifest, fingerprint, preprocessing) == (shape, [1, 2, 3])
 
 
 def test_the_plan_has_numbers_only_and_a_patch_for_the_resampled_cases(tmp_path):

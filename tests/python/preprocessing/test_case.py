@@ -27,6 +27,23 @@ def test_crop_is_the_box_of_the_foreground():
     assert prepare(image, (1, 1, 1), Preprocessing(crop="none")).image.shape == image.shape
 
 
+@pytest.mark.parametrize("filled, normalisation, dark", [
+    (10, "zscore", False), (6, "zscore", False), (5, "zscore", False), (4, "zscore", True), (1, "zscore", True),
+    (0, "zscore", True), (0, "window", False)])
+def test_zero_means_nothing_where_most_of_the_border_is_zero(filled, normalisation, dark):
+    """The rule by which windows may reach over the border. Of a row of ten voxels all are border, five are half."""
+    image = np.zeros((10, 1, 1, 2), np.float32)
+    image[:filled, ..., 1] = -1  # one channel that is not zero is enough
+    plan = Preprocessing(crop="none", normalisation=normalisation)
+    assert PreparedScan(scan_of(image, (1, 1, 1)), plan).dark == dark
+
+
+def test_only_the_border_says_whether_zero_means_nothing():
+    scan = scan_of(np.pad(np.ones((6, 6, 6, 1), np.float32), [(1, 1)] * 3 + [(0, 0)]), (1, 1, 1))
+    assert PreparedScan(scan, Preprocessing(crop="none")).dark
+    assert not PreparedScan(scan, Preprocessing(crop="nonzero")).dark
+
+
 def test_zscore_is_over_the_foreground_and_keeps_zero():
     image = blob()
     out = normalise(image, "zscore", statistics_for(image, "zscore"), [])

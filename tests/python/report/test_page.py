@@ -88,13 +88,13 @@ def test_verdict_comes_first_and_everything_is_there(whole):
 
 def test_several_networks_a_fold_are_told(tmp_path):
     root = write_run(tmp_path)
-    assert "Networks a fold" not in render(root)
+    assert "Networks per fold" not in render(root)
     folder = root / "models" / "unet-full" / "fold0"
     for number, seed in enumerate((12345, 12346), 1):
         record = provenance("full", seed=seed, run_key=f"member-{number}")
         files.write_json(folder / f"member{number}.provenance.json", record, "provenance")
     text = " ".join(" ".join(Checker(render(root)).text).split())
-    assert "Networks a fold 2, averaged, of seeds 12345, 12346" in text
+    assert "Networks per fold 2, averaged (seeds 12345, 12346)" in text
 
 
 def test_text_from_files_is_escaped(tmp_path):

@@ -12,7 +12,9 @@ import pytest
 import tiny
 from pocketnet import files
 from pocketnet.errors import DataError
+from pocketnet.outputs import MARKER
 from pocketnet.training.model_folder import ModelFolder
+from rewording import reworded_package
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ def test_the_network_after_the_last_step_ships_where_the_plan_says_so(work):
 
 def test_model_folder_is_whole_and_checked(work, tmp_path):
     model = ModelFolder.open(work / "model-undisturbed")
-    names = {p.name for p in model.path.iterdir()}
+    names = {p.name for p in model.path.iterdir()} - {MARKER}
     assert names == {"model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json", "history.csv",
                      "system.csv", "provenance.json", "checksums.json"}
     assert model.provenance["steps"] == 40 and model.provenance["attempts"][0]["ended"] == "finished"
@@ -134,10 +136,11 @@ def test_terminated_stops_with_a_checkpoint(work):
     assert_same_weights(work, "terminated")
 
 
-def test_time_limit_stops_with_a_checkpoint(work):
+def test_time_limit_stops_with_a_checkpoint_that_code_in_other_words_goes_on_from(work, tmp_path):
     ran = train(work, "limited", "--time-limit", "0.01", code=75)
     assert "time limit" in ran.stderr and "Run the same command again" in ran.stderr
-    train(work, "limited")
+    step("train", *training_arguments("limited"), cwd=work,
+         env=os.environ | {"PYTHONPATH": str(reworded_package(tmp_path))})
     assert_same_weights(work, "limited")
     assert [a["ended"] for a in attempts(work, "limited")] == ["stopped", "finished"]
 

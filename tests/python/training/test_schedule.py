@@ -16,7 +16,7 @@ def trainer(stores, folder, **training):
     backend.configure(seed=7)
     keras.utils.set_random_seed(7)
     options = {name: training.pop(name) for name in ("deadline",) if name in training}
-    plan = tiny.plan(epochs=2, steps_per_epoch=4, **training)
+    plan = tiny.plan(**{"epochs": 2, "steps_per_epoch": 4} | training)
     constants = tiny.splits()["folds"][0]["intensity"]
     patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
     return Trainer(build(plan.network.network("unet", "pocket")), plan, *patches, folder, say=lambda _: None, **options)
@@ -53,6 +53,25 @@ def test_weights_decay_and_biases_and_normalisations_do_not(stores, tmp_path):
     for variable, start, adam, adamw in zip(one.model.trainable_variables, before, *stepped.values(), strict=True):
         decay = 0.01 * 0.5 * start if variable.name == "kernel" else 0
         np.testing.assert_allclose(adam - adamw, decay, atol=1e-6)
+
+
+def test_the_rate_falls_on_a_plateau_as_with_keras(stores, tmp_path):
+    import keras
+
+    # So large a rate that the validation loss comes and goes.
+    one = trainer(stores, tmp_path, learning_rate=0.5, plateau_patience=2, epochs=10, steps_per_epoch=1)
+    history = one.run().history
+    reference = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    reference.compile(keras.optimizers.SGD(0.5))
+    callback = keras.callbacks.ReduceLROnPlateau("validation_loss", 0.5, 2, mode="min", min_delta=0)
+    callback.set_model(reference)
+    callback.on_train_begin()
+    rates = []
+    for row in history:
+        rates.append(float(reference.optimizer.learning_rate.numpy()))
+        callback.on_epoch_end(row["epoch"], {"validation_loss": row["validation_loss"]})
+    assert [row["learning_rate"] for row in history] == pytest.approx(rates)
+    assert rates[-1] < 0.5
 
 
 def test_a_schedule_by_steps_heeds_no_plateau_and_is_recorded(stores, tmp_path):

@@ -1,0 +1,215 @@
+import java.nio.file.AccessDeniedException
+import java.nio.file.FileSystemException
+import java.nio.file.Files
+import java.nio.file.NoSuchFileException
+import java.nio.file.Path
+
+/** What keeps a run from starting, all of it at once, each with the nearest valid name or value. Takes the parameters
+    as Parameters.of gives them. */
+class Problems {
+
+    private final Schema schema
+    private final Map<String, Map> rules
+
+    Problems(Object project) {
+        schema = Schema.of(project)
+        rules = schema.rules
+    }
+
+    /** What is wrong with the given parameters, a line each; empty when nothing is. */
+    List<String> of(Map given) {
+        def unknown = given.keySet().findAll { name -> !rules.containsKey(name) }
+            .groupBy { name -> snake(name) }  // Nextflow adds fooBar to a given foo-bar
+            .collect { name, spellings -> "--${spellings.min()} is not a parameter.${suggestion(name, rules.keySet(), '--')}" }
+        def missing = schema.groups.collectMany { group -> group.required ?: [] }
+            .findAll { name -> given[name] == null }
+            .collect { name -> "--$name is needed.${schema.known(rules[name])}" }
+        def wrong = rules.findAll { name, rule -> given[name] != null }
+            .collectMany { name, rule -> wrongValue(rule, given[name]).collect { problem -> "--$name${valueless(given[name]) ? '' : " ${shown(rule, given[name])}"}: $problem" } }
+        (unknown + missing + (wrong ?: together(given)))*.toString()
+    }
+
+    /** What is wrong with words of the command line that belong to no parameter. */
+    static List<String> leftOver(List<String> words) {
+        words ? ["${words.collect { word -> "'$word'" }.join(', ')} on the command line ${words.size() > 1 ? 'belong' : 'belongs'} to no parameter. " +
+                 'A list has no spaces (--width pocket,full; -profile test,slurm), a text with spaces stands in quotes, ' +
+                 "and a parameter's name begins with --.".toString()] : []
+    }
+
+    /** What is wrong when the container's image is a file that is not there; empty for an image of a daemon. */
+    static List<String> missingImage(Object container) {
+        def image = container.toString()
+        image.endsWith('.sif') && !Files.isRegularFile(Path.of(image)) ?
+            ["there is no container image $image: make it with `make image` and `make sif`, or give --container.".toString()] : []
+    }
+
+    /** What is wrong when tasks are to be SLURM jobs and this machine cannot submit any. */
+    static List<String> missingSlurm(Object executor) {
+        def folders = (System.getenv('PATH') ?: '').tokenize(File.pathSeparator)
+        executor.toString() == 'slurm' && !folders.any { folder -> Files.isExecutable(Path.of(folder, 'sbatch')) } ?
+            ['there is no sbatch on PATH, and -profile slurm submits every step with it: start this on a login node of the cluster, or leave slurm out of -profile.'] : []
+    }
+
+    /** What is wrong with a folder that nothing can be written to, and why. */
+    static List<String> notWritable(Path folder) {
+        try {
+            Files.createDirectories(folder)
+            Files.delete(Files.createTempFile(folder, '.writable', ''))
+            return []
+        } catch (IOException error) {
+            def why = error instanceof AccessDeniedException ? 'permission denied' : error instanceof NoSuchFileException ? 'it cannot be made' :
+                error instanceof FileSystemException && error.reason ? error.reason : error.class.simpleName
+            return ["nothing can be written to $folder ($why): give another --outdir.".toString()]
+        }
+    }
+
+    /** What is wrong with parameters that are each valid alone. */
+    private List<String> together(Map given) {
+        def found = []
+        def beyond = (given.fold ?: []).findAll { fold -> fold >= given.folds }
+        if (beyond) found << "--fold ${given.fold.join(',')}: with --folds ${given.folds}, folds are 0 to ${given.folds - 1}."
+        def task = given.dataset ? taskOf(given) : null
+        def known = schema.json('conf/architectures.json')
+        def others = task ? (given.arch ?: []).findAll { arch -> known[arch].task != task } : []
+        if (others) {
+            def fitting = known.findAll { name, entry -> entry.task == task }.keySet()
+            found << "--arch ${others.join(',')}: dataset ${given.dataset} is for ${task}, which ${fitting.join(', ')} " +
+                "${fitting.size() > 1 ? 'do' : 'does'}."
+        }
+        found.addAll(experiment(given))
+        found.addAll(data(given))
+        found
+    }
+
+    /** What is wrong with the place of the data. */
+    private static List<String> data(Map given) {
+        def folder = Inputs.folder(given)
+        def both = "give --input, the dataset's folder, or set POCKET_DATA to the folder that has it as ${Inputs.name(given)}"
+        if (!folder) {
+            return given.dataset && given.dataset != 'demo' ?
+                ["--input is needed: POCKET_DATA is not set, so there is no place to look for ${given.dataset}. What to do: $both.".toString()] : []
+        }
+        !Files.isDirectory(folder) ? ["there is no folder $folder (from POCKET_DATA, ${System.getenv('POCKET_DATA')}). What to do: $both.".toString()] : []
+    }
+
+    /** What keeps an experiment from being run on the dataset, or with the other parameters. */
+    private List<String> experiment(Map given) {
+        if (!given.experiment) return []
+        def experiments = Selection.entries(schema.project)
+        def task = taskOf(given)
+        def found = []
+        if (given.dataset && !(task in experiments[given.experiment].tasks)) {
+            def fitting = experiments.findAll { name, entry -> task in entry.tasks }.keySet()
+            found << "--experiment ${given.experiment} is not for a ${task}, which ${given.dataset} is. Known for it: ${fitting.join(', ')}."
+        }
+        if (given.width) found << "--width ${given.width.join(',')}: an experiment has its own widths; leave this out."
+        if (given.members != 1) found << "--members ${given.members}: an experiment trains one network a fold; leave this out."
+        if (given.training_sizes && !experiments[given.experiment].plan?.training_sizes) {
+            found << "--training_sizes is for --experiment saturation."
+        }
+        found
+    }
+
+    /** What is learned on the dataset, by its preset: segmentation or classification. */
+    private String taskOf(Map given) {
+        def own = Inputs.preset(given)
+        def text = own ? (Files.isRegularFile(own) ? own.text : '{}') : null
+        try {
+            def preset = text != null ? Json.parse(text) : schema.json('conf/datasets.json')[given.dataset]
+            return (preset instanceof Map ? preset.task : null) ?: 'segmentation'
+        } catch (groovy.json.JsonException ignored) {  // the check says what is wrong with the file
+            return 'segmentation'
+        }
+    }
+
+    /** A value as a message may show it: before the @ of an address stands a secret; a SQLite file's path may hold an @. */
+    private static String shown(Map rule, Object value) {
+        def text = value instanceof Collection ? value.join(',') : value.toString()
+        rule['x-no-credentials'] ? text.replaceAll(/(?s)^(?!sqlite:)(.*?)\/\/.*@/, '$1//…@') : text
+    }
+
+    /** Whether a parameter stood alone on the command line, for which Nextflow has true or the text of it, or is empty. */
+    private static boolean valueless(Object value) {
+        def one = value instanceof Collection && value.size() == 1 ? value[0] : value
+        one.toString().trim() in ['true', '']
+    }
+
+    private List<String> wrongValue(Map rule, Object value) {
+        if (rule.type == 'boolean') return value instanceof Boolean ? [] : ["expected true or false, not '$value'."]
+        if (valueless(value)) return ["a value is missing (expected: ${Schema.typeName(rule)})."]
+        if (value instanceof Map || rule.type != 'array' && value instanceof Collection) {
+            return ["expected one ${Schema.typeName(rule)}, not a ${value instanceof Map ? 'map' : 'list'}."]
+        }
+        if (rule.type != 'array') return wrongItem(rule, value)
+        def found = value instanceof Collection ? value.collectMany { item -> wrongItem(rule.items, item) } : wrongItem(rule.items, value)
+        def list = value as List
+        if (rule.minItems && list.size() < rule.minItems) found << "expected at least ${rule.minItems} item${rule.minItems > 1 ? 's' : ''}."
+        if (rule.maxItems && list.size() > rule.maxItems) found << "expected at most ${rule.maxItems} items."
+        if (rule.uniqueItems && list.toSet().size() < list.size()) found << 'an item is given twice.'
+        found
+    }
+
+    private List<String> wrongItem(Map rule, Object value) {
+        def text = value.toString()
+        def quoted = "'$text'"
+        if (rule.type == 'integer') {
+            if (!(value instanceof Integer || value instanceof Long)) return ["expected a whole number, not $quoted."]
+            return rule.minimum != null && value < rule.minimum ? ["expected ${rule.minimum} or more."] : []
+        }
+        if (!(value instanceof CharSequence)) return ["expected text, not $quoted."]
+        if (rule['x-or-file'] && text.endsWith(rule['x-or-file'])) return wrongFile(text)
+        if (rule['x-no-credentials'] && text ==~ /(?s)(?!sqlite:).*\/\/.*@.*/) {
+            return ['an address with a user name or password in it is not taken: it would stand in logs and records. ' +
+                    'Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the ' +
+                    'environment; and change this password, since .nextflow.log has the command now.']
+        }
+        def values = schema.choices(rule)
+        def valid = rule.pattern ? text ==~ rule.pattern : !(rule.enum || rule['x-keys-of']) || text in values
+        if (!valid) return ["$quoted is not valid.${suggestion(text, values)}${schema.known(rule)}"]
+        rule.format && rule.exists ? wrongPath(rule.format, text) : []
+    }
+
+    private static List<String> wrongPath(String format, String text) {
+        def path = Path.of(text)
+        if (format == 'directory-path' ? !Files.isDirectory(path) : !Files.isRegularFile(path)) {
+            return ["there is no such ${format == 'directory-path' ? 'folder' : 'file'}."]
+        }
+        unsafe(path)
+    }
+
+    private static List<String> wrongFile(String text) {
+        def path = Path.of(text)
+        if (!Files.isRegularFile(path)) return ['there is no such file.']
+        path.fileName.toString() ==~ /[A-Za-z0-9][A-Za-z0-9_.-]*/ ? unsafe(path) :
+            ["its name is used: letters, digits, '_', '-' and '.', beginning with a letter or digit."]
+    }
+
+    /** What is wrong with a path that Nextflow would put into a script as it is: a shell replaces parts of it. */
+    static List<String> unsafe(Path path) {
+        path.toAbsolutePath().toString() =~ /[$`\n]/ ?
+            ["Nextflow cannot pass on a path with \$, ` or a line break in it (${path.toAbsolutePath()}): rename it, or give a link to it."] : []
+    }
+
+    private static String suggestion(String word, Collection<String> valid, String prefix = '') {
+        def nearest = valid.min { candidate -> distance(word.toLowerCase(), candidate.toLowerCase()) }
+        def near = nearest && distance(word.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, nearest.size().intdiv(2))
+        near ? " Did you mean $prefix$nearest?" : prefix ? ' --help lists them all.' : ''
+    }
+
+    private static String snake(String name) {
+        name.replace('-', '_').replaceAll(/([a-z0-9])([A-Z])/) { all, before, capital -> "${before}_${capital}" }.toLowerCase()
+    }
+
+    /** Levenshtein distance: how many single-character edits lie between two words. */
+    static int distance(String a, String b) {
+        def previous = (0..b.size()).toList()
+        a.eachWithIndex { x, i ->
+            def current = [i + 1]
+            b.eachWithIndex { y, j ->
+                current << [current[j] + 1, previous[j + 1] + 1, previous[j] + (x == y ? 0 : 1)].min()
+            }
+            previous = current
+        }
+        previous[b.size()]
+    }
+}

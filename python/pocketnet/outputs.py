@@ -1,0 +1,267 @@
+"""What a command may replace: files that it wrote itself. The one home of this rule; `files` keeps it on every write.
+
+Each folder that a command writes into gets a marker: a line for each file, with the command and the file's checksum.
+
+| at the output lies                                       | the command            | with `--overwrite` |
+|-----------------------------------------------------------|------------------------|--------------------|
+| nothing                                                   | writes                 | writes             |
+| a file that it wrote itself and nobody changed            | replaces it            | replaces it        |
+| JSON of the same kind without a marker (published, moved) | replaces it            | replaces it        |
+| a file that another command wrote, or changed since       | refuses                | replaces it        |
+| anything else                                             | refuses                | refuses            |
+
+A command whose output is a whole folder (a model, a store) takes the folder as one: it is new, empty, or holds nothing
+but files that may be replaced. Others write named files beside whatever else there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from .errors import UsageError
+
+MARKER = ".pocketnet-output.jsonl"
+PART = ".part-"
+"""Names of files and folders that are not finished begin so; a killed command leaves nothing else."""
+SHOWN = 5
+"""Files that an error names."""
+_MOST_OF_A_MARKER = 2**26
+"""Bytes that are read of a marker at most."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who writes.
+
+    Attributes:
+        command: `train` of `pocket-train`; `python` for a program that uses the package.
+        overwrite: Also replace files that another command wrote, or that were changed since.
+    """
+
+    command: str = "python"
+    overwrite: bool = False
+
+
+_writer = Writer()
+
+
+@contextmanager
+def writing(command: str, overwrite: bool = False) -> Iterator[None]:
+    """Say which command writes until the block ends."""
+    global _writer
+    before, _writer = _writer, Writer(command, overwrite)
+    try:
+        yield
+    finally:
+        _writer = before
+
+
+def check_files(paths: Mapping[Path, str | None], inputs: Iterable[Path] = ()) -> None:
+    """See before any work that named files may be written.
+
+    Args:
+        paths: Each file with its kind, where it is JSON with a schema, else None.
+        inputs: What the command reads; no output may be one of these.
+
+    Raises:
+        UsageError: Names what is in the way.
+    """
+    _refuse_inputs(paths, inputs)
+    found: dict[Path, list[_Obstacle]] = {}
+    for path, kind in paths.items():
+        _check_place(path.parent)
+        if os.path.lexists(path) and (obstacle := _obstacle(path, _entries(path.parent).get(path.name, {}), kind)):
+            found.setdefault(path.parent, []).append(obstacle)
+    for folder, obstacles in found.items():
+        raise _refusal("would be replaced", folder, obstacles)
+
+
+def check_folder(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """See before any work that a folder may be written as a whole.
+
+    Args:
+        path: New, empty, or with nothing in it but what may be replaced.
+        inputs: What the command reads; the folder may be none of these.
+
+    Raises:
+        UsageError: Names what is in the way.
+    """
+    _refuse_inputs([path], inputs)
+    if not os.path.lexists(path):
+        _check_place(path.parent)
+        return
+    _check_place(path)
+    obstacles = list(islice(_obstacles(path), SHOWN + 1))
+    if obstacles:
+        raise _refusal("are in this folder, which is written as a whole", path, obstacles)
+
+
+def record(folder: Path, checksums: Mapping[str, str]) -> None:
+    """Add files to a folder's marker: name within the folder to SHA-256."""
+    lines = "".join(json.dumps({"file": name, "command": _writer.command, "sha256": checksum}) + "\n"
+                    for name, checksum in checksums.items()).encode()
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(folder / MARKER, flags, 0o666), "r+b", buffering=0) as handle:
+        size = os.fstat(handle.fileno()).st_size
+        torn = size and os.pread(handle.fileno(), 1, size - 1) != b"\n"  # a full disk cut the last line
+        handle.write(b"\n" * bool(torn) + lines)
+
+
+def remove(path: Path, kind: str | None = None) -> None:
+    """Remove a file that may be replaced, if it is there; raises as `check_files`."""
+    check_files({path: kind})
+    path.unlink(missing_ok=True)
+
+
+def remove_earlier(folder: Path, pattern: str) -> None:
+    """Remove those files of a folder that may be replaced; others stay."""
+    entries = _entries(folder)
+    for path in folder.glob(pattern):
+        if _obstacle(path, entries.get(path.name, {}), None) is None:
+            path.unlink()
+
+
+def clear(folder: Path) -> None:
+    """Remove what a folder's marker lists, and the folders that this empties; raises as `check_folder`."""
+    check_folder(folder)
+    for name in _entries(folder).keys() & {path.relative_to(folder).as_posix() for path in _walk(folder)}:
+        (folder / name).unlink()
+        for parent in list((folder / name).relative_to(folder).parents)[:-1]:
+            with suppress(OSError):  # not empty yet
+                (folder / parent).rmdir()
+
+
+def sha256(path: str | Path) -> str:
+    """Checksum of a file's bytes, as hexadecimal text."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def is_private(path: Path) -> bool:
+    """Whether a path lies in a folder that isn't finished, whose content is nobody else's."""
+    return any(part.startswith(PART) for part in path.absolute().parts[:-1])
+
+
+@dataclass(frozen=True)
+class _Obstacle:
+    """What must not be replaced: its name, why, and whether `--overwrite` would."""
+
+    name: str
+    why: str
+    ours: bool = False
+
+
+def _obstacle(path: Path, recorded: Mapping[str, set[str]], kind: str | None,
+              name: str | None = None) -> _Obstacle | None:
+    """Why a file that is there may not be replaced; None: it may. `recorded` is its checksums by command."""
+    name = name or path.name
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "no ordinary file"
+        return _Obstacle(name, what)
+    if not recorded:
+        return None if kind and _kind(path) == kind else _Obstacle(name, "not written by a pocket command")
+    if _writer.overwrite:
+        return None
+    checksum = sha256(path)
+    if checksum in recorded.get(_writer.command, ()):
+        return None
+    by = [command for command, known in recorded.items() if checksum in known]
+    return _Obstacle(name, f"of {_spoken(by[0])}" if by else f"changed since {_spoken(list(recorded)[-1])} wrote it",
+                     ours=True)
+
+
+def _obstacles(folder: Path) -> Iterator[_Obstacle]:
+    """What in a folder may not be replaced."""
+    entries = _entries(folder)
+    ours = {parent.as_posix() for name in entries for parent in Path(name).parents}
+    for path in _walk(folder):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            if name not in ours:
+                yield _Obstacle(f"{name}/", "not written by a pocket command")
+        elif obstacle := _obstacle(path, entries.get(name, {}), None, name):
+            yield obstacle
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Everything below a folder but its marker and what is not finished; links are not followed."""
+    for path in sorted(folder.iterdir()):
+        if path.name != MARKER and not path.name.startswith(PART):
+            yield path
+            if path.is_dir() and not path.is_symlink():
+                yield from _walk(path)
+
+
+def _entries(folder: Path) -> dict[str, dict[str, set[str]]]:
+    """A marker's files: their checksums by command. A line that is damaged says nothing."""
+    try:
+        if not stat.S_ISREG((folder / MARKER).lstat().st_mode):
+            return {}
+        with open(folder / MARKER, "rb") as handle:
+            lines = handle.read(_MOST_OF_A_MARKER).splitlines()
+    except OSError:
+        return {}
+    found: dict[str, dict[str, set[str]]] = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            name, command, checksum = entry["file"], entry["command"], entry["sha256"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+        if all(isinstance(value, str) for value in (name, command, checksum)):
+            found.setdefault(name, {}).setdefault(command, set()).add(checksum)
+    return found
+
+
+def _kind(path: Path) -> str | None:
+    """What a JSON file of ours says it is."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value["kind"] if isinstance(value, dict) and {"kind", "schema_version"} <= value.keys() else None
+
+
+def _refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    read = {Path(path).resolve() for path in inputs}
+    for path in outputs:
+        if Path(path).resolve() in read:
+            raise UsageError("The output would overwrite what is read.", where=str(path),
+                             todo="Name another --output.")
+
+
+def _check_place(folder: Path) -> None:
+    """See that a folder is there, or can be made.
+
+    Raises:
+        UsageError: A file is in its place, or it may not be written.
+    """
+    there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
+    if not there.is_dir():
+        raise UsageError("A folder is needed here, and this is none.", where=str(there),
+                         todo="Name another --output.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError("The results cannot be written here: permission denied.", where=str(there),
+                         todo="Name another folder as --output, or make this one writable.")
+
+
+def _refusal(what: str, folder: Path, obstacles: list[_Obstacle]) -> UsageError:
+    shown = ", ".join(f"{one.name} ({one.why})" for one in obstacles[:SHOWN])
+    more = " and more" if len(obstacles) > SHOWN else ""
+    todo = "Name another --output" + (
+        "; --overwrite replaces these." if all(one.ours for one in obstacles) else
+        ", or move these away. Nothing that a pocket command did not write is ever replaced.")
+    return UsageError(f"These {what}: {shown}{more}.", where=str(folder.absolute()), todo=todo)
+
+
+def _spoken(command: str) -> str:
+    return "a Python program" if command == "python" else f"pocket-{command}"

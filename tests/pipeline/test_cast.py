@@ -1,0 +1,115 @@
+"""Values of parameters as Nextflow may have them, by version and source: all become the schema's types."""
+
+import json
+import subprocess
+
+import pytest
+from running import REPOSITORY, clean_environment
+
+SCRIPT = r"""
+workflow {
+    def cases = new groovy.json.JsonSlurper().parse(file("${launchDir}/cases.json").toFile())
+    def shell = [a: Shell.word("x.db' ; touch PWN"), b: Shell.word('plain/path.1')]
+    println 'ANSWER ' + groovy.json.JsonOutput.toJson([shell: shell, cases: cases.collect { raw ->
+        def given = Parameters.of(raw, file('%s'))
+        [given: given, problems: new Problems(file('%s')).of(given), folders: Containers.folders(given)*.toString(),
+         store: Parameters.store(given), docker: Containers.docker(given, null),
+         apptainer: Containers.apptainer(given, [request: 1])]
+    }])
+}
+"""
+DEMO = {"dataset": "demo", "results": "results/demo"}
+SAME = {  # what means the same, each first as the pipeline sees it
+    "help": [False, False, "false", "False", None],
+    "skip_profile": [True, True, "true", "TRUE", " true "],
+    "rematerialise": [False, False, "false"],
+    "gpus": [0, 0, "0", None],
+    "members": [2, 2, "2", "+2"],
+    "cases_per_task": [3, 3, "3", " 3 "],
+    "folds": [5, 5, "5", None],
+    "fold": [[0, 2], [0, 2], ["0", "2"], "0,2", " 0, 2 "],
+    "patch": [[64], 64, "64", [64], ["64"]],
+    "width": [["pocket", "capped128"], "pocket,capped128", ["pocket", "capped128"]],
+    "arch": [["unet"], "unet", ["unet"]],
+    "seed": [99999999999, 99999999999, "99999999999"],
+    "gpu_type": ["100", 100, "100"],
+    "outdir": ["2024", 2024, "2024"],
+    "max_memory": ["16.GB", "16.GB"],
+}
+WRONG = [  # parameter, value, words of the problem
+    ("members", "two", "--members two: expected a whole number, not 'two'"),
+    ("members", 2.5, "--members 2.5: expected a whole number"),
+    ("members", True, "--members: a value is missing (expected: integer)"),
+    ("members", "true", "--members: a value is missing (expected: integer)"),
+    ("members", ["1", "2"], "--members 1,2: expected one integer, not a list"),
+    ("outdir", "", "--outdir: a value is missing"),
+    ("outdir", "true", "--outdir: a value is missing (expected: directory)"),
+    ("skip_profile", "no", "--skip_profile no: expected true or false, not 'no'"),
+    ("fold", ["0", "x"], "--fold 0,x: expected a whole number, not 'x'"),
+    ("fold", ["0", 0], "--fold 0,0: an item is given twice"),
+    ("fold", "7", "--fold 7: with --folds 5, folds are 0 to 4"),
+    ("fold", {"a": 1}, "not a map"),
+    ("width", [], "--width : expected at least 1 item."),
+    ("width", ["pocket", "ful"], "'ful' is not valid. Did you mean full?"),
+    ("input", "~/there/is/none", "/there/is/none: there is no such folder"),
+]
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory):
+    """What the pipeline's classes make of every case, in one start of Nextflow."""
+    folder = tmp_path_factory.mktemp("cast")
+    cases = [DEMO | {name: value} for name, values in SAME.items() for value in values[1:]]
+    cases += [DEMO | {name: value} for name, value, _ in WRONG]
+    cases += [DEMO | {"outdir": "~/O'Brien $(date)", "mlflow_uri": "sqlite:////else where/x.db"},
+              DEMO | {"mlflow_uri": "sqlite:///here.db"}, DEMO | {"mlflow_uri": "https://tracking.example.org"},
+              DEMO | {"plan": "$(touch PWN).json"}]
+    (folder / "$(touch PWN).json").write_text("{}")
+    (folder / "cases.json").write_text(json.dumps(cases))
+    (folder / "main.nf").write_text(SCRIPT % (REPOSITORY, REPOSITORY))
+    command = [REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib"]
+    done = subprocess.run(command, cwd=folder, text=True, timeout=300, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=clean_environment({"HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}))
+    lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    assert lines, done.stdout
+    answer = json.loads(lines[0].removeprefix("ANSWER "))
+    return answer | {"cases": list(zip(cases, answer["cases"], strict=True)), "folder": folder}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_numbers_booleans_and_lists_may_be_text(answer, name):
+    seen = [found for raw, found in answer["cases"] if raw.keys() == {*DEMO, name} and raw[name] in SAME[name][1:]]
+    assert len(seen) >= len(SAME[name]) - 1
+    for found in seen:
+        assert found["given"][name] == SAME[name][0] and type(found["given"][name]) is type(SAME[name][0])
+        assert found["problems"] == []
+
+
+@pytest.mark.parametrize("name, value, words", WRONG)
+def test_what_is_not_of_its_type_is_named(answer, name, value, words):
+    problems = next(found["problems"] for raw, found in answer["cases"]
+                    if name in raw and raw[name] == value and type(raw[name]) is type(value))
+    assert len(problems) == 1 and words in problems[0]
+
+
+def test_containers_are_given_the_folders_that_tasks_write_to(answer):
+    both, here, server, _ = [found for _, found in answer["cases"]][-4:]
+    home = both["folders"][0].removesuffix("/O'Brien $(date)")
+    assert home != both["folders"][0] and both["folders"][1] == "/else where"
+    quoted = f"'{home}/O'\\''Brien $(date)'"
+    assert both["apptainer"] == f"--bind {quoted} --bind '/else where' --nv"
+    bound = quoted[:-1] + ":" + quoted[1:]
+    assert both["docker"] == f"-u $(id -u):$(id -g) -v {bound} -v '/else where:/else where'"
+    assert here["store"] == f"sqlite:///{answer['folder']}/here.db"
+    assert server["store"] == "https://tracking.example.org" and server["folders"] == [f"{answer['folder']}/results"]
+
+
+def test_a_word_of_a_script_is_one_word(answer):
+    said = subprocess.run(["bash", "-c", f"printf '%s\\n' {answer['shell']['a']} {answer['shell']['b']}"], text=True,
+                          capture_output=True, check=True).stdout
+    assert said.splitlines() == ["x.db' ; touch PWN", "plain/path.1"]
+
+
+def test_a_path_that_nextflow_would_let_the_shell_replace_is_refused(answer):
+    (problem,) = answer["cases"][-1][1]["problems"]
+    assert "cannot pass on a path with $" in problem

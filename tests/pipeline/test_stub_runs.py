@@ -41,7 +41,7 @@ def commands(pipeline, name):
     """The files `name` in the tasks' work directories, by step."""
     files = {}
     for path in pipeline.folder.glob(f"work/*/*/{name}"):
-        step = re.search(r"task: '?(?:\w+:)*(\w+)", (path.parent / ".command.run").read_text())[1]
+        step = re.search(r"name: '(?:\w+:)*(\w+)", (path.parent / ".command.run").read_text())[1]
         files.setdefault(step, []).append(path.read_text())
     return files
 

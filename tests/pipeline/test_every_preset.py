@@ -1,6 +1,6 @@
 """Every preset, and a preset file of one's own, through the whole pipeline on a public layout made small.
 
-LiTS and the preset file run with `make test`, the others with `make test-presets`;
+LiTS, with two members a fold, and the preset file run with `make test`, the others with `make test-presets`;
 `tests/python/datasets/test_public_layouts.py` takes those of volumes through check, plan and preprocess.
 """
 
@@ -25,23 +25,23 @@ OWN = {"title": "Tumours in a table", "layout": "csv", "modalities": ["FLAIR", "
        "source": {"where": "here", "licence": "internal"}}
 
 
-def run(clone, folder: Path, layout: str, preset: dict | None = None) -> tuple[Path, Path]:
-    """Run the pipeline on a layout; give the data's folder and the results'."""
+def run(clone, folder: Path, layout: str, preset: dict | None = None, more: tuple[str, ...] = ()) -> Pipeline:
+    """Run the pipeline on a layout, whose data go to `data` in the folder; every task of it must have run."""
     data = folder / "data"
     data.mkdir()
     options = MAKERS[layout](REAL, data)
     if preset:
         (folder / "lesions.json").write_text(json.dumps(preset))
         options = ["--dataset", "lesions.json"]
-    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options), text=True)
+    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options, *more), text=True)
     statuses = pipeline.finish()
     assert set(statuses.values()) == {"COMPLETED"}
-    name = "lesions" if preset else options[1]
-    return data, folder / "results" / name
+    return pipeline
 
 
-def check_results(data: Path, results: Path, spacing) -> None:
+def check_results(pipeline: Pipeline, dataset: str, spacing) -> None:
     """Each test case's label map has its image's geometry, and the preset's preprocessing was used."""
+    data, results = pipeline.folder / "data", pipeline.folder / "results" / dataset
     manifest = json.loads((results / "dataset/manifest.json").read_text())
     images = {entry["case"]: entry["images"][0].split("[")[0] for entry in manifest["cases"]}
     fold = json.loads((results / "plan/splits.json").read_text())["folds"][0]
@@ -52,19 +52,45 @@ def check_results(data: Path, results: Path, spacing) -> None:
         assert found.shape == image.shape[:3]
         np.testing.assert_allclose(found.affine, image.affine)
     plan = json.loads((results / "plan/plan.json").read_text())
-    assert plan["dataset"] == results.name
+    assert plan["dataset"] == dataset
     assert plan["preprocessing"]["spacing_mm"] == (spacing and pytest.approx(spacing))
     assert (results / "report.html").is_file()
 
 
-def test_lits(clone, tmp_path):
-    check_results(*run(clone, tmp_path, "lits"), [3, 3, 5.1])
+@pytest.fixture(scope="module")
+def lits(clone, tmp_path_factory) -> Pipeline:
+    """A finished run on LiTS, with two members a fold."""
+    return run(clone, tmp_path_factory.mktemp("lits"), "lits", more=("--members", "2"))
+
+
+def test_lits(lits):
+    check_results(lits, "lits", [3, 3, 5.1])
+
+
+def test_members_of_a_fold_count_as_one_network(lits):
+    steps = [name.split(" ")[0] for name in lits.statuses()]
+    assert (steps.count("TRAIN"), steps.count("ENSEMBLE"), steps.count("EVALUATE")) == (2, 1, 1)
+    whole = lits.provenance(dataset="lits")
+    results = lits.folder / "results/lits"
+    folder = results / "models/unet-pocket"
+    assert [path.name for path in folder.iterdir()] == ["fold0"]
+    members = [json.loads((folder / f"fold0/member{n}.provenance.json").read_text()) for n in (1, 2)]
+    assert [member["seed"] for member in members] == [12345, 12346]
+    assert members[0]["run_key"] != members[1]["run_key"]
+    rows = lits.metrics("lits")
+    assert {(int(row["parameters"]), int(row["steps"]), row["run_key"]) for row in rows} == {
+        (2 * members[0]["parameters"], 2 * members[0]["steps"], whole["run_key"])}
+    assert "trained, but not evaluated" not in (results / "report.html").read_text()
+
+
+def test_members_are_not_trained_again(lits):
+    statuses = lits.finish("-resume")
+    assert {name.split(" ")[0] for name, status in statuses.items() if status != "CACHED"} == {"VERSIONS"}
 
 
 def test_a_preset_file_of_ones_own_and_a_table(clone, tmp_path):
-    data, results = run(clone, tmp_path, "csv_table", OWN)
-    check_results(data, results, [1.5] * 3)
-    splits = json.loads((results / "plan/splits.json").read_text())
+    check_results(run(clone, tmp_path, "csv_table", OWN), "lesions", [1.5] * 3)
+    splits = json.loads((tmp_path / "results/lesions/plan/splits.json").read_text())
     assert [fold["test"] for fold in splits["folds"]] == [["BraTS-GLI-00000-000"]]  # as listed, whatever --folds says
 
 
@@ -73,7 +99,7 @@ def test_a_preset_file_of_ones_own_and_a_table(clone, tmp_path):
     ("hippocampus", None), ("nnunet", [1, 1, 1]), ("decathlon", [1, 1, 1]), ("brats_2020", None), ("brats_2021", None),
     ("brats_2023", None), ("folders", [1, 1, 1]), ("csv_table", [1, 1, 1]), ("nfbs", None)])
 def test_the_other_presets(clone, tmp_path, layout, spacing):
-    check_results(*run(clone, tmp_path, layout), spacing)
+    check_results(run(clone, tmp_path, layout), layout.split("_")[0], spacing)
 
 
 @pytest.mark.presets

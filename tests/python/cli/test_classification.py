@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 
 import checked
 import numpy as np
@@ -180,9 +182,10 @@ def test_the_wrong_layout_says_which_preset_fits(xrays, covidx):
 
 
 def run(name, *arguments, cwd, code=0):
-    ran = subprocess.run([sys.executable, "-m", f"pocketnet.cli.{name}", *map(str, arguments)], cwd=cwd, text=True,
-                         capture_output=True)
-    assert ran.returncode == code, ran.stderr
+    """Run a command in this process, in a folder."""
+    with contextlib.chdir(cwd):
+        ran = CliRunner().invoke(import_module(f"pocketnet.cli.{name}").main, [*map(str, arguments)])
+    assert ran.exit_code == code, ran.output
     return ran
 
 
@@ -204,8 +207,13 @@ def work(sources, tmp_path_factory):
 
 
 def train(folder, name, *more, code=0):
-    return run("train", "--plan", "out/plan.json", "--splits", "out/splits.json", "--stores", "stores", "--threads",
-               "1", "--checkpoints", f"checkpoints-{name}", "-o", f"model-{name}", *more, cwd=folder, code=code)
+    """Train in a process of its own, since threads and seeds are set before a network is built."""
+    ran = subprocess.run([sys.executable, "-m", "pocketnet.cli.train", "--plan", "out/plan.json", "--splits",
+                          "out/splits.json", "--stores", "stores", "--threads", "1", "--checkpoints",
+                          f"checkpoints-{name}", "-o", f"model-{name}", *more], cwd=folder, text=True,
+                         capture_output=True)
+    assert ran.returncode == code, ran.stderr
+    return ran
 
 
 def test_a_stopped_training_ends_with_the_same_weights(work):

@@ -7,7 +7,7 @@ from pocketnet.contracts.plan import Preprocessing
 from pocketnet.preprocessing import picture, store
 from pocketnet.preprocessing.intensity import statistics_for
 
-SCHEME = {"crop": "none", "normalisation": "zscore_image"}
+SCHEME = {"crop": "none", "spacing_mm": None, "normalisation": "zscore_image"}
 
 
 @pytest.fixture

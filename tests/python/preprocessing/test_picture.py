@@ -27,7 +27,7 @@ def test_a_prepared_image_has_its_size_its_source_and_its_statistics(image):
     np.testing.assert_array_equal(found.image, picture.resize(image, (6, 4)))
     assert (found.spacing, found.source_shape, found.box) == ((1, 1), (12, 8), ((0, 12), (0, 8)))
     assert found.statistics == statistics_for(found.image, "zscore_image")
-    assert found.statistics[0]["mean"] == pytest.approx(found.image.mean(), rel=1e-6)
+    assert found.statistics[0].mean == pytest.approx(found.image.mean(), rel=1e-6)
 
 
 def test_without_a_size_or_with_its_own_an_image_stays(image):

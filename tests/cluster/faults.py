@@ -48,7 +48,7 @@ class ClusterRun(Pipeline):
     @classmethod
     def prepared(cls, slurm: Slurm, clone: Path, folder: Path, data: Path, options: tuple[str, ...]) -> ClusterRun:
         (folder / "site.config").write_text(SITE)
-        return cls(clone, folder, (*OPTIONS, "--input", str(data), *options), slurm)
+        return cls(clone, folder, (*OPTIONS, "--input", str(data), *options), slurm=slurm)
 
     def launch(self, log: str, *options: str) -> subprocess.Popen:
         """Start it on the cluster; what it says goes to the file `log`."""

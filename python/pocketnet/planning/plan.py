@@ -10,7 +10,8 @@ from ..contracts.labels import CLASSIFICATION, SEGMENTATION
 from ..contracts.manifest import Manifest
 from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
-from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_shape
+from ..models.pooling import choose_pooling, pooling_of_patch, pooling_of_shape
+from .patch import choose_patch
 from .preprocessing import median_shape, resolve
 from .recipes import load
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..contracts.manifest import Case
+from ..contracts.splits import too_few
 from ..errors import DataError, UsageError
 from .parts import Parts
 
@@ -14,26 +14,6 @@ RULE = ("sorted case names, {what}(shuffle, seed) for test; of the rest, about {
         "by class{patients}")
 LISTED = "the dataset's own test list; of the other images, about {share:.0%} for validation, by class{patients}"
 PARTS = ("train", "validation", "test")
-
-
-def too_few(classes: Iterable[tuple[str, str]], folds: int) -> list[str]:
-    """Why so many folds cannot be made: a line for each class that has too few images.
-
-    In each fold a class needs one image each for training, validation and test, from different patients.
-
-    Args:
-        classes: An image's class and what it must stay together with (its patient, or itself), each.
-        folds: 1 for a listed test set, whose images are not among these.
-    """
-    counts = Counter(name for name, _ in set(classes))
-    lines = []
-    for name, count in sorted(counts.items()):
-        left = count - (math.ceil(count / folds) if folds > 1 else 0)
-        if count < folds or left < 2:
-            lines.append(f"class {name!r} has {count} example{'s' * (count != 1)} (images of different patients): "
-                         + (f"{folds} folds need one for the test of each fold, and two others for training and "
-                            "validation" if folds > 1 else "training and validation need one each"))
-    return lines
 
 
 def split(cases: Sequence[Case], folds: int, seed: int, share: float,

@@ -5,7 +5,8 @@ from math import prod
 import pytest
 from pocketnet.models.build import build
 from pocketnet.models.network import Network
-from pocketnet.planning.patch import choose_patch, pooling_of_patch, pooling_of_shape
+from pocketnet.models.pooling import pooling_of_patch, pooling_of_shape
+from pocketnet.planning.patch import choose_patch
 from pocketnet.planning.plan import make_plan
 from test_plan import MANIFEST, fingerprint
 

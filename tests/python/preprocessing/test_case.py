@@ -9,9 +9,10 @@ from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
 from pocketnet.inference.source import on_source
 from pocketnet.preprocessing import geometry
+from pocketnet.preprocessing.boxes import bounding_box, foreground_box
 from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
 from pocketnet.preprocessing.intensity import normalise, statistics_for
-from pocketnet.preprocessing.resample import foreground_box, resample
+from pocketnet.preprocessing.resample import resample
 from pocketnet.preprocessing.scan import PreparedScan, scan_of
 
 
@@ -19,6 +20,19 @@ def blob(shape=(20, 18, 16), channels=2, seed=0):
     image = np.zeros((*shape, channels), np.float32)
     image[4:15, 3:12, 5:14] = np.random.default_rng(seed).uniform(50, 150, (11, 9, 9, channels))
     return image
+
+
+def test_bounding_box():
+    mask = np.zeros((10, 8, 12), bool)
+    assert bounding_box(mask) is None
+    mask[2:5, 0, 9] = mask[4, 0, 11] = True
+    assert bounding_box(mask) == ((2, 5), (0, 1), (9, 12))
+
+
+@pytest.mark.parametrize("image", [np.zeros((3, 4, 5, 2), np.float32), np.eye(5, dtype=np.float32)[None, ..., None]])
+def test_a_scan_read_in_parts_has_the_box_of_the_whole(image, monkeypatch):
+    monkeypatch.setattr("pocketnet.preprocessing.scan.PART_BYTES", 1)
+    assert scan_of(image, (1, 1, 1)).foreground_box() == foreground_box(image)
 
 
 def test_crop_is_the_box_of_the_foreground():

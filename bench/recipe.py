@@ -115,9 +115,9 @@ def scored(folders: list[Path], manifest: Manifest, cases: Sequence[str], images
 
 def dice_of(models: list[ModelFolder], manifest: Manifest, cases: Sequence[str], images: Path) -> list[list[float]]:
     """Dice of the mean of some networks: a row for each label, a column for each case."""
-    from pocketnet.evaluation.cases import to_classes
     from pocketnet.evaluation.metrics import dice
     from pocketnet.inference.predictor import Predictor
+    from pocketnet.preprocessing.case import map_labels
     from pocketnet.preprocessing.reference import read_label
     from pocketnet.preprocessing.scan import read_scan
 
@@ -127,7 +127,7 @@ def dice_of(models: list[ModelFolder], manifest: Manifest, cases: Sequence[str],
     for case in cases:
         scan = read_scan([images / name for name in entries[case].images])
         found = predictor.segment(scan).classes
-        reference = to_classes(read_label(images / entries[case].label, manifest.label_grid,
+        reference = map_labels(read_label(images / entries[case].label, manifest.label_grid,
                                           scan.grid).data, manifest.labels)
         for row, label in zip(rows, manifest.labels, strict=True):
             row.append(dice(reference == label.value, found == label.value))

@@ -11,6 +11,7 @@ import numpy as np
 from ..contracts.labels import Label
 from ..errors import DataError
 from ..preprocessing import geometry
+from ..preprocessing.case import map_labels
 from ..preprocessing.reference import read_label
 from .metrics import measure
 
@@ -19,22 +20,6 @@ def prediction_path(folder: Path, case: str) -> Path:
     """Where `pocket-infer` wrote a case, `.nii.gz` before `.nii`."""
     plain = folder / f"{case}.nii"
     return plain if plain.is_file() else folder / f"{case}.nii.gz"
-
-
-def to_classes(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """A file's values as classes 0…K; a value of no class is background.
-
-    Args:
-        values: Integers of any shape.
-        labels: The manifest's `labels`.
-
-    Returns:
-        uint8 of the same shape.
-    """
-    classes = np.zeros(values.shape, np.uint8)
-    for label in labels:
-        classes[np.isin(values, label.source_values)] = label.value
-    return classes
 
 
 def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],
@@ -66,7 +51,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
     if unknown:
         raise DataError(f"The prediction has values that are no class of the manifest: {sorted(unknown)}.",
                         where=str(predicted_path))
-    return to_classes(reference.data, labels), prediction.data.astype(np.uint8), reference.spacing
+    return map_labels(reference.data, labels), prediction.data.astype(np.uint8), reference.spacing
 
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],

@@ -86,7 +86,15 @@ def _round(values) -> tuple[float, ...]:
 
 
 def map_labels(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """A dataset's label map to classes 0…K (uint8); values of no class become background."""
+    """A dataset's label map as classes 0…K; values of no class become background.
+
+    Args:
+        values: Integers of any shape.
+        labels: The manifest's `labels`.
+
+    Returns:
+        uint8 of the same shape.
+    """
     out = np.zeros(values.shape, np.uint8)
     for label in labels:
         out[np.isin(values, label.source_values)] = label.value

@@ -37,8 +37,7 @@ def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterato
         constants: The fold's intensity constants.
     """
     size, scheme = plan.training.patch, plan.preprocessing.normalisation
-    along = [starts(n, p, plan.inference.overlap) if n >= p else [-((p - n) // 2)]
-             for n, p in zip(store.shape, size, strict=True)]
+    along = [starts(n, p, plan.inference.overlap) for n, p in zip(store.shape, size, strict=True)]
     for start in itertools.product(*along):
         yield store.read_image(start, size, lambda x: normalise(x, scheme, store.statistics, constants))[None]
 

@@ -1,4 +1,4 @@
-"""Boxes of voxels: around what counts, cut out of an array."""
+"""Boxes of voxels: around what counts, cut out of an array, and larger than an array."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ def bounds(hit: np.ndarray) -> tuple[int, int] | None:
     """The first true place of an axis and the one after the last, None when there is none."""
     found = np.flatnonzero(hit)
     return (int(found[0]), int(found[-1]) + 1) if found.size else None
+
+
+def centred(size: int, side: int) -> int:
+    """Where a window of `side` voxels starts that is centred on an axis of `size <= side` voxels; 0 or negative."""
+    return -((side - size) // 2)
 
 
 def foreground_box(image: np.ndarray) -> Box:

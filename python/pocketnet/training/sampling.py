@@ -13,6 +13,7 @@ import numpy as np
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
+from ..preprocessing.boxes import centred
 from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store
 from .augmentation import augment
@@ -100,9 +101,8 @@ class PatchSampler(Sampler):
         if present and chance < self.plan.training.foreground_fraction:
             voxels = store.foreground[present[int(which * len(present))]]
             return start_around(voxels[int(where * len(voxels))], patch, store.shape)
-        free = [max(0, n - p) for n, p in zip(store.shape, patch, strict=True)]
-        start = [int(c * (f + 1)) for c, f in zip(corner, free, strict=True)]
-        return tuple(s - max(0, p - n) // 2 for s, p, n in zip(start, patch, store.shape, strict=True))
+        return tuple(int(c * (n - p + 1)) if n >= p else centred(n, p)
+                     for c, p, n in zip(corner, patch, store.shape, strict=True))
 
     def _read(self, store: Store, start: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         scheme = self.plan.preprocessing.normalisation
@@ -133,5 +133,5 @@ def start_around(centre, patch: tuple[int, ...], shape: tuple[int, ...]) -> tupl
     """Where a patch around a voxel starts: inside the volume where it fits, else centred on the volume."""
     start = []
     for c, p, n in zip(centre, patch, shape, strict=True):
-        start.append(int(min(max(c - p // 2, 0), n - p)) if n >= p else -((p - n) // 2))
+        start.append(int(min(max(c - p // 2, 0), n - p)) if n >= p else centred(n, p))
     return tuple(start)

@@ -1,6 +1,6 @@
 """What does a change of a recipe do to accuracy? Trials on an inner split, paired case by case with the base.
 
-Fold 0's training and validation cases are split again by the same rule (`planning.splits.make_folds`); of that, fold 0
+Fold 0's training and validation cases are split again by the same rule (`planning.folds.make_folds`); of that, fold 0
 is trained on, validated on and, whole volumes, scored on. Fold 0's test cases take no part. A variant is a JSON patch
 onto `base`, and its `recipe` one onto the recipe, where `null` takes a value away; its `patch` is in voxels (the recipe
 only bounds what suits the images); with `members` so many networks, of seeds one after the other, are trained and
@@ -33,9 +33,10 @@ from pocketnet.contracts.manifest import Manifest
 from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Fold, Splits
 from pocketnet.evaluation.statistics import compare_paired
+from pocketnet.planning.folds import make_folds
 from pocketnet.planning.plan import make_plan
 from pocketnet.planning.recipes import load, patched
-from pocketnet.planning.splits import intensity_constants, make_folds
+from pocketnet.planning.splits import intensity_constants
 from pocketnet.training.model_folder import ModelFolder, write_checksums
 
 BASE = "base"

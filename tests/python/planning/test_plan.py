@@ -9,9 +9,10 @@ import pytest
 from pocketnet.contracts.plan import Plan, Preprocessing
 from pocketnet.contracts.splits import Intensity, fewest_cases
 from pocketnet.errors import DataError, UsageError
+from pocketnet.planning.folds import make_folds
 from pocketnet.planning.plan import check_edited, make_plan
 from pocketnet.planning.recipes import load
-from pocketnet.planning.splits import intensity_constants, make_folds
+from pocketnet.planning.splits import intensity_constants
 from sklearn.model_selection import KFold
 
 MANIFEST = made.manifest()

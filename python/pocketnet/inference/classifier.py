@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..preprocessing.intensity import normalise
 from ..preprocessing.picture import prepare, read_images
 from ..training.model_folder import ModelFolder
 from . import engines
@@ -62,8 +61,7 @@ class Classifier:
         if not np.isfinite(image).all():
             raise DataError("The image has NaN or infinite pixels.")
         prepared = prepare(image.astype(np.float32, copy=False), plan.preprocessing)
-        normalised = normalise(prepared.image, plan.preprocessing.normalisation, prepared.statistics,
-                               self.model.provenance.intensity)
+        normalised = self.model.normaliser(prepared.image, prepared.statistics)
         return self.engine(normalised[None])[0].copy()
 
     def classify_files(self, images: Sequence[str | Path]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
 from ..preprocessing.boxes import centred
-from ..preprocessing.intensity import normalise
+from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .augmentation import augment
 from .warp import draw
@@ -33,7 +33,8 @@ class Sampler(ABC):
 
     def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
                  fold: int):
-        self.plan, self.constants, self.fold = plan, constants, fold
+        self.plan, self.fold = plan, fold
+        self.normalise = Normaliser(plan.preprocessing.normalisation, constants)
         self.stores = [stores[case] for case in cases]
 
     @abstractmethod
@@ -105,8 +106,7 @@ class PatchSampler(Sampler):
                      for c, p, n in zip(corner, patch, store.shape, strict=True))
 
     def _read(self, store: Store, start: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        scheme = self.plan.preprocessing.normalisation
-        image = store.read_image(start, size, lambda x: normalise(x, scheme, store.statistics, self.constants))
+        image = store.read_image(start, size, lambda x: self.normalise(x, store.statistics))
         return image, store.read_label(start, size)
 
     def fixed(self, most: int = 32) -> list[tuple[np.ndarray, np.ndarray]]:

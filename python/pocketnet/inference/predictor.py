@@ -230,7 +230,7 @@ class Predictor:
         channels = plan.network.classes + (self.predictions > 1)
         per_voxel = self.engine.activation_mib / np.prod(patch)
         if wanted == "large" or (wanted == "auto" and self._takes_any_size):
-            divisor = plan.network.network(plan.default_arch, "pocket").divisor
+            divisor = plan.network.divisor
             tilings = list(dict.fromkeys(windows.large(prepared.shape, patch, divisor, most, sigma, prepared.dark)
                                          for most in memory.WINDOW_VOXELS))
         return memory.fitting(tilings, lambda t: memory.need(

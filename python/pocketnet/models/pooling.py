@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 SMALLEST_SIDE = 4
 """Voxels per axis at the coarsest depth: 128 halved five times (architectures document)."""
@@ -11,6 +12,16 @@ ANISOTROPIC = 2
 """Axes are halved together while their spacings differ by less than this factor (nnU-Net)."""
 
 Pooling = tuple[tuple[int, ...], ...]
+
+
+def everywhere(dimensions: int, depth: int) -> Pooling:
+    """Every axis halved at each of `depth` downsamplings."""
+    return ((2,) * dimensions,) * depth
+
+
+def divisor(pooling: Pooling, dimensions: int) -> tuple[int, ...]:
+    """The number that must divide a patch, per axis."""
+    return tuple(prod(factors[axis] for factors in pooling) for axis in range(dimensions))
 
 
 def choose_pooling(spacing: Sequence[float], most: int, bears: Callable[[int, int], bool]) -> Pooling:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from ..models.pooling import Pooling
+from ..models.pooling import Pooling, divisor
 
 
 def choose_patch(shape: Sequence[float], spacing: Sequence[float], side: int, voxels: int,
@@ -15,7 +15,7 @@ def choose_patch(shape: Sequence[float], spacing: Sequence[float], side: int, vo
     Starts from the median shape after cropping and resampling, rounded to what `pooling` divides, and takes from
     the axis that is longest in mm until at most `voxels` are left.
     """
-    steps = [prod(factors[axis] for factors in pooling) for axis in range(len(shape))]
+    steps = divisor(pooling, len(shape))
     patch = [min(side // step * step, max(step, round(size / step) * step))
              for size, step in zip(shape, steps, strict=True)]
     while prod(patch) > voxels and any(size > step for size, step in zip(patch, steps, strict=True)):

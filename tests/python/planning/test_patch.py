@@ -1,8 +1,10 @@
 """The patch and its halvings: together where spacings are alike, the finer axes first where they are not."""
 
+from dataclasses import replace
 from math import prod
 
 import pytest
+import tiny
 from pocketnet.models.build import build
 from pocketnet.models.network import Network
 from pocketnet.models.pooling import pooling_of_patch, pooling_of_shape
@@ -70,3 +72,10 @@ def test_every_network_is_built_with_it(arch, dimensions, channels, classes):
                       pooling=pooling)
     patch = (16, 16, 4)[-dimensions:]
     assert build(network, patch).output_shape == (None, *patch, classes)
+
+
+@pytest.mark.parametrize(("pooling", "expected"), [
+    ((), (4, 4, 4)), (((2, 2, 1), (2, 2, 2)), (4, 4, 2)), (((1, 2, 1), (2, 2, 1)), (2, 4, 1))])
+def test_the_plan_knows_what_divides_a_patch_as_its_networks_do(pooling, expected):
+    network = replace(tiny.plan().network, pooling=pooling)
+    assert network.divisor == network.network("unet", "pocket").divisor == expected

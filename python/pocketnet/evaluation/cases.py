@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..contracts.labels import Label
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.case import map_labels
 from ..preprocessing.reference import read_label
@@ -20,6 +20,23 @@ def prediction_path(folder: Path, case: str) -> Path:
     """Where `pocket-infer` wrote a case, `.nii.gz` before `.nii`."""
     plain = folder / f"{case}.nii"
     return plain if plain.is_file() else folder / f"{case}.nii.gz"
+
+
+def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str) -> None:
+    """Refuse a manifest whose classes are not the model's.
+
+    Args:
+        labels: The manifest's.
+        learned: The model's.
+        where: Both, for the message.
+
+    Raises:
+        UsageError: Names both.
+    """
+    ours, theirs = ({label.name: label.value for label in side} for side in (labels, learned))
+    if ours != theirs:
+        raise UsageError(f"The manifest's classes {ours} are not the model's {theirs}.", where=where,
+                         todo="Give the manifest that the model was trained with.")
 
 
 def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],

@@ -34,7 +34,7 @@ from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Fold, Splits
 from pocketnet.evaluation.statistics import compare_paired
 from pocketnet.planning.folds import make_folds
-from pocketnet.planning.plan import make_plan
+from pocketnet.planning.plan import PlanOverrides, make_plan
 from pocketnet.planning.recipes import load, patched
 from pocketnet.planning.splits import intensity_constants
 from pocketnet.training.model_folder import ModelFolder, write_checksums
@@ -92,7 +92,8 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
 def plan_of(args: argparse.Namespace, manifest: Manifest, fingerprint: Fingerprint, variant: dict) -> Plan:
     """The plan that a variant of the recipe makes, of `--steps` steps in epochs of 100."""
     recipe = patched(load(args.base), variant.get("recipe", {}))
-    plan = make_plan(manifest, fingerprint, args.base, recipe=recipe, seed=args.seed, patch=variant.get("patch"))
+    plan = make_plan(manifest, fingerprint, args.base, recipe=recipe, seed=args.seed,
+                     overrides=PlanOverrides(patch=variant.get("patch")))
     steps = round(args.steps * variant.get("steps_factor", 1) / 100) * 100
     return replace(plan, training=replace(plan.training, steps_per_epoch=100, epochs=steps // 100))
 

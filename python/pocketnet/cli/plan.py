@@ -61,7 +61,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     from ..contracts.plan import Plan
     from ..experiments import definition
     from ..planning.folds import split_cases, split_into_subsets
-    from ..planning.plan import check_edited, make_plan, without_augmentation
+    from ..planning.plan import PlanOverrides, check_edited, make_plan, without_augmentation
     from ..planning.preprocessing import check_belongs
     from ..planning.splits import splits as with_constants
 
@@ -79,10 +79,10 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         plan = Plan.read(edited)
         check_edited(plan, cases, edited)
     else:
-        plan = make_plan(cases, prints, recipe, seed=seed,
-                         patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
-                         steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps,
-                         loss=loss, precision=precision, accumulate=accumulate, rematerialise=rematerialise)
+        plan = make_plan(cases, prints, recipe, seed=seed, overrides=PlanOverrides(
+            patch=integers(patch, "--patch"), batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch, depth=depth,
+            feature_maps=feature_maps, loss=loss, precision=precision, accumulate=accumulate,
+            rematerialise=rematerialise))
     networks = _networks(plan, arch, width, experiment)
     plan, predicted = _predicted(plan, networks, device, patch=bool(patch or edited), batch=bool(batch or edited))
     if no_augmentation:

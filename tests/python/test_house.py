@@ -15,6 +15,24 @@ PACKAGE = ROOT / "python" / "pocketnet"
 CONTRIBUTING = ROOT / "docs" / "contributing.md"
 Module = tuple[str, ...]
 
+MOST_LINES = 400
+CODE = (".py", ".nf", ".groovy", ".jinja", ".css", ".js")
+FOLDERS = ("python/pocketnet", "tests", "bench", "bin", "lib", "modules", "workflows")
+LONG_FILES: dict[str, str] = {}
+"""Files that are longer, each with the reason."""
+
+MOST_PARAMETERS = 8
+MANY_PARAMETERS = {
+    **dict.fromkeys((f"cli/{name}.py main" for name in (
+        "check", "collect", "experiment", "infer", "models", "picture", "plan", "profile", "report", "train")),
+        "Click gives a command an argument for each of its options"),
+    "experiments/inputs.py read": "an argument for each file of a run, as in `pocket-experiment`",
+    "profiling/wanted.py configurations": "an argument for each option of `pocket-profile` that a network is made from",
+    "training/fit.py __init__": "what is trained, on what and where, and four that tests leave out",
+    "training/run.py train": "what `pocket-train` is given, and what it follows a training with",
+}
+"""Functions of the package with more parameters, `self` not counted, each with the reason."""
+
 
 def floors(page: str) -> list[set[str]]:
     """The rooms of each floor, from the ground up, as the page draws them."""
@@ -68,6 +86,13 @@ def circle(package: Path) -> list[str]:
     return []
 
 
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many parameters a function has, of whatever kind, without `self` or `cls`."""
+    given = function.args
+    names = [one.arg for one in (*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg) if one]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
 @pytest.fixture(scope="module")
 def drawn():
     return floors(CONTRIBUTING.read_text(encoding="utf-8"))
@@ -84,6 +109,26 @@ def test_no_import_points_upwards(drawn):
 
 def test_no_modules_import_each_other_in_a_circle():
     assert circle(PACKAGE) == []
+
+
+def test_no_file_is_too_long():
+    sizes = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+             for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in CODE}
+    assert "python/pocketnet/cli/train.py" in sizes
+    assert {name for name, lines in sizes.items() if lines > MOST_LINES} == set(LONG_FILES)
+
+
+def test_no_function_has_too_many_parameters():
+    found = {f"{path.relative_to(PACKAGE).as_posix()} {node.name}"
+             for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and parameters(node) > MOST_PARAMETERS}
+    assert found == set(MANY_PARAMETERS)
+
+
+@pytest.mark.parametrize(("source", "count"), [
+    ("def f(a, /, b, *c, d=1, **e): pass", 5), ("def f(self, a): pass", 1), ("def f(cls): pass", 0)])
+def test_parameters_of_every_kind_count(source, count):
+    assert parameters(ast.parse(source).body[0]) == count
 
 
 @pytest.mark.parametrize("source", [

@@ -1,6 +1,6 @@
 """What does a change of a recipe do to accuracy? Trials on an inner split, paired case by case with the base.
 
-Fold 0's training and validation cases are split again by the same rule (`planning.splits.make_folds`); of that, fold 0
+Fold 0's training and validation cases are split again by the same rule (`planning.folds.make_folds`); of that, fold 0
 is trained on, validated on and, whole volumes, scored on. Fold 0's test cases take no part. A variant is a JSON patch
 onto `base`, and its `recipe` one onto the recipe, where `null` takes a value away; its `patch` is in voxels (the recipe
 only bounds what suits the images); with `members` so many networks, of seeds one after the other, are trained and
@@ -33,9 +33,10 @@ from pocketnet.contracts.manifest import Manifest
 from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Fold, Splits
 from pocketnet.evaluation.statistics import compare_paired
-from pocketnet.planning.plan import make_plan
+from pocketnet.planning.folds import make_folds
+from pocketnet.planning.plan import PlanOverrides, make_plan
 from pocketnet.planning.recipes import load, patched
-from pocketnet.planning.splits import intensity_constants, make_folds
+from pocketnet.planning.splits import intensity_constants
 from pocketnet.training.model_folder import ModelFolder, write_checksums
 
 BASE = "base"
@@ -91,7 +92,8 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
 def plan_of(args: argparse.Namespace, manifest: Manifest, fingerprint: Fingerprint, variant: dict) -> Plan:
     """The plan that a variant of the recipe makes, of `--steps` steps in epochs of 100."""
     recipe = patched(load(args.base), variant.get("recipe", {}))
-    plan = make_plan(manifest, fingerprint, args.base, recipe=recipe, seed=args.seed, patch=variant.get("patch"))
+    plan = make_plan(manifest, fingerprint, args.base, recipe=recipe, seed=args.seed,
+                     overrides=PlanOverrides(patch=variant.get("patch")))
     steps = round(args.steps * variant.get("steps_factor", 1) / 100) * 100
     return replace(plan, training=replace(plan.training, steps_per_epoch=100, epochs=steps // 100))
 
@@ -115,9 +117,9 @@ def scored(folders: list[Path], manifest: Manifest, cases: Sequence[str], images
 
 def dice_of(models: list[ModelFolder], manifest: Manifest, cases: Sequence[str], images: Path) -> list[list[float]]:
     """Dice of the mean of some networks: a row for each label, a column for each case."""
-    from pocketnet.evaluation.cases import to_classes
     from pocketnet.evaluation.metrics import dice
     from pocketnet.inference.predictor import Predictor
+    from pocketnet.preprocessing.case import map_labels
     from pocketnet.preprocessing.reference import read_label
     from pocketnet.preprocessing.scan import read_scan
 
@@ -127,7 +129,7 @@ def dice_of(models: list[ModelFolder], manifest: Manifest, cases: Sequence[str],
     for case in cases:
         scan = read_scan([images / name for name in entries[case].images])
         found = predictor.segment(scan).classes
-        reference = to_classes(read_label(images / entries[case].label, manifest.label_grid,
+        reference = map_labels(read_label(images / entries[case].label, manifest.label_grid,
                                           scan.grid).data, manifest.labels)
         for row, label in zip(rows, manifest.labels, strict=True):
             row.append(dice(reference == label.value, found == label.value))

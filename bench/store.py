@@ -19,8 +19,8 @@ from pathlib import Path
 import blosc2
 import h5py
 import numpy as np
+from pocketnet.preprocessing.boxes import crop, foreground_box
 from pocketnet.preprocessing.case import read_images
-from pocketnet.preprocessing.resample import crop, foreground_box
 
 ROOT = Path(os.environ.get("POCKET_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -1,4 +1,4 @@
-"""What only one backend can do, in one place: devices, threads, determinism, memory.
+"""What only one backend can do: threads, determinism, memory. What shares a batch among devices is `training.devices`.
 
 Import this module before Keras and call `configure` first; everything else is plain Keras and runs on
 TensorFlow (the default) and JAX alike.
@@ -6,7 +6,6 @@ TensorFlow (the default) and JAX alike.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import resource
@@ -196,140 +195,3 @@ def _lines(path: str) -> list[str]:
             return handle.readlines()
     except OSError:
         return []
-
-
-class Devices:
-    """The devices of one training: one, or several of this machine that share every batch (data parallel).
-
-    With several, each holds the network and computes its share of a batch; batch normalisation takes its
-    statistics over the whole batch, gradients are added up, and only then clipped. So the same batch gives
-    the same losses on one device and on several, to rounding, as long as the loss is a mean over samples.
-
-    TensorFlow: `tf.distribute.MirroredStrategy`, as Keras' own `keras.distribution` does not serve it (Keras
-    3.15); JAX: `keras.distribution.DataParallel`.
-
-    Args:
-        gpus: Share batches among so many GPUs; 0 for the one device that the backend takes by itself.
-        logical_cpus: Instead, among so many logical devices that the CPU is cut into. They are not faster: this
-            is for trying things out where there is no GPU.
-
-    Raises:
-        UsageError: There are not so many, or both are given.
-    """
-
-    def __init__(self, gpus: int = 0, logical_cpus: int = 0):
-        from .errors import UsageError
-
-        if gpus and logical_cpus:
-            raise UsageError("Give either --gpus or --logical-cpus.")
-        self.count = max(1, gpus or logical_cpus)
-        self._strategy = None
-        if gpus:
-            _require("gpu", gpus)
-        if self.count == 1:
-            return
-        kind = "gpu" if gpus else "cpu"
-        names = [f"{kind}:{index}" for index in range(self.count)]
-        if name() == "tensorflow":
-            import tensorflow as tf
-
-            if logical_cpus:
-                tf.config.set_logical_device_configuration(
-                    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * self.count)
-            self._strategy = tf.distribute.MirroredStrategy(
-                names, None if gpus else tf.distribute.ReductionToOneDevice())
-        else:
-            import keras
-
-            if logical_cpus:
-                os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "")
-                                           + f" --xla_force_host_platform_device_count={self.count}")
-                _require("cpu", logical_cpus)
-            keras.distribution.set_distribution(keras.distribution.DataParallel(devices=names))
-
-    def check_batch(self, batch: int) -> None:
-        """See that a batch can be shared equally.
-
-        Raises:
-            UsageError: It cannot; names the batches that can.
-        """
-        from .errors import UsageError
-
-        if batch % self.count:
-            lower = batch // self.count * self.count
-            fit = " or ".join(str(size) for size in (lower, lower + self.count) if size)
-            raise UsageError(f"A batch of {batch} cannot be shared equally by {self.count} devices.",
-                             todo=f"Use a batch of {fit} (--batch when planning), or another number of devices.")
-
-    def scope(self):
-        """Where a network is built and compiled that trains on these devices."""
-        return self._strategy.scope() if self._strategy else contextlib.nullcontext()
-
-    def train_step(self, model, loss, clip_norm: float | None):
-        """`step(image, label) -> loss` of a compiled model: one optimiser step on a batch."""
-        if self._strategy is None:
-            return lambda image, label: float(model.train_on_batch(image, label))
-        import keras
-        import tensorflow as tf
-
-        strategy, count = self._strategy, self.count
-        for layer in model.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.synchronized = True
-
-        def on_one(image, label):
-            with tf.GradientTape() as tape:
-                share = loss(label, model(image, training=True)) / count
-                scaled = model.optimizer.scale_loss(share)
-            gradients = tape.gradient(scaled, model.trainable_variables)
-            # Keras would clip each device's share by itself, and then add up: do it the other way round. What it
-            # adds up after this is the same on every device.
-            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-            if clip_norm:
-                gradients, _ = tf.clip_by_global_norm(gradients, model.optimizer.scale_loss(clip_norm))
-            model.optimizer.apply([gradient / count for gradient in gradients], model.trainable_variables)
-            return share
-
-        @tf.function(reduce_retracing=True)
-        def on_all(images, labels):
-            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(on_one, args=(images, labels)), axis=None)
-
-        def shared(batch):
-            size = len(batch) // count
-            return strategy.experimental_distribute_values_from_function(
-                lambda context: tf.constant(batch[context.replica_id_in_sync_group * size:][:size]))
-
-        return lambda image, label: float(on_all(shared(image), shared(label)))
-
-    def predict(self, model):
-        """`predict(image) -> probabilities`, both NumPy arrays, of any number of samples."""
-        if self.count == 1:
-            return model.predict_on_batch
-        import numpy as np
-
-        if self._strategy is None:
-            def padded(image):  # Keras shares what it predicts among the devices too
-                missing = -len(image) % self.count
-                filled = np.concatenate([image, np.repeat(image[-1:], missing, axis=0)]) if missing else image
-                return model.predict_on_batch(filled)[:len(image)]
-            return padded
-        import tensorflow as tf
-
-        function = tf.function(lambda image: model(image, training=False), reduce_retracing=True)
-        return lambda image: function(tf.constant(image)).numpy()
-
-
-def _require(kind: str, count: int) -> None:
-    """See that the backend has so many devices.
-
-    Raises:
-        UsageError: It has fewer.
-    """
-    import keras
-
-    from .errors import UsageError
-
-    found = len(keras.distribution.list_devices(kind))
-    if found < count:
-        raise UsageError(f"{count} {kind.upper()}s were asked for, {name()} sees {found}.",
-                         todo="Ask for as many as there are, or see whether driver and libraries fit (nvidia-smi).")

@@ -28,85 +28,28 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     Of a classification: AUC, accuracy, sensitivity and specificity with intervals, the ROC curve, and pictures of
     the cases that are confidently wrong.
     """
-    import pandas as pd
-
     from .. import outputs
     from ..contracts.labels import ModelLabels
     from ..contracts.manifest import Manifest
-    from ..contracts.overlays import Overlay, Overlays
     from ..contracts.provenance import Provenance
-    from ..errors import DataError
-    from ..evaluation import cases, overlay, table
-    from ..preprocessing import geometry
+    from ..evaluation import evaluate_classes, evaluate_labels, overlay
+    from ..evaluation.cases import check_classes
 
     listing = Manifest.read(manifest)
     run = Provenance.read(model / "provenance.json")
-    labels = listing.labels
     outputs.check_files({
         output / "metrics.csv": None, output / "overlays.json": "overlays",
         output / "classification.json": "classification", output / "roc.png": None,
         **{output / "overlays" / f"{rank}_{case.case}.png": None
            for case in listing.cases for rank in (*overlay.RANKS, "wrong")}})
-    _same_classes(labels, ModelLabels.read(model / "labels.json").labels, manifest, model)
+    check_classes(listing.labels, ModelLabels.read(model / "labels.json").labels, f"{manifest} and {model}")
     if listing.task == "classification":
-        from ..evaluation import evaluate_classes
-
         described = evaluate_classes.evaluate(listing, manifest, input_, predictions, run, output)
         result(described.to_json(), as_json, evaluate_classes.text(described), quiet)
         return
-    labelled = [case for case in listing.cases if case.label]
-    if not labelled:
-        raise DataError("No case of this manifest has a reference to compare with.", where=str(manifest))
-    paths = {case.case: cases.prediction_path(predictions, case.case) for case in labelled}
-    missing = [f"{case}: {path}" for case, path in paths.items() if not path.is_file()]
-    if missing:
-        raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
-                        todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
-    rows, problems = [], []
-    for case in progress(labelled, "evaluate", quiet=quiet):
-        try:
-            pair = cases.read_pair(input_ / case.label, paths[case.case], labels, listing.label_grid)
-        except DataError as error:
-            problems.append(f"{case.case}: {' '.join(error.render().split())}")
-            continue
-        rows += [{"case": case.case, **table.of_run(run), **row}
-                 for row in cases.measure_case(*pair, labels)]
-    if problems:
-        raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
-    frame = pd.DataFrame(rows)
-    mean_dice = frame.groupby("case")["dice"].mean().to_dict()
-    entries = []
-    by_name = {case.case: case for case in labelled}
-    outputs.remove_earlier(output / "overlays", "*.png")
-    for rank, name in overlay.pick(mean_dice):
-        image = geometry.read(input_ / by_name[name].images[0]).data
-        pair = cases.read_pair(input_ / by_name[name].label, paths[name], labels, listing.label_grid)
-        entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
-        overlay.draw(output / entries[-1].file, image, *pair,
-                     f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
-    Overlays(tuple(entries)).write(output / "overlays.json")
-    table.write(output / "metrics.csv", frame)
-    means = frame.groupby("label", sort=False)[["dice", "hd95_mm", "asd_mm", "nsd_1mm"]].mean()
-    text = "\n".join(f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
-                     f"NSD at 1 mm {row.nsd_1mm:.4f}"
-                     for label, row in means.iterrows())
-    summary = {label: {key: None if pd.isna(value) else float(value) for key, value in row.items()}
-               for label, row in means.iterrows()}
-    result({"cases": len(labelled), "mean": summary}, as_json, f"{len(labelled)} cases\n{text}", quiet)
-
-
-def _same_classes(labels, learned, manifest, model) -> None:
-    """Refuse a manifest whose classes are not the model's.
-
-    Raises:
-        UsageError: Names both.
-    """
-    from ..errors import UsageError
-
-    ours, theirs = ({label.name: label.value for label in side} for side in (labels, learned))
-    if ours != theirs:
-        raise UsageError(f"The manifest's classes {ours} are not the model's {theirs}.",
-                         where=f"{manifest} and {model}", todo="Give the manifest that the model was trained with.")
+    rows = evaluate_labels.evaluate(listing, manifest, input_, predictions, run, output,
+                                    lambda cases: progress(cases, "evaluate", quiet=quiet))
+    result(evaluate_labels.summary(rows), as_json, evaluate_labels.text(rows), quiet)
 
 
 if __name__ == "__main__":

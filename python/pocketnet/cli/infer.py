@@ -155,8 +155,9 @@ def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int]
 def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
     """Write a table of class probabilities; what was done, and what could not be."""
     from .. import outputs
+    from ..contracts.predictions import TABLE, write_table
     from ..errors import DataError, UsageError
-    from ..inference.classifier import TABLE, Classifier, write_table
+    from ..inference.classifier import Classifier
     from ..preprocessing.picture import SUFFIXES
 
     if len(models) > 1 or options["tta"] or options["probabilities"] or options["dicom_seg"]:

@@ -60,10 +60,9 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
     from ..contracts.manifest import Manifest
     from ..contracts.plan import Plan
     from ..experiments import definition
-    from ..planning import subsets
-    from ..planning.plan import check_edited, make_plan, without_augmentation
+    from ..planning.folds import split_cases, split_into_subsets
+    from ..planning.plan import PlanOverrides, check_edited, make_plan, without_augmentation
     from ..planning.preprocessing import check_belongs
-    from ..planning.splits import split_cases
     from ..planning.splits import splits as with_constants
 
     outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
@@ -80,17 +79,17 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
         plan = Plan.read(edited)
         check_edited(plan, cases, edited)
     else:
-        plan = make_plan(cases, prints, recipe, seed=seed,
-                         patch=integers(patch, "--patch"), batch=batch, epochs=epochs,
-                         steps_per_epoch=steps_per_epoch, depth=depth, feature_maps=feature_maps,
-                         loss=loss, precision=precision, accumulate=accumulate, rematerialise=rematerialise)
+        plan = make_plan(cases, prints, recipe, seed=seed, overrides=PlanOverrides(
+            patch=integers(patch, "--patch"), batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch, depth=depth,
+            feature_maps=feature_maps, loss=loss, precision=precision, accumulate=accumulate,
+            rematerialise=rematerialise))
     networks = _networks(plan, arch, width, experiment)
     plan, predicted = _predicted(plan, networks, device, patch=bool(patch or edited), batch=bool(batch or edited))
     if no_augmentation:
         plan = without_augmentation(plan)
     if training_sizes:
         wanted = None if training_sizes == "auto" else integers(training_sizes, "--training-sizes")
-        rule, parts = subsets.split_cases(cases, wanted, plan.seed)
+        rule, parts = split_into_subsets(cases, wanted, plan.seed)
     else:
         rule, parts = split_cases(cases, folds, plan.seed)
     splits = with_constants(plan, rule, parts, prints)

@@ -30,10 +30,8 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
     from .. import outputs
     from ..contracts.manifest import Manifest
     from ..contracts.plan import Preprocessing
-    from ..errors import DataError, UsageError
-    from ..preprocessing import case as cases
-    from ..preprocessing import picture, store
-    from ..preprocessing.reference import read_label
+    from ..errors import UsageError
+    from ..preprocessing.dataset import write_stores
 
     listing = Manifest.read(manifest)
     preprocessing = Preprocessing.read(plan)
@@ -43,31 +41,7 @@ def main(manifest, plan, input_, only, output, quiet, as_json):
         raise UsageError(f"The manifest has no case {', '.join(sorted(unknown))}.", where=str(manifest))
     for entry in entries:
         outputs.check_folder(output / entry.case, [input_])
-    classified = listing.task == "classification"
-    problems, done = [], []
-    for entry in progress(entries, "preprocess", quiet=quiet):
-        try:
-            paths = [input_ / name for name in entry.images]
-            if classified:
-                store.write(output, entry.case, listing.modalities,
-                            picture.prepare(picture.read_images(paths), preprocessing), None, {}, entry.class_name)
-                done.append(entry.case)
-                continue
-            image, volume = cases.read_images(paths)
-            prepared = cases.prepare(image, volume.spacing, preprocessing)
-            label = None
-            if entry.label:
-                values = read_label(input_ / entry.label, listing.label_grid, volume.grid)
-                if values.data.shape != volume.data.shape:
-                    raise DataError(f"The label map has shape {values.data.shape}, the image {volume.data.shape}.")
-                label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
-            store.write(output, entry.case, listing.modalities, prepared, label,
-                        {item.name: item.value for item in listing.labels})
-            done.append(entry.case)
-        except DataError as error:
-            problems.append(f"{entry.case}: {error.render()}")
-    if problems:
-        raise DataError(f"{len(problems)} of {len(entries)} cases could not be preprocessed.", problems=problems)
+    done = write_stores(progress(entries, "preprocess", quiet=quiet), listing, input_, preprocessing, output)
     result({"stores": str(output), "cases": done}, as_json)
 
 

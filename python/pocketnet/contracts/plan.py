@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from ..errors import DataError, UsageError
 from ..models.network import ARCHITECTURES, Network
+from ..models.pooling import divisor, everywhere
 from .base import Contract, Record, load, record
 from .fields import AboveZero, Bounds, Count, Flag, NotNegative, Number, Positive, Share, Spacing, Text, Unique, Whole
 from .labels import CLASSIFICATION, SEGMENTATION, Labels, Modalities, Task, check_labels
@@ -107,6 +108,11 @@ class NetworkPlan(Record):
     skip: Literal["concatenate", "add"]
     convolution: Literal["standard", "separable"] = "standard"
     activation: Literal["relu", "leaky_relu"] = "relu"
+
+    @property
+    def divisor(self) -> tuple[int, ...]:
+        """The number that must divide the patch, per axis."""
+        return divisor(self.pooling or everywhere(self.dimensions, self.depth), self.dimensions)
 
     def network(self, arch: str, width: str) -> Network:
         """The network of one architecture and width."""

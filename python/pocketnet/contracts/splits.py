@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -16,6 +19,26 @@ Cases = Annotated[tuple[CaseName, ...], Field(min_length=1), Distinct()]
 def fewest_cases(folds: int) -> int:
     """Minimum labelled cases for `folds` folds: each has some to train on, to validate and to test."""
     return 4 if folds == 2 else max(folds, 3)
+
+
+def too_few(classes: Iterable[tuple[str, str]], folds: int) -> list[str]:
+    """Why so many folds cannot be made: a line for each class that has too few images.
+
+    In each fold a class needs one image each for training, validation and test, from different patients.
+
+    Args:
+        classes: An image's class and what it must stay together with (its patient, or itself), each.
+        folds: 1 for a listed test set, whose images are not among these.
+    """
+    counts = Counter(name for name, _ in set(classes))
+    lines = []
+    for name, count in sorted(counts.items()):
+        left = count - (math.ceil(count / folds) if folds > 1 else 0)
+        if count < folds or left < 2:
+            lines.append(f"class {name!r} has {count} example{'s' * (count != 1)} (images of different patients): "
+                         + (f"{folds} folds need one for the test of each fold, and two others for training and "
+                            "validation" if folds > 1 else "training and validation need one each"))
+    return lines
 
 
 @record

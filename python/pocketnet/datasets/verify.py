@@ -12,9 +12,9 @@ from nibabel import Nifti1Image
 
 from ..contracts.fingerprint import CaseFingerprint, Intensities
 from ..errors import DataError
+from ..preprocessing.boxes import foreground_box
 from ..preprocessing.geometry import Grid, Volume, file_and_volume, load, parse, same_grid, usable
 from ..preprocessing.reference import BY_IMAGE, on_grid
-from ..preprocessing.resample import foreground_box
 from .folder import Case, Problem, unreadable
 
 SAMPLE = 500

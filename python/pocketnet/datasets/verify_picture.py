@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..contracts.fingerprint import CaseFingerprint
+from ..contracts.splits import too_few
 from ..errors import DataError, UsageError
-from ..planning.stratified import too_few
 from ..preprocessing.picture import parse
 from .folder import Case, Listing, Problem, unreadable
 from .presets import Preset

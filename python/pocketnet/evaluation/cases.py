@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..contracts.labels import Label
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..preprocessing import geometry
+from ..preprocessing.case import map_labels
 from ..preprocessing.reference import read_label
 from .metrics import measure
 
@@ -21,20 +22,21 @@ def prediction_path(folder: Path, case: str) -> Path:
     return plain if plain.is_file() else folder / f"{case}.nii.gz"
 
 
-def to_classes(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """A file's values as classes 0…K; a value of no class is background.
+def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str) -> None:
+    """Refuse a manifest whose classes are not the model's.
 
     Args:
-        values: Integers of any shape.
-        labels: The manifest's `labels`.
+        labels: The manifest's.
+        learned: The model's.
+        where: Both, for the message.
 
-    Returns:
-        uint8 of the same shape.
+    Raises:
+        UsageError: Names both.
     """
-    classes = np.zeros(values.shape, np.uint8)
-    for label in labels:
-        classes[np.isin(values, label.source_values)] = label.value
-    return classes
+    ours, theirs = ({label.name: label.value for label in side} for side in (labels, learned))
+    if ours != theirs:
+        raise UsageError(f"The manifest's classes {ours} are not the model's {theirs}.", where=where,
+                         todo="Give the manifest that the model was trained with.")
 
 
 def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],
@@ -66,7 +68,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
     if unknown:
         raise DataError(f"The prediction has values that are no class of the manifest: {sorted(unknown)}.",
                         where=str(predicted_path))
-    return to_classes(reference.data, labels), prediction.data.astype(np.uint8), reference.spacing
+    return map_labels(reference.data, labels), prediction.data.astype(np.uint8), reference.spacing
 
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],

@@ -11,10 +11,10 @@ from .. import outputs
 from ..contracts.classification import Classification, Estimate
 from ..contracts.manifest import Manifest
 from ..contracts.overlays import Overlay, Overlays
+from ..contracts.predictions import TABLE, read_table
 from ..contracts.provenance import Provenance
 from ..errors import DataError
 from ..files import atomic
-from ..inference.classifier import TABLE, read_table
 from ..preprocessing.picture import read
 from . import classification, roc, table
 

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..preprocessing.boxes import bounding_box, crop
+
 METRICS = ("dice", "hd95_mm", "asd_mm", "nsd_1mm")
 PAPER_METRICS = METRICS[:3]
 """Those that the paper reports."""
@@ -146,22 +148,6 @@ def image_diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
     return float(np.linalg.norm(np.asarray(shape) * np.asarray(spacing, dtype=float)))
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """The smallest box around the true voxels, None when there are none.
-
-    `scipy.ndimage.find_objects` gives the same, but looks at each voxel by itself: 100 ms instead of 2 ms for a mask of
-    240×240×155 voxels.
-    """
-    box = [slice(None)] * mask.ndim
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        filled = np.flatnonzero(mask[tuple(box)].any(axis=others))
-        if not filled.size:
-            return None
-        box[axis] = slice(int(filled[0]), int(filled[-1]) + 1)
-    return tuple(box)
-
-
 def _check(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float]) -> None:
     if reference.shape != prediction.shape or len(spacing) != reference.ndim:
         raise ValueError("Expected two masks of one shape and a spacing an axis. Received: "
@@ -173,9 +159,9 @@ def _crop(reference: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np
     boxes = [box for box in (bounding_box(reference), bounding_box(prediction)) if box]
     if not boxes:
         return reference, prediction
-    joint = tuple(slice(min(s.start for s in sides), max(s.stop for s in sides))
+    joint = tuple((min(start for start, _ in sides), max(stop for _, stop in sides))
                   for sides in zip(*boxes, strict=True))
-    return reference[joint], prediction[joint]
+    return crop(reference, joint), crop(prediction, joint)
 
 
 def _directed(start: np.ndarray, goal: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

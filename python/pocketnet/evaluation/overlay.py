@@ -13,7 +13,7 @@ import numpy as np
 
 from ..contracts.labels import Label
 from ..files import atomic
-from .metrics import bounding_box
+from ..preprocessing.boxes import bounding_box, crop
 
 REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
 CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, where all are shown
@@ -143,9 +143,9 @@ def _crop(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
     if box is None:
         return image, reference, prediction
     margins = [round(MARGIN_MM / step) for step in spacing]
-    window = tuple(slice(max(0, side.start - margin), side.stop + margin)
-                   for side, margin in zip(box, margins, strict=True))
-    return image[window], reference[window], prediction[window]
+    window = tuple((max(0, start - margin), stop + margin)
+                   for (start, stop), margin in zip(box, margins, strict=True))
+    return crop(image, window), crop(reference, window), crop(prediction, window)
 
 
 def _palette():

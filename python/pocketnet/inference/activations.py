@@ -9,7 +9,7 @@ import numpy as np
 
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
-from ..preprocessing.intensity import normalise
+from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .windows import starts
 
@@ -36,11 +36,10 @@ def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterato
     Args:
         constants: The fold's intensity constants.
     """
-    size, scheme = plan.training.patch, plan.preprocessing.normalisation
-    along = [starts(n, p, plan.inference.overlap) if n >= p else [-((p - n) // 2)]
-             for n, p in zip(store.shape, size, strict=True)]
+    size, normalise = plan.training.patch, Normaliser(plan.preprocessing.normalisation, constants)
+    along = [starts(n, p, plan.inference.overlap) for n, p in zip(store.shape, size, strict=True)]
     for start in itertools.product(*along):
-        yield store.read_image(start, size, lambda x: normalise(x, scheme, store.statistics, constants))[None]
+        yield store.read_image(start, size, lambda x: normalise(x, store.statistics))[None]
 
 
 def channel_means(model, images: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:

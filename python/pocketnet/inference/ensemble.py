@@ -10,7 +10,6 @@ import numpy as np
 from ..contracts.case import Statistics
 from ..contracts.plan import Plan
 from ..errors import UsageError
-from ..preprocessing.intensity import normalise
 from ..training.model_folder import ModelFolder
 from .engines import Engine
 from .threads import Share, alone
@@ -20,7 +19,7 @@ class Member:
     """One model's part of a prediction.
 
     Args:
-        model: Its folder; its plan normalises, by its own fold's constants.
+        model: Its folder, whose normaliser is used.
         engine: Runs its network.
         mirrors: Sets of axes that the image is mirrored along, `()` for as it is; the mean is taken over them.
         of: How many predictions there are in all, of all members; with several comes a last channel, their entropy
@@ -31,7 +30,7 @@ class Member:
     def __init__(self, model: ModelFolder, engine: Engine, mirrors: Sequence[tuple[int, ...]], of: int,
                  share: Share = alone):
         self.engine, self.of, self._share = engine, of, share
-        self._model, self._mirrors = model, mirrors
+        self._normalise, self._mirrors = model.normaliser, mirrors
         self._normalised: np.ndarray | None = None  # memory that is new each time costs more than what is computed
 
     def __call__(self, image: np.ndarray, statistics: Sequence[Statistics], pad: list[tuple[int, int]]) -> np.ndarray:
@@ -45,14 +44,13 @@ class Member:
         Returns:
             (*window, classes) float32, of several predictions with the entropy's channel.
         """
-        scheme = self._model.plan.preprocessing.normalisation
         shape = tuple(before + side + after for (before, after), side in zip(pad, image.shape, strict=False))
         if self._normalised is None or self._normalised.shape[:-1] != shape or any(map(any, pad)):
             self._normalised = np.zeros((*shape, image.shape[-1]), np.float32)
         normalised = self._normalised
         inside = tuple(slice(before, before + side) for (before, _), side in zip(pad, image.shape, strict=False))
-        into, constants = normalised[inside], self._model.provenance.intensity
-        self._share(lambda x: normalise(image[x], scheme, statistics, constants, out=into[x]), len(image))
+        into = normalised[inside]
+        self._share(lambda x: self._normalise(image[x], statistics, out=into[x]), len(image))
         total = None
         for axes in self._mirrors:
             mirrored = np.flip(self.engine(np.flip(normalised, axes)[None])[0], axes)

@@ -13,6 +13,7 @@ from .. import outputs
 from ..contracts.labels import SEGMENTATION
 from ..errors import DataError, UsageError
 from ..preprocessing import geometry
+from ..preprocessing.boxes import slices
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, threads, windows
@@ -183,7 +184,7 @@ class Predictor:
 
     def _fill(self, out: Segmentation, run: Run, merged: Iterator[tuple[int, np.ndarray]], sink: Sink | None) -> None:
         """Put planes of probabilities on the case's own grid into a segmentation, as they come."""
-        inside = tuple(slice(*side) for side in run.prepared.box)
+        inside = slices(run.prepared.box)
         for start, planes in merged:
             run.clock.lap("merging")
             at = (*inside[:2], slice(inside[2].start + start, inside[2].start + start + planes.shape[2]))
@@ -229,7 +230,7 @@ class Predictor:
         channels = plan.network.classes + (self.predictions > 1)
         per_voxel = self.engine.activation_mib / np.prod(patch)
         if wanted == "large" or (wanted == "auto" and self._takes_any_size):
-            divisor = plan.network.network(plan.default_arch, "pocket").divisor
+            divisor = plan.network.divisor
             tilings = list(dict.fromkeys(windows.large(prepared.shape, patch, divisor, most, sigma, prepared.dark)
                                          for most in memory.WINDOW_VOXELS))
         return memory.fitting(tilings, lambda t: memory.need(

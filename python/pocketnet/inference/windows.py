@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..preprocessing.boxes import centred
+
 
 @dataclass(frozen=True)
 class Place:
@@ -53,17 +55,20 @@ class Tiling:
 
 
 def starts(size: int, patch: int, overlap: float) -> list[int]:
-    """Where windows of `patch` voxels start along an axis of `size >= patch` voxels.
+    """Where windows of `patch` voxels start along an axis of `size` voxels.
 
-    Neighbours overlap by `overlap` of a side; the last window ends with the axis.
+    Neighbours overlap by `overlap` of a side; the last window ends with the axis. A window larger than the axis is
+    centred on it.
     """
+    if size < patch:
+        return [centred(size, patch)]
     stride = max(1, round(patch * (1 - overlap)))
     return [*range(0, size - patch, stride), size - patch]
 
 
 def overlapping(shape: tuple[int, ...], patch: tuple[int, ...], overlap: float, sigma: float) -> Tiling:
     """The paper's windows: patches that overlap by a share of a side."""
-    along = [starts(n, p, overlap) if n >= p else [-((p - n) // 2)] for n, p in zip(shape, patch, strict=True)]
+    along = [starts(n, p, overlap) for n, p in zip(shape, patch, strict=True)]
     return _tiling(shape, patch, along, sigma)
 
 
@@ -109,7 +114,7 @@ def _sides(size: int, patch: int, divisor: int, overlap: int, pad: bool) -> list
 
 def _evenly(size: int, side: int, number: int) -> list[int]:
     if number == 1:
-        return [-((side - size) // 2)]
+        return [centred(size, side)]
     return [round(index * (size - side) / (number - 1)) for index in range(number)]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
+from .pooling import divisor, everywhere
 from .widths import parse_width
 
 ARCHITECTURES: dict[str, dict] = json.loads((Path(__file__).parent / "architectures.json").read_text(encoding="utf-8"))
@@ -90,7 +91,7 @@ class Network:
         if self.activation not in ACTIVATIONS:
             raise UsageError(f"Unknown activation '{self.activation}'.",
                              todo=f"Use one of {', '.join(ACTIVATIONS)}.")
-        pooling = self.pooling or ((2,) * self.dimensions,) * self.depth
+        pooling = self.pooling or everywhere(self.dimensions, self.depth)
         object.__setattr__(self, "pooling", tuple(tuple(int(f) for f in factors) for factors in pooling))
         if len(self.pooling) != self.depth or any(len(f) != self.dimensions for f in self.pooling):
             raise UsageError(
@@ -101,10 +102,7 @@ class Network:
     @property
     def divisor(self) -> tuple[int, ...]:
         """The number that must divide the patch, per axis."""
-        product = [1] * self.dimensions
-        for factors in self.pooling:
-            product = [p * f for p, f in zip(product, factors, strict=True)]
-        return tuple(product)
+        return divisor(self.pooling, self.dimensions)
 
     def check_patch(self, patch: tuple[int, ...]) -> None:
         """Refuse a patch that the divisor does not divide.

@@ -61,7 +61,7 @@ def _candidates(plan: Plan, patch: bool, batch: bool) -> Iterator[Plan]:
 
 def _smaller(plan: Plan) -> Iterator[tuple[int, ...]]:
     """Smaller patches, each shorter than the one before by one step of its longest axis."""
-    sides, steps = list(plan.training.patch), plan.network.network(plan.default_arch, "pocket").divisor
+    sides, steps = list(plan.training.patch), plan.network.divisor
     while any(side > step for side, step in zip(sides, steps, strict=True)):
         axis = max((a for a, step in enumerate(steps) if sides[a] > step), key=lambda a: sides[a])
         sides[axis] -= steps[axis]

@@ -1,62 +1,11 @@
-"""The patch that suits the images, and how it is halved on the way down."""
+"""The patch that suits the images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 
-SMALLEST_SIDE = 4
-"""Voxels per axis at the coarsest depth: 128 halved five times (architectures document)."""
-
-ANISOTROPIC = 2
-"""Axes are halved together while their spacings differ by less than this factor (nnU-Net)."""
-
-Pooling = tuple[tuple[int, ...], ...]
-
-
-def choose_pooling(spacing: Sequence[float], most: int, bears: Callable[[int, int], bool]) -> Pooling:
-    """The factors per axis of each downsampling.
-
-    Where spacings are alike, every axis is halved at every depth, as in the paper. Else an axis waits until the
-    finer ones have come within a factor of `ANISOTROPIC` of its spacing, and one that bears no more is left as it is
-    while two others go on.
-
-    Args:
-        spacing: mm per axis.
-        most: Most downsamplings.
-        bears: Whether an axis bears so many halvings in all.
-
-    Returns:
-        A factor per axis for each downsampling, 2 or 1.
-
-    Source: nnU-Net, Isensee et al., Nature Methods 18, 203 (2021), network topology.
-    """
-    current = list(spacing)
-    halved = [0] * len(current)
-    alike = max(current) < ANISOTROPIC * min(current)
-    pooling = []
-    while len(pooling) < most:
-        able = [axis for axis in range(len(current)) if bears(axis, halved[axis] + 1)]
-        if len(able) < (len(current) if alike else 2):
-            break
-        finest = min(current[axis] for axis in able)
-        chosen = [axis for axis in able if current[axis] < ANISOTROPIC * finest]
-        for axis in chosen:
-            halved[axis] += 1
-            current[axis] *= 2
-        pooling.append(tuple(2 if axis in chosen else 1 for axis in range(len(current))))
-    return tuple(pooling)
-
-
-def pooling_of_shape(shape: Sequence[float], spacing: Sequence[float], most: int) -> Pooling:
-    """The downsamplings for images of `shape` voxels, whose patch may be up to half larger."""
-    return choose_pooling(spacing, most, lambda axis, times: 2**times * SMALLEST_SIDE <= shape[axis] * 1.5)
-
-
-def pooling_of_patch(patch: Sequence[int], spacing: Sequence[float], most: int) -> Pooling:
-    """The downsamplings that a patch bears: each side divides, and keeps at least `SMALLEST_SIDE` voxels."""
-    return choose_pooling(spacing, most, lambda axis, times: patch[axis] % 2**times == 0
-                          and patch[axis] // 2**times >= SMALLEST_SIDE)
+from ..models.pooling import Pooling, divisor
 
 
 def choose_patch(shape: Sequence[float], spacing: Sequence[float], side: int, voxels: int,
@@ -66,7 +15,7 @@ def choose_patch(shape: Sequence[float], spacing: Sequence[float], side: int, vo
     Starts from the median shape after cropping and resampling, rounded to what `pooling` divides, and takes from
     the axis that is longest in mm until at most `voxels` are left.
     """
-    steps = [prod(factors[axis] for factors in pooling) for axis in range(len(shape))]
+    steps = divisor(pooling, len(shape))
     patch = [min(side // step * step, max(step, round(size / step) * step))
              for size, step in zip(shape, steps, strict=True)]
     while prod(patch) > voxels and any(size > step for size, step in zip(patch, steps, strict=True)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..contracts.fingerprint import Fingerprint
@@ -10,7 +11,8 @@ from ..contracts.labels import CLASSIFICATION, SEGMENTATION
 from ..contracts.manifest import Manifest
 from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
-from .patch import choose_patch, choose_pooling, pooling_of_patch, pooling_of_shape
+from ..models.pooling import choose_pooling, pooling_of_patch, pooling_of_shape
+from .patch import choose_patch
 from .preprocessing import median_shape, resolve
 from .recipes import load
 
@@ -18,12 +20,36 @@ WARM_UP_SHARE = 0.1
 """A warm-up is at most this share of a training's steps: in a short one the learning rate has to get there, too."""
 
 
+@dataclass(frozen=True)
+class PlanOverrides:
+    """What a user chooses instead of the recipe's; None leaves a value as it is.
+
+    Attributes:
+        patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
+            every image is resized to.
+        batch, epochs, steps_per_epoch, accumulate: As in `plan.Training`.
+        depth: Downsamplings, whatever the patch bears.
+        feature_maps: As in `plan.NetworkPlan`.
+        loss: One of `plan.LOSS_NAMES`; a classification has `cross_entropy`.
+        precision: One of `plan.PRECISIONS`.
+        rematerialise: As in `plan.Training`; False leaves it as it is.
+    """
+
+    patch: Sequence[int] | None = None
+    batch: int | None = None
+    epochs: int | None = None
+    steps_per_epoch: int | None = None
+    depth: int | None = None
+    feature_maps: int | None = None
+    loss: str | None = None
+    precision: str | None = None
+    accumulate: int | None = None
+    rematerialise: bool = False
+
+
 def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int, recipe: dict | None = None,
-              patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
-              steps_per_epoch: int | None = None, depth: int | None = None,
-              feature_maps: int | None = None, loss: str | None = None, precision: str | None = None,
-              accumulate: int | None = None, rematerialise: bool = False) -> Plan:
-    """Make a plan for a dataset by a recipe; options given override the recipe's.
+              overrides: PlanOverrides = PlanOverrides()) -> Plan:
+    """Make a plan for a dataset by a recipe.
 
     Args:
         manifest: The dataset.
@@ -31,31 +57,28 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         recipe_name: A recipe of `recipes.json`.
         seed: Of splits, initial weights, patches and augmentation.
         recipe: What the recipe says, where it is not (or not only) what `recipes.json` has under its name.
-        patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
-            every image is resized to.
-        loss: One of `plan.LOSS_NAMES`; a classification has `cross_entropy`.
-        precision: One of `plan.PRECISIONS`.
-        accumulate, rematerialise: As in `plan.Training`.
+        overrides: What is chosen instead of the recipe's.
 
     Raises:
-        UsageError: An option that nothing can be built from.
+        UsageError: An override that nothing can be built from.
     """
     task = manifest.task
     recipe = recipe or load(recipe_name, task)
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
-    if rematerialise:
+    if overrides.rematerialise:
         training["rematerialise"] = True
-    for name, value in (("batch", batch), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch),
-                        ("accumulate", accumulate)):
+    for name in ("batch", "epochs", "steps_per_epoch", "accumulate"):
+        value = getattr(overrides, name)
         if value is not None:
             training[name] = _at_least(1, name, value)
-    if feature_maps is not None:
-        _at_least(1, "feature_maps", feature_maps)
-    if depth is not None:
-        _at_least(0, "depth", depth)
-    for name, value, known in (("loss", loss, LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
-                               ("precision", precision, PRECISIONS)):
+    if overrides.feature_maps is not None:
+        _at_least(1, "feature_maps", overrides.feature_maps)
+    if overrides.depth is not None:
+        _at_least(0, "depth", overrides.depth)
+    for name, known in (("loss", LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
+                        ("precision", PRECISIONS)):
+        value = getattr(overrides, name)
         if value is not None:
             if value not in known:
                 raise UsageError(f"--{name} cannot be '{value}' in a {task}.", todo=f"Use {' or '.join(known)}.")
@@ -66,7 +89,8 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
     shape, spacing = median_shape(manifest, fingerprint, preprocessing)
     if recipe.get("pooling") != "by_spacing":
         spacing = (1.0,) * dimensions
-    forced = None if depth is None else choose_pooling(spacing, depth, lambda axis, times: True)
+    forced = None if overrides.depth is None else choose_pooling(spacing, overrides.depth, lambda axis, times: True)
+    patch = list(overrides.patch or ())
     if patch:
         if len(patch) == 1:
             patch = patch * dimensions
@@ -88,7 +112,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         "network": {
             "dimensions": dimensions, "channels": len(manifest.modalities),
             "classes": output_channels(manifest), "depth": len(pooling),
-            "feature_maps": feature_maps or recipe["feature_maps"],
+            "feature_maps": overrides.feature_maps or recipe["feature_maps"],
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
         } | {name: recipe[name] for name in ("activation",) if name in recipe},
         "training": training, "inference": recipe["inference"],

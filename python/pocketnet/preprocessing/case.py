@@ -16,8 +16,9 @@ from ..contracts.labels import Label
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from . import geometry
+from .boxes import Box, crop, foreground_box, whole
 from .intensity import statistics_for
-from .resample import Box, crop, foreground_box, resample, resampled_shape
+from .resample import resample, resampled_shape
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,15 @@ def _round(values) -> tuple[float, ...]:
 
 
 def map_labels(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """A dataset's label map to classes 0…K (uint8); values of no class become background."""
+    """A dataset's label map as classes 0…K; values of no class become background.
+
+    Args:
+        values: Integers of any shape.
+        labels: The manifest's `labels`.
+
+    Returns:
+        uint8 of the same shape.
+    """
     out = np.zeros(values.shape, np.uint8)
     for label in labels:
         out[np.isin(values, label.source_values)] = label.value
@@ -99,7 +108,7 @@ def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Prepro
         image: (x, y, z, channel), RAS+.
         spacing: mm per axis.
     """
-    box = foreground_box(image) if preprocessing.crop == "nonzero" else tuple((0, n) for n in image.shape[:-1])
+    box = foreground_box(image) if preprocessing.crop == "nonzero" else whole(image.shape[:-1])
     cropped = np.ascontiguousarray(crop(image, box))
     target = preprocessing.spacing_mm or spacing
     shape = resampled_shape(cropped.shape[:-1], spacing, target)

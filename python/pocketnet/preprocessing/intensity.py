@@ -1,8 +1,9 @@
-"""Intensity normalisation: one pure function, used alike by training and inference."""
+"""Intensity normalisation, used alike by training and inference."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,52 +47,62 @@ def _joined(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[i
 
 
 def statistics_for(image: np.ndarray, scheme: str) -> tuple[Statistics, ...]:
-    """The statistics of an image (…, channel) that `normalise` needs for a scheme, as of `Moments`."""
+    """The statistics of an image (…, channel) that a `Normaliser` needs for a scheme, as of `Moments`."""
     moments = Moments(image.shape[-1], scheme)
     moments.add(image)
     return moments.statistics()
 
 
-def normalise(image: np.ndarray, scheme: str, statistics: Sequence[Statistics],
-              constants: Sequence[Intensity], out: np.ndarray | None = None) -> np.ndarray:
-    """Normalise an image or a patch of it.
+@dataclass(frozen=True)
+class Normaliser:
+    """Normalises images, or patches of them, for a network.
 
-    Args:
-        image: (x, y, z, channel) in the file's units.
+    Attributes:
         scheme: `zscore` (paper, BraTS: over non-zero voxels, zero stays zero), `window` (paper, LiTS) or
             `zscore_image` (over the whole image).
-        statistics: The case's `statistics_for` this scheme; not used by `window`.
         constants: The fold's constants per modality, used by `window`.
-        out: Where to put it, float32 of the same shape; None: anew.
-
-    Returns:
-        float32, same shape.
-
-    Raises:
-        ValueError: Unknown scheme.
     """
-    image = image.astype(np.float32, copy=False)
-    out = np.empty(image.shape, np.float32) if out is None else out
-    if scheme == "zscore":
-        # Plane by plane, which the processor's cache holds, in rows of an axis with its channels: NumPy is slow where
-        # the last axis has a few numbers only.
-        mean, std = (np.tile(_row(statistics, key), image.shape[-2]) for key in ("mean", "std"))
-        for plane, into in zip(image, out, strict=True):
-            rows = plane.reshape(-1, mean.size)
-            normalised = rows - mean
-            normalised /= std
-            np.copyto(normalised, 0, where=rows == 0)
-            into[...] = normalised.reshape(plane.shape)
-    elif scheme == "zscore_image":
-        np.subtract(image, _row(statistics, "mean"), out=out)
-        out /= _row(statistics, "std")
-    elif scheme == "window":
-        np.clip(image, _row(constants, "p0_5"), _row(constants, "p99_5"), out=out)
-        out -= _row(constants, "mean")
-        out /= np.maximum(_row(constants, "std"), np.float32(1e-6))
-    else:
-        raise ValueError(f"Unknown normalisation. Received: {scheme}")
-    return out
+
+    scheme: str
+    constants: Sequence[Intensity] = ()
+
+    def __call__(self, image: np.ndarray, statistics: Sequence[Statistics], out: np.ndarray | None = None
+                 ) -> np.ndarray:
+        """Normalise an image or a patch of it.
+
+        Args:
+            image: (x, y, z, channel) in the file's units.
+            statistics: The case's `statistics_for` this scheme; not used by `window`.
+            out: Where to put it, float32 of the same shape; None: anew.
+
+        Returns:
+            float32, same shape.
+
+        Raises:
+            ValueError: Unknown scheme.
+        """
+        image = image.astype(np.float32, copy=False)
+        out = np.empty(image.shape, np.float32) if out is None else out
+        if self.scheme == "zscore":
+            # Plane by plane, which the processor's cache holds, in rows of an axis with its channels: NumPy is slow
+            # where the last axis has a few numbers only.
+            mean, std = (np.tile(_row(statistics, key), image.shape[-2]) for key in ("mean", "std"))
+            for plane, into in zip(image, out, strict=True):
+                rows = plane.reshape(-1, mean.size)
+                normalised = rows - mean
+                normalised /= std
+                np.copyto(normalised, 0, where=rows == 0)
+                into[...] = normalised.reshape(plane.shape)
+        elif self.scheme == "zscore_image":
+            np.subtract(image, _row(statistics, "mean"), out=out)
+            out /= _row(statistics, "std")
+        elif self.scheme == "window":
+            np.clip(image, _row(self.constants, "p0_5"), _row(self.constants, "p99_5"), out=out)
+            out -= _row(self.constants, "mean")
+            out /= np.maximum(_row(self.constants, "std"), np.float32(1e-6))
+        else:
+            raise ValueError(f"Unknown normalisation. Received: {self.scheme}")
+        return out
 
 
 def _row(entries: Sequence[Statistics] | Sequence[Intensity], key: str) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
+from .boxes import whole
 from .case import Prepared
 from .intensity import statistics_for
 
@@ -111,5 +112,5 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> Prepared:
         image: (row, column, channel).
     """
     resized = resize(image, preprocessing.size or image.shape[:-1])
-    return Prepared(resized, (1.0, 1.0), image.shape[:-1], tuple((0, n) for n in image.shape[:-1]),
+    return Prepared(resized, (1.0, 1.0), image.shape[:-1], whole(image.shape[:-1]),
                     statistics_for(resized, preprocessing.normalisation))

@@ -6,27 +6,6 @@ import math
 
 import numpy as np
 
-Box = tuple[tuple[int, int], ...]
-
-
-def foreground_box(image: np.ndarray) -> Box:
-    """The box of voxels that are not zero in at least one channel, as (start, stop) per axis.
-
-    Args:
-        image: (x, y, z, channel). An image without foreground gives its whole extent.
-    """
-    mask = (image != 0).any(axis=-1)
-    box = []
-    for axis in range(mask.ndim):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        box.append((int(hit[0]), int(hit[-1]) + 1) if hit.size else (0, mask.shape[axis]))
-    return tuple(box)
-
-
-def crop(array: np.ndarray, box: Box) -> np.ndarray:
-    """The part of `array` in `box` (its leading axes)."""
-    return array[tuple(slice(start, stop) for start, stop in box)]
-
 
 def resampled_shape(shape: tuple[int, ...], spacing: tuple[float, ...], target: tuple[float, ...]) -> tuple[int, ...]:
     """Voxels per axis after resampling from `spacing` to `target` mm."""

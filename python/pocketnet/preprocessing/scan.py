@@ -17,9 +17,10 @@ import numpy as np
 from ..contracts.case import Statistics
 from ..contracts.plan import Preprocessing
 from . import dicom, geometry
+from .boxes import Box, bounds, slices, whole
 from .case import check_together
 from .intensity import Moments
-from .resample import Box, needed_planes, resample_planes, resampled_shape
+from .resample import needed_planes, resample_planes, resampled_shape
 
 PART_BYTES = 64 * 2**20
 """Of float32 voxels that a pass over a scan holds at once."""
@@ -81,23 +82,21 @@ class Scan:
 
     def parts(self, box: Box | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """The first plane and the voxels of part after part along z, of the whole scan or of a box."""
-        (*across, (low, high)) = box or tuple((0, n) for n in self.shape)
-        sides = tuple(slice(start, stop) for start, stop in across)
+        (*across, (low, high)) = box or whole(self.shape)
+        sides = slices(across)
         depth = planes_at_once(self.shape[:2], 4 * len(self.channels))
         for start in range(low, high, depth):
             yield start, self.read((*sides, slice(start, min(start + depth, high))))
 
     def foreground_box(self) -> Box:
-        """As `resample.foreground_box` of the whole."""
+        """As `boxes.foreground_box` of the whole."""
         hit = [np.zeros(n, bool) for n in self.shape]
         for start, part in self.parts():
             mask = (part != 0).any(axis=-1)
             hit[0] |= mask.any(axis=(1, 2))
             hit[1] |= mask.any(axis=(0, 2))
             hit[2][start: start + mask.shape[2]] = mask.any(axis=(0, 1))
-        if not hit[0].any():
-            return tuple((0, n) for n in self.shape)
-        return tuple((int(axis.argmax()), int(axis.size - axis[::-1].argmax())) for axis in hit)
+        return tuple(bounds(axis) or (0, axis.size) for axis in hit)
 
 
 def planes_at_once(across: Sequence[int], bytes_per_voxel: int) -> int:
@@ -167,7 +166,7 @@ class PreparedScan:
 
     def __init__(self, scan: Scan, preprocessing: Preprocessing):
         self.scan, self._scheme = scan, preprocessing.normalisation
-        self.box = scan.foreground_box() if preprocessing.crop == "nonzero" else tuple((0, n) for n in scan.shape)
+        self.box = scan.foreground_box() if preprocessing.crop == "nonzero" else whole(scan.shape)
         self.cropped = tuple(stop - start for start, stop in self.box)
         self.spacing = preprocessing.spacing_mm or scan.spacing
         self.shape = resampled_shape(self.cropped, scan.spacing, self.spacing)
@@ -187,7 +186,7 @@ class PreparedScan:
         faces = []
         for axis, (low, high) in enumerate(self.box):
             for at in (low, high - 1):
-                part = [slice(*side) for side in self.box]
+                part = list(slices(self.box))
                 part[axis] = slice(at, at + 1)
                 faces.append((self.scan.read(tuple(part)) == 0).all(axis=-1).ravel())
         return bool(np.concatenate(faces).mean() > 0.5)

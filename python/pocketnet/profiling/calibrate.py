@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import astuple, fields, replace
 
 import numpy as np
 
 from ..models.network import Network
 from .configuration import Configuration
+from .devices import Device, Factors
+from .graph import Node
 from .memory import training_moments, variables
-from .speed import Rates, Work
-
-if TYPE_CHECKING:
-    from .devices import Device, Factors
-    from .graph import Node
+from .speed import Calibration, Rates, Timed
 
 CASES = (("unet", "pocket", 4, 64, 1), ("resnet", "full", 3, 32, 2), ("densenet", "pocket", 3, 32, 4),
          ("unet", "full", 4, 64, 1), ("hrnet", "pocket", 3, 32, 2), ("unet", "pocket", 3, 32, 2))
@@ -29,24 +26,6 @@ MARGIN = 0.97
 """Fraction of the measured memory that a prediction must reach. Heap fragmentation varies by the rest."""
 PRIOR = 0.1
 """Weight of the prior rates; each measured step counts 1. A few steps cannot determine all rates."""
-
-
-@dataclass(frozen=True)
-class Timed:
-    """The work of a configuration, and its measured time in seconds."""
-
-    name: str
-    work: Work
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The result of a calibration: rates, `Factors.workspace`, and the measured steps behind both."""
-
-    rates: Rates
-    workspace: float
-    timed: list[Timed]
 
 
 def calibrate(usual: Device, threads: int | None = None, tell: Callable[[str], object] = lambda line: None

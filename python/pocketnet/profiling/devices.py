@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..contracts.base import load as load_json
 from ..contracts.device import DeviceFile, StepRates
 from ..contracts.provenance import Hardware
 from ..errors import DataError, UsageError
 from .memory import Moment
-from .speed import Rates
-
-if TYPE_CHECKING:
-    from .calibrate import Calibration
+from .speed import Calibration, Rates
 
 DEVICES = Path(__file__).parent / "devices.json"
 FITTED = Path(__file__).parent / "fitted.json"

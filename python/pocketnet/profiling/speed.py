@@ -49,6 +49,24 @@ class Rates:
         return sum(getattr(self, f.name) * getattr(work, f.name) for f in fields(self))
 
 
+@dataclass(frozen=True)
+class Timed:
+    """The work of a configuration, and its measured time in seconds."""
+
+    name: str
+    work: Work
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The result of a calibration: rates, `Factors.workspace`, and the measured steps behind both."""
+
+    rates: Rates
+    workspace: float
+    timed: list[Timed]
+
+
 def training_work(nodes: Sequence[Node], batch: int, rematerialise: bool = False) -> Work:
     """Return the work of a training step: forward, and the gradients of each layer's input and weights.
 

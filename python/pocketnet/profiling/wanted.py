@@ -10,7 +10,7 @@ from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
 from ..inference.engines import ENGINES
 from ..models.network import PAPER_SHAPES, Network
-from ..planning.patch import pooling_of_patch
+from ..models.pooling import pooling_of_patch
 from .configuration import Configuration
 
 

@@ -23,6 +23,7 @@ from ..contracts.plan import Plan, Training
 from ..errors import DeviceMemoryError, Stopped, UsageError
 from . import checkpoints
 from .compile import alike, averaged, compile_for_training, stepping
+from .devices import Devices
 from .losses import LOSSES
 from .sampling import Sampler
 from .scores import TASKS
@@ -92,7 +93,7 @@ class Trainer:
     """
 
     def __init__(self, model: keras.Model, plan: Plan, train: Sampler, validation: Sampler, folder: Path,
-                 *, devices: backend.Devices | None = None, checkpoint_seconds: float = 60,
+                 *, devices: Devices | None = None, checkpoint_seconds: float = 60,
                  deadline: float | None = None, say: Say = print):
         self.model, self.plan, self.train_patches = model, plan, train
         self.validation_batches = validation.fixed()
@@ -108,7 +109,7 @@ class Trainer:
         self._process.cpu_percent()  # the next call tells of the time since this one
         settings = plan.training
         self.loss = LOSSES[settings.loss]
-        self.devices = devices or backend.Devices()
+        self.devices = devices or Devices()
         with self.devices.scope():
             self.trained = supervised(model) if settings.deep_supervision else model
             levels = self.trained.output.shape[-1] // model.output.shape[-1]

@@ -10,7 +10,6 @@ import numpy as np
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
-from ..preprocessing.intensity import normalise
 from ..preprocessing.store import Store
 from .augmentation import augment
 from .sampling import Sampler
@@ -61,10 +60,8 @@ class ImageSampler(Sampler):
         return augment(image, image[..., 0], self.plan.training.augmentation, rng)[0], self.classes[index]
 
     def _read(self, store: Store) -> np.ndarray:
-        scheme = self.plan.preprocessing.normalisation
         try:
-            return store.read_image((0, 0), store.shape,
-                                    lambda image: normalise(image, scheme, store.statistics, self.constants))
+            return store.read_image((0, 0), store.shape, lambda image: self.normalise(image, store.statistics))
         except PocketError:
             raise
         except Exception as error:

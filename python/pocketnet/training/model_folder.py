@@ -13,6 +13,7 @@ from ..contracts.labels import Label, ModelLabels
 from ..contracts.plan import Plan
 from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
+from ..preprocessing.intensity import Normaliser
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
 
@@ -65,6 +66,11 @@ class ModelFolder:
     labels: tuple[Label, ...]
     provenance: Provenance
     digest: str
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """By the plan's scheme and the constants of the fold that it was trained on."""
+        return Normaliser(self.plan.preprocessing.normalisation, self.provenance.intensity)
 
     @classmethod
     def open(cls, path: str | Path) -> ModelFolder:

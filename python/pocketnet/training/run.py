@@ -15,6 +15,7 @@ from ..contracts.splits import Fold, Splits
 from ..errors import DataError, Stopped
 from ..preprocessing.store import Store, open_stores
 from . import checkpoints
+from .devices import Devices
 from .model_folder import history_csv, write_records
 from .start import Start
 
@@ -59,7 +60,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
         output: The model folder to write.
         checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
         start: A trained network of the same kind to go on from; None to start from chance.
-        gpus, logical_cpus: What shares each batch, see `backend.Devices`. Not part of the run key: the result is
+        gpus, logical_cpus: What shares each batch, see `Devices`. Not part of the run key: the result is
             the same to rounding, and a run begun on one device may go on with two.
         time_limit: Stop with a checkpoint in time for this many seconds from now; None for no limit.
         follow: Is told how the training goes, see `Follow`.
@@ -84,7 +85,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
         raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
                         todo="Preprocess them with pocket-preprocess.")
     backend.configure(threads, plan.seed)
-    devices = backend.Devices(gpus, logical_cpus)
+    devices = Devices(gpus, logical_cpus)
     devices.check_batch(plan.training.batch)
     precision = backend.usable_precision(plan.training.precision)
     key = run_key(plan, split, arch, width, stores, precision, start)

@@ -13,7 +13,8 @@ import numpy as np
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
-from ..preprocessing.intensity import normalise
+from ..preprocessing.boxes import centred
+from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .augmentation import augment
 from .warp import draw
@@ -32,7 +33,8 @@ class Sampler(ABC):
 
     def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
                  fold: int):
-        self.plan, self.constants, self.fold = plan, constants, fold
+        self.plan, self.fold = plan, fold
+        self.normalise = Normaliser(plan.preprocessing.normalisation, constants)
         self.stores = [stores[case] for case in cases]
 
     @abstractmethod
@@ -100,13 +102,11 @@ class PatchSampler(Sampler):
         if present and chance < self.plan.training.foreground_fraction:
             voxels = store.foreground[present[int(which * len(present))]]
             return start_around(voxels[int(where * len(voxels))], patch, store.shape)
-        free = [max(0, n - p) for n, p in zip(store.shape, patch, strict=True)]
-        start = [int(c * (f + 1)) for c, f in zip(corner, free, strict=True)]
-        return tuple(s - max(0, p - n) // 2 for s, p, n in zip(start, patch, store.shape, strict=True))
+        return tuple(int(c * (n - p + 1)) if n >= p else centred(n, p)
+                     for c, p, n in zip(corner, patch, store.shape, strict=True))
 
     def _read(self, store: Store, start: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        scheme = self.plan.preprocessing.normalisation
-        image = store.read_image(start, size, lambda x: normalise(x, scheme, store.statistics, self.constants))
+        image = store.read_image(start, size, lambda x: self.normalise(x, store.statistics))
         return image, store.read_label(start, size)
 
     def fixed(self, most: int = 32) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -133,5 +133,5 @@ def start_around(centre, patch: tuple[int, ...], shape: tuple[int, ...]) -> tupl
     """Where a patch around a voxel starts: inside the volume where it fits, else centred on the volume."""
     start = []
     for c, p, n in zip(centre, patch, shape, strict=True):
-        start.append(int(min(max(c - p // 2, 0), n - p)) if n >= p else -((p - n) // 2))
+        start.append(int(min(max(c - p // 2, 0), n - p)) if n >= p else centred(n, p))
     return tuple(start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from fake_run import written
 from pocketnet.cli.check import main
+from spoilt import affine, not_gzip, not_nifti, put, singular, truncate, truncate_inside, voxels, wrong_checksum
 
 
 def run(*arguments) -> tuple[int, str, str]:
@@ -47,63 +47,6 @@ def contents(folder: Path) -> dict[str, str]:
     """Every file below a folder with its checksum: to see that nothing was changed."""
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-# Ways to spoil a file
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-
-
-def truncate_inside(path: Path) -> None:
-    """A whole gzip stream of half a NIfTI file."""
-    content = gzip.decompress(path.read_bytes())
-    path.write_bytes(gzip.compress(content[: len(content) // 2]))
-
-
-def wrong_checksum(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-6] ^= 0xFF
-    path.write_bytes(bytes(content))
-
-
-def not_gzip(path: Path) -> None:
-    path.write_bytes(gzip.decompress(path.read_bytes()))
-
-
-def not_nifti(path: Path) -> None:
-    path.write_bytes(gzip.compress(b"<html>404: there is no such scan</html>" * 20))
-
-
-def voxels(change, dtype=np.float32):
-    """Spoil by changing the voxels."""
-    def spoil(path: Path) -> None:
-        image = nib.load(path)
-        data = np.asarray(image.dataobj, dtype=dtype)
-        nib.save(nib.Nifti1Image(change(data), image.affine), path)
-    return spoil
-
-
-def put(index, value):
-    def change(data: np.ndarray) -> np.ndarray:
-        data[index] = value
-        return data
-    return change
-
-
-def affine(change):
-    """Spoil by changing the affine."""
-    def spoil(path: Path) -> None:
-        image = nib.load(path)
-        nib.save(nib.Nifti1Image(np.asarray(image.dataobj), change(image.affine.copy())), path)
-    return spoil
-
-
-def singular(path: Path) -> None:
-    """The header's third sform row, bytes 312 to 328 of NIfTI-1, set to zero."""
-    content = bytearray(gzip.decompress(path.read_bytes()))
-    content[312:328] = bytes(16)
-    path.write_bytes(gzip.compress(bytes(content)))
 
 
 IMAGE, LABEL = "imagesTr/{}.nii.gz", "labelsTr/{}.nii.gz"

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from pocketnet.cli import check, plan, preprocess
 from pocketnet.contracts.splits import Intensity
-from pocketnet.preprocessing.intensity import normalise
+from pocketnet.preprocessing.intensity import Normaliser
 from pocketnet.preprocessing.store import Store
 from public_layouts import MAKERS
 
@@ -125,8 +125,7 @@ def test_lits_is_resampled_windowed_and_merged_as_in_the_paper(prepared):
     assert constants["std"] == pytest.approx(values.std(), rel=0.1)
     case = fold["test"][0]
     image, label = made.read(case)
-    seen = normalise(image, "window", made.stores[case].statistics,
-                     [Intensity(**one) for one in fold["intensity"]])
+    seen = Normaliser("window", [Intensity(**one) for one in fold["intensity"]])(image, made.stores[case].statistics)
     edges = [(constants[key] - constants["mean"]) / constants["std"] for key in ("p0_5", "p99_5")]
     assert [seen.min(), seen.max()] == pytest.approx(edges, abs=1e-3)
     assert np.array_equal(np.unique(label), [0, 1])
@@ -155,7 +154,7 @@ def test_nfbs_is_normalised_by_the_whole_image(prepared):
     made = prepared("nfbs")
     for case, store in made.stores.items():
         image, _ = made.read(case)
-        seen = normalise(image, "zscore_image", store.statistics, [])
+        seen = Normaliser("zscore_image")(image, store.statistics)
         assert abs(seen.mean()) < 1e-4 and seen.std() == pytest.approx(1, abs=1e-4)
         assert made.fingerprint["cases"][case]["orientation"] == "PIR"
         path, _ = _paths(made, case)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from pocketnet.evaluation.metrics import (
-    bounding_box,
     dice,
     directed_distances,
     measure,
@@ -124,11 +123,6 @@ def test_surface_is_by_faces_and_the_edge_of_the_image_counts():
     assert surface(box((5, 5, 5), (0, 3), (1, 4), (1, 4))).sum() == 26  # all of 27 but the middle
     plus = box((5, 5), (2, 3), (1, 4)) | box((5, 5), (1, 4), (2, 3))
     assert np.array_equal(surface(plus), plus ^ box((5, 5), (2, 3), (2, 3)))
-
-
-def test_bounding_box():
-    assert bounding_box(box(S, (2, 5), (0, 1), (9, 10))) == (slice(2, 5), slice(0, 1), slice(9, 10))
-    assert bounding_box(EMPTY) is None
 
 
 def test_wrong_shapes_are_refused():

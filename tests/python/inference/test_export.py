@@ -15,7 +15,7 @@ from pocketnet.cli.export import main
 from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
 from pocketnet.inference import export
-from pocketnet.preprocessing.intensity import normalise
+from pocketnet.preprocessing.intensity import Normaliser
 from pocketnet.preprocessing.scan import PreparedScan, read_scan
 from pocketnet.training.model_folder import ModelFolder, write_checksums
 
@@ -69,8 +69,8 @@ def test_a_real_image_by_onnxruntime_alone(hippocampus_model, image, tmp_path):
     patch = description["input"]["patch"]
     how = description["preprocessing"]
     part = prepared.planes(0, min(patch[2], prepared.shape[2]))[: patch[0], : patch[1]]
-    window = normalise(part, how["normalisation"], prepared.statistics,
-                       [Intensity(**one) for one in how["intensity"]])
+    normalise = Normaliser(how["normalisation"], [Intensity(**one) for one in how["intensity"]])
+    window = normalise(part, prepared.statistics)
     window = np.pad(window, [(0, side - n) for side, n in zip((*patch, 1), window.shape, strict=True)])
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     found = session.run(None, {description["input"]["name"]: window[None]})[0]

@@ -94,7 +94,7 @@ def test_large_windows_overlap_and_fit(shape, most, pad):
 
 @pytest.mark.parametrize("size, patch, overlap, expected", [
     (20, 16, 0.5, [0, 4]), (32, 16, 0.5, [0, 8, 16]), (33, 16, 0.5, [0, 8, 16, 17]), (16, 16, 0.5, [0]),
-    (30, 10, 0.0, [0, 10, 20]), (30, 10, 0.25, [0, 8, 16, 20]), (3, 1, 0.9, [0, 1, 2])])
+    (30, 10, 0.0, [0, 10, 20]), (30, 10, 0.25, [0, 8, 16, 20]), (3, 1, 0.9, [0, 1, 2]), (13, 16, 0.5, [-1])])
 def test_windows_start_a_stride_apart_and_the_last_ends_with_the_axis(size, patch, overlap, expected):
     assert starts(size, patch, overlap) == expected
 

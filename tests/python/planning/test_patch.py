@@ -1,12 +1,15 @@
 """The patch and its halvings: together where spacings are alike, the finer axes first where they are not."""
 
+from dataclasses import replace
 from math import prod
 
 import pytest
+import tiny
 from pocketnet.models.build import build
 from pocketnet.models.network import Network
-from pocketnet.planning.patch import choose_patch, pooling_of_patch, pooling_of_shape
-from pocketnet.planning.plan import make_plan
+from pocketnet.models.pooling import pooling_of_patch, pooling_of_shape
+from pocketnet.planning.patch import choose_patch
+from pocketnet.planning.plan import PlanOverrides, make_plan
 from test_plan import MANIFEST, fingerprint
 
 ALL, IN_PLANE = (2, 2, 2), (2, 2, 1)
@@ -57,7 +60,8 @@ def test_a_patch_of_thick_slices_covers_alike_lengths():
     ("paper", {}, (ALL, ALL, ALL)),  # the paper halves every axis
 ])
 def test_the_plan_pools_by_spacing(recipe, wish, pooling):
-    plan = make_plan(MANIFEST, fingerprint((200, 200, 30), (0.8, 0.8, 5)), recipe, seed=1, **wish)
+    plan = make_plan(MANIFEST, fingerprint((200, 200, 30), (0.8, 0.8, 5)), recipe, seed=1,
+                     overrides=PlanOverrides(**wish))
     assert plan.network.pooling == pooling and plan.network.depth == len(pooling)
 
 
@@ -69,3 +73,10 @@ def test_every_network_is_built_with_it(arch, dimensions, channels, classes):
                       pooling=pooling)
     patch = (16, 16, 4)[-dimensions:]
     assert build(network, patch).output_shape == (None, *patch, classes)
+
+
+@pytest.mark.parametrize(("pooling", "expected"), [
+    ((), (4, 4, 4)), (((2, 2, 1), (2, 2, 2)), (4, 4, 2)), (((1, 2, 1), (2, 2, 1)), (2, 4, 1))])
+def test_the_plan_knows_what_divides_a_patch_as_its_networks_do(pooling, expected):
+    network = replace(tiny.plan().network, pooling=pooling)
+    assert network.divisor == network.network("unet", "pocket").divisor == expected

@@ -9,9 +9,10 @@ import pytest
 from pocketnet.contracts.plan import Plan, Preprocessing
 from pocketnet.contracts.splits import Intensity, fewest_cases
 from pocketnet.errors import DataError, UsageError
-from pocketnet.planning.plan import check_edited, make_plan
+from pocketnet.planning.folds import make_folds
+from pocketnet.planning.plan import PlanOverrides, check_edited, make_plan
 from pocketnet.planning.recipes import load
-from pocketnet.planning.splits import intensity_constants, make_folds
+from pocketnet.planning.splits import intensity_constants
 from sklearn.model_selection import KFold
 
 MANIFEST = made.manifest()
@@ -50,7 +51,8 @@ def test_plan_follows_the_target_spacing():
 def test_impossible_wishes_are_refused(wish, message):
     wish = dict(wish)
     with pytest.raises(UsageError, match=message):
-        make_plan(MANIFEST, fingerprint((35, 50, 36)), wish.pop("recipe", "quick"), seed=1, **wish)
+        make_plan(MANIFEST, fingerprint((35, 50, 36)), wish.pop("recipe", "quick"), seed=1,
+                  overrides=PlanOverrides(**wish))
 
 
 def test_papers_recipe_says_what_its_text_says():
@@ -82,16 +84,18 @@ def test_best_has_the_classifier_of_quick_with_a_schedule_and_a_rate_of_its_own(
 
 @pytest.mark.parametrize("epochs, warm_up", [(None, 200), (20, 200), (19, 190), (1, 10)])
 def test_a_warm_up_is_at_most_a_tenth_of_the_steps(epochs, warm_up):
-    training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "best", seed=1, epochs=epochs).training
+    training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "best", seed=1,
+                         overrides=PlanOverrides(epochs=epochs)).training
     assert (training.steps_per_epoch, training.warm_up_steps) == (100, warm_up)
 
 
 def test_loss_and_precision_override_the_recipes():
-    training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, loss="dice_cross_entropy",
-                         precision="mixed_bfloat16").training
+    training = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, overrides=PlanOverrides(
+        loss="dice_cross_entropy", precision="mixed_bfloat16")).training
     assert (training.loss, training.precision) == ("dice_cross_entropy", "mixed_bfloat16")
     with pytest.raises(UsageError, match="--loss cannot be 'l2_dice' in a classification"):
-        make_plan(made.classes(), fingerprint((64, 64), (1, 1)), "quick", seed=1, loss="l2_dice")
+        make_plan(made.classes(), fingerprint((64, 64), (1, 1)), "quick", seed=1,
+                  overrides=PlanOverrides(loss="l2_dice"))
 
 
 def test_losses_have_one_list_of_names():
@@ -105,7 +109,8 @@ def test_losses_have_one_list_of_names():
 
 
 def test_plan_survives_its_file_and_an_edit(tmp_path):
-    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1, patch=[16], batch=3)
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1,
+                     overrides=PlanOverrides(patch=[16], batch=3))
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
     assert Preprocessing.read(tmp_path / "plan.json") == plan.preprocessing

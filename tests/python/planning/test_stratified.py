@@ -3,8 +3,7 @@
 import made
 import pytest
 from pocketnet.errors import DataError
-from pocketnet.planning import stratified
-from pocketnet.planning.splits import split_cases
+from pocketnet.planning.folds import PARTS, split_cases
 
 
 def cases(positive: int, negative: int, patients: int | None = None) -> list[dict]:
@@ -25,7 +24,7 @@ def test_each_case_is_tested_once_and_shares_are_kept():
     assert "StratifiedKFold" in rule and sorted(c for f in folds for c in f.test) == sorted(
         case["case"] for case in cases(40, 120))
     for fold in folds:
-        parts = [set(getattr(fold, part)) for part in stratified.PARTS]
+        parts = [set(getattr(fold, part)) for part in PARTS]
         assert sum(map(len, parts)) == len(set.union(*parts)) == 160
         for part, size in zip(parts, (28, 4, 8), strict=True):
             assert abs(sum(name.startswith("positive") for name in part) - size) <= 1
@@ -39,7 +38,7 @@ def test_a_patients_images_stay_together():
     rule, folds = split_cases(manifest(entries), 4, 1)
     assert "patient" in rule
     for fold in folds:
-        seen = [{whose[case] for case in getattr(fold, part)} for part in stratified.PARTS]
+        seen = [{whose[case] for case in getattr(fold, part)} for part in PARTS]
         assert sum(map(len, seen)) == len(set.union(*seen)) == 40
 
 

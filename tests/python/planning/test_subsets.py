@@ -4,7 +4,7 @@ import made
 import pytest
 from pocketnet.contracts.manifest import Case
 from pocketnet.errors import DataError, UsageError
-from pocketnet.planning.subsets import make_subsets, split_cases
+from pocketnet.planning.folds import make_subsets, split_into_subsets
 
 
 def cases(count, **columns):
@@ -53,7 +53,7 @@ def test_a_patient_is_in_one_part_only():
 def test_a_listed_test_set_is_taken_as_it_is():
     manifest = made.manifest([case.to_json() for case in cases(30)] + [made.case("unlabelled")],
                              split={"rule": "listed", "test": ["case_003", "case_017"]})
-    rule, entries = split_cases(manifest, None, 5)
+    rule, entries = split_into_subsets(manifest, None, 5)
     assert "own list" in rule and entries[0].test == ["case_003", "case_017"]
     assert len(entries[-1].train) == 25 and "unlabelled" not in entries[-1].train
 

@@ -9,9 +9,10 @@ from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
 from pocketnet.inference.source import on_source
 from pocketnet.preprocessing import geometry
+from pocketnet.preprocessing.boxes import bounding_box, foreground_box
 from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
-from pocketnet.preprocessing.intensity import normalise, statistics_for
-from pocketnet.preprocessing.resample import foreground_box, resample
+from pocketnet.preprocessing.intensity import Normaliser, statistics_for
+from pocketnet.preprocessing.resample import resample
 from pocketnet.preprocessing.scan import PreparedScan, scan_of
 
 
@@ -19,6 +20,19 @@ def blob(shape=(20, 18, 16), channels=2, seed=0):
     image = np.zeros((*shape, channels), np.float32)
     image[4:15, 3:12, 5:14] = np.random.default_rng(seed).uniform(50, 150, (11, 9, 9, channels))
     return image
+
+
+def test_bounding_box():
+    mask = np.zeros((10, 8, 12), bool)
+    assert bounding_box(mask) is None
+    mask[2:5, 0, 9] = mask[4, 0, 11] = True
+    assert bounding_box(mask) == ((2, 5), (0, 1), (9, 12))
+
+
+@pytest.mark.parametrize("image", [np.zeros((3, 4, 5, 2), np.float32), np.eye(5, dtype=np.float32)[None, ..., None]])
+def test_a_scan_read_in_parts_has_the_box_of_the_whole(image, monkeypatch):
+    monkeypatch.setattr("pocketnet.preprocessing.scan.PART_BYTES", 1)
+    assert scan_of(image, (1, 1, 1)).foreground_box() == foreground_box(image)
 
 
 def test_crop_is_the_box_of_the_foreground():
@@ -49,7 +63,7 @@ def test_only_the_border_says_whether_zero_means_nothing():
 
 def test_zscore_is_over_the_foreground_and_keeps_zero():
     image = blob()
-    out = normalise(image, "zscore", statistics_for(image, "zscore"), [])
+    out = Normaliser("zscore")(image, statistics_for(image, "zscore"))
     inside = image[..., 0] != 0
     assert out[..., 0][inside].mean() == pytest.approx(0, abs=1e-5)
     assert out[..., 0][inside].std() == pytest.approx(1, abs=1e-5)
@@ -59,17 +73,18 @@ def test_zscore_is_over_the_foreground_and_keeps_zero():
 def test_window_is_clipped_and_by_the_folds_constants():
     constants = [Intensity("CT", 90.0, 40.0, -17.0, 201.0)]
     image = np.array([-1000, -17, 90, 201, 3000], np.float32).reshape(5, 1, 1, 1)
-    out = normalise(image, "window", [], constants).ravel()
+    out = Normaliser("window", constants)(image, []).ravel()
     np.testing.assert_allclose(out, (np.array([-17, -17, 90, 201, 201]) - 90) / 40, rtol=1e-6)
     with pytest.raises(ValueError, match="Unknown normalisation"):
-        normalise(image, "minmax", [], constants)
+        Normaliser("minmax", constants)(image, [])
 
 
 def test_patch_is_normalised_as_the_volume_is():
     image = blob()
     statistics = statistics_for(image, "zscore")
-    whole = normalise(image, "zscore", statistics, [])
-    np.testing.assert_array_equal(normalise(image[2:9, 2:9, 2:9], "zscore", statistics, []), whole[2:9, 2:9, 2:9])
+    normalise = Normaliser("zscore")
+    whole = normalise(image, statistics)
+    np.testing.assert_array_equal(normalise(image[2:9, 2:9, 2:9], statistics), whole[2:9, 2:9, 2:9])
 
 
 def test_resampling_keeps_extent_and_linear_ramps():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pocketnet.contracts.splits import Intensity
-from pocketnet.preprocessing.intensity import Moments, normalise, statistics_for
+from pocketnet.preprocessing.intensity import Moments, Normaliser, statistics_for
 
 
 @pytest.mark.parametrize("scheme", ["zscore", "zscore_image"])
@@ -25,7 +25,7 @@ def test_parts_of_unlike_means_and_sizes_give_the_statistics_of_the_whole(scheme
 def test_normalised_values_are_float32_whatever_the_image_is(scheme, kind):
     image = np.random.default_rng(0).integers(1, 200, (4, 5, 6, 1)).astype(kind)
     constants = [Intensity("mri", mean=100.0, std=20.0, p0_5=10.0, p99_5=150.0)]
-    out = normalise(image, scheme, constants, constants)
+    out = Normaliser(scheme, constants)(image, constants)
     limited = np.clip(image, 10, 150) if scheme == "window" else image
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, (limited.astype(np.float64) - 100) / 20, rtol=1e-6)

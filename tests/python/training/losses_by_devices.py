@@ -11,6 +11,7 @@ from pathlib import Path
 import tiny
 from pocketnet import backend
 from pocketnet.preprocessing import store
+from pocketnet.training.devices import Devices
 
 NETWORKS = {"batch": False, "instance": True}  # by their norm: whether the loss is scaled as float16 needs it
 STEPS = 6
@@ -18,7 +19,7 @@ STEPS = 6
 
 def main() -> None:
     backend.configure(threads=1, seed=7)
-    places = [backend.Devices(logical_cpus=2), backend.Devices()]
+    places = [Devices(logical_cpus=2), Devices()]
     import keras
     from pocketnet.models.build import build
     from pocketnet.training.compile import compile_for_training

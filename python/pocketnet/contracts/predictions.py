@@ -1,0 +1,62 @@
+"""`predictions.csv`: a classifier's probabilities, a row a case."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .. import files
+from ..errors import DataError, UsageError
+
+TABLE = "predictions.csv"
+PREFIX = "probability_"
+
+
+def write_table(path: Path, found: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
+    """Write class probabilities: a row a case with the columns `case`, `predicted` and `probability_<class>`."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["case", "predicted", *(PREFIX + name for name in classes)])
+    for case, values in found.items():
+        writer.writerow([case, max(classes, key=values.__getitem__), *(f"{values[name]:.9g}" for name in classes)])
+    files.write_text(path, out.getvalue())
+
+
+def read_table(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
+    """Probabilities by case, in the order of `classes`.
+
+    Raises:
+        UsageError: The file is not there.
+        DataError: It is not such a table: a column is missing, a case is there twice, a value is no probability.
+    """
+    columns = [PREFIX + name for name in classes]
+    try:
+        with open(path, newline="", encoding="utf-8") as handle:
+            rows = list(csv.DictReader(handle))
+    except FileNotFoundError:
+        raise UsageError("There are no predictions here.", where=str(path),
+                         todo="Make them with pocket-infer.") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"These predictions cannot be read: {error}", where=str(path)) from None
+    missing = [name for name in ("case", *columns) if rows and rows[0].get(name) is None]
+    if missing:
+        raise DataError(f"These predictions lack the columns {', '.join(missing)}.", where=str(path),
+                        todo="Make them with pocket-infer and the model of these classes.")
+    out: dict[str, list[float]] = {}
+    problems = []
+    for row in rows:
+        try:
+            values = [float(row[name]) for name in columns]
+        except (TypeError, ValueError):
+            values = []
+        if not values or not all(0 <= value <= 1 for value in values) or abs(sum(values) - 1) > 1e-3:
+            problems.append(f"{row['case']}: {[row[name] for name in columns]} are not probabilities that add up to 1")
+        elif row["case"] in out:
+            problems.append(f"{row['case']}: there twice")
+        else:
+            out[row["case"]] = values
+    if problems:
+        raise DataError("These predictions cannot be used.", problems=problems, where=str(path))
+    return out

@@ -1,0 +1,105 @@
+"""A segmentation's predictions on a manifest's cases, measured and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import outputs
+from ..contracts.manifest import Case, Manifest
+from ..contracts.overlays import Overlay, Overlays
+from ..contracts.provenance import Provenance
+from ..errors import DataError
+from ..preprocessing import geometry
+from . import cases, overlay, table
+from .metrics import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
+             progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> pd.DataFrame:
+    """Write `metrics.csv`, and pictures of the best, the median and the worst case.
+
+    Args:
+        listing: The manifest.
+        where: Its path, for messages.
+        folder: The dataset's folder.
+        predictions: The folder of the predicted label maps.
+        run: The model's.
+        output: Where to write.
+        progress: Passes the cases through and shows how far it is.
+
+    Returns:
+        The rows of `metrics.csv`.
+
+    Raises:
+        DataError: Predictions are missing, or cases cannot be evaluated; all are named.
+    """
+    labelled = {case.case: case for case in listing.cases if case.label}
+    if not labelled:
+        raise DataError("No case of this manifest has a reference to compare with.", where=str(where))
+    paths = {name: cases.prediction_path(predictions, name) for name in labelled}
+    missing = [f"{name}: {path}" for name, path in paths.items() if not path.is_file()]
+    if missing:
+        raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
+                        todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
+    rows = _measured(listing, folder, paths, run, progress(list(labelled.values())))
+    _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output)
+    table.write(output / "metrics.csv", rows)
+    return rows
+
+
+def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case]
+              ) -> pd.DataFrame:
+    """The rows of all cases; what is wrong with those that cannot be measured is told at the end, of all at once."""
+    import pandas as pd
+
+    rows, problems = [], []
+    for case in labelled:
+        try:
+            pair = cases.read_pair(folder / case.label, paths[case.case], listing.labels, listing.label_grid)
+        except DataError as error:
+            problems.append(f"{case.case}: {' '.join(error.render().split())}")
+            continue
+        rows += [{"case": case.case, **table.of_run(run), **row} for row in cases.measure_case(*pair, listing.labels)]
+    if problems:
+        raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
+    return pd.DataFrame(rows)
+
+
+def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, mean_dice: dict[str, float],
+          output: Path) -> None:
+    """Write `overlays.json` and its pictures."""
+    by_name = {case.case: case for case in listing.cases}
+    outputs.remove_earlier(output / "overlays", "*.png")
+    entries = []
+    for rank, name in overlay.pick(mean_dice):
+        image = geometry.read(folder / by_name[name].images[0]).data
+        pair = cases.read_pair(folder / by_name[name].label, paths[name], listing.labels, listing.label_grid)
+        entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
+        overlay.draw(output / entries[-1].file, image, *pair,
+                     f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
+    Overlays(tuple(entries)).write(output / "overlays.json")
+
+
+def summary(rows: pd.DataFrame) -> dict:
+    """The number of cases, and by label the mean of each metric, None where it is not defined."""
+    import pandas as pd
+
+    return {"cases": rows["case"].nunique(),
+            "mean": {label: {key: None if pd.isna(value) else float(value) for key, value in row.items()}
+                     for label, row in _means(rows).iterrows()}}
+
+
+def text(rows: pd.DataFrame) -> str:
+    """The same for people, a line a label."""
+    lines = [f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
+             f"NSD at 1 mm {row.nsd_1mm:.4f}" for label, row in _means(rows).iterrows()]
+    return "\n".join([f"{rows['case'].nunique()} cases", *lines])
+
+
+def _means(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby("label", sort=False)[list(METRICS)].mean()

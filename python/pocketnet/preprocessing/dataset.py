@@ -1,0 +1,67 @@
+"""A dataset's cases from their files to stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..contracts.labels import CLASSIFICATION
+from ..contracts.manifest import Case, Manifest
+from ..contracts.plan import Preprocessing
+from ..errors import DataError
+from . import case as cases
+from . import picture, store
+from .reference import read_label
+
+
+def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
+                 ) -> list[str]:
+    """Preprocess cases into stores; one that cannot be does not stop the others.
+
+    Args:
+        entries: Cases of the manifest.
+        listing: The manifest.
+        folder: The dataset's folder.
+        preprocessing: The plan's.
+        output: Where the stores go.
+
+    Returns:
+        The names of the cases.
+
+    Raises:
+        DataError: Cases could not be preprocessed; all are named.
+    """
+    problems, done = [], []
+    for entry in entries:
+        try:
+            write_store(entry, listing, folder, preprocessing, output)
+            done.append(entry.case)
+        except DataError as error:
+            problems.append(f"{entry.case}: {error.render()}")
+    if problems:
+        raise DataError(f"{len(problems)} of {len(problems) + len(done)} cases could not be preprocessed.",
+                        problems=problems)
+    return done
+
+
+def write_store(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path) -> None:
+    """Preprocess one case into a store; arguments as of `write_stores`.
+
+    Raises:
+        DataError: A file cannot be used, or the files do not belong together.
+    """
+    paths = [folder / name for name in entry.images]
+    if listing.task == CLASSIFICATION:
+        prepared = picture.prepare(picture.read_images(paths), preprocessing)
+        store.write(output, entry.case, listing.modalities, prepared, None, {}, entry.class_name)
+        return
+    image, volume = cases.read_images(paths)
+    prepared = cases.prepare(image, volume.spacing, preprocessing)
+    label = None
+    if entry.label:
+        values = read_label(folder / entry.label, listing.label_grid, volume.grid)
+        if values.data.shape != volume.data.shape:
+            raise DataError(f"The label map has shape {values.data.shape}, the image {volume.data.shape}.")
+        label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
+    store.write(output, entry.case, listing.modalities, prepared, label,
+                {item.name: item.value for item in listing.labels})

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 __all__ = ["Predictor"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     # Late, so that `--help` of every command answers at once.
     # By name, because every step imports this file and only `pocket-infer` depends on the predictor.
     if name == "Predictor":

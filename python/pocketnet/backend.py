@@ -11,6 +11,14 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -86,14 +94,14 @@ def set_precision(precision: str) -> None:
 class _quiet_stderr:
     """Keep the start-up chatter of native libraries off the terminal; errors still raise."""
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         sys.stderr.flush()
         self._saved = os.dup(2)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 2)
         os.close(null)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         os.dup2(self._saved, 2)
         os.close(self._saved)
 
@@ -156,7 +164,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         "RESOURCE_EXHAUSTED" in str(error) or "OOM" in str(error) or "out of memory" in str(error).lower())
 
 
-def traced(step, folder: str) -> None:
+def traced(step: Callable[[], object], folder: str) -> None:
     """Do a step in the backend's profiler, which leaves in `folder` what TensorBoard opens."""
     if name() == "tensorflow":
         import tensorflow as tf
@@ -178,7 +186,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{p.lower(): metadata.version(p) for p in packages}}
 
 
-def hardware() -> dict:
+def hardware() -> dict[str, Any]:
     """Processor, cores, memory and GPUs; no host name."""
     import keras
     import psutil
@@ -261,11 +269,12 @@ class Devices:
             raise UsageError(f"A batch of {batch} cannot be shared equally by {self.count} devices.",
                              todo=f"Use a batch of {fit} (--batch when planning), or another number of devices.")
 
-    def scope(self):
+    def scope(self) -> AbstractContextManager[object]:
         """Where a network is built and compiled that trains on these devices."""
         return self._strategy.scope() if self._strategy else contextlib.nullcontext()
 
-    def train_step(self, model, loss, clip_norm: float | None):
+    def train_step(self, model: keras.Model, loss: Callable[..., Any],
+                   clip_norm: float | None) -> Callable[[np.ndarray, np.ndarray], float]:
         """`step(image, label) -> loss` of a compiled model: one optimiser step on a batch."""
         if self._strategy is None:
             return lambda image, label: float(model.train_on_batch(image, label))
@@ -277,7 +286,7 @@ class Devices:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
 
-        def on_one(image, label):
+        def on_one(image: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 share = loss(label, model(image, training=True)) / count
                 scaled = model.optimizer.scale_loss(share)
@@ -291,24 +300,24 @@ class Devices:
             return share
 
         @tf.function(reduce_retracing=True)
-        def on_all(images, labels):
+        def on_all(images: tf.distribute.DistributedValues, labels: tf.distribute.DistributedValues) -> tf.Tensor:
             return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(on_one, args=(images, labels)), axis=None)
 
-        def shared(batch):
+        def shared(batch: np.ndarray) -> tf.distribute.DistributedValues:
             size = len(batch) // count
             return strategy.experimental_distribute_values_from_function(
                 lambda context: tf.constant(batch[context.replica_id_in_sync_group * size:][:size]))
 
         return lambda image, label: float(on_all(shared(image), shared(label)))
 
-    def predict(self, model):
+    def predict(self, model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         """`predict(image) -> probabilities`, both NumPy arrays, of any number of samples."""
         if self.count == 1:
             return model.predict_on_batch
         import numpy as np
 
         if self._strategy is None:
-            def padded(image):  # Keras shares what it predicts among the devices too
+            def padded(image: np.ndarray) -> np.ndarray:  # Keras shares what it predicts among the devices too
                 missing = -len(image) % self.count
                 filled = np.concatenate([image, np.repeat(image[-1:], missing, axis=0)]) if missing else image
                 return model.predict_on_batch(filled)[:len(image)]

@@ -56,7 +56,7 @@ def canonical(node: object) -> str:
 class _Stripper(ast.NodeTransformer):
     """Drops what does not count and writes f-strings in one way."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._in_class = False  # whether the statement at hand stands directly in a class body
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:

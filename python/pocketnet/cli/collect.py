@@ -27,7 +27,8 @@ pocket-collect --models models --evaluations evaluation --mlflow-uri http://127.
               help="sqlite:///<file> or http(s)://<server>.")
 @quiet_option
 @json_option
-def main(models, evaluations, comparison, report, figures, manifest, mlflow_uri, quiet, as_json):
+def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Path | None, report: Path | None,
+         figures: Path | None, manifest: Path | None, mlflow_uri: str, quiet: bool, as_json: bool) -> None:
     """Bring a run's records into the MLflow store; doing it twice adds nothing twice.
 
     An address that is wrong or dead costs a warning, not the run: the records stay where they are and can be

@@ -36,9 +36,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 OVERWRITE = "overwrite"
 
 
-def output_option(help_: str, *, required: bool = True):
+def output_option(help_: str, *, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The `-o/--output` option with its own help text, and `--overwrite`, which `Command` heeds."""
-    def decorate(function: Callable) -> Callable:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function = click.option("--overwrite", is_flag=True, expose_value=False, callback=_remember_overwrite,
                                 help="Also replace what another pocket command wrote there, or what was changed "
                                      "since. Other files are never replaced.")(function)
@@ -47,7 +47,7 @@ def output_option(help_: str, *, required: bool = True):
     return decorate
 
 
-def _remember_overwrite(context: click.Context, _, value: bool) -> None:
+def _remember_overwrite(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.meta[OVERWRITE] = value
 
 
@@ -75,7 +75,7 @@ def _say_error(text: str) -> None:
     click.echo(text, err=True)
 
 
-def command(name: str, *, examples: str) -> Callable:
+def command(name: str, *, examples: str) -> Callable[..., Any]:
     """Decorate a function as a `pocket-<name>` command with examples and exit codes in its help."""
     epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
     return click.command(f"pocket-{name}", cls=Command, epilog=f"{epilog}\n\n{EXIT_CODES}",
@@ -164,7 +164,7 @@ class StepProgress:
             self._bar.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -195,7 +195,7 @@ class CasesProgress:
         self._bar.__enter__()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.__exit__(*error)
 
     def follow(self, case: str) -> Callable[[list[T]], Iterator[T]]:

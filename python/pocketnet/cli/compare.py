@@ -23,7 +23,8 @@ pocket-compare best/metrics.csv --baseline quick/metrics.csv -o best-or-quick
 @click.option("--allow-mixed-code", is_flag=True, help="Compare networks that were trained by different code.")
 @quiet_option
 @json_option
-def main(metrics, output, baseline, allow_mixed_code, quiet, as_json):
+def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], allow_mixed_code: bool, quiet: bool,
+         as_json: bool) -> None:
     """Compare networks: the full network against every other width, paired by case.
 
     With --baseline each network beside itself in another run, too.

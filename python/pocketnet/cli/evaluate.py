@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .common import command, input_option, json_option, output_option, progress, quiet_option, result
+
+if TYPE_CHECKING:
+    from ..contracts.manifest import Label
 
 
 @command("evaluate", examples="""
@@ -22,7 +27,8 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
 @output_option("Folder for metrics.csv, overlays/ and overlays.json; of a classification, also classification.json.")
 @quiet_option
 @json_option
-def main(manifest, input_, predictions, model, output, quiet, as_json):
+def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: Path, quiet: bool,
+         as_json: bool) -> None:
     """Measure Dice, HD95 and average surface distance, and draw the best, median and worst case.
 
     Of a classification: AUC, accuracy, sensitivity and specificity with intervals, the ROC curve, and pictures of
@@ -95,7 +101,7 @@ def main(manifest, input_, predictions, model, output, quiet, as_json):
     result({"cases": len(labelled), "mean": summary}, as_json, f"{len(labelled)} cases\n{text}", quiet)
 
 
-def _same_classes(labels, learned, manifest, model) -> None:
+def _same_classes(labels: Sequence[Label], learned: Sequence[Label], manifest: Path, model: Path) -> None:
     """Refuse a manifest whose classes are not the model's.
 
     Raises:

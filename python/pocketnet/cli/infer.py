@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .common import CasesProgress, command, json_option, output_option, progress, quiet_option, result, say
+
+if TYPE_CHECKING:
+    from ..training.model_folder import ModelFolder
+
+    Find = Callable[[tuple[str, ...]], tuple[dict[str, list[Path]], list[str]]]
+    """From a model's kinds of file to each case's files and a line for each that is in no whole case."""
 
 EXAMPLES = """
 pocket-infer --model results/demo/models/unet-pocket/fold0 scan.nii.gz -o scan_seg.nii.gz
@@ -50,7 +58,8 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--again", is_flag=True, help="Also the cases that are finished.")
 @quiet_option
 @json_option
-def main(images, models, named, pattern, manifest, input_, output, as_json, quiet, **options):
+def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, ...], pattern: str | None,
+         manifest: Path | None, input_: Path | None, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     """Segment or classify IMAGES, as the model does.
 
     IMAGES are NIfTI files, folders of them, DICOM series (a folder or a zip each), pictures for a classifier, or - for
@@ -65,7 +74,7 @@ def main(images, models, named, pattern, manifest, input_, output, as_json, quie
         raise UsageError("Give either IMAGES, or --manifest with --input.")
     opened = [ModelFolder.open(model) for model in models]
 
-    def find(suffixes):
+    def find(suffixes: tuple[str, ...]) -> tuple[dict[str, list[Path]], list[str]]:
         if manifest:
             return _of_manifest(opened[0], manifest, input_), []
         from ..inference import cases
@@ -85,7 +94,8 @@ def main(images, models, named, pattern, manifest, input_, output, as_json, quie
     _end(step, done, summary["failed"], codes, output, quiet)
 
 
-def _end(step, done: list[dict], problems: list[str], codes: set[int], output: Path, quiet: bool) -> None:
+def _end(step: Callable[..., Any], done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
+         quiet: bool) -> None:
     """Say what was done; what could not be done is the error that the command ends with."""
     from ..errors import DataError, DeviceMemoryError
 
@@ -108,7 +118,7 @@ def _listed(images: tuple[Path, ...]) -> list[Path]:
     return out
 
 
-def _of_manifest(model, manifest: Path, input_: Path) -> dict[str, list[Path]]:
+def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> dict[str, list[Path]]:
     """The files of each case, in the model's order of modalities."""
     from ..contracts.manifest import Manifest
     from ..errors import DataError
@@ -121,7 +131,8 @@ def _of_manifest(model, manifest: Path, input_: Path) -> dict[str, list[Path]]:
     return {case.case: [input_ / name for name in case.images] for case in listing.cases}
 
 
-def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
+def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
+             options: dict[str, Any]) -> tuple[list[dict[str, Any]], set[int], dict[str, Any]]:
     """Write a label map a case, and what else is wanted; what was done, and what could not be."""
     from ..errors import UsageError
     from ..inference import batch, cases, memory
@@ -152,7 +163,8 @@ def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int]
     return done.cases, done.exit_codes | ({3} if problems else set()), summary
 
 
-def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
+def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
+              options: dict[str, Any]) -> tuple[list[dict[str, Any]], set[int], dict[str, Any]]:
     """Write a table of class probabilities; what was done, and what could not be."""
     from .. import outputs
     from ..errors import DataError, UsageError

@@ -21,7 +21,7 @@ pocket-prune --model models/unet-full/fold0 --width capped64 --variant pruned-64
 @output_option("The model folder to write.")
 @quiet_option
 @json_option
-def main(model, width, variant, output, quiet, as_json):
+def main(model: Path, width: str, variant: str, output: Path, quiet: bool, as_json: bool) -> None:
     """Keep the feature maps whose filters have the largest L1 norm, as many as the narrower width has.
 
     The result is a model folder like any other; train it on with pocket-train --start-from.

@@ -139,7 +139,7 @@ def load(path: str | Path, what: str, writer: str | None = None) -> Any:
 
 
 @cache
-def adapter(cls: type) -> TypeAdapter:
+def adapter(cls: type) -> TypeAdapter[Any]:
     """What checks and writes a class."""
     return TypeAdapter(cls)
 

@@ -28,7 +28,7 @@ class Bounds:
     _SIGNS = {"gt": (">", "exclusiveMinimum"), "ge": ("at least", "minimum"),
               "lt": ("<", "exclusiveMaximum"), "le": ("at most", "maximum")}
 
-    def __init__(self, **bounds: float):
+    def __init__(self, **bounds: float) -> None:
         self.bounds = bounds
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

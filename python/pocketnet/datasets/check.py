@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -201,7 +202,7 @@ def table(problems: Sequence[Problem]) -> str:
     return text.getvalue()
 
 
-def summary(result: Result) -> dict:
+def summary(result: Result) -> dict[str, Any]:
     """A result without problems in a few numbers: cases, labels with their share of all voxels, ranges."""
     manifest, prints = result.manifest, result.fingerprint.cases
     total = sum(int(np.prod(case.shape)) for case in prints.values())

@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -156,7 +157,7 @@ def nifti(data: np.ndarray, affine: np.ndarray) -> bytes:
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 
-def index(names: list[str], seed: int) -> dict:
+def index(names: list[str], seed: int) -> dict[str, Any]:
     """The demo's `dataset.json`."""
     return {
         "name": TITLE,

@@ -93,7 +93,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, option: str, todo: st
 
 
 @cache
-def _shipped() -> dict[str, dict]:
+def _shipped() -> dict[str, dict[str, Any]]:
     return json.loads((HERE / "presets.json").read_text(encoding="utf-8"))
 
 
@@ -120,7 +120,7 @@ def _own(path: Path) -> Preset:
     return preset
 
 
-def _build(name: str, value: dict) -> Preset:
+def _build(name: str, value: dict[str, Any]) -> Preset:
     sets = value["label_sets"]
     if sets is not None:
         sets = MappingProxyType({

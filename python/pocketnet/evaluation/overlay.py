@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..contracts.labels import Label
 from ..files import atomic
 from .metrics import bounding_box
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL import Image
 
 REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
 CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, where all are shown
@@ -120,7 +126,7 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
         picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(temporary, format="PNG", optimize=True)
 
 
-def _letters(axis, plane: tuple, size: float = LETTERS) -> None:
+def _letters(axis: Axes, plane: tuple[Any, ...], size: float = LETTERS) -> None:
     """Which side of the patient is where, in the room around a plane."""
     _, _, _, _, left, top = plane
     for text, x, y, side in ((left, 0.01, 0.5, "left"), (OPPOSITE[left], 0.99, 0.5, "right"),
@@ -129,7 +135,7 @@ def _letters(axis, plane: tuple, size: float = LETTERS) -> None:
                   path_effects=_stroked())
 
 
-def _stroked() -> list:
+def _stroked() -> list[Any]:
     """Letters to be read on any grey."""
     from matplotlib.patheffects import withStroke
 
@@ -148,7 +154,7 @@ def _crop(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
     return image[window], reference[window], prediction[window]
 
 
-def _palette():
+def _palette() -> Image.Image:
     """A picture whose palette has the greys, the colours, and their blends for smooth edges."""
     from matplotlib.colors import to_rgb
     from PIL import Image
@@ -162,7 +168,7 @@ def _palette():
     return palette
 
 
-def plane_of(volume: np.ndarray, index: int, plane: tuple) -> np.ndarray:
+def plane_of(volume: np.ndarray, index: int, plane: tuple[Any, ...]) -> np.ndarray:
     """One plane as (rows from the bottom, columns from the left)."""
     _, through, (across, up), flip, _, _ = plane
     cut = np.take(volume, index, axis=through)
@@ -181,7 +187,7 @@ def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     return picture
 
 
-def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str, closed: bool = True) -> None:
+def outline(axis: Axes, mask: np.ndarray, box: tuple[Any, ...], colour: str, style: str, closed: bool = True) -> None:
     """The outline of a mask, along voxel edges' middle; it closes at the picture's edge unless told not to."""
     rows, columns = mask.shape
     step_x, step_y = box[1] / columns, box[3] / rows
@@ -193,7 +199,7 @@ def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str, closed:
 
 
 def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
-               labels: Sequence[Label], title: str):
+               labels: Sequence[Label], title: str) -> Figure:
     """A figure of several labels at once: the reference above, the prediction below, in three planes.
 
     Args:

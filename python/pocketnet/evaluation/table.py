@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -38,7 +38,7 @@ OF_CLASSES = (*KEYS, "class", "predicted")
 PROBABILITY = "probability_"
 
 
-def of_run(provenance: Provenance) -> dict:
+def of_run(provenance: Provenance) -> dict[str, Any]:
     """The columns that are the same in all rows of a model, by its `provenance.json`."""
     return {key: getattr(provenance, key) for key in RUN} | {STEPS: provenance.total_steps}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..contracts.comparison import Comparison, Equivalence, Pair
 from ..models.network import ARCHITECTURES
 from .layout import interval_text, number, p_text
@@ -24,7 +26,7 @@ def headline_pairs(comparison: Comparison) -> list[Pair]:
             if pair.metric == "auc" or pair.label == "mean" and pair.metric == METRICS[0]]
 
 
-def verdict(pair: Pair) -> dict:
+def verdict(pair: Pair) -> dict[str, Any]:
     """The verdict on one pair.
 
     Args:

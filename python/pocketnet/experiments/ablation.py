@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ..contracts.plan import NetworkPlan
 from ..evaluation.comparison import MEAN
 from ..evaluation.layout import interval_text, markdown_table, number, p_equivalence, p_text, pair_of
@@ -9,6 +11,9 @@ from ..models.widths import parse_width
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def most_feature_maps(network: NetworkPlan, width: str) -> int:
@@ -73,7 +78,7 @@ def draw(inputs: Inputs) -> Outcome:
                    notes, {"widths": [row["width"] for row in rows]})
 
 
-def _figure(inputs: Inputs, rows: list[dict]):
+def _figure(inputs: Inputs, rows: list[dict[str, Any]]) -> Figure:
     means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     with drawing.new_figure(1.6 + 1.0 * len(rows), 3.2) as figure:
         axis = figure.subplots()

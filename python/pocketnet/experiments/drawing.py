@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def box(axis: Axes, place: float, values: Sequence[float], variant: str, width: 
         patch.set(facecolor=colour(variant), alpha=0.75, hatch=HATCHES.get(variant), edgecolor="black", linewidth=0.7)
 
 
-def legend(place: Axes | Figure, variants: Sequence[str], **options) -> None:
+def legend(place: Axes | Figure, variants: Sequence[str], **options: Any) -> None:
     """Names the variants' colours in one plot, or beside all of a figure (`loc` begins with `outside`)."""
     from matplotlib.patches import Patch
 

@@ -55,7 +55,7 @@ class Inputs:
         """`segmentation` or `classification`."""
         return self.manifest.task
 
-    def need(self, **values) -> None:
+    def need(self, **values: object) -> None:
         """Refuse to go on without what an experiment is drawn from.
 
         Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Equivalence, Pair
 from ..evaluation.comparison import MEAN
@@ -21,6 +22,9 @@ from ..evaluation.statistics import MARGIN, compare_paired, equivalence
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VARIANTS = {
     "full": "full, from scratch",
@@ -73,7 +77,7 @@ def draw(inputs: Inputs) -> Outcome:
                    {"criterion": "largest L1 norm of filters", "variants": [row["variant"] for row in rows]})
 
 
-def _equal_steps(inputs: Inputs, rows: list[dict]) -> list[str]:
+def _equal_steps(inputs: Inputs, rows: list[dict[str, Any]]) -> list[str]:
     """The comparison that is fair in steps: pruned and trained on, against pocket trained on."""
     lines = []
     means = inputs.rows.groupby(["arch", "width", "case", "fold"])["dice"].mean()
@@ -95,7 +99,7 @@ def _equal_steps(inputs: Inputs, rows: list[dict]) -> list[str]:
     return lines
 
 
-def _figure(inputs: Inputs, rows: list[dict]):
+def _figure(inputs: Inputs, rows: list[dict[str, Any]]) -> Figure:
     means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     arches = list(dict.fromkeys(row["arch"] for row in rows))
     with drawing.new_figure(7.4, 3.3 * len(arches)) as figure:

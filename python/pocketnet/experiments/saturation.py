@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..contracts.splits import Splits
 from ..evaluation.comparison import MEAN, compare
 from ..evaluation.layout import equivalence_text, interval_text, markdown_table, number, p_equivalence, p_text, pair_of
@@ -9,6 +11,9 @@ from ..evaluation.statistics import holm
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTHS = ("full", "pocket")
 
@@ -74,7 +79,7 @@ def draw(inputs: Inputs) -> Outcome:
                    notes, {"training_sizes": sorted(sizes.values()), "augmentation": False})
 
 
-def _figure(inputs: Inputs, sizes: dict[int, int]):
+def _figure(inputs: Inputs, sizes: dict[int, int]) -> Figure:
     means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     arches = list(dict.fromkeys(means["arch"]))
     present = sorted({sizes[fold] for fold in means["fold"]})

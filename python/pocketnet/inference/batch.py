@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .. import files, outputs
 from ..contracts.labels import Label
@@ -33,7 +34,7 @@ class Done:
         exit_codes: Theirs.
     """
 
-    cases: list[dict] = field(default_factory=list)
+    cases: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     exit_codes: set[int] = field(default_factory=set)
 
@@ -95,7 +96,7 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
         follow: Gives, for a case, what shows progress over its windows.
     """
     done = Done()
-    volumes: dict[str, dict] = {}
+    volumes: dict[str, dict[str, Any]] = {}
     try:
         for case, paths in work.items():
             target = target_of(output, case, paths, single)
@@ -120,7 +121,7 @@ def _on_one_line(error: PocketError) -> str:
 
 
 def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wanted: Wanted, again: bool,
-         follow: Follow) -> dict:
+         follow: Follow) -> dict[str, Any]:
     """Segment one case, unless it is finished; its row of the result."""
     labels = predictor.model.plan.labels
     others = wanted.paths(target, labels)
@@ -158,7 +159,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
             "predicted_memory_mib": found.need.mib if found.need else None}
 
 
-def _write(case: str, scan: Scan, found: Segmentation, volumes: dict, labels: Sequence[Label],
+def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], labels: Sequence[Label],
            others: dict[str, Path], note: str) -> None:
     """Write what stands beside the label map."""
     if "uncertainty" in others:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .threads import Share, alone
 from .windows import Place, Tiling, gaussian_weight
 
 Predict = Callable[[tuple[Place, ...]], np.ndarray]
-Follow = Callable[[list], Iterator]
+Follow = Callable[[list[Any]], Iterator[Any]]
 
 
 def merge(tiling: Tiling, channels: int, members: Sequence[Predict],

@@ -93,7 +93,7 @@ class Predictor:
     def __call__(self, image: sitk.Image | Sequence[sitk.Image], spacing: None = None,
                  follow: Follow = iter) -> sitk.Image: ...
 
-    def __call__(self, image, spacing=None, follow=iter):
+    def __call__(self, image: Any, spacing: Sequence[float] | None = None, follow: Follow = iter) -> Any:
         """Segment an image in memory.
 
         Args:

@@ -43,7 +43,7 @@ class Segmentation:
 class Clock:
     """Seconds by part of the work."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = perf_counter()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..contracts.fingerprint import Fingerprint
@@ -18,9 +19,9 @@ WARM_UP_SHARE = 0.1
 """A warm-up is at most this share of a training's steps: in a short one the learning rate has to get there, too."""
 
 
-def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int, recipe: dict | None = None,
-              patch: list[int] | None = None, batch: int | None = None, epochs: int | None = None,
-              steps_per_epoch: int | None = None, depth: int | None = None,
+def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int,
+              recipe: dict[str, Any] | None = None, patch: list[int] | None = None, batch: int | None = None,
+              epochs: int | None = None, steps_per_epoch: int | None = None, depth: int | None = None,
               feature_maps: int | None = None, loss: str | None = None, precision: str | None = None,
               accumulate: int | None = None, rematerialise: bool = False) -> Plan:
     """Make a plan for a dataset by a recipe; options given override the recipe's.
@@ -115,7 +116,7 @@ def without_augmentation(plan: Plan) -> Plan:
     return replace(plan, training=replace(training, augmentation=training.augmentation.off()))
 
 
-def check_edited(plan: Plan, manifest: Manifest, where) -> None:
+def check_edited(plan: Plan, manifest: Manifest, where: str | Path) -> None:
     """Refuse an edited plan that is not for this dataset.
 
     Raises:

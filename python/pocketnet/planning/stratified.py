@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..contracts.manifest import Case
 from ..errors import DataError, UsageError
 from .parts import Parts
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RULE = ("sorted case names, {what}(shuffle, seed) for test; of the rest, about {share:.0%} for validation, likewise "
         "by class{patients}")
@@ -85,7 +89,7 @@ def group(case: Case) -> str:
     return f"patient {case.patient}" if case.patient else f"case {case.case}"
 
 
-def _divide(cases: Sequence[Case], folds: int, seed: int, by_patient: bool):
+def _divide(cases: Sequence[Case], folds: int, seed: int, by_patient: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rule = (StratifiedGroupKFold if by_patient else StratifiedKFold)(folds, shuffle=True, random_state=seed)

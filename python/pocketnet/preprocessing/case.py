@@ -5,7 +5,7 @@ Training and inference both go through `prepare`, so a model cannot be fed other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def _described(grid: geometry.Grid) -> str:
             f"origin {_round(grid.affine[:3, 3])} mm")
 
 
-def _round(values) -> tuple[float, ...]:
+def _round(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(round(float(v), 3) for v in values)
 
 

@@ -8,8 +8,9 @@ patch is read without reading the volume. In a classification `image.b2nd` is (r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from .. import files
 from ..contracts.case import StoredCase
 from ..errors import DataError
 from .case import Prepared
+
+if TYPE_CHECKING:
+    import blosc2
 
 CHUNK = 64
 BLOCK = 16
@@ -99,7 +103,8 @@ class Store:
                            for name, voxels in stored.foreground.items()}
         self.class_name, self.sha256 = stored.class_name, stored.sha256
 
-    def read_image(self, start: tuple[int, ...], size: tuple[int, ...], transform=None) -> np.ndarray:
+    def read_image(self, start: tuple[int, ...], size: tuple[int, ...],
+                   transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         """The patch of `size` voxels at `start`, (x, y, z, channel) float32; zeros outside the volume.
 
         Args:
@@ -112,7 +117,8 @@ class Store:
         """The same of the label map, (x, y, z) uint8; background outside the volume."""
         return self._read("label.b2nd", start, size)
 
-    def _read(self, name: str, start, size, transform=None) -> np.ndarray:
+    def _read(self, name: str, start: tuple[int, ...], size: tuple[int, ...],
+              transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         import blosc2
 
         path = self.folder / name
@@ -122,7 +128,8 @@ class Store:
         return _read_padded(blosc2.open(str(path), mode="r"), start, size, self.shape, transform)
 
 
-def _read_padded(array, start, size, shape, transform=None) -> np.ndarray:
+def _read_padded(array: blosc2.NDArray, start: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...],
+                 transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
     low = [max(0, s) for s in start]
     high = [min(n, s + length) for s, length, n in zip(start, size, shape, strict=True)]
     part = array[tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))]

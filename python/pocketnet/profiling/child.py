@@ -17,6 +17,10 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..profiling.configuration import Configuration
 
 CONFIGURATION, DESCRIBED, MEASURED = "configuration.json", "described.json", "measured.json"
 
@@ -44,12 +48,12 @@ def main(folder: Path, stage: str) -> None:
         (folder / MEASURED).write_text(json.dumps(result))
 
 
-def out_of_memory(reason: str) -> dict:
+def out_of_memory(reason: str) -> dict[str, Any]:
     """Build the result of a configuration that does not fit in memory."""
     return {"status": "out_of_memory", "reason": reason}
 
 
-def _train(folder: Path, configuration) -> dict | None:
+def _train(folder: Path, configuration: Configuration) -> dict[str, Any] | None:
     from .. import backend
     from ..models.build import build
     from .measure import memory, training_step
@@ -62,7 +66,7 @@ def _train(folder: Path, configuration) -> dict | None:
     return {"status": "ok", **memory(before), **measured}
 
 
-def _export(folder: Path, configuration) -> dict | None:
+def _export(folder: Path, configuration: Configuration) -> dict[str, Any] | None:
     from ..models.build import build
     from ..models.export import export_openvino
 
@@ -75,7 +79,7 @@ def _export(folder: Path, configuration) -> dict | None:
     return None
 
 
-def _infer(folder: Path, configuration) -> dict:
+def _infer(folder: Path, configuration: Configuration) -> dict[str, Any]:
     from .measure import forward_pass, inference_engine, memory
 
     engine, before = inference_engine(folder, configuration)
@@ -83,7 +87,7 @@ def _infer(folder: Path, configuration) -> dict:
     return {"status": "ok", "engine": engine.name, **memory(before, engine.name != "openvino"), **measured}
 
 
-def _describe(folder: Path, configuration) -> dict | None:
+def _describe(folder: Path, configuration: Configuration) -> dict[str, Any] | None:
     """Write parameters and prediction. Return a result if the prediction exceeds this machine's memory, else None."""
     import psutil
 

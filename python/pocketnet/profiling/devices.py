@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contracts.base import load as load_json
 from ..contracts.device import DeviceFile, StepRates
@@ -200,7 +200,7 @@ def _device(name: str, given: DeviceFile, calibrated: bool = True) -> Device:
         fitted["runtime_mib"]["infer"], calibrated and given.rates is not None)
 
 
-def _factors(fitted: dict, gpu: bool) -> Factors:
+def _factors(fitted: dict[str, Any], gpu: bool) -> Factors:
     """Build factors. On a GPU, code lives in host memory and is not counted."""
     return Factors(**fitted | ({"per_layer_mib": 0.0, "fixed_mib": 0.0} if gpu else {}))
 
@@ -212,6 +212,6 @@ def _from_peaks(tflops: float, bandwidth: float, precision: str) -> Rates:
                  layers=SECONDS_PER_LAYER)
 
 
-def _fitted() -> dict:
+def _fitted() -> dict[str, Any]:
     """Read the factors that bench/predict.py fitted to measured configurations."""
     return json.loads(FITTED.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from ..contracts.profile import Measured, Predicted, ProfiledConfiguration
 from ..contracts.provenance import Hardware
@@ -48,7 +49,7 @@ def _folder_name(configuration: Configuration) -> str:
     return f"{network.arch}-{network.width}-{configuration.mode}-{patch}-batch{configuration.batch}"
 
 
-def _run(folder: Path, stage: str) -> dict | None:
+def _run(folder: Path, stage: str) -> dict[str, Any] | None:
     """Run one stage and return its result; None if it succeeded and measured nothing."""
     ran = subprocess.run([sys.executable, "-m", CHILD, str(folder), stage], stdout=subprocess.DEVNULL,
                          stderr=subprocess.PIPE, text=True, errors="replace")
@@ -62,11 +63,12 @@ def _run(folder: Path, stage: str) -> dict | None:
     return {"status": "failed", "reason": (lines[-1] if lines else f"ended with {ran.returncode}")[:300]}
 
 
-def _read(path: Path) -> dict | None:
+def _read(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def entry(configuration: Configuration, described: dict, measured: dict | None = None) -> ProfiledConfiguration:
+def entry(configuration: Configuration, described: dict[str, Any],
+          measured: dict[str, Any] | None = None) -> ProfiledConfiguration:
     """Build an entry of `profile.json`.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
@@ -34,7 +35,7 @@ def batches(text: str | None) -> list[int] | None:
 
 
 def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | None, sizes: list[int] | None,
-                   shape: dict, loss: str | None, precision: str | None, common: dict,
+                   shape: dict[str, Any], loss: str | None, precision: str | None, common: dict[str, Any],
                    accumulate: int | None = None, rematerialise: bool = False) -> Iterator[Configuration]:
     """Yield the configurations of one architecture, width and patch.
 
@@ -74,7 +75,7 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
 
 
 def _network(plan: Plan | None, arch: str, width: str, patch: list[int] | None,
-             shape: dict) -> tuple[Network, tuple[int, ...]]:
+             shape: dict[str, Any]) -> tuple[Network, tuple[int, ...]]:
     """Return the network, and the patch with one number per axis."""
     network = plan.network_of(arch, width) if plan else Network(arch=arch, width=width, **PAPER_SHAPES[arch] | shape)
     sides = patch or (plan.training.patch if plan else [256 if network.dimensions == 2 else 128])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ MOST_CASE_ROWS = 3000
 RANKS = ("best", "median", "worst")
 
 
-def context(run: Run, command: str | None = None) -> dict:
+def context(run: Run, command: str | None = None) -> dict[str, Any]:
     """Compute all values that the template shows."""
     rows = _rows(run)
     networks = _networks(run, rows)
@@ -68,7 +68,7 @@ def _task(run: Run, rows: pd.DataFrame | None) -> str:
 
 
 def _sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
-              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
+              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict[str, Any]:
     """Compute the template values that are specific to a segmentation."""
     labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
     return {
@@ -199,7 +199,7 @@ def _cases_of(group: pd.DataFrame) -> str:
     return f"{len(group)} case{'s' * (len(group) > 1)}: {names}"
 
 
-def _accuracy(comparison: Comparison) -> list[dict]:
+def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
     """Return one row per label and network, as in the paper's Table I."""
     order = comparison.networks
     labels = list(dict.fromkeys(row.label for row in order))
@@ -214,7 +214,7 @@ def _accuracy(comparison: Comparison) -> list[dict]:
     return result
 
 
-def _differences(comparison: Comparison) -> list[dict]:
+def _differences(comparison: Comparison) -> list[dict[str, Any]]:
     single = len({pair.label for pair in comparison.pairs}) == 2
     rows = []
     for pair in comparison.pairs:
@@ -231,7 +231,7 @@ def _differences(comparison: Comparison) -> list[dict]:
     return rows
 
 
-def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
+def _overlays(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
     """Return pictures of each network's best, median and worst case over its folds, as data URIs.
 
     The best cases of all networks come first, so that the pictures of two networks appear side by side.
@@ -254,7 +254,7 @@ def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
     return sorted(result, key=lambda picture: RANKS.index(picture["rank"]))
 
 
-def _cases(rows: pd.DataFrame | None) -> dict | None:
+def _cases(rows: pd.DataFrame | None) -> dict[str, Any] | None:
     """Return the metrics of each case, worst first; very long tables omit the best rows."""
     if rows is None:
         return None
@@ -267,7 +267,7 @@ def _cases(rows: pd.DataFrame | None) -> dict | None:
     return {"rows": shown, "left_out": max(0, len(ordered) - MOST_CASE_ROWS)}
 
 
-def _provenance(models: Sequence[Model]) -> list[dict]:
+def _provenance(models: Sequence[Model]) -> list[dict[str, Any]]:
     return [{"network": f"{m.provenance.arch} {m.provenance.width}", "fold": m.provenance.fold,
              "run_key": m.provenance.run_key, "code": m.provenance.code,
              "commit": (m.provenance.commit or "–")[:12], "seed": m.provenance.seed,

@@ -196,7 +196,7 @@ def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[
     axis.set_title(title, fontsize=8, pad=3)
 
 
-def _legend(figure, labels: Sequence[str]) -> None:
+def _legend(figure: Figure, labels: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     figure.legend(handles=[Line2D([], [], color=CLASSES[index % len(CLASSES)], label=name)

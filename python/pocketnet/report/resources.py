@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
     return [m for m in models if (m.provenance.arch, m.provenance.width) == (arch, width)]
 
 
-def facts(run: Run, pair: Pair) -> list[dict]:
+def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
     """Return what the smaller network costs and saves: one row per quantity, with both networks' values."""
     from ..models.widths import predicted_saving
 
@@ -62,7 +63,7 @@ def _unit(models: Sequence[Model]) -> str:
     return "GPU hours" if any(map(_gpus, models)) else "CPU core hours"
 
 
-def _mean(values) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     values = [value for value in values if value is not None]
     return float(np.mean(values)) if values else None
 
@@ -82,7 +83,7 @@ def mebibytes(value: float | None) -> str:
     return f"{value:,.0f} MiB" if value < 10240 else f"{value / 1024:.1f} GiB"
 
 
-def training(models: Sequence[Model], score: str) -> list[dict]:
+def training(models: Sequence[Model], score: str) -> list[dict[str, Any]]:
     return [{"network": f"{m.provenance.arch} {m.provenance.width}", "fold": m.provenance.fold,
              "steps": m.provenance.steps, "seconds": m.provenance.wall_seconds,
              "time": duration(m.provenance.wall_seconds), "loss": m.provenance.validation_loss,
@@ -92,7 +93,7 @@ def training(models: Sequence[Model], score: str) -> list[dict]:
              "attempts": len(m.provenance.attempts)} for m in models]
 
 
-def resources(run: Run) -> list[dict]:
+def resources(run: Run) -> list[dict[str, Any]]:
     """Return one row per training with predicted, measured and used resources; one per network without a training."""
     result = []
     for profile in _profiles(run.profiles):
@@ -115,7 +116,7 @@ def resources(run: Run) -> list[dict]:
 
 def _profiles(found: Sequence[ProfiledConfiguration]) -> list[ProfiledConfiguration]:
     """Select for each network the measured training profile, or the prediction if there is none."""
-    chosen: dict[tuple, ProfiledConfiguration] = {}
+    chosen: dict[tuple[Any, ...], ProfiledConfiguration] = {}
     for profile in found:
         key = (profile.arch, profile.width, profile.patch, profile.batch)
         if profile.mode == "train" and (key not in chosen or profile.measured):

@@ -19,6 +19,7 @@ from .records import Model
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.models import ModelSignature
 
 PACKAGE = Path(__file__).parents[1]
 LEFT_OUT = {"last.keras", "best.keras", MARKER}  # two are as large as the model itself; nobody who serves it wants any
@@ -58,7 +59,7 @@ def _without_paths(target: Path) -> None:
     record.save(str(target / "MLmodel"))
 
 
-def signature(model: Model):
+def signature(model: Model) -> ModelSignature:
     """A column of files a modality; out comes a file, or a probability a class."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
@@ -18,7 +19,7 @@ from mlflow.pyfunc import PythonModel
 class PocketModel(PythonModel):
     """A model folder behind MLflow's `predict`."""
 
-    def load_context(self, context) -> None:
+    def load_context(self, context: Any) -> None:
         """Open the model folder that was logged as the artifact `model_folder`."""
         import json
 
@@ -35,7 +36,7 @@ class PocketModel(PythonModel):
 
             self.network = Predictor.load(folder)
 
-    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Segment or classify.
 
         Args:
@@ -47,7 +48,7 @@ class PocketModel(PythonModel):
         return pd.DataFrame([self._case([bytes(row[name]) for name in self.modalities])
                              for row in model_input.to_dict("records")])
 
-    def _case(self, contents: list[bytes]) -> dict:
+    def _case(self, contents: list[bytes]) -> dict[str, Any]:
         with TemporaryDirectory() as folder:
             paths = [Path(folder) / f"image{index}{self._suffix(content)}" for index, content in enumerate(contents)]
             for path, content in zip(paths, contents, strict=True):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from ..errors import UsageError
 from ..files import digest, sha256
@@ -134,7 +135,7 @@ class Store:
             params=[Param(name, str(value)) for name, value in parameters.items() if name not in known.params],
             tags=[RunTag(name, str(value)) for name, value in tags.items() if known.tags.get(name) != str(value)])
 
-    def log(self, run: str, *, end: int | None = None, parent: str | None = None, **values) -> None:
+    def log(self, run: str, *, end: int | None = None, parent: str | None = None, **values: Any) -> None:
         """Add what the run does not have yet and end it.
 
         Args:

@@ -68,7 +68,7 @@ def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
     return sign * ((raised - raised.mean()) * (spread / max(raised.std(), SMALLEST)) + mean)
 
 
-def _between(limits: tuple[float, float] | None, share):
+def _between(limits: tuple[float, float] | None, share: float) -> float:
     """A value, or an array of values, between two limits, by share of the way."""
     low, high = limits or (0.0, 0.0)
     return np.float32(low) + np.float32(high - low) * np.asarray(share, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
@@ -60,7 +61,7 @@ def alike(other: keras.Model, model: keras.Model) -> keras.Model:
 
 
 @contextmanager
-def averaged(model: keras.Model):
+def averaged(model: keras.Model) -> Iterator[None]:
     """Within it the trainable variables are their moving averages, where the optimiser keeps such."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.use_ema:

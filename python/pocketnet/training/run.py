@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
@@ -17,6 +18,9 @@ from ..preprocessing.store import Store, open_stores
 from . import checkpoints
 from .model_folder import history_csv, write_records
 from .start import Start
+
+if TYPE_CHECKING:
+    from ..training.fit import State, Trainer
 
 
 def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, Store], precision: str,
@@ -39,7 +43,7 @@ class Follow(Protocol):
     def begin(self, record: Identity, plan: Plan) -> None:
         """The training starts or goes on; `record` is what of `provenance.json` is known then."""
 
-    def epoch(self, history: dict, system: dict) -> None:
+    def epoch(self, history: dict[str, Any], system: dict[str, Any]) -> None:
         """An epoch has ended; its rows of `history.csv` and `system.csv`."""
 
     def end(self, status: str) -> None:
@@ -49,7 +53,8 @@ class Follow(Protocol):
 def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
           checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
           time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
-          say=print, tick=lambda step: None, follow: Follow | None = None) -> Provenance:
+          say: Callable[[str], object] = print, tick: Callable[[int], object] = lambda step: None,
+          follow: Follow | None = None) -> Provenance:
     """Train one network on one fold and write its model folder.
 
     Args:
@@ -138,7 +143,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     return provenance
 
 
-def _followed(trainer, tick, follow: Follow | None, record: Identity, plan: Plan):
+def _followed(trainer: Trainer, tick: Callable[[int], object], follow: Follow | None, record: Identity,
+              plan: Plan) -> State:
     """Train, and tell `follow` how it goes."""
     if follow is None:
         return trainer.run(tick)

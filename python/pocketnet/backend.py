@@ -299,7 +299,7 @@ class Devices:
             model.optimizer.apply([gradient / count for gradient in gradients], model.trainable_variables)
             return share
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow has no types
         def on_all(images: tf.distribute.DistributedValues, labels: tf.distribute.DistributedValues) -> tf.Tensor:
             return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(on_one, args=(images, labels)), axis=None)
 

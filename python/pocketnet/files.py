@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import outputs
-from .outputs import sha256
+from .outputs import sha256 as sha256
 
 
 @contextmanager

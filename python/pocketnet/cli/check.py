@@ -22,7 +22,7 @@ from .common import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..datasets.verify import Problem
+    from ..datasets.folder import Problem
 
 EXAMPLES = """
 pocket-check --dataset hippocampus --input Task04_Hippocampus -o out

@@ -48,12 +48,12 @@ def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Pa
     if report is not None and not report.is_file():
         run.problems.append(f"report: there is none at {report}")
         report = None
-    manifest = read_optional(run.problems, manifest, Manifest)
+    described = read_optional(run.problems, manifest, Manifest)
     for problem in run.problems:
         click.secho(f"Warning: {problem}", fg="yellow", err=True)
     try:
         store = Store(mlflow_uri)
-        collected = collect(run, store, Extras(report, figures, manifest))
+        collected = collect(run, store, Extras(report, figures, described))
     except Exception as error:  # whatever a tracking store does, it must not fail a run whose results are there
         reason = error.what if isinstance(error, PocketError) else f"{type(error).__name__}: {_first_line(error)}"
         click.secho(f"Warning: The runs could not be tracked at {mlflow_uri}.\n  why: {reason}\n"

@@ -9,9 +9,9 @@ import errno
 import json as json_module
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -56,7 +56,7 @@ class Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            with outputs.writing(self.name.removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
+            with outputs.writing(cast(str, self.name).removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
                 return super().invoke(context)
         except PocketError as error:
             _say_error(error.render() if error.todo else f"{error.render()}\n  what to do: {error.usual}")
@@ -100,7 +100,7 @@ def progress(items: Iterable[T], description: str, total: int | None = None, qui
              every_seconds: float = 10.0) -> Iterator[T]:
     """Pass `items` through and show how far it is: a bar on a terminal, a plain line now and then in a log."""
     if total is None and hasattr(items, "__len__"):
-        total = len(items)
+        total = len(cast(Sized, items))
     if quiet:
         yield from items
         return

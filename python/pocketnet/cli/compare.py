@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .common import command, json_option, output_option, quiet_option, result
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 @command("compare", examples="""
@@ -41,7 +45,7 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     outputs.check_files({output / name: kind for name, kind in written.items()}, [*metrics, *baseline])
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
-    layout = label_layout
+    layout: ModuleType = label_layout
     if comparison.task == "classification":
         layout = class_layout
         comparison = replace(comparison, notes=(*comparison.notes, *evaluate_classes.cautions(metrics)))

@@ -11,7 +11,7 @@ import click
 from .common import command, input_option, json_option, output_option, progress, quiet_option, result
 
 if TYPE_CHECKING:
-    from ..contracts.manifest import Label
+    from ..contracts.labels import Label
 
 
 @command("evaluate", examples="""
@@ -61,6 +61,7 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
         result(described.to_json(), as_json, evaluate_classes.text(described), quiet)
         return
     labelled = [case for case in listing.cases if case.label]
+    references = {case.case: input_ / case.label for case in listing.cases if case.label}
     if not labelled:
         raise DataError("No case of this manifest has a reference to compare with.", where=str(manifest))
     paths = {case.case: cases.prediction_path(predictions, case.case) for case in labelled}
@@ -71,7 +72,7 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
     rows, problems = [], []
     for case in progress(labelled, "evaluate", quiet=quiet):
         try:
-            pair = cases.read_pair(input_ / case.label, paths[case.case], labels, listing.label_grid)
+            pair = cases.read_pair(references[case.case], paths[case.case], labels, listing.label_grid)
         except DataError as error:
             problems.append(f"{case.case}: {' '.join(error.render().split())}")
             continue
@@ -86,7 +87,7 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
     outputs.remove_earlier(output / "overlays", "*.png")
     for rank, name in overlay.pick(mean_dice):
         image = geometry.read(input_ / by_name[name].images[0]).data
-        pair = cases.read_pair(input_ / by_name[name].label, paths[name], labels, listing.label_grid)
+        pair = cases.read_pair(references[name], paths[name], labels, listing.label_grid)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
         overlay.draw(output / entries[-1].file, image, *pair,
                      f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")

@@ -69,18 +69,18 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     from ..errors import UsageError
     from ..training.model_folder import ModelFolder
 
-    images = [*_listed(images), *map(Path, named)]
-    if bool(images) == bool(manifest) or bool(manifest) != bool(input_):
+    files = [*_listed(images), *map(Path, named)]
+    if bool(files) == bool(manifest) or bool(manifest) != bool(input_):
         raise UsageError("Give either IMAGES, or --manifest with --input.")
     opened = [ModelFolder.open(model) for model in models]
 
     def find(suffixes: tuple[str, ...]) -> tuple[dict[str, list[Path]], list[str]]:
-        if manifest:
+        if manifest and input_:
             return _of_manifest(opened[0], manifest, input_), []
         from ..inference import cases
 
         plan = opened[0].plan
-        found = cases.group(images, plan.modalities, suffixes, pattern, output)
+        found = cases.group(files, plan.modalities, suffixes, pattern, output)
         if not found.cases:
             raise UsageError("The files do not make whole cases: " + "; ".join(found.problems) + ".",
                              todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
@@ -136,7 +136,8 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     """Write a label map a case, and what else is wanted; what was done, and what could not be."""
     from ..errors import UsageError
     from ..inference import batch, cases, memory
-    from ..inference.predictor import Options, Predictor
+    from ..inference.options import Options
+    from ..inference.predictor import Predictor
     from ..inference.results import Wanted
 
     limit = options["max_memory"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -11,7 +11,7 @@ from .common import command, integers, json_option, output_option, quiet_option,
 
 if TYPE_CHECKING:
     from ..contracts.plan import Plan
-    from ..contracts.profile import Profile, ProfiledConfiguration
+    from ..contracts.profile import Predicted, Profile, ProfiledConfiguration
 
 EXAMPLES = """
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe quick -o out
@@ -153,7 +153,7 @@ def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *,
 
 def _words(entry: ProfiledConfiguration) -> str:
     """A prediction for a person."""
-    predicted = entry.predicted
+    predicted = cast("Predicted", entry.predicted)
     share = 100 * predicted.device_memory_mib / predicted.usable_memory_mib
     return (f"{entry.arch} {entry.width} on {predicted.device}: about "
             f"{predicted.device_memory_mib:,.0f} MiB ({share:.0f} % of what there is) and "

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from .common import command, json_option, output_option, quiet_option, result, say
+
+if TYPE_CHECKING:
+    from ..contracts.provenance import Origin
 
 EXAMPLES = """
 pocket-prune --model models/unet-full/fold0 --width pocket -o pruned
@@ -29,7 +33,8 @@ def main(model: Path, width: str, variant: str, output: Path, quiet: bool, as_js
     from ..training.pruned import write_pruned
 
     provenance = write_pruned(model, width, variant, output)
-    say(f"{provenance.start.width} {provenance.arch} pruned to {width}: {provenance.parameters:,} "
+    start = cast("Origin", provenance.start)
+    say(f"{start.width} {provenance.arch} pruned to {width}: {provenance.parameters:,} "
         f"parameters; model folder: {output}", quiet)
     result(provenance.to_json(), as_json)
 

@@ -71,7 +71,7 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
         # By name: what tracks a training is not part of the code that defines it (code.py).
         live = import_module("pocketnet.tracking.live")
         follow = live.Live(mlflow_uri, lambda line: click.secho(line, fg="yellow", err=True))
-    start = Start.open(start_from, variant) if start_from else None
+    start = Start.open(start_from, variant) if start_from and variant else None
     plan = Plan.read(plan_file)
     arch = arch or plan.default_arch
     splits = Splits.read(splits_file)

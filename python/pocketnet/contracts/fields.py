@@ -29,7 +29,7 @@ class Bounds:
               "lt": ("<", "exclusiveMaximum"), "le": ("at most", "maximum")}
 
     def __init__(self, **bounds: float) -> None:
-        self.bounds = bounds
+        self.bounds: dict[str, Any] = bounds
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         whole: dict[str, Any] = {"ge": -LARGEST, "le": LARGEST} | self.bounds

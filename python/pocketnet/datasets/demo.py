@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from .. import outputs
 from ..errors import UsageError
 from ..files import atomic_folder
-from .decathlon import FOLDERS, INDEX
+from .index import FOLDERS, INDEX
 
 TITLE = "Demo (made from the MNI152 template)"
 LABELS = {0: "background", 1: "grey matter", 2: "white matter"}
@@ -97,8 +97,8 @@ def load_template() -> Template:
         datasets.load_mni152_template, datasets.load_mni152_gm_template, datasets.load_mni152_wm_template))
     data = [np.asarray(one.dataobj, dtype=np.float32) for one in (image, grey, white)]
     data[0] *= ndimage.binary_fill_holes(data[0] > BRAIN)
-    smooth = [ndimage.gaussian_filter(one, 0.4 * SPACING_MM / TEMPLATE_MM) for one in data]
-    return Template(*smooth, np.linalg.inv(image.affine))
+    head, first, second = (ndimage.gaussian_filter(one, 0.4 * SPACING_MM / TEMPLATE_MM) for one in data)
+    return Template(head, first, second, np.linalg.inv(image.affine))
 
 
 def make_case(template: Template, random: np.random.Generator,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import UsageError
 
@@ -55,8 +55,8 @@ class Preset:
     aliases: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
     extras: tuple[str, ...] = ()
     files: MappingProxyType[str, Any] | None = None
-    label_grid: str = "own"
-    task: str = "segmentation"
+    label_grid: Literal["own", "image"] = "own"
+    task: Literal["segmentation", "classification"] = "segmentation"
     classes: tuple[str, ...] | None = None
     caution: str = ""
 

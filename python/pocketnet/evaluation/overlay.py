@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
+    from ..contracts.overlays import Rank
+
 REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
 CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, where all are shown
 MISSED, ADDED = "#56B4E9", "#D55E00"  # in the reference only, in the prediction only
@@ -29,7 +31,7 @@ LETTERS = 12  # points, to be read where the picture is shown at half its size
 MARGIN_MM = 5  # kept around what the image shows
 ROOM = 0.06  # of the longest side, left around a plane for its letters
 
-RANKS = ("best", "median", "worst")
+RANKS: tuple[Rank, ...] = ("best", "median", "worst")
 
 # name, axis through the plane, axes left-right and bottom-top, flip the horizontal one, letters left and top
 PLANES = (("axial", 2, (0, 1), True, "R", "A"), ("coronal", 1, (0, 2), True, "R", "S"),
@@ -45,7 +47,7 @@ def centre(mask: np.ndarray) -> tuple[int, ...]:
     return tuple(int(np.sort(axis)[axis.size // 2]) for axis in where)
 
 
-def pick(mean_dice: dict[str, float]) -> list[tuple[str, str]]:
+def pick(mean_dice: dict[str, float]) -> list[tuple[Rank, str]]:
     """Cases to show as (rank, case): best, median and worst by mean Dice, each case once.
 
     Cases without a defined Dice are not shown; of two cases there is no median.
@@ -187,7 +189,8 @@ def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     return picture
 
 
-def outline(axis: Axes, mask: np.ndarray, box: tuple[Any, ...], colour: str, style: str, closed: bool = True) -> None:
+def outline(axis: Axes, mask: np.ndarray, box: tuple[Any, ...], colour: str,
+            style: str | tuple[int, tuple[int, int]], closed: bool = True) -> None:
     """The outline of a mask, along voxel edges' middle; it closes at the picture's edge unless told not to."""
     rows, columns = mask.shape
     step_x, step_y = box[1] / columns, box[3] / rows

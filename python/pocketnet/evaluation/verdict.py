@@ -55,7 +55,7 @@ def verdict(pair: Pair) -> dict[str, Any]:
         return {"kind": "open", "title": f"Only {pair.n} cases: too few to tell the {name} from the {other}",
                 "text": f"{numbers} Of fewer than {FEW} cases neither interval nor test says much. More cases would "
                         "tell."}
-    kind = {"below": "worse", "above": "better"}.get(apart, "open")
+    kind = {"below": "worse", "above": "better"}.get(apart or "", "open")
     if test.equivalent:
         text = f"Equivalent within {margin} (two one-sided tests, p {p_text(test.p_value)})"
         text += f", though measurably {apart} it." if apart else "."

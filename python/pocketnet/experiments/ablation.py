@@ -31,7 +31,7 @@ def draw(inputs: Inputs) -> Outcome:
     network = inputs.plan.network
     deepest = network.depth
     rows, table = [], []
-    means = [row for row in inputs.comparison.networks if row.label == MEAN]
+    means = [row for row in inputs.compared.networks if row.label == MEAN]
     paper = {entry["depth"]: entry for entry in published()["table_4"]}
     for arch in dict.fromkeys(row.arch for row in means):
         for row in sorted((row for row in means if row.arch == arch), key=lambda row: -row.parameters):
@@ -39,7 +39,7 @@ def draw(inputs: Inputs) -> Outcome:
             stops = deepest - (most // network.feature_maps).bit_length() + 1
             # The paper's network is 5 deep: the same number of depths without doubling, and pocket beside pocket.
             theirs = paper[5] if stops == deepest else paper.get(stops)
-            dice, pair = row.metrics["dice"], pair_of(inputs.comparison, row, "dice")
+            dice, pair = row.metrics["dice"], pair_of(inputs.compared, row, "dice")
             entry = {"arch": arch, "width": row.width, "stops_after_depth": stops, "most_feature_maps": most,
                      "parameters": row.parameters, "cases": dice.n, "dice_mean": dice.mean,
                      "dice_sd": dice.sd, "dice_median": dice.median, "difference_to_full": pair and pair.difference,
@@ -79,7 +79,7 @@ def draw(inputs: Inputs) -> Outcome:
 
 
 def _figure(inputs: Inputs, rows: list[dict[str, Any]]) -> Figure:
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     with drawing.new_figure(1.6 + 1.0 * len(rows), 3.2) as figure:
         axis = figure.subplots()
         for place, row in enumerate(rows):

@@ -37,7 +37,7 @@ PUBLISHED_TASKS = {"lits": "LiTS", "brats": "BraTS", "nfbs": "NFBS"}
 def draw(inputs: Inputs) -> Outcome:
     """A row a label, network and width, the mean over labels last; below them the paper's rows."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
-    comparison = inputs.comparison
+    comparison = inputs.compared
     arches = published_order(list(dict.fromkeys(row.arch for row in comparison.networks)))
     networks = sorted(comparison.networks, key=lambda row: (label_order(comparison).index(row.label),
                                                              arches.index(row.arch)))
@@ -137,7 +137,7 @@ def _published_cells(task: str, arch: str, width: str, found: dict[str, Any]) ->
 
 
 def _figure(inputs: Inputs, arches: list[str]) -> Figure:
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)[list(PAPER_METRICS)].mean()
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"], as_index=False)[list(PAPER_METRICS)].mean()
     with drawing.new_figure(max(6.0, 2.2 * len(arches) + 2), 3.2) as figure:
         axes = figure.subplots(1, 3)
         for axis, metric in zip(axes, PAPER_METRICS, strict=True):

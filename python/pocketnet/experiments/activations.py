@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def draw(inputs: Inputs) -> Outcome:
                    "largest fold.", notes, {"folds": folds, "active_share": ACTIVE_SHARE})
 
 
-def _figure(means: dict[str, Any], names: dict[str, Any]) -> Figure:
+def _figure(means: dict[tuple[str, str], np.ndarray], names: dict[tuple[str, str], str]) -> Figure:
     order = sorted(means, key=lambda key: (key[0], key[1] != "pocket", key[1]))  # the paper has pocket on top
     with drawing.new_figure(6.4, 2.1 * len(order)) as figure:
         axes = figure.subplots(len(order), 1, squeeze=False, sharex=True, sharey=True)[:, 0]

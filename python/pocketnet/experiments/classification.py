@@ -26,7 +26,7 @@ NOT_EQUIVALENCE = ("p is of DeLong's test on the same cases. p > 0.05 says that 
 def accuracy(inputs: Inputs) -> Outcome:
     """Table II: a row a class, network and width, the paper's rows below."""
     inputs.need(comparison=inputs.comparison)
-    comparison = inputs.comparison
+    comparison = inputs.compared
     rows = [_row(comparison, network) for network in comparison.networks]
     table = [[f"{comparison.dataset}, {network.label}", network.arch, network.width,
               f"{network.parameters / 1e6:.3f}", *_cells(comparison, network)] for network in comparison.networks]
@@ -50,7 +50,7 @@ def saturation(inputs: Inputs) -> Outcome:
     sizes = sizes_of(inputs.splits)
     rows, texts = [], []
     for fold, size in sorted(sizes.items(), key=lambda item: item[1]):
-        mine = inputs.rows[inputs.rows["fold"] == fold]
+        mine = inputs.measured[inputs.measured["fold"] == fold]
         if mine.empty:
             continue
         comparison = compare(mine.assign(file="metrics.csv"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..contracts.activations import Activations
 from ..contracts.base import load
@@ -54,6 +54,16 @@ class Inputs:
     def task(self) -> str:
         """`segmentation` or `classification`."""
         return self.manifest.task
+
+    @property
+    def compared(self) -> Comparison:
+        """`comparison`, for an experiment that needs it (see `need`)."""
+        return cast(Comparison, self.comparison)
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """`rows`, for an experiment that needs them (see `need`)."""
+        return cast("pd.DataFrame", self.rows)
 
     def need(self, **values: object) -> None:
         """Refuse to go on without what an experiment is drawn from.

@@ -93,7 +93,7 @@ def _values(entry: ProfiledConfiguration, predicted: bool) -> tuple[float | None
     if predicted:
         return (entry.predicted.device_memory_mib, entry.predicted.step_seconds) if entry.predicted else (None, None)
     measured = _measured(entry)
-    return memory_of(entry)[0], measured and measured.step_seconds
+    return memory_of(entry)[0], measured.step_seconds if measured else None
 
 
 def _measured(entry: ProfiledConfiguration | None) -> Measured | None:

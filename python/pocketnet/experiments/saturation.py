@@ -39,7 +39,7 @@ def draw(inputs: Inputs) -> Outcome:
     sizes = sizes_of(inputs.splits)
     rows, pairs = [], []
     for fold, size in sorted(sizes.items(), key=lambda item: item[1]):
-        mine = inputs.rows[inputs.rows["fold"] == fold]
+        mine = inputs.measured[inputs.measured["fold"] == fold]
         if mine.empty:
             continue
         comparison = compare(mine.assign(file="metrics.csv"))
@@ -80,7 +80,7 @@ def draw(inputs: Inputs) -> Outcome:
 
 
 def _figure(inputs: Inputs, sizes: dict[int, int]) -> Figure:
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     arches = list(dict.fromkeys(means["arch"]))
     present = sorted({sizes[fold] for fold in means["fold"]})
     with drawing.new_figure(2 + 1.1 * len(present), 3.1 * len(arches)) as figure:

@@ -88,7 +88,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
             text("published_speed_up_percent", ".2f"), text("published_ratio", ".3f")]
 
 
-def _figure(by_key: dict[str, Any], sizes: list[tuple[Any, ...]], arches: list[str]) -> Figure:
+def _figure(by_key: dict[tuple[tuple[int, ...], str, str], ProfiledConfiguration],
+            sizes: list[tuple[int, ...]], arches: list[str]) -> Figure:
     with drawing.new_figure(2.6 * len(sizes) + 1, 3.0) as figure:
         axes = figure.subplots(1, len(sizes), squeeze=False)[0]
         for axis, size in zip(axes, sizes, strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import files, outputs
 from ..contracts.labels import Label
@@ -20,6 +20,9 @@ from .merge import Follow
 from .predictor import Predictor
 from .results import Wanted
 from .run import Segmentation
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FollowCase = Callable[[str], Follow]
 
@@ -135,6 +138,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         dicom_seg.check(paths[0])
     began = time.perf_counter()
     scan = read_scan(paths)
+    grid = cast(geometry.Grid, scan.grid)
     read = time.perf_counter() - began
     with ExitStack() as stack:
         maps = None
@@ -145,11 +149,11 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         writing = time.perf_counter()
         note = results.note_of(key)
         if wanted.dicom_seg:
-            dicom_seg.write(others["DICOM-SEG"], paths[0], found.classes, scan.grid, labels)
+            dicom_seg.write(others["DICOM-SEG"], paths[0], found.classes, grid, labels)
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)
-        geometry.write(target, found.classes, scan.grid, note=note)  # last: a case that has it is finished
+        geometry.write(target, found.classes, grid, note=note)  # last: a case that has it is finished
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
@@ -163,7 +167,8 @@ def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], 
            others: dict[str, Path], note: str) -> None:
     """Write what stands beside the label map."""
     if "uncertainty" in others:
-        results.write_map(others["uncertainty"], found.uncertainty, scan.grid, note)
+        results.write_map(others["uncertainty"], cast("np.ndarray", found.uncertainty),
+                          cast(geometry.Grid, scan.grid), note)
     if "picture" in others:
         picture.draw(others["picture"], scan, found.classes, labels,
                      {name: row["volume_ml"] for name, row in volumes.items()}, case)

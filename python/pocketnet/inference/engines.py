@@ -7,12 +7,15 @@ measured (docs/results/inference.md) and starts without TensorFlow.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from ..errors import DataError, UsageError
 from . import fusion
+
+if TYPE_CHECKING:
+    import openvino
 
 ENGINES = ("auto", "openvino", "tensorflow")
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
@@ -66,7 +69,8 @@ class OpenVinoEngine:
         settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
         self._core, self._graph = core, graph
         self._settings = settings | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
-        self._compiled = self._request = None
+        self._compiled: openvino.CompiledModel | None = None
+        self._request: openvino.InferRequest | None = None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         if self._request is None:
@@ -78,7 +82,8 @@ class OpenVinoEngine:
 
     def _one(self, image: np.ndarray) -> np.ndarray:
         """Without copies of what goes in and what comes out."""
-        out = self._request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
+        request = cast("openvino.InferRequest", self._request)
+        out = request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
         return np.moveaxis(out, 1, -1) if self._classes_first else out
 
     def release(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Member:
         inside = tuple(slice(before, before + side) for (before, _), side in zip(pad, image.shape, strict=False))
         into, constants = normalised[inside], self._model.provenance.intensity
         self._share(lambda x: normalise(image[x], scheme, statistics, constants, out=into[x]), len(image))
-        total = None
+        total: np.ndarray | None = None
         for axes in self._mirrors:
             mirrored = np.flip(self.engine(np.flip(normalised, axes)[None])[0], axes)
             share = mirrored
@@ -61,7 +62,7 @@ class Member:
                 share = mirrored / np.float32(self.of)
                 share = np.concatenate([share, entropy(mirrored)[..., None] / np.float32(self.of)], axis=-1)
             total = share if total is None else total + share
-        return total
+        return cast(np.ndarray, total)
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ The last softmax runs over whole planes of a class, not over the few numbers of 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,11 +139,14 @@ def compose(up: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         (inputs, outputs, *sides) float32.
     """
     side = [a + b - 1 for a, b in zip(up.shape[2:], kernel.shape[2:], strict=True)]
-    out = np.zeros((up.shape[0], kernel.shape[0], *side))
+    out: np.ndarray = np.zeros((up.shape[0], kernel.shape[0], *side))
     for a in itertools.product(*map(range, up.shape[2:])):
         for b in itertools.product(*map(range, kernel.shape[2:])):
             at = tuple(i - j + n - 1 for i, j, n in zip(a, b, kernel.shape[2:], strict=True))
-            out[(..., *at)] += up[(..., *a)].astype(np.float64) @ kernel[(..., *b)].T.astype(np.float64)
+            to: Any = (..., *at)
+            first: Any = (..., *a)
+            second: Any = (..., *b)
+            out[to] += up[first].astype(np.float64) @ kernel[second].T.astype(np.float64)
     return out.astype(np.float32)
 
 

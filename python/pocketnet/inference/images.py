@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -37,10 +37,11 @@ def scan_of_images(images: Any) -> tuple[Scan, str]:
 
 def to_image(classes: np.ndarray, scan: Scan, kind: str) -> nib.Nifti1Image | sitk.Image:
     """A label map (RAS+) as an image of a kind, in the geometry of its scan."""
-    data = geometry.from_ras(classes, scan.grid)
+    grid = cast(geometry.Grid, scan.grid)
+    data = geometry.from_ras(classes, grid)
     if kind == "nibabel":
-        return nib.Nifti1Image(np.ascontiguousarray(data), scan.grid.affine, dtype=np.uint8)
-    return as_simpleitk(data, scan.grid.affine)
+        return nib.Nifti1Image(np.ascontiguousarray(data), grid.affine, dtype=np.uint8)
+    return as_simpleitk(data, grid.affine)
 
 
 def as_simpleitk(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
@@ -56,7 +57,7 @@ def as_simpleitk(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
     return image
 
 
-def _of_nibabel(image: nib.Nifti1Image) -> tuple[np.ndarray, geometry.Grid]:
+def _of_nibabel(image: nib.spatialimages.SpatialImage) -> tuple[np.ndarray, geometry.Grid]:
     data = np.asarray(image.dataobj)
     if math.prod(data.shape[3:]) != 1 or data.ndim < 3:
         raise DataError(f"Expected a 3D image, found shape {data.shape}.")

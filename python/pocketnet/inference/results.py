@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -129,7 +129,7 @@ class ProbabilityFiles:
         for label, file, path in zip(self._labels, self._files, paths, strict=True):
             file.close()
             values = np.memmap(self._folder / str(label.value), np.uint8, "r", shape=self._shape, order="F")
-            write_map(path, values, scan.grid, note)
+            write_map(path, values, cast(geometry.Grid, scan.grid), note)
 
     def close(self) -> None:
         """Close what is open; safe to call twice."""

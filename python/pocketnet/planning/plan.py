@@ -55,12 +55,12 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         _at_least(1, "feature_maps", feature_maps)
     if depth is not None:
         _at_least(0, "depth", depth)
-    for name, value, known in (("loss", loss, LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
+    for name, given, known in (("loss", loss, LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
                                ("precision", precision, PRECISIONS)):
-        if value is not None:
-            if value not in known:
-                raise UsageError(f"--{name} cannot be '{value}' in a {task}.", todo=f"Use {' or '.join(known)}.")
-            training[name] = value
+        if given is not None:
+            if given not in known:
+                raise UsageError(f"--{name} cannot be '{given}' in a {task}.", todo=f"Use {' or '.join(known)}.")
+            training[name] = given
     steps = training["epochs"] * training["steps_per_epoch"]
     training["warm_up_steps"] = min(training.get("warm_up_steps", 0), int(WARM_UP_SHARE * steps))
     dimensions = manifest.dimensions
@@ -82,7 +82,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
     pooling = pooling_of_patch(training["patch"], spacing, recipe["depth"]) if forced is None else forced
     if task == CLASSIFICATION:
         preprocessing = replace(preprocessing, size=training["patch"])
-    value = {
+    content = {
         "dataset": manifest.dataset, "recipe": recipe_name, "task": task, "seed": seed,
         "modalities": manifest.modalities, "labels": [label.to_json() for label in manifest.labels],
         "preprocessing": preprocessing.to_json(),
@@ -94,7 +94,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         } | {name: recipe[name] for name in ("activation",) if name in recipe},
         "training": training, "inference": recipe["inference"],
     }
-    plan = Plan.from_json(value, f"recipe {recipe_name}", "plan")
+    plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..contracts.manifest import Case
 from ..errors import DataError, UsageError
@@ -68,7 +68,7 @@ def split(cases: Sequence[Case], folds: int, seed: int, share: float,
         raise UsageError(f"Cross-validation needs at least 2 folds. Received: {folds}")
     listed = set(test or ())
     rest = [case for case in cases if case.case not in listed]
-    lines = too_few(((case.class_name, group(case)) for case in rest), folds if test is None else 1)
+    lines = too_few(((cast(str, case.class_name), group(case)) for case in rest), folds if test is None else 1)
     if lines:
         raise DataError("The cases cannot be split so that each class is trained on, validated and tested.",
                         problems=lines, todo="Bring more images of it, leave the class out, or use fewer --folds.")
@@ -80,7 +80,7 @@ def split(cases: Sequence[Case], folds: int, seed: int, share: float,
         for fold, (others, tested) in enumerate(_divide(cases, folds, seed, by_patient)):
             train, validation = _hold_out([cases[i] for i in others], seed + fold, share, by_patient)
             out.append(Parts(train, validation, [cases[i].case for i in tested]))
-    _check(out, {case.case: case.class_name for case in cases})
+    _check(out, {case.case: cast(str, case.class_name) for case in cases})
     return (RULE if test is None else LISTED).format(**words), out
 
 

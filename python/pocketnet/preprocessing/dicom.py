@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -151,7 +151,8 @@ def _plane(file: str) -> tuple[list[float], list[float]]:
     reader.SetFileName(file)
     reader.ReadImageInformation()
     try:
-        return tuple([float(x) for x in reader.GetMetaData(key).split("\\")] for key in ("0020|0032", "0020|0037"))
+        return cast(tuple[list[float], list[float]], tuple(
+            [float(x) for x in reader.GetMetaData(key).split("\\")] for key in ("0020|0032", "0020|0037")))
     except (RuntimeError, ValueError):
         raise DataError("This DICOM slice does not say where it lies.", where=file) from None
 

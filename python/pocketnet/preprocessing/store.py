@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from .case import Prepared
 
 if TYPE_CHECKING:
     import blosc2
+
+    from ..contracts.case import Statistics
 
 CHUNK = 64
 BLOCK = 16
@@ -51,14 +53,17 @@ def write(folder: str | Path, case: str, modalities: Sequence[str], prepared: Pr
         class_name: The case's class, in a classification.
     """
     target = Path(folder) / case
+    foreground: dict[str, Any] = {
+        name: _sample(label == value) for name, value in labels.items()} if label is not None else {}
     with files.atomic_folder(target) as temporary:
         _write_array(temporary / "image.b2nd", prepared.image, prepared.image.ndim - 1)
         if label is not None:
             _write_array(temporary / "label.b2nd", label)
         StoredCase(
             case=case, modalities=tuple(modalities), source_shape=prepared.source_shape, crop=prepared.box,
-            shape=prepared.image.shape[:-1], spacing_mm=prepared.spacing, statistics=prepared.statistics,
-            foreground={} if label is None else {name: _sample(label == value) for name, value in labels.items()},
+            shape=prepared.image.shape[:-1], spacing_mm=prepared.spacing,
+            statistics=cast("tuple[Statistics, ...]", prepared.statistics),
+            foreground=foreground,
             sha256={path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
             class_name=class_name or None).write(temporary / "case.json")
     return target

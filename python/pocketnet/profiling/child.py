@@ -33,6 +33,7 @@ def main(folder: Path, stage: str) -> None:
 
     _be_the_first_to_go()
     configuration = adapter(Configuration).validate_json((folder / CONFIGURATION).read_bytes())
+    result: dict[str, Any] | None
     try:
         if stage == "infer":
             result = _infer(folder, configuration)
@@ -102,7 +103,7 @@ def _describe(folder: Path, configuration: Configuration) -> dict[str, Any] | No
 
     configuration = replace(configuration, precision=precision)
     device = load(configuration.device) if configuration.device else of_this_machine()
-    described = {"precision": precision, "hardware": backend.hardware(),
+    described: dict[str, Any] = {"precision": precision, "hardware": backend.hardware(),
                  "parameters": parameters(nodes_of(configuration.network, configuration.patch, precision)),
                  "gflops": None, "predicted": None}
     described |= describe(configuration, device) if device else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..contracts.base import load as load_json
 from ..contracts.device import DeviceFile, StepRates
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 DEVICES = Path(__file__).parent / "devices.json"
 FITTED = Path(__file__).parent / "fitted.json"
-CPU, GPU = "cpu", "gpu"
+CPU: Literal["cpu"] = "cpu"
+GPU: Literal["gpu"] = "gpu"
 GPU_CONTEXT_MIB = 600
 """GPU memory used by the CUDA context and library kernels before any tensor; an assumption, not measured."""
 GPU_HOST_MIB = 4096
@@ -184,11 +185,12 @@ def write_processor(path: str | Path, found: Calibration) -> None:
 def _device(name: str, given: DeviceFile, calibrated: bool = True) -> Device:
     fitted = _fitted()
     gpu = given.processor == GPU
+    rates: dict[str, Rates]
     if given.rates is not None:
         rates = {precision: Rates(**vars(values)) for precision, values in given.rates.items()}
     else:
-        rates = {precision: _from_peaks(tflops, given.bandwidth_gb_s, precision)
-                 for precision, tflops in given.tflops.items()}
+        rates = {precision: _from_peaks(tflops, cast(float, given.bandwidth_gb_s), precision)
+                 for precision, tflops in cast("dict[str, float]", given.tflops).items()}
     reserved = GPU_CONTEXT_MIB if gpu else fitted["runtime_mib"]["train"]
     infer = {engine: _factors(factors, gpu) for engine, factors in fitted["infer"].items()}
     train = _factors(fitted["train"], gpu)

@@ -15,6 +15,8 @@ from .configuration import Configuration
 if TYPE_CHECKING:
     import keras
 
+    from ..inference.engines import Engine
+
 
 def training_step(model: keras.Model, configuration: Configuration) -> dict[str, Any]:
     """Run training steps on random patches and measure them.
@@ -86,7 +88,7 @@ def memory(before_mib: float, device: bool = True) -> dict[str, Any]:
             "device_memory_mib": backend.peak_device_memory_mib() if device else None}
 
 
-def inference_engine(folder: Path, configuration: Configuration) -> tuple[Callable[..., Any], float]:
+def inference_engine(folder: Path, configuration: Configuration) -> tuple[Engine, float]:
     """Create the engine that `pocket-infer` would use; also return the resident memory before that, in MiB."""
     from ..inference import engines
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from ..contracts.profile import Measured, Predicted, ProfiledConfiguration
 from ..contracts.provenance import Hardware
@@ -79,9 +79,10 @@ def entry(configuration: Configuration, described: dict[str, Any],
     engine = measured.pop("engine", None) if measured else None
     predicted = described.get("predicted")
     return ProfiledConfiguration(
-        arch=network.arch, width=network.width, dimensions=network.dimensions, channels=network.channels,
-        classes=network.classes, depth=network.depth, feature_maps=network.feature_maps,
-        patch=configuration.patch, batch=configuration.batch, mode=configuration.mode,
+        arch=network.arch, width=network.width, dimensions=cast("Literal[2, 3]", network.dimensions),
+        channels=network.channels, classes=network.classes, depth=network.depth, feature_maps=network.feature_maps,
+        patch=configuration.patch, batch=configuration.batch,
+        mode=cast("Literal['train', 'infer']", configuration.mode),
         engine=engine or (configuration.engine if configuration.mode == "infer" else None),
         precision=described.get("precision", configuration.precision),
         accumulate=configuration.accumulate, rematerialise=configuration.rematerialise,

@@ -59,13 +59,13 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
             raise UsageError(f"Unknown {name} '{value}'.", todo=f"Use one of: {', '.join(known)}.")
     if accumulate is not None and accumulate < 1:
         raise UsageError(f"--accumulate must be at least 1. Received: {accumulate}")
-    network, patch = _network(plan, arch, width, patch, shape)
-    network.check_patch(patch)
+    network, sides = _network(plan, arch, width, patch, shape)
+    network.check_patch(sides)
     settings = plan.training if plan else None
     default_loss = settings.loss if settings else "cross_entropy" if arch == "classifier" else "l2_dice"
     for size in sizes or [1 if infer else settings.batch if settings else 32 if arch == "classifier" else 2]:
         yield Configuration(
-            network, patch, size, loss=loss or default_loss,
+            network, sides, size, loss=loss or default_loss,
             precision="float32" if infer else precision or (settings.precision if settings else "float32"),
             clip_norm=settings.clip_norm if settings else None,
             learning_rate=settings.learning_rate if settings else 0.001,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..contracts.comparison import Comparison
 from ..contracts.overlays import Overlay
 from ..evaluation import class_layout, classification
-from ..evaluation.layout import p_text, pair_of
+from ..evaluation.layout import equivalence_text, p_text, pair_of
 from ..evaluation.table import PROBABILITY
 from ..tracking.records import Evaluation
 from . import copies, figures
@@ -67,7 +67,7 @@ def _differences(comparison: Comparison) -> list[dict[str, Any]]:
              "difference_text": class_layout.number(pair.difference, True),
              "interval": class_layout.interval_text(pair.interval, True), "test": pair.test or "",
              "p": pair.p_value, "p_text": p_text(pair.p_value), "holm": pair.p_holm,
-             "holm_text": p_text(pair.p_holm), "equivalence": class_layout.equivalence_text(pair)}
+             "holm_text": p_text(pair.p_holm), "equivalence": equivalence_text(pair)}
             for pair in comparison.pairs]
 
 

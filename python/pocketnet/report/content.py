@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
 
 def _task(run: Run, rows: pd.DataFrame | None) -> str:
     """Return the task of the run, from the first record that states it."""
-    said = [run.comparison.task] if run.comparison else []
+    said: list[str] = [run.comparison.task] if run.comparison else []
     said += [task_of(rows)] if rows is not None else []
     said += [model.plan.task for model in run.models if model.plan]
     return next(filter(None, said), SEGMENTATION)
@@ -244,7 +244,7 @@ def _overlays(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
                 groups.setdefault(key, {})[entry.case] = (entry, one.folder / entry.file)
     result = []
     for (arch, width), drawn in sorted(groups.items()):
-        for rank, case in pick({case: entry.dice for case, (entry, _) in drawn.items()}):
+        for rank, case in pick({case: cast(float, entry.dice) for case, (entry, _) in drawn.items()}):
             entry, path = drawn[case]
             data = base64.b64encode(path.read_bytes()).decode("ascii")
             result.append({"network": f"{arch} {width}", "rank": rank, "case": case, "dice": f"{entry.dice:.3f}",

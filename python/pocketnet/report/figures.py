@@ -55,7 +55,7 @@ def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> list[st
     Returns:
         One SVG per panel; an empty list if no model has a history.
     """
-    score = SCORES.get(next((m.plan.task for m in models if m.plan), None), SCORES["segmentation"])
+    score = SCORES.get(next((m.plan.task for m in models if m.plan), "segmentation"), SCORES["segmentation"])
     groups: dict[str, list[Model]] = {}
     for model in models:
         if model.history:
@@ -205,7 +205,7 @@ def _figure(width: float, height: float, name: str, description: str) -> Iterato
     import matplotlib
     from matplotlib.figure import Figure
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "axes.titlesize": 10,
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "axes.titlesize": 10,
              "text.color": TEXT, "axes.labelcolor": TEXT, "axes.edgecolor": FAINT, "xtick.color": FAINT,
              "ytick.color": FAINT, "xtick.labelcolor": TEXT, "ytick.labelcolor": TEXT, "grid.color": FAINT,
              "grid.linewidth": 0.5, "grid.alpha": 0.5, "axes.spines.top": False, "axes.spines.right": False,

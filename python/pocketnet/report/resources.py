@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ..contracts.comparison import Pair
+from ..contracts.comparison import Comparison, Pair
 from ..contracts.profile import ProfiledConfiguration
 from ..tracking.records import Model, Run
 
@@ -21,7 +21,7 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
     from ..models.widths import predicted_saving
 
     arch, width, reference = pair.arch, pair.width, pair.reference
-    parameters = {row.width: row.parameters for row in run.comparison.networks if row.arch == arch}
+    parameters = {row.width: row.parameters for row in cast(Comparison, run.comparison).networks if row.arch == arch}
     ratio = parameters[reference] / parameters[width]
     rows = [{"name": "Parameters", reference: f"{parameters[reference]:,}", width: f"{parameters[width]:,}",
              "ratio": f"{ratio:.1f} times fewer"}]
@@ -64,8 +64,8 @@ def _unit(models: Sequence[Model]) -> str:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    values = [value for value in values if value is not None]
-    return float(np.mean(values)) if values else None
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def duration(seconds: float) -> str:
@@ -102,14 +102,17 @@ def resources(run: Run) -> list[dict[str, Any]]:
             "network": f"{profile.arch} {profile.width}",
             "patch": "×".join(map(str, profile.patch)), "batch": profile.batch,
             "on": predicted.device if predicted else "–",
-            "predicted_step": seconds(predicted and predicted.step_seconds),
-            "step": seconds(measured and measured.step_seconds)}
-        for model in _of(run.models, profile.arch, profile.width) or [None]:
-            used = model and model.provenance
+            "predicted_step": seconds(predicted.step_seconds if predicted else None),
+            "step": seconds(measured.step_seconds if measured else None)}
+        trained: list[Model | None] = [*_of(run.models, profile.arch, profile.width)]
+        for model in trained or [None]:
+            used = model.provenance if model else None
             result.append(common | {
                 "fold": used.fold if used else "–",
-                **{kind: [mebibytes(one and getattr(one, f"{kind}_memory_mib")) for one in (predicted, measured)]
-                   + [mebibytes(used and getattr(used, f"peak_{kind}_memory_mib"))] for kind in ("host", "device")},
+                **{kind: [mebibytes(getattr(one, f"{kind}_memory_mib") if one else None)
+                          for one in (predicted, measured)]
+                   + [mebibytes(getattr(used, f"peak_{kind}_memory_mib") if used else None)]
+                   for kind in ("host", "device")},
                 "used_step": seconds(used.wall_seconds / used.steps if used and used.steps else None)})
     return result
 

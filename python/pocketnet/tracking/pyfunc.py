@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]  # MLflow does not list it
 
 
 class PocketModel(PythonModel):
@@ -27,6 +27,7 @@ class PocketModel(PythonModel):
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.modalities = plan["modalities"]
         self.classifies = plan.get("task") == "classification"
+        self.network: Any
         if self.classifies:
             from pocketnet.inference.classifier import Classifier
 

@@ -16,10 +16,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import UsageError
 from ..files import digest, sha256
+
+if TYPE_CHECKING:
+    from mlflow.entities import RunInputs
 
 KEY, KIND, ARTIFACTS = "pocketnet.run_key", "pocketnet.kind", "pocketnet.artifacts"
 PARENT, MODEL = "mlflow.parentRunId", "pocketnet.model"
@@ -202,7 +205,8 @@ class Store:
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        if any(one.dataset.digest == digest_ for one in self.client.get_run(run).inputs.dataset_inputs):
+        inputs = cast("RunInputs", self.client.get_run(run).inputs)
+        if any(one.dataset.digest == digest_ for one in inputs.dataset_inputs):
             return
         source = json.dumps({"manifest": "dataset/manifest.json"})
         self.client.log_inputs(run, [DatasetInput(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -25,7 +27,7 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
     allowed = range(label.ndim) if settings.flip_axes is None else settings.flip_axes
     axes = [axis for axis in allowed if chances[axis] < settings.flip]
     if axes:
-        image, label = np.flip(image, axes), np.flip(label, axes)
+        image, label = np.flip(image, tuple(axes)), np.flip(label, tuple(axes))
     # Channel by channel: sums over an array whose last axis is short take ten times as long.
     channels = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[-1])]
     chance, size = rng.random(2)
@@ -68,7 +70,7 @@ def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
     return sign * ((raised - raised.mean()) * (spread / max(raised.std(), SMALLEST)) + mean)
 
 
-def _between(limits: tuple[float, float] | None, share: float) -> float:
+def _between(limits: tuple[float, float] | None, share: float | np.ndarray) -> Any:
     """A value, or an array of values, between two limits, by share of the way."""
     low, high = limits or (0.0, 0.0)
     return np.float32(low) + np.float32(high - low) * np.asarray(share, np.float32)

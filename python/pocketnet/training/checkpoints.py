@@ -37,7 +37,8 @@ def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: d
         state: JSON values.
     """
     path = folder / f"step-{step:08d}.npz"
-    named = {f"{group}/{i:05d}": array for group, items in arrays.items() for i, array in enumerate(items)}
+    named: dict[str, Any] = {f"{group}/{i:05d}": array for group, items in arrays.items()
+                             for i, array in enumerate(items)}
     text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
     with files.atomic(path, private=True) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, state=text, **named)

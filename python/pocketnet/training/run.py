@@ -53,7 +53,7 @@ class Follow(Protocol):
 def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
           checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
           time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
-          say: Callable[[str], object] = print, tick: Callable[[int], object] = lambda step: None,
+          say: Callable[[str], None] = print, tick: Callable[[int], None] = lambda step: None,
           follow: Follow | None = None) -> Provenance:
     """Train one network on one fold and write its model folder.
 
@@ -143,7 +143,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     return provenance
 
 
-def _followed(trainer: Trainer, tick: Callable[[int], object], follow: Follow | None, record: Identity,
+def _followed(trainer: Trainer, tick: Callable[[int], None], follow: Follow | None, record: Identity,
               plan: Plan) -> State:
     """Train, and tell `follow` how it goes."""
     if follow is None:

@@ -130,7 +130,7 @@ class PatchSampler(Sampler):
                 for k in range(0, len(pairs), size)]
 
 
-def start_around(centre: Sequence[int], patch: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+def start_around(centre: Sequence[int] | np.ndarray, patch: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Where a patch around a voxel starts: inside the volume where it fits, else centred on the volume."""
     start = []
     for c, p, n in zip(centre, patch, shape, strict=True):

@@ -55,6 +55,7 @@ class Command(click.Command):
     """A Click command that turns a `PocketError` into its message and exit code."""
 
     def invoke(self, context: click.Context) -> Any:
+        """Run the command; an error that the user can mend becomes its message and exit code."""
         try:
             with outputs.writing(cast(str, self.name).removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
                 return super().invoke(context)

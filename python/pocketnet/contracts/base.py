@@ -117,6 +117,7 @@ def load(path: str | Path, what: str, writer: str | None = None) -> Any:
     """The JSON value of a file, read strictly.
 
     Args:
+        path: The file.
         what: What the file should be, for the error.
         writer: The command `pocket-<writer>` that writes it.
 

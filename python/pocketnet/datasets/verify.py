@@ -208,6 +208,7 @@ def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, 
         modality: Its name.
         data: Voxels.
         population: What at most `most` values are sampled from, such as the labelled voxels; None for none.
+        most: Values that the sample has at most.
     """
     values = data[data != 0].astype(np.float64)
     low, median, high = np.percentile(values, (0.5, 50, 99.5))

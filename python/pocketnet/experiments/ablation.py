@@ -21,6 +21,7 @@ def most_feature_maps(network: NetworkPlan, width: str) -> int:
 
     Args:
         network: The plan's.
+        width: The width policy as text; see `widths.parse_width`.
     """
     return parse_width(width).feature_maps(network.feature_maps, network.depth)
 

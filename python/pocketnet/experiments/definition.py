@@ -34,7 +34,9 @@ def check_fits(name: str, manifest: Manifest, where: str | None = None) -> None:
     """Refuse a dataset that the experiment has no meaning for.
 
     Args:
+        name: The experiment.
         manifest: The dataset.
+        where: The manifest's file, for the error.
 
     Raises:
         UsageError: The dataset is for another task.

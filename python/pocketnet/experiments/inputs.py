@@ -84,7 +84,16 @@ def read(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
     """Read what a run has left.
 
     Args:
+        name: The experiment.
+        manifest: `manifest.json` of `pocket-check`.
+        plan: `plan.json` of `pocket-plan`.
+        splits: `splits.json` of `pocket-plan`.
+        comparison: The folder of `comparison.json`; None without one.
+        models: Model folders, or folders that hold them.
+        evaluations: Folders of `pocket-evaluate`.
         measured: Files of `pocket-profile` and `pocket-activations`, told apart by their `kind`.
+        predictions: Folder of predicted label maps, for a picture.
+        input_: The dataset's folder, for a picture.
 
     Raises:
         UsageError: A file is not there.

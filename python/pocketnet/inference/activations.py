@@ -38,6 +38,8 @@ def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterato
     """The windows that inference lays over a case, normalised, each (1, *patch, channel) float32.
 
     Args:
+        store: The case.
+        plan: The plan that the network was trained by.
         constants: The fold's intensity constants.
     """
     size, scheme = plan.training.patch, plan.preprocessing.normalisation

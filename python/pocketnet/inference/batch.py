@@ -93,8 +93,11 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
     """Segment cases and write what is wanted of them.
 
     Args:
+        predictor: The network or ensemble.
         work: The files of each case, in the model's order of modalities.
         output: A folder, or with `single` the label map.
+        single: Whether `output` is the label map of the only case.
+        wanted: What to write besides label maps.
         again: Also the cases that are finished.
         follow: Gives, for a case, what shows progress over its windows.
     """

@@ -38,9 +38,11 @@ def write(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid, la
     """Write the segmentation, a segment a label, whole or not at all.
 
     Args:
+        path: The DICOM file to write.
         series: The folder or zip that the image was read from, one file a slice.
         classes: (x, y, z) in RAS+.
         grid: The series'.
+        labels: The labels of `classes`.
 
     Raises:
         DataError: The series is one file of several frames, or lacks what DICOM asks of every image.

@@ -73,6 +73,7 @@ class OpenVinoEngine:
         self._request: openvino.InferRequest | None = None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Probabilities of a batch, computed image by image; see `Engine`."""
         if self._request is None:
             self._compiled = self._core.compile_model(self._graph, "CPU", self._settings)
             self._request = self._compiled.create_infer_request()
@@ -87,6 +88,7 @@ class OpenVinoEngine:
         return np.moveaxis(out, 1, -1) if self._classes_first else out
 
     def release(self) -> None:
+        """Drop the compiled network; the next call compiles it again."""
         self._compiled = self._request = None
 
 
@@ -109,6 +111,7 @@ class KerasEngine:
         self.network = load(folder / "model.keras")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Probabilities of a batch; see `Engine`."""
         return np.asarray(self.network.predict_on_batch(image))
 
     def release(self) -> None:
@@ -138,6 +141,11 @@ def make(name: str, folder: Path, patch: tuple[int, ...], channels: int, threads
     """Make an engine by name (see `choose`) for a model folder.
 
     Args:
+        name: `auto`, or one of `ENGINES`.
+        folder: The model folder.
+        patch: Voxels of a window per axis.
+        channels: Channels of the network's input.
+        threads: CPU threads; None for all cores.
         precision: One of `PRECISIONS`.
 
     Raises:

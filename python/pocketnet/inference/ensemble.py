@@ -82,6 +82,7 @@ def disagreement(merged: np.ndarray, of: int) -> np.ndarray:
 
     Args:
         merged: (…, classes + 1): mean probabilities, and last the mean entropy.
+        of: How many predictions `merged` is the mean of.
 
     Source: Smith and Gal, Understanding measures of uncertainty, UAI 2018.
     """

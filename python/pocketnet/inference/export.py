@@ -49,6 +49,7 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
     """Write a folder to deploy, whole or not at all.
 
     Args:
+        model: The model folder to export.
         output: The folder: new, empty, or an earlier export.
         formats: Some of `NETWORKS`.
 

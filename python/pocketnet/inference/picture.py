@@ -40,8 +40,10 @@ def draw(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[Label], m
     """Write the picture as PNG, whole or not at all.
 
     Args:
+        path: The PNG to write.
         scan: Its first modality is shown in grey between its 1st and 99th percentile.
         classes: (x, y, z) in RAS+.
+        labels: The labels of `classes`.
         millilitres: By label, told in the legend.
         title: Above the picture.
     """

@@ -128,7 +128,9 @@ class Predictor:
         """Segment a case, one file per modality in the model's order, and write the label map.
 
         Args:
+            images: NIfTI files, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series.
             output: `.nii` or `.nii.gz`; gets the first image's exact affine, shape and orientation.
+            follow: Wraps the list of windows, to show progress.
 
         Returns:
             The classes in RAS+, (x, y, z) uint8.
@@ -148,6 +150,7 @@ class Predictor:
         """Segment a scan.
 
         Args:
+            scan: The case's modalities, in the model's order.
             case: For messages.
             sink: Is given probabilities, planes after planes (see `Sink`).
             follow: Wraps the list of windows, to show progress.

@@ -33,11 +33,13 @@ class DepthwiseConv3D(layers.Layer):
         self.input_spec = layers.InputSpec(ndim=5)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the kernel, for an input of five axes."""
         self.kernel = self.add_weight(
             shape=(*(self.kernel_size,) * 3, input_shape[-1]), name="kernel",
             initializer=keras.initializers.VarianceScaling(1.0, "fan_avg", "uniform"))
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Convolve (batch, x, y, z, feature maps); the shape stays."""
         reach = self.kernel_size // 2
         padded = ops.pad(inputs, [(0, 0), *[(reach, reach)] * 3, (0, 0)])
         size = ops.shape(inputs)
@@ -48,7 +50,9 @@ class DepthwiseConv3D(layers.Layer):
         return total
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The input's shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """Keras' configuration and the kernel size."""
         return {**super().get_config(), "kernel_size": self.kernel_size}

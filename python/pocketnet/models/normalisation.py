@@ -42,6 +42,7 @@ class BatchNormalization(layers.BatchNormalization):
 
     def call(self, inputs: keras.KerasTensor, training: bool | None = None,
              mask: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Normalise (batch, x, y[, z], feature maps); the shape stays."""
         plain = self.axis in (-1, len(inputs.shape) - 1) and self.scale and self.center and mask is None
         if not (training and self.trainable and plain) or self.synchronized or backend.name() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
@@ -83,9 +84,11 @@ class InstanceNormalization(layers.GroupNormalization):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InstanceNormalization:
+        """Make the layer of its saved configuration."""
         return super().from_config(config | {"groups": -1})  # a built layer's are its feature maps
 
     def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
+        """Normalise (batch, x, y[, z], feature maps); the shape stays."""
         if not training or inputs.shape[0] is None or backend.name() != "tensorflow":
             return self._plain(inputs)
         return ops.concatenate([_fused(sample, self)[0] for sample in ops.split(inputs, inputs.shape[0])])

@@ -30,11 +30,13 @@ class Segment(layers.Layer):
 
     def call(self, inputs: keras.KerasTensor | list[keras.KerasTensor],
              training: bool | None = None) -> keras.KerasTensor | list[keras.KerasTensor]:
+        """Run the part; its inner activations are computed again in the backward pass."""
         given = inputs if isinstance(inputs, list | tuple) else [inputs]
         return keras.remat(lambda *tensors: self.network(list(tensors), training=training))(*given)
 
     def compute_output_spec(self, inputs: keras.KerasTensor | list[keras.KerasTensor],
                             training: bool | None = None) -> keras.KerasTensor | list[keras.KerasTensor]:
+        """The part's outputs, by their shapes and types."""
         return self.network.compute_output_spec(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
 
 

@@ -34,8 +34,11 @@ def fitted(plan: Plan, networks: Sequence[tuple[str, str]], device: Device, *, p
     where it is longest, as often as it takes.
 
     Args:
+        plan: The plan as the recipe or the user made it.
         networks: Architecture and width of each network that is to be trained.
-        patch, batch: Whether the user chose them.
+        device: The device to train on.
+        patch: Whether the user chose the patch.
+        batch: Whether the user chose the batch.
 
     Raises:
         DeviceMemoryError: What the user chose does not fit, or nothing does; names the largest that would.

@@ -34,9 +34,15 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         recipe: What the recipe says, where it is not (or not only) what `recipes.json` has under its name.
         patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
             every image is resized to.
+        batch: Patches per step, at least 1; None for the recipe's.
+        epochs: At least 1; None for the recipe's.
+        steps_per_epoch: At least 1; None for the recipe's.
+        depth: Number of downsamplings; None for as many as the patch allows.
+        feature_maps: Feature maps of the finest level; None for the recipe's.
         loss: One of `plan.LOSS_NAMES`; a classification has `cross_entropy`.
         precision: One of `plan.PRECISIONS`.
-        accumulate, rematerialise: As in `plan.Training`.
+        accumulate: Batches per step of the optimiser, at least 1; None for the recipe's.
+        rematerialise: Whether to compute blocks again in the backward pass; False for what the recipe says.
 
     Raises:
         UsageError: An option that nothing can be built from.

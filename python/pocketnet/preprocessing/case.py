@@ -58,6 +58,8 @@ def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], 
     """See that a case's modalities can be used together.
 
     Args:
+        paths: The files, for messages.
+        grids: Each file's grid.
         not_finite: By file, voxels that are NaN or infinite.
 
     Raises:
@@ -98,6 +100,7 @@ def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Prepro
     Args:
         image: (x, y, z, channel), RAS+.
         spacing: mm per axis.
+        preprocessing: The plan's.
     """
     box = foreground_box(image) if preprocessing.crop == "nonzero" else tuple((0, n) for n in image.shape[:-1])
     cropped = np.ascontiguousarray(crop(image, box))

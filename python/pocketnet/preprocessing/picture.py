@@ -43,6 +43,7 @@ def parse(content: bytes, path: str | Path) -> np.ndarray:
     A rotation that the camera has noted is applied; transparency is ignored.
 
     Args:
+        content: The bytes of a PNG or JPEG file.
         path: For messages.
 
     Returns:
@@ -90,6 +91,7 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
     Args:
         image: (row, column, channel).
+        size: Rows and columns of the result.
 
     Returns:
         float32 (*size, channel).
@@ -111,6 +113,7 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> Prepared:
 
     Args:
         image: (row, column, channel).
+        preprocessing: The plan's, with its `size`.
     """
     resized = resize(image, preprocessing.size or image.shape[:-1])
     return Prepared(resized, (1.0, 1.0), image.shape[:-1], tuple((0, n) for n in image.shape[:-1]),

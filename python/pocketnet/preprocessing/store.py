@@ -48,6 +48,9 @@ def write(folder: str | Path, case: str, modalities: Sequence[str], prepared: Pr
 
     Args:
         folder: Where the store `<case>/` goes.
+        case: Name of the case.
+        modalities: Channels of the image, in order.
+        prepared: The cropped and resampled image.
         label: (x, y, z) classes on the prepared grid, or None for a case without reference.
         labels: Class value by name.
         class_name: The case's class, in a classification.
@@ -113,6 +116,8 @@ class Store:
         """The patch of `size` voxels at `start`, (x, y, z, channel) float32; zeros outside the volume.
 
         Args:
+            start: First voxel of the patch per axis; may be negative.
+            size: Voxels of the patch per axis.
             transform: Applied to the voxels inside the volume before zeros are put around them, so that the
                 padding is zero after normalisation, too.
         """

@@ -23,6 +23,7 @@ def training_step(model: keras.Model, configuration: Configuration) -> dict[str,
 
     Args:
         model: A built model, not compiled.
+        configuration: Batch, patch, precision and steps to run.
 
     Returns:
         See `timed`.
@@ -44,6 +45,7 @@ def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Conf
 
     Args:
         engine: An inference engine, as created by `pocket-infer`.
+        configuration: Batch, patch and steps to run.
 
     Returns:
         See `timed`.

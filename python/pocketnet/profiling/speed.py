@@ -55,6 +55,8 @@ def training_work(nodes: Sequence[Node], batch: int, rematerialise: bool = False
     The first layer computes no gradient of its input.
 
     Args:
+        nodes: The network's graph.
+        batch: Patches per step.
         rematerialise: Compute the forward pass twice.
     """
     first = {node.name for node in nodes if node.kind == INPUT}

@@ -72,6 +72,7 @@ def entry(configuration: Configuration, described: dict[str, Any],
     """Build an entry of `profile.json`.
 
     Args:
+        configuration: What was predicted or measured.
         described: `parameters`, `gflops`, `predicted` and the `precision` used; missing values become None.
         measured: Result of the measuring process, if any.
     """

@@ -41,11 +41,16 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
 
     Args:
         plan: Source of all other values; None for the paper's networks.
+        arch: A key of `network.ARCHITECTURES`.
+        width: The width policy as text; see `widths.parse_width`.
         patch: Voxels per axis, or one number for all axes.
         sizes: Batch sizes.
         shape: Values of `Network` that override the plan's or the paper's.
-        accumulate, rematerialise: As in `plan.Training`; None and False for the plan's.
+        loss: One of `plan.LOSS_NAMES`; None for the plan's.
+        precision: One of `plan.PRECISIONS`; None for the plan's. Inference is in float32.
         common: Further values of `Configuration`.
+        accumulate: Batches per step of the optimiser, at least 1; None for the plan's.
+        rematerialise: Whether to compute blocks again in the backward pass; False for what the plan says.
 
     Raises:
         UsageError: A configuration cannot be built.

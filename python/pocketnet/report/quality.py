@@ -176,6 +176,11 @@ def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[
     """Draw the axial plane through the centre of the labels, with their outlines.
 
     Args:
+        axis: Where to draw.
+        image: (x, y, z) in RAS+, shown in grey.
+        classes: (x, y, z), 0 for the background.
+        spacing: mm per axis.
+        title: Above the image.
         whole: Whether this is a whole image. Its left and right are then marked, and outlines close at its edge. A
             patch may be mirrored, and outlines continue beyond its edge.
     """

@@ -84,6 +84,7 @@ def mebibytes(value: float | None) -> str:
 
 
 def training(models: Sequence[Model], score: str) -> list[dict[str, Any]]:
+    """Return one row per training; `score` is the key of the history's validation score."""
     return [{"network": f"{m.provenance.arch} {m.provenance.width}", "fold": m.provenance.fold,
              "steps": m.provenance.steps, "seconds": m.provenance.wall_seconds,
              "time": duration(m.provenance.wall_seconds), "loss": m.provenance.validation_loss,

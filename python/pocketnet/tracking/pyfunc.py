@@ -41,7 +41,9 @@ class PocketModel(PythonModel):
         """Segment or classify.
 
         Args:
+            context: MLflow's; not used.
             model_input: A column a modality, a row a case, cells of bytes.
+            params: MLflow's; not used.
 
         Raises:
             DataError: An image cannot be read, or does not fit the others or the model.

@@ -18,6 +18,7 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
     Args:
         image: (x, y, z, channel) or (row, column, channel) float32, normalised.
         label: Classes on the same grid.
+        settings: The plan's probabilities and ranges.
         rng: The only source of chance; the same numbers are drawn whatever is applied.
 
     Returns:
@@ -61,6 +62,8 @@ def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
     """Raise a channel, brought to 0…1, to a power; with the mean and the standard deviation that it had.
 
     Args:
+        channel: Voxels of one channel.
+        power: The exponent, above 0.
         inverted: Do so with the inverted image, and invert it back.
     """
     sign = np.float32(-1 if inverted else 1)

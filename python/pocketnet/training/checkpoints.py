@@ -33,8 +33,10 @@ def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: d
 
     Args:
         folder: One run's folder.
+        step: Steps done.
         arrays: Variables by group, each in its own order.
         state: JSON values.
+        keep: How many checkpoints to keep.
     """
     path = folder / f"step-{step:08d}.npz"
     named: dict[str, Any] = {f"{group}/{i:05d}": array for group, items in arrays.items()
@@ -69,6 +71,7 @@ def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
     """The newest checkpoint of a run that is whole; None when there is none.
 
     Args:
+        folder: One run's folder.
         warn: Called with a line about each checkpoint that had to be passed over.
     """
     for path in sorted(folder.glob(STEPS), reverse=True):

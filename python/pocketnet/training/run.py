@@ -61,12 +61,20 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
         plan: What to train by.
         splits: The folds.
         store_folders: Folders that are stores or hold stores.
+        arch: A key of `network.ARCHITECTURES`.
+        width: The width policy as text; see `widths.parse_width`.
+        fold: Number of the fold, from 0.
         output: The model folder to write.
         checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
-        start: A trained network of the same kind to go on from; None to start from chance.
-        gpus, logical_cpus: What shares each batch, see `backend.Devices`. Not part of the run key: the result is
-            the same to rounding, and a run begun on one device may go on with two.
+        gpus: GPUs that share each batch, see `backend.Devices`; 0 for the one device that the backend takes. Not part
+            of the run key: the result is the same to rounding, and a run begun on one device may go on with two.
+        logical_cpus: Instead, parts of the CPU that share each batch; 0 for none. Not part of the run key either.
+        threads: CPU threads of one operation; None for all cores.
         time_limit: Stop with a checkpoint in time for this many seconds from now; None for no limit.
+        checkpoint_seconds: Seconds between two checkpoints at most.
+        start: A trained network of the same kind to go on from; None to start from chance.
+        say: Called with a line now and then.
+        tick: Called after each step with the number of steps done.
         follow: Is told how the training goes, see `Follow`.
 
     Returns:

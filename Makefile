@@ -78,8 +78,9 @@ test-fresh: setup ## Run the demo on a machine with Python, git and make alone (
 	@[[ $$(id -u) == 0 ]] || { echo "make test-fresh: needs root, to make root folders of Debian and to mount them." >&2; exit 2; }
 	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . --durations 10 $(PYTEST_ARGS) tests/fresh
 
-lint: .venv/.ready ## Check the Python code's style
+lint: .venv/.ready ## Check the Python code's style and types
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
+	cd python && ../.venv/bin/python -m mypy --cache-dir ../.tools/mypy
 
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work

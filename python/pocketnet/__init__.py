@@ -1,6 +1,7 @@
 """PocketNet Suite: train, compare, profile and ship small segmentation networks for medical images."""
 
 from importlib import import_module
+from typing import Any
 
 from . import telemetry
 
@@ -10,7 +11,7 @@ __version__ = "0.1.0"
 __all__ = ["Predictor"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     # Late, so that `--help` of every command answers at once.
     # By name, because every step imports this file and only `pocket-infer` depends on the predictor.
     if name == "Predictor":

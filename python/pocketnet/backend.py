@@ -10,6 +10,11 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -85,14 +90,14 @@ def set_precision(precision: str) -> None:
 class _quiet_stderr:
     """Keep the start-up chatter of native libraries off the terminal; errors still raise."""
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         sys.stderr.flush()
         self._saved = os.dup(2)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 2)
         os.close(null)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         os.dup2(self._saved, 2)
         os.close(self._saved)
 
@@ -155,7 +160,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         "RESOURCE_EXHAUSTED" in str(error) or "OOM" in str(error) or "out of memory" in str(error).lower())
 
 
-def traced(step, folder: str) -> None:
+def traced(step: Callable[[], object], folder: str) -> None:
     """Do a step in the backend's profiler, which leaves in `folder` what TensorBoard opens."""
     if name() == "tensorflow":
         import tensorflow as tf
@@ -177,7 +182,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{p.lower(): metadata.version(p) for p in packages}}
 
 
-def hardware() -> dict:
+def hardware() -> dict[str, Any]:
     """Processor, cores, memory and GPUs; no host name."""
     import keras
     import psutil

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import outputs
-from .outputs import sha256
+from .outputs import sha256 as sha256
 
 
 @contextmanager
@@ -25,6 +25,7 @@ def atomic(path: str | Path, kind: str | None = None, *, private: bool = False) 
     is left behind when the block raises, and a reader never sees half a file.
 
     Args:
+        path: The file to write. Its folder is made.
         kind: Of JSON with a schema.
         private: The folder is the program's own: what is there is replaced, and no marker is left.
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from itertools import groupby
+from typing import cast
 
 TYPE_MODULES = {"typing", "collections.abc", "__future__"}
 IGNORED_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
@@ -56,7 +57,7 @@ def canonical(node: object) -> str:
 class _Stripper(ast.NodeTransformer):
     """Drops what does not count and writes f-strings in one way."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._in_class = False  # whether the statement at hand stands directly in a class body
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
@@ -85,7 +86,7 @@ class _Stripper(ast.NodeTransformer):
     def visit_Pass(self, node: ast.Pass) -> None:
         return None
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST]:
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
         test = node.test
         name = test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else None
@@ -122,11 +123,11 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _pieces(node: ast.JoinedStr) -> Iterator[ast.AST]:
+def _pieces(node: ast.JoinedStr) -> Iterator[ast.expr]:
     for value in node.values:
         yield from _pieces(value) if isinstance(value, ast.JoinedStr) else (value,)
 
 
-def _joined(pieces: Iterator[ast.Constant]) -> list[ast.Constant]:
-    text = "".join(piece.value for piece in pieces)
+def _joined(pieces: Iterator[ast.expr]) -> list[ast.Constant]:
+    text = "".join(cast(str, cast(ast.Constant, piece).value) for piece in pieces)
     return [ast.Constant(text)] if text else []

@@ -22,4 +22,4 @@ WITHOUT_A_VARIABLE = "openvino_telemetry"
 def turn_off() -> None:
     """Set the variables for this process and those that it starts, and let OpenVINO find nothing to report with."""
     os.environ.update(OFF)
-    sys.modules.setdefault(WITHOUT_A_VARIABLE, None)
+    sys.modules.setdefault(WITHOUT_A_VARIABLE, None)  # type: ignore[arg-type]  # None: it cannot be imported

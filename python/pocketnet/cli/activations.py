@@ -22,7 +22,8 @@ pocket-activations --model models/unet-pocket/fold0 --splits plan/splits.json --
 @output_option("The JSON file to write.")
 @quiet_option
 @json_option
-def main(model, splits, stores, threads, output, quiet, as_json):
+def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | None, output: Path, quiet: bool,
+         as_json: bool) -> None:
     """Average each feature map of the last layer before the head over the patches of the fold's test cases."""
     from .. import backend, outputs
     from ..contracts.activations import Activations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from .common import (
@@ -15,6 +18,11 @@ from .common import (
     say,
     split_list,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..datasets.folder import Problem
 
 EXAMPLES = """
 pocket-check --dataset hippocampus --input Task04_Hippocampus -o out
@@ -37,7 +45,8 @@ pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --fol
                    "manifest, for pocket-infer.")
 @quiet_option
 @json_option
-def main(dataset, input_, output, modalities, label_set, folds, unlabelled, quiet, as_json):
+def main(dataset: str, input_: Path, output: Path, modalities: str | None, label_set: str | None, folds: int | None,
+         unlabelled: str, quiet: bool, as_json: bool) -> None:
     """Verify a dataset and take its fingerprint.
 
     Every file is read once. With any problem all of them are listed, OUT/problems.csv is all that is
@@ -69,7 +78,7 @@ def main(dataset, input_, output, modalities, label_set, folds, unlabelled, quie
     result(numbers | written, as_json, _text(numbers) + f"\n  written   {', '.join(written.values())}", quiet)
 
 
-def _show(problems) -> None:
+def _show(problems: Iterable[Problem]) -> None:
     """All problems as one table on standard error: drawn on a terminal, plain columns in a log."""
     import sys
 
@@ -90,7 +99,7 @@ def _show(problems) -> None:
         say("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _text(numbers: dict) -> str:
+def _text(numbers: dict[str, Any]) -> str:
     """The summary for people."""
     lines = [f"{numbers['dataset']}: {numbers['cases']} cases without problems",
              f"  images    {', '.join(numbers['modalities'])}; "

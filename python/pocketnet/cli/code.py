@@ -33,7 +33,7 @@ def main(names: tuple[str, ...], versions: bool, also: tuple[str, ...], clone: P
                          todo="In a container: build it anew from this clone (make image, then make sif), or check "
                               "out the commit that the image was built from (its label "
                               "org.opencontainers.image.revision). Else: make setup.")
-    value = {name: code_hash(name) for name in names or steps()}
+    value: dict[str, object] = {name: code_hash(name) for name in names or steps()}
     if versions:
         value = {"code": value, "software": dict(item.split("=", 1) for item in also) | library_versions()}
     result(value, as_json, json.dumps(value, indent=1))

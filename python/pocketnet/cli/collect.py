@@ -27,7 +27,8 @@ pocket-collect --models models --evaluations evaluation --mlflow-uri http://127.
               help="sqlite:///<file> or http(s)://<server>.")
 @quiet_option
 @json_option
-def main(models, evaluations, comparison, report, figures, manifest, mlflow_uri, quiet, as_json):
+def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Path | None, report: Path | None,
+         figures: Path | None, manifest: Path | None, mlflow_uri: str, quiet: bool, as_json: bool) -> None:
     """Bring a run's records into the MLflow store; doing it twice adds nothing twice.
 
     An address that is wrong or dead costs a warning, not the run: the records stay where they are and can be
@@ -47,12 +48,12 @@ def main(models, evaluations, comparison, report, figures, manifest, mlflow_uri,
     if report is not None and not report.is_file():
         run.problems.append(f"report: there is none at {report}")
         report = None
-    manifest = read_optional(run.problems, manifest, Manifest)
+    described = read_optional(run.problems, manifest, Manifest)
     for problem in run.problems:
         click.secho(f"Warning: {problem}", fg="yellow", err=True)
     try:
         store = Store(mlflow_uri)
-        collected = collect(run, store, Extras(report, figures, manifest))
+        collected = collect(run, store, Extras(report, figures, described))
     except Exception as error:  # whatever a tracking store does, it must not fail a run whose results are there
         reason = error.what if isinstance(error, PocketError) else f"{type(error).__name__}: {_first_line(error)}"
         click.secho(f"Warning: The runs could not be tracked at {mlflow_uri}.\n  why: {reason}\n"

@@ -9,9 +9,9 @@ import errno
 import json as json_module
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -36,9 +36,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 OVERWRITE = "overwrite"
 
 
-def output_option(help_: str, *, required: bool = True):
+def output_option(help_: str, *, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The `-o/--output` option with its own help text, and `--overwrite`, which `Command` heeds."""
-    def decorate(function: Callable) -> Callable:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function = click.option("--overwrite", is_flag=True, expose_value=False, callback=_remember_overwrite,
                                 help="Also replace what another pocket command wrote there, or what was changed "
                                      "since. Other files are never replaced.")(function)
@@ -47,7 +47,7 @@ def output_option(help_: str, *, required: bool = True):
     return decorate
 
 
-def _remember_overwrite(context: click.Context, _, value: bool) -> None:
+def _remember_overwrite(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.meta[OVERWRITE] = value
 
 
@@ -55,8 +55,9 @@ class Command(click.Command):
     """A Click command that turns a `PocketError` into its message and exit code."""
 
     def invoke(self, context: click.Context) -> Any:
+        """Run the command; an error that the user can mend becomes its message and exit code."""
         try:
-            with outputs.writing(self.name.removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
+            with outputs.writing(cast(str, self.name).removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
                 return super().invoke(context)
         except PocketError as error:
             _say_error(error.render() if error.todo else f"{error.render()}\n  what to do: {error.usual}")
@@ -75,7 +76,7 @@ def _say_error(text: str) -> None:
     click.echo(text, err=True)
 
 
-def command(name: str, *, examples: str) -> Callable:
+def command(name: str, *, examples: str) -> Callable[..., Any]:
     """Decorate a function as a `pocket-<name>` command with examples and exit codes in its help."""
     epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines())
     return click.command(f"pocket-{name}", cls=Command, epilog=f"{epilog}\n\n{EXIT_CODES}",
@@ -100,7 +101,7 @@ def progress(items: Iterable[T], description: str, total: int | None = None, qui
              every_seconds: float = 10.0) -> Iterator[T]:
     """Pass `items` through and show how far it is: a bar on a terminal, a plain line now and then in a log."""
     if total is None and hasattr(items, "__len__"):
-        total = len(items)
+        total = len(cast(Sized, items))
     if quiet:
         yield from items
         return
@@ -164,7 +165,7 @@ class StepProgress:
             self._bar.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -195,7 +196,7 @@ class CasesProgress:
         self._bar.__enter__()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.__exit__(*error)
 
     def follow(self, case: str) -> Callable[[list[T]], Iterator[T]]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .common import command, json_option, output_option, quiet_option, result
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 @command("compare", examples="""
@@ -23,7 +27,8 @@ pocket-compare best/metrics.csv --baseline quick/metrics.csv -o best-or-quick
 @click.option("--allow-mixed-code", is_flag=True, help="Compare networks that were trained by different code.")
 @quiet_option
 @json_option
-def main(metrics, output, baseline, allow_mixed_code, quiet, as_json):
+def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], allow_mixed_code: bool, quiet: bool,
+         as_json: bool) -> None:
     """Compare networks: the full network against every other width, paired by case.
 
     With --baseline each network beside itself in another run, too.
@@ -40,7 +45,7 @@ def main(metrics, output, baseline, allow_mixed_code, quiet, as_json):
     outputs.check_files({output / name: kind for name, kind in written.items()}, [*metrics, *baseline])
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
-    layout = label_layout
+    layout: ModuleType = label_layout
     if comparison.task == "classification":
         layout = class_layout
         comparison = replace(comparison, notes=(*comparison.notes, *evaluate_classes.cautions(metrics)))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .common import command, json_option, output_option, progress, quiet_option, result
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLES = """
 pocket-demo -o demo
@@ -20,7 +25,7 @@ pocket-check --dataset demo --input demo -o out
               help="The same seed makes the same files.")
 @quiet_option
 @json_option
-def main(output, cases, seed, quiet, as_json):
+def main(output: Path, cases: int, seed: int, quiet: bool, as_json: bool) -> None:
     """Make training cases from the MNI152 template that nilearn ships.
 
     T1 images at 3.75 mm with grey and white matter as labels, in the decathlon layout. Nothing is downloaded.

@@ -19,7 +19,7 @@ pocket-ensemble --model seed1/fold0 --model seed2/fold0 -o ensemble/fold0
 @output_option("The model folder to write.")
 @quiet_option
 @json_option
-def main(models, output, quiet, as_json):
+def main(models: tuple[Path, ...], output: Path, quiet: bool, as_json: bool) -> None:
     """Make one network of several: the mean of their probabilities.
 
     The result is a model folder like any other, with the parameters of all members. (pocket-infer takes several --model

@@ -22,7 +22,8 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
 @output_option("Folder for metrics.csv, overlays/ and overlays.json; of a classification, also classification.json.")
 @quiet_option
 @json_option
-def main(manifest, input_, predictions, model, output, quiet, as_json):
+def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: Path, quiet: bool,
+         as_json: bool) -> None:
     """Measure Dice, HD95 and average surface distance, and draw the best, median and worst case.
 
     Of a classification: AUC, accuracy, sensitivity and specificity with intervals, the ROC curve, and pictures of

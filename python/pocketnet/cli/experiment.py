@@ -33,8 +33,9 @@ pocket-experiment throughput --manifest dataset/manifest.json --plan plan/plan.j
 @output_option("Folder for table.csv, table.md, figure.svg, figure.png and experiment.json.")
 @quiet_option
 @json_option
-def main(name, manifest, plan, splits, comparison, models, evaluations, measured, predictions, input_, output, quiet,
-         as_json):
+def main(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path | None, models: tuple[Path, ...],
+         evaluations: tuple[Path, ...], measured: tuple[Path, ...], predictions: Path | None, input_: Path | None,
+         output: Path, quiet: bool, as_json: bool) -> None:
     """Draw the table and the figure of experiment NAME, laid out like the paper's, its published values beside.
 
     The names are those of the pipeline's --experiment: accuracy, throughput, profile, ablation, activations,

@@ -22,7 +22,7 @@ pocket-export --model MODEL -o model.onnx
 @output_option("The folder to write, which pocket-infer takes, too; or one file that ends in .onnx.")
 @quiet_option
 @json_option
-def main(model, formats, output, quiet, as_json):
+def main(model: Path, formats: str, output: Path, quiet: bool, as_json: bool) -> None:
     """Write a folder to deploy: the network for other engines, and how images are to be prepared for it.
 
     Every network is run once beside the trained one before anything is written; deployment.json says how far its

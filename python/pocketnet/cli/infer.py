@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .common import CasesProgress, command, json_option, output_option, progress, quiet_option, result, say
+
+if TYPE_CHECKING:
+    from ..training.model_folder import ModelFolder
+
+    Find = Callable[[tuple[str, ...]], tuple[dict[str, list[Path]], list[str]]]
+    """From a model's kinds of file to each case's files and a line for each that is in no whole case."""
 
 EXAMPLES = """
 pocket-infer --model results/demo/models/unet-pocket/fold0 scan.nii.gz -o scan_seg.nii.gz
@@ -50,7 +58,8 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--again", is_flag=True, help="Also the cases that are finished.")
 @quiet_option
 @json_option
-def main(images, models, named, pattern, manifest, input_, output, as_json, quiet, **options):
+def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, ...], pattern: str | None,
+         manifest: Path | None, input_: Path | None, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     """Segment or classify IMAGES, as the model does.
 
     IMAGES are NIfTI files, folders of them, DICOM series (a folder or a zip each), pictures for a classifier, or - for
@@ -60,18 +69,18 @@ def main(images, models, named, pattern, manifest, input_, output, as_json, quie
     from ..errors import UsageError
     from ..training.model_folder import ModelFolder
 
-    images = [*_listed(images), *map(Path, named)]
-    if bool(images) == bool(manifest) or bool(manifest) != bool(input_):
+    files = [*_listed(images), *map(Path, named)]
+    if bool(files) == bool(manifest) or bool(manifest) != bool(input_):
         raise UsageError("Give either IMAGES, or --manifest with --input.")
     opened = [ModelFolder.open(model) for model in models]
 
-    def find(suffixes):
-        if manifest:
+    def find(suffixes: tuple[str, ...]) -> tuple[dict[str, list[Path]], list[str]]:
+        if manifest and input_:
             return _of_manifest(opened[0], manifest, input_), []
         from ..inference import cases
 
         plan = opened[0].plan
-        found = cases.group(images, plan.modalities, suffixes, pattern, output)
+        found = cases.group(files, plan.modalities, suffixes, pattern, output)
         if not found.cases:
             raise UsageError("The files do not make whole cases: " + "; ".join(found.problems) + ".",
                              todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
@@ -85,7 +94,8 @@ def main(images, models, named, pattern, manifest, input_, output, as_json, quie
     _end(step, done, summary["failed"], codes, output, quiet)
 
 
-def _end(step, done: list[dict], problems: list[str], codes: set[int], output: Path, quiet: bool) -> None:
+def _end(step: Callable[..., Any], done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
+         quiet: bool) -> None:
     """Say what was done; what could not be done is the error that the command ends with."""
     from ..errors import DataError, DeviceMemoryError
 
@@ -108,7 +118,7 @@ def _listed(images: tuple[Path, ...]) -> list[Path]:
     return out
 
 
-def _of_manifest(model, manifest: Path, input_: Path) -> dict[str, list[Path]]:
+def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> dict[str, list[Path]]:
     """The files of each case, in the model's order of modalities."""
     from ..contracts.manifest import Manifest
     from ..errors import DataError
@@ -121,11 +131,13 @@ def _of_manifest(model, manifest: Path, input_: Path) -> dict[str, list[Path]]:
     return {case.case: [input_ / name for name in case.images] for case in listing.cases}
 
 
-def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
+def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
+             options: dict[str, Any]) -> tuple[list[dict[str, Any]], set[int], dict[str, Any]]:
     """Write a label map a case, and what else is wanted; what was done, and what could not be."""
     from ..errors import UsageError
     from ..inference import batch, cases, memory
-    from ..inference.predictor import Options, Predictor
+    from ..inference.options import Options
+    from ..inference.predictor import Predictor
     from ..inference.results import Wanted
 
     limit = options["max_memory"]
@@ -152,7 +164,8 @@ def _segment(models, output, quiet, find, options) -> tuple[list[dict], set[int]
     return done.cases, done.exit_codes | ({3} if problems else set()), summary
 
 
-def _classify(models, output, quiet, find, options) -> tuple[list[dict], set[int], dict]:
+def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
+              options: dict[str, Any]) -> tuple[list[dict[str, Any]], set[int], dict[str, Any]]:
     """Write a table of class probabilities; what was done, and what could not be."""
     from .. import outputs
     from ..contracts.predictions import TABLE, write_table

@@ -23,7 +23,8 @@ pocket-models --arch resnet --convolution separable --depth 4 --feature-maps 8
 @click.option("--feature-maps", help="Feature maps of the finest level. Default: as in the paper.")
 @click.option("--convolution", help="standard or separable. Default: standard.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def main(arch, width, dimensions, channels, classes, depth, feature_maps, convolution, as_json):
+def main(arch: str | None, width: str | None, dimensions: str | None, channels: str | None, classes: int | None,
+         depth: str | None, feature_maps: str | None, convolution: str | None, as_json: bool) -> None:
     """Print each network's exact parameter count and what it saves against the full one.
 
     Without options: every network that the paper counts, the ablation's widths, the classifier with 16 and with 32

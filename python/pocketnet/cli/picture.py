@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .common import command, json_option, output_option, quiet_option, result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @command("picture", examples="""
@@ -25,7 +29,9 @@ pocket-picture --plan out/plan.json --splits out/splits.json --stores out/stores
 @output_option("The PNG to write.")
 @quiet_option
 @json_option
-def main(manifest, fingerprint, input_, plan_file, splits, stores, fold, count, output, quiet, as_json):
+def main(manifest: Path | None, fingerprint: Path | None, input_: Path | None, plan_file: Path | None,
+         splits: Path | None, stores: tuple[Path, ...], fold: int, count: int, output: Path, quiet: bool,
+         as_json: bool) -> None:
     """Draw a dataset's spacings, intensities and cases; or training patches, normalised and augmented.
 
     The first with --manifest, --fingerprint and --input, the second with --plan, --splits and --stores. Segmentation
@@ -47,7 +53,7 @@ def main(manifest, fingerprint, input_, plan_file, splits, stores, fold, count, 
     result({"picture": str(output)}, as_json, str(output), quiet)
 
 
-def _dataset(manifest: Path, fingerprint: Path, folder: Path):
+def _dataset(manifest: Path, fingerprint: Path, folder: Path) -> Figure:
     from ..contracts.fingerprint import Fingerprint
     from ..contracts.manifest import Manifest
     from ..planning.preprocessing import check_belongs
@@ -59,7 +65,7 @@ def _dataset(manifest: Path, fingerprint: Path, folder: Path):
     return overview(found, prints, folder)
 
 
-def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count: int):
+def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count: int) -> Figure:
     import numpy as np
 
     from ..contracts.plan import Plan

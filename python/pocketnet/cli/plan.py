@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from .common import command, integers, json_option, output_option, quiet_option, result, say, split_list
+
+if TYPE_CHECKING:
+    from ..contracts.plan import Plan
+    from ..contracts.profile import Predicted, Profile, ProfiledConfiguration
 
 EXAMPLES = """
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe quick -o out
@@ -47,9 +52,11 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @output_option("Folder for plan.json, splits.json and predicted.json.")
 @quiet_option
 @json_option
-def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps_per_epoch, depth, feature_maps,
-         loss, precision, accumulate, rematerialise, no_augmentation, training_sizes, experiment, device, arch, width,
-         edited, output, quiet, as_json):
+def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, patch: str | None, batch: int | None,
+         epochs: int | None, steps_per_epoch: int | None, depth: int | None, feature_maps: int | None, loss: str | None,
+         precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
+         training_sizes: str | None, experiment: str | None, device: str | None, arch: str | None, width: str,
+         edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Choose how to train on a dataset and split its cases into folds.
 
     The plan is a file that you can read and edit; give it back with --edited. predicted.json says what memory and
@@ -110,7 +117,7 @@ def main(manifest, fingerprint, recipe, folds, seed, patch, batch, epochs, steps
             "predicted": predicted.to_json()["configurations"]}, as_json)
 
 
-def _networks(plan, arch, width, experiment) -> list[tuple[str, str]]:
+def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) -> list[tuple[str, str]]:
     """Architecture and width of each network that is to be trained."""
     from ..experiments import definition
     from ..models.widths import between
@@ -123,7 +130,8 @@ def _networks(plan, arch, width, experiment) -> list[tuple[str, str]]:
     return [(a, w) for a in arches or [plan.default_arch] for w in widths]
 
 
-def _predicted(plan, networks, name, *, patch: bool, batch: bool):
+def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *, patch: bool,
+               batch: bool) -> tuple[Plan, Profile]:
     """The plan made to fit the device, if one is named, and what is predicted for its networks."""
     from .. import backend
 
@@ -142,9 +150,9 @@ def _predicted(plan, networks, name, *, patch: bool, batch: bool):
     return plan, Profile(Hardware(), tuple(sweep.entry(one, predict.describe(one, device)) for one in wanted))
 
 
-def _words(entry) -> str:
+def _words(entry: ProfiledConfiguration) -> str:
     """A prediction for a person."""
-    predicted = entry.predicted
+    predicted = cast("Predicted", entry.predicted)
     share = 100 * predicted.device_memory_mib / predicted.usable_memory_mib
     return (f"{entry.arch} {entry.width} on {predicted.device}: about "
             f"{predicted.device_memory_mib:,.0f} MiB ({share:.0f} % of what there is) and "

@@ -22,7 +22,8 @@ pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input BraT
 @output_option("Folder for the stores, one folder a case.")
 @quiet_option
 @json_option
-def main(manifest, plan, input_, only, output, quiet, as_json):
+def main(manifest: Path, plan: Path, input_: Path, only: tuple[str, ...], output: Path, quiet: bool,
+         as_json: bool) -> None:
     """Crop and resample cases into stores; normalisation happens on reading, with each fold's constants.
 
     The images of a classification are resized to the plan's size.

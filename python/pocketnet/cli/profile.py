@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .common import command, integers, json_option, output_option, quiet_option, result, say, split_list
+
+if TYPE_CHECKING:
+    from ..contracts.plan import Plan
+    from ..contracts.profile import Profile, ProfiledConfiguration
+    from ..profiling.configuration import Configuration
+    from ..profiling.devices import Device
 
 EXAMPLES = """
 pocket-profile --plan out/plan.json --width pocket -o profile.json
@@ -57,9 +65,12 @@ pocket-profile --calibrate this_machine.json
 @output_option("The profile.json to write; needed unless the profile is only predicted.", required=False)
 @quiet_option
 @json_option
-def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate, plot, trace, engine, precision,
-         accumulate, rematerialise, loss, dimensions, channels, classes, depth, feature_maps, convolution, steps,
-         warm_up, threads, seed, output, quiet, as_json):
+def main(plan_file: Path | None, arch: str | None, width: str, patch: tuple[str, ...], batch: str | None, mode: str,
+         predict: bool, device: str | None, calibrate: Path | None, plot: Path | None, trace: Path | None, engine: str,
+         precision: str | None, accumulate: int | None, rematerialise: bool, loss: str | None, dimensions: int | None,
+         channels: int | None, classes: int | None, depth: int | None, feature_maps: int | None,
+         convolution: str | None, steps: int, warm_up: int, threads: int | None, seed: int, output: Path | None,
+         quiet: bool, as_json: bool) -> None:
     """Predict or measure peak memory, step time and throughput of training steps or forward passes.
 
     Every combination of --arch, --width, --patch and --batch is predicted from the network's graph and, unless with
@@ -101,7 +112,7 @@ def main(plan_file, arch, width, patch, batch, mode, predict, device, calibrate,
     _finish(profile, output, plot, as_json, text, quiet)
 
 
-def _predicted(configurations, calibrate, quiet) -> tuple:
+def _predicted(configurations: list[Configuration], calibrate: Path | None, quiet: bool) -> tuple[Any, ...]:
     """The profile by prediction only, and the table."""
     from .. import backend
 
@@ -124,7 +135,7 @@ def _predicted(configurations, calibrate, quiet) -> tuple:
     return Profile(Hardware(**backend.hardware()), tuple(entries), tuple(limits)), text
 
 
-def _calibrated(path, threads, quiet):
+def _calibrated(path: Path, threads: int | None, quiet: bool) -> Device:
     """Measure this processor's rates and write it as a device file."""
     from ..profiling import devices
     from ..profiling.calibrate import calibrate
@@ -134,7 +145,7 @@ def _calibrated(path, threads, quiet):
     return devices.load(str(path))
 
 
-def _measured(configurations, plan, quiet):
+def _measured(configurations: list[Configuration], plan: Plan | None, quiet: bool) -> Profile:
     """The profile by measuring.
 
     Raises:
@@ -159,7 +170,7 @@ def _measured(configurations, plan, quiet):
     return Profile(hardware or Hardware(), tuple(entries))
 
 
-def _finish(profile, output, plot, as_json, text, quiet) -> None:
+def _finish(profile: Profile, output: Path | None, plot: Path | None, as_json: bool, text: str, quiet: bool) -> None:
     """Write what was asked for; then tell of configurations that broke."""
     if output:
         profile.write(output)
@@ -172,7 +183,7 @@ def _finish(profile, output, plot, as_json, text, quiet) -> None:
                                    f"reason other than memory, the first: {failed[0]}")
 
 
-def _draw(entries, path) -> None:
+def _draw(entries: Sequence[ProfiledConfiguration], path: Path) -> None:
     """Figure 3 as a PNG, whole or not at all."""
     from importlib import import_module
 
@@ -189,7 +200,7 @@ def _draw(entries, path) -> None:
         figures.figure(rows).savefig(temporary, dpi=150)
 
 
-def _line(configuration, entry) -> str:
+def _line(configuration: Configuration, entry: ProfiledConfiguration) -> str:
     """An entry for a person."""
     words = [configuration.describe()]
     if entry.parameters:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from .common import command, json_option, output_option, quiet_option, result, say
+
+if TYPE_CHECKING:
+    from ..contracts.provenance import Origin
 
 EXAMPLES = """
 pocket-prune --model models/unet-full/fold0 --width pocket -o pruned
@@ -21,7 +25,7 @@ pocket-prune --model models/unet-full/fold0 --width capped64 --variant pruned-64
 @output_option("The model folder to write.")
 @quiet_option
 @json_option
-def main(model, width, variant, output, quiet, as_json):
+def main(model: Path, width: str, variant: str, output: Path, quiet: bool, as_json: bool) -> None:
     """Keep the feature maps whose filters have the largest L1 norm, as many as the narrower width has.
 
     The result is a model folder like any other; train it on with pocket-train --start-from.
@@ -29,7 +33,8 @@ def main(model, width, variant, output, quiet, as_json):
     from ..training.pruned import write_pruned
 
     provenance = write_pruned(model, width, variant, output)
-    say(f"{provenance.start.width} {provenance.arch} pruned to {width}: {provenance.parameters:,} "
+    start = cast("Origin", provenance.start)
+    say(f"{start.width} {provenance.arch} pruned to {width}: {provenance.parameters:,} "
         f"parameters; model folder: {output}", quiet)
     result(provenance.to_json(), as_json)
 

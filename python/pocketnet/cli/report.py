@@ -26,7 +26,8 @@ pocket-report --comparison comparison --models models/unet-pocket/fold0 --models
 @output_option("The page to write, for example report.html.")
 @quiet_option
 @json_option
-def main(comparison, models, evaluations, profiles, command_line, figures, output, quiet, as_json):
+def main(comparison: Path | None, models: tuple[Path, ...], evaluations: tuple[Path, ...], profiles: tuple[Path, ...],
+         command_line: str | None, figures: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Write one self-contained page: the verdict first, then tables, figures, cases and provenance.
 
     What is missing or damaged is named on the page and does not keep the rest from being shown.

@@ -45,8 +45,10 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
               help="http(s)://<server>: log to it epoch by epoch. Anything else is left to pocket-collect.")
 @quiet_option
 @json_option
-def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant, output, checkpoints,
-         checkpoint_seconds, time_limit, gpus, logical_cpus, threads, mlflow_uri, quiet, as_json):
+def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str | None, width: str, fold: int,
+         start_from: Path | None, variant: str | None, output: Path, checkpoints: Path, checkpoint_seconds: float,
+         time_limit: float | None, gpus: int, logical_cpus: int, threads: int | None, mlflow_uri: str | None,
+         quiet: bool, as_json: bool) -> None:
     """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
     import psutil
 
@@ -69,7 +71,7 @@ def main(plan_file, splits_file, stores, arch, width, fold, start_from, variant,
         # By name: what tracks a training is not part of the code that defines it (code.py).
         live = import_module("pocketnet.tracking.live")
         follow = live.Live(mlflow_uri, lambda line: click.secho(line, fg="yellow", err=True))
-    start = Start.open(start_from, variant) if start_from else None
+    start = Start.open(start_from, variant) if start_from and variant else None
     plan = Plan.read(plan_file)
     arch = arch or plan.default_arch
     splits = Splits.read(splits_file)

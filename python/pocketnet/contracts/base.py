@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -28,13 +28,13 @@ MOST_PROBLEMS = 20
 @dataclass_transform(frozen_default=True, field_specifiers=(Field, field))
 def record(cls: type[T]) -> type[T]:
     """Decorate a class as a frozen dataclass whose fields pydantic checks; unknown keys are refused."""
-    return dataclass(frozen=True, config=CONFIG)(cls)
+    return cast(type[T], dataclass(frozen=True, config=CONFIG)(cls))
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field, field))
 def keyword_record(cls: type[T]) -> type[T]:
     """As `record`, of a class that others derive from: its fields are given by name."""
-    return dataclass(frozen=True, kw_only=True, config=CONFIG)(cls)
+    return cast(type[T], dataclass(frozen=True, kw_only=True, config=CONFIG)(cls))
 
 
 class Record:
@@ -117,6 +117,7 @@ def load(path: str | Path, what: str, writer: str | None = None) -> Any:
     """The JSON value of a file, read strictly.
 
     Args:
+        path: The file.
         what: What the file should be, for the error.
         writer: The command `pocket-<writer>` that writes it.
 
@@ -138,9 +139,13 @@ def load(path: str | Path, what: str, writer: str | None = None) -> Any:
         raise DataError(f"This {what} is not JSON: {error}", where=str(path)) from None
 
 
+def adapter(cls: type[T]) -> TypeAdapter[T]:
+    """What checks and writes a class; made once for each."""
+    return _adapter(cls)  # type: ignore[arg-type]  # mypy does not take every class for hashable
+
+
 @cache
-def adapter(cls: type) -> TypeAdapter:
-    """What checks and writes a class."""
+def _adapter(cls: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(cls)
 
 

@@ -28,8 +28,8 @@ class Bounds:
     _SIGNS = {"gt": (">", "exclusiveMinimum"), "ge": ("at least", "minimum"),
               "lt": ("<", "exclusiveMaximum"), "le": ("at most", "maximum")}
 
-    def __init__(self, **bounds: float):
-        self.bounds = bounds
+    def __init__(self, **bounds: float) -> None:
+        self.bounds: dict[str, Any] = bounds
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         whole: dict[str, Any] = {"ge": -LARGEST, "le": LARGEST} | self.bounds

@@ -162,7 +162,8 @@ class Augmentation(Record):
 
     def off(self) -> Augmentation:
         """The same with every probability 0."""
-        return replace(self, **dict.fromkeys(AUGMENTATIONS, 0.0))
+        none: dict[str, Any] = dict.fromkeys(AUGMENTATIONS, 0.0)
+        return replace(self, **none)
 
 
 AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "brightness", "contrast", "gamma")

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 from .. import files, outputs
-from ..contracts.fingerprint import Fingerprint, Summary
+from ..contracts.fingerprint import CaseFingerprint, Fingerprint, Summary
 from ..contracts.labels import CLASSIFICATION, Label
 from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
@@ -78,10 +79,11 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     Raises:
         UsageError: No such folder, another layout than the preset's, or unknown modalities or labels.
     """
+    classes: labels.Classes = {}
     listing = layouts.scan(folder, preset, modalities)
     cases, problems, left_out = _choose_cases(listing, unlabelled)
     if preset.task == CLASSIFICATION:
-        classes, names = {}, verify_picture.classes_of(listing, preset, label_set)
+        names = verify_picture.classes_of(listing, preset, label_set)
         problems += verify_picture.class_problems(listing, names, folds)
     else:
         classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
@@ -168,7 +170,7 @@ def _entry(one: Checked, modalities: Sequence[str]) -> Entry:
 
 
 def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> Fingerprint:
-    cases = {one.case.name: one.fingerprint for one in checked}
+    cases = {one.case.name: cast(CaseFingerprint, one.fingerprint) for one in checked}
 
     def median(key: str) -> tuple[float, ...]:
         return tuple(number(v) for v in np.median([getattr(case, key) for case in cases.values()], axis=0))
@@ -188,8 +190,8 @@ def write(result: Result, out: Path) -> None:
         files.write_text(out / PROBLEMS, table(result.problems))
     else:
         outputs.remove(out / PROBLEMS)
-        result.fingerprint.write(out / FINGERPRINT)
-        result.manifest.write(out / MANIFEST)
+        cast(Fingerprint, result.fingerprint).write(out / FINGERPRINT)
+        cast(Manifest, result.manifest).write(out / MANIFEST)
 
 
 def table(problems: Sequence[Problem]) -> str:
@@ -201,9 +203,10 @@ def table(problems: Sequence[Problem]) -> str:
     return text.getvalue()
 
 
-def summary(result: Result) -> dict:
+def summary(result: Result) -> dict[str, Any]:
     """A result without problems in a few numbers: cases, labels with their share of all voxels, ranges."""
-    manifest, prints = result.manifest, result.fingerprint.cases
+    manifest, fingerprint = cast(Manifest, result.manifest), cast(Fingerprint, result.fingerprint)
+    prints = fingerprint.cases
     total = sum(int(np.prod(case.shape)) for case in prints.values())
     learned = []
     for label in manifest.labels:
@@ -218,7 +221,7 @@ def summary(result: Result) -> dict:
     for key in ("shape", "cropped_shape", "spacing_mm"):
         values = np.array([getattr(case, key) for case in prints.values()])
         ranges[key] = {"minimum": values.min(axis=0).tolist(),
-                       "median": list(getattr(result.fingerprint.summary, key)),
+                       "median": list(getattr(fingerprint.summary, key)),
                        "maximum": values.max(axis=0).tolist()}
     return {
         "dataset": manifest.dataset, "task": manifest.task, "cases": result.cases,

@@ -50,6 +50,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     cases: dict[str, Case] = {}
     used: set[str] = set()
     for number, entry in enumerate(index.training):
+        label: str | None
         try:
             image, label = _inside(entry["image"]), _inside(entry["label"])
         except (TypeError, KeyError, ValueError) as error:
@@ -60,17 +61,18 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         if name in cases:
             problems.append(Problem(name, image, f"duplicate name: listed more than once in {INDEX}"))
             continue
-        images, faults = {}, {}
+        images: dict[str, str] = {}
+        faults: dict[str, str] = {}
         for channel, modality in enumerate(known):
-            path, fault = _image(folder, image, channel, len(known))
+            path, wrong = _image(folder, image, channel, len(known))
             used.update(file_and_volume(name)[0] for name in path)
             if modality not in modalities:
                 continue
-            if fault:
-                faults.update([fault])
+            if wrong:
+                faults.update([wrong])
             else:
                 images[modality] = path[0]
-        problems += [Problem(name, file, fault) for file, fault in faults.items()]
+        problems += [Problem(name, file, text) for file, text in faults.items()]
         if label in used:
             problems.append(Problem(name, label, "the label is another entry's file too"))
         used.add(label)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -23,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from .. import outputs
 from ..errors import UsageError
 from ..files import atomic_folder
-from .decathlon import FOLDERS, INDEX
+from .index import FOLDERS, INDEX
 
 TITLE = "Demo (made from the MNI152 template)"
 LABELS = {0: "background", 1: "grey matter", 2: "white matter"}
@@ -96,8 +97,8 @@ def load_template() -> Template:
         datasets.load_mni152_template, datasets.load_mni152_gm_template, datasets.load_mni152_wm_template))
     data = [np.asarray(one.dataobj, dtype=np.float32) for one in (image, grey, white)]
     data[0] *= ndimage.binary_fill_holes(data[0] > BRAIN)
-    smooth = [ndimage.gaussian_filter(one, 0.4 * SPACING_MM / TEMPLATE_MM) for one in data]
-    return Template(*smooth, np.linalg.inv(image.affine))
+    head, first, second = (ndimage.gaussian_filter(one, 0.4 * SPACING_MM / TEMPLATE_MM) for one in data)
+    return Template(head, first, second, np.linalg.inv(image.affine))
 
 
 def make_case(template: Template, random: np.random.Generator,
@@ -156,7 +157,7 @@ def nifti(data: np.ndarray, affine: np.ndarray) -> bytes:
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 
-def index(names: list[str], seed: int) -> dict:
+def index(names: list[str], seed: int) -> dict[str, Any]:
     """The demo's `dataset.json`."""
     return {
         "name": TITLE,

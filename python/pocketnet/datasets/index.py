@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .folder import SUFFIXES, visible
 
@@ -35,7 +36,7 @@ class Index:
 
     modalities: tuple[str, ...]
     classes: Mapping[str, tuple[int, ...]]
-    training: list
+    training: list[Any]
     count: int | None
     warnings: list[str] = field(default_factory=list)
 
@@ -68,7 +69,7 @@ def read(folder: Path) -> Index:
     return Index(modalities, classes, training, count)
 
 
-def _parts(value: dict, readers: Mapping[str, Callable], where: str) -> list:
+def _parts(value: dict[str, Any], readers: Mapping[str, Callable[..., Any]], where: str) -> list[Any]:
     """Each key read, or one error that names all that cannot be."""
     found, faults = [], []
     for key, read_part in readers.items():
@@ -102,13 +103,13 @@ def _numbered(value: dict[str, str]) -> dict[str, tuple[int, ...]]:
     return classes
 
 
-def _list(value: list) -> list:
+def _list(value: list[Any]) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(value)
     return value
 
 
-def _named_values(value: dict) -> dict[str, tuple[int, ...]]:
+def _named_values(value: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """nnU-Net's labels: name → a value, or the values of a region; in the file's order."""
     return {str(name): tuple(int(v) for v in (values if isinstance(values, list) else [values]))
             for name, values in value.items()}
@@ -136,7 +137,7 @@ def _classes(labels: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, tuple[int
     return learned, warnings
 
 
-def _ending(value: dict) -> str:
+def _ending(value: dict[str, Any]) -> str:
     ending = value.get("file_ending")
     if ending not in SUFFIXES:
         raise ValueError(f"file_ending is {ending!r}; supported: {' and '.join(SUFFIXES)}. Convert the images to NIfTI")
@@ -146,7 +147,7 @@ def _ending(value: dict) -> str:
     return ending
 
 
-def _entries(folder: Path, ending: str) -> list[dict]:
+def _entries(folder: Path, ending: str) -> list[dict[str, Any]]:
     """nnU-Net's cases: `imagesTr/<case>_0000<ending>` …, `labelsTr/<case><ending>`."""
     channel = re.compile(rf"(.+)_\d{{4}}{re.escape(ending)}")
     names = {match.group(1) for name in _names(folder / IMAGES) if (match := channel.fullmatch(name))}

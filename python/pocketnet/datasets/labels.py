@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -30,9 +31,9 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
         UsageError: No such label set, not of that form, a value that the dataset doesn't have, or a value in
             two classes.
     """
-    sets = preset.label_sets or {}
+    sets: Mapping[str, Classes] = preset.label_sets or {}
     if not text:
-        return sets[preset.default_labels] if sets else folder or {}
+        return sets[cast(str, preset.default_labels)] if sets else folder or {}
     if text in sets:
         return sets[text]
     if "=" not in text:

@@ -53,7 +53,7 @@ def _matches(folder: Path, preset: Preset) -> bool:
 
 def describe(preset: Preset) -> str:
     """A preset's layout in words."""
-    return templates.describe(preset) if preset.files else LAYOUTS[preset.layout].__doc__.split("\n")[0]
+    return templates.describe(preset) if preset.files else str(LAYOUTS[preset.layout].__doc__).split("\n")[0]
 
 
 def _refuse(folder: Path, preset: Preset) -> None:

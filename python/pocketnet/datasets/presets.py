@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import UsageError
 
@@ -55,8 +55,8 @@ class Preset:
     aliases: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
     extras: tuple[str, ...] = ()
     files: MappingProxyType[str, Any] | None = None
-    label_grid: str = "own"
-    task: str = "segmentation"
+    label_grid: Literal["own", "image"] = "own"
+    task: Literal["segmentation", "classification"] = "segmentation"
     classes: tuple[str, ...] | None = None
     caution: str = ""
 
@@ -93,7 +93,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, option: str, todo: st
 
 
 @cache
-def _shipped() -> dict[str, dict]:
+def _shipped() -> dict[str, dict[str, Any]]:
     return json.loads((HERE / "presets.json").read_text(encoding="utf-8"))
 
 
@@ -120,7 +120,7 @@ def _own(path: Path) -> Preset:
     return preset
 
 
-def _build(name: str, value: dict) -> Preset:
+def _build(name: str, value: dict[str, Any]) -> Preset:
     sets = value["label_sets"]
     if sets is not None:
         sets = MappingProxyType({

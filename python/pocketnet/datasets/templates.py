@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from .folder import Case, Listing, Problem, is_nifti, name_problems, select_modalities
 from .presets import Preset
@@ -19,14 +20,14 @@ LABEL = "label"
 
 def matches(folder: Path, preset: Preset) -> bool:
     """Whether a folder looks like this layout: some file is called like an image."""
-    patterns = [_pattern(template) for template in preset.files["images"].values()]
+    patterns = [_pattern(template) for template in _files_of(preset)["images"].values()]
     return any(pattern.fullmatch(path) for path in _files(folder) for pattern in patterns)
 
 
 def describe(preset: Preset) -> str:
     """The layout in words, for messages."""
-    images = ", ".join(f"{template}.nii.gz" for template in preset.files["images"].values())
-    return f"{images} with {preset.files['label']}.nii.gz"
+    images = ", ".join(f"{template}.nii.gz" for template in _files_of(preset)["images"].values())
+    return f"{images} with {_files_of(preset)['label']}.nii.gz"
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
@@ -40,16 +41,17 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     Raises:
         UsageError: A wanted modality is not one of the preset's.
     """
-    images = preset.files["images"]
+    images = _files_of(preset)["images"]
     modalities = select_modalities(wanted, tuple(images))
-    patterns = {kind: _pattern(template) for kind, template in {**images, LABEL: preset.files["label"]}.items()}
-    ignored = [_pattern(template) for template in preset.files.get("ignored", ())]
+    patterns = {kind: _pattern(template) for kind, template in {**images, LABEL: _files_of(preset)["label"]}.items()}
+    ignored = [_pattern(template) for template in _files_of(preset).get("ignored", ())]
     found: dict[str, dict[str, str]] = {}
     problems: list[Problem] = []
+    kind: str | None
     for path in _files(folder):
         kind, match = next(((kind, match) for kind, pattern in patterns.items() if (match := pattern.fullmatch(path))),
                            (None, None))
-        if match is None:
+        if match is None or kind is None:
             if not any(pattern.fullmatch(path) for pattern in ignored):
                 problems.append(Problem("", path, f"extra: it is not called like {describe(preset)}"))
             continue
@@ -57,11 +59,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         if kind in case:
             problems.append(Problem(_name(preset, match["case"]), path, f"duplicate: {case[kind]} is there too"))
         case.setdefault(kind, path)
-    missing = []
+    missing: list[Problem] = []
     for name, files in found.items():
         for kind in (*modalities, LABEL):
             if kind not in files:
-                expected = f"{preset.files['label'] if kind == LABEL else images[kind]}.nii.gz"
+                expected = f"{_files_of(preset)['label'] if kind == LABEL else images[kind]}.nii.gz"
                 (missing if kind == LABEL else problems).append(
                     Problem(name, expected.replace("{case}", _bare(preset, name)), f"missing: this case's {kind}"))
     cases = [Case(name, {m: found[name][m] for m in modalities if m in found[name]}, found[name].get(LABEL))
@@ -70,13 +72,18 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     return Listing(modalities, None, cases, problems, missing)
 
 
+def _files_of(preset: Preset) -> Mapping[str, Any]:
+    """The templates of a preset whose layout they describe."""
+    return cast(Mapping[str, Any], preset.files)
+
+
 def _name(preset: Preset, part: str) -> str:
     """The case's name: what `{case}` stood for, in the preset's template for it."""
-    return preset.files.get("case", "{case}").replace("{case}", part)
+    return _files_of(preset).get("case", "{case}").replace("{case}", part)
 
 
 def _bare(preset: Preset, name: str) -> str:
-    before, _, after = preset.files.get("case", "{case}").partition("{case}")
+    before, _, after = _files_of(preset).get("case", "{case}").partition("{case}")
     return name.removeprefix(before).removesuffix(after)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from nibabel import Nifti1Image
@@ -16,6 +17,9 @@ from ..preprocessing.boxes import foreground_box
 from ..preprocessing.geometry import Grid, Volume, file_and_volume, load, parse, same_grid, usable
 from ..preprocessing.reference import BY_IMAGE, on_grid
 from .folder import Case, Problem, unreadable
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
 
 SAMPLE = 500
 
@@ -74,7 +78,7 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], kno
         voxels, labelled = {}, None
         if counts is not None:
             voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()}
-            labelled = np.isin(volumes[case.label].data, [v for values in classes.values() for v in values])
+            labelled = np.isin(volumes[cast(str, case.label)].data, [v for values in classes.values() for v in values])
             if not any(voxels.values()):
                 out.warnings.append(f"{case.label}: the label map has no voxel of any class")
         out.fingerprint = _measure(images, labelled, voxels, next(iter(volumes.values())))
@@ -93,16 +97,18 @@ def _read(folder: Path, path: str, opened: dict[str, Nifti1Image | None], out: C
             content = (folder / file).read_bytes()
             out.sha256[file] = hashlib.sha256(content).hexdigest()
             opened[file] = parse(content, path)
-        if opened[file] is None:
+        image = opened[file]
+        if image is None:
             return None
-        volume = load(usable(opened[file], path), path)
+        volume = load(usable(image, path), path)
     except OSError as error:
         out.problem(path, unreadable(error))
         return None
     except DataError as error:
         out.problem(path, error.what)
         return None
-    if not volume.grid.header["qform_code"] and not volume.grid.header["sform_code"]:
+    header = cast("Nifti1Header", volume.grid.header)
+    if not header["qform_code"] and not header["sform_code"]:
         out.warnings.append(f"{path}: the header says no orientation (qform and sform codes are 0)")
     return volume
 
@@ -117,7 +123,7 @@ def _take_grid(volumes: dict[str, Volume], label: str, out: Checked) -> None:
 
 def _compare_grids(volumes: Mapping[str, Volume], out: Checked) -> None:
     """All files of a case lie on the grid of the first that can be read."""
-    first_path = next(iter(volumes), None)
+    first_path = next(iter(volumes), "")
     for path, volume in volumes.items():
         first, grid = volumes[first_path].grid, volume.grid
         if grid.shape != first.shape:
@@ -202,12 +208,13 @@ def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, 
         modality: Its name.
         data: Voxels.
         population: What at most `most` values are sampled from, such as the labelled voxels; None for none.
+        most: Values that the sample has at most.
     """
     values = data[data != 0].astype(np.float64)
     low, median, high = np.percentile(values, (0.5, 50, 99.5))
     numbers = {"mean": values.mean(), "std": values.std(), "minimum": values.min(), "maximum": values.max(),
                "p0_5": low, "median": median, "p99_5": high}
-    sample = _evenly(population, most) if population is not None else []
+    sample: Iterable[float] = _evenly(population, most) if population is not None else []
     return Intensities(modality, **{key: number(value) for key, value in numbers.items()}, voxels=int(values.size),
                        sample=tuple(number(value) for value in sample))
 

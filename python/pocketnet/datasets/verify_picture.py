@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from ..contracts.fingerprint import CaseFingerprint
 from ..contracts.splits import too_few
@@ -60,7 +61,7 @@ def classes_of(listing: Listing, preset: Preset, asked: str | None) -> list[str]
     if asked:
         raise UsageError("A classification has its classes from the dataset's list; --labels is for segmentation.",
                          where=f"--labels {asked}", todo="Leave --labels out.")
-    return list(preset.classes or sorted({case.class_name for case in listing.cases}))
+    return list(preset.classes or sorted({cast(str, case.class_name) for case in listing.cases}))
 
 
 def class_problems(listing: Listing, classes: Sequence[str], folds: int | None) -> list[Problem]:
@@ -74,7 +75,7 @@ def class_problems(listing: Listing, classes: Sequence[str], folds: int | None) 
                         "no image has one of the classes " + ", ".join(classes))]
     absent = [Problem("", "", f"no image has the class {name!r}") for name in classes if not counts[name]]
     listed = set(listing.test or ())
-    rest = [(case.class_name, case.patient or f"case {case.name}") for case in listing.cases
+    rest = [(cast(str, case.class_name), case.patient or f"case {case.name}") for case in listing.cases
             if case.class_name in classes and case.name not in listed]
     few = too_few(rest, folds or 2) if listing.test is None else too_few(rest, 1)
     return absent + [Problem("", "", f"too few to split: {line}") for line in few]

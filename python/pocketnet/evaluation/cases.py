@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
 
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
-                 labels: Sequence[Label]) -> list[dict]:
+                 labels: Sequence[Label]) -> list[dict[str, Any]]:
     """Metrics of each label: `label` and the fields of `metrics.Measurement`.
 
     Args:

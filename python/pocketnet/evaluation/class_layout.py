@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..contracts.comparison import Comparison
 from .classification import METRICS
@@ -28,7 +29,7 @@ def interval_text(interval: Sequence[float] | None, signed: bool = False) -> str
     return "–" if interval is None else f"[{number(interval[0], signed)}, {number(interval[1], signed)}]"
 
 
-def csv_rows(comparison: Comparison) -> list[dict]:
+def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """A row a network, class and metric, with the columns `CSV_COLUMNS`."""
     rows = []
     for network in comparison.networks:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Comparison, Equivalence, MetricSummary, NetworkRow, Pair
 from ..contracts.labels import CLASSIFICATION
@@ -66,7 +66,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison
         tuple(pairs), task=task, labels=tuple(labels), notes=tuple(dict.fromkeys(notes)))
 
 
-def _order(item: tuple) -> tuple:
+def _order(item: tuple[Any, ...]) -> tuple[Any, ...]:
     """By architecture, the reference first, then from many parameters to few."""
     (arch, width), group = item
     return arch, width != REFERENCE, -int(group["parameters"].iloc[0]), width

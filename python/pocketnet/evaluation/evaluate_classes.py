@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from ..errors import DataError
 from ..files import atomic
 from ..preprocessing.picture import read
 from . import classification, roc, table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PICTURE_SIDE = 320  # pixels of the longer side
 
@@ -108,7 +112,7 @@ def draw(path: Path, image: np.ndarray) -> None:
         picture.save(temporary, format="PNG", optimize=True)
 
 
-def draw_curves(path: Path, rows) -> None:
+def draw_curves(path: Path, rows: pd.DataFrame) -> None:
     """The ROC curve of each class that numbers are given for, as a PNG."""
     from matplotlib.figure import Figure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..contracts.baseline import Baseline
 from ..contracts.comparison import Comparison, MetricSummary, NetworkRow, Pair
@@ -90,7 +90,7 @@ def pair_of(comparison: Comparison, network: NetworkRow, metric: str) -> Pair | 
     return None
 
 
-def csv_rows(comparison: Comparison) -> list[dict]:
+def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """A row a network, label and metric, with the columns `CSV_COLUMNS`."""
     rows = []
     for network in comparison.networks:
@@ -210,7 +210,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 
 
-def csv_text(rows: Sequence[dict], columns: Sequence[str]) -> str:
+def csv_text(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     """Rows for machines as CSV: six significant digits, nothing for None."""
     import pandas as pd
 

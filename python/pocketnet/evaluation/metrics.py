@@ -181,8 +181,8 @@ def _directed(start: np.ndarray, goal: np.ndarray, spacing: Sequence[float]) -> 
         scale = np.asarray(spacing, dtype=float)
         distances = cKDTree(targets * scale, balanced_tree=False).query(apart * scale)[0]
     where = tuple(apart.T)
-    return tuple(_with_zeros(distances[chosen[where]], np.count_nonzero(mask))
-                 for chosen, mask in ((on_start, on_start), (outside, start)))
+    return (_with_zeros(distances[on_start[where]], int(np.count_nonzero(on_start))),
+            _with_zeros(distances[outside[where]], int(np.count_nonzero(start))))
 
 
 def _with_zeros(distances: np.ndarray, count: int) -> np.ndarray:

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..contracts.labels import Label
 from ..files import atomic
 from ..preprocessing.boxes import bounding_box, crop
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    from ..contracts.overlays import Rank
 
 REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
 CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, where all are shown
@@ -23,7 +31,7 @@ LETTERS = 12  # points, to be read where the picture is shown at half its size
 MARGIN_MM = 5  # kept around what the image shows
 ROOM = 0.06  # of the longest side, left around a plane for its letters
 
-RANKS = ("best", "median", "worst")
+RANKS: tuple[Rank, ...] = ("best", "median", "worst")
 
 # name, axis through the plane, axes left-right and bottom-top, flip the horizontal one, letters left and top
 PLANES = (("axial", 2, (0, 1), True, "R", "A"), ("coronal", 1, (0, 2), True, "R", "S"),
@@ -39,7 +47,7 @@ def centre(mask: np.ndarray) -> tuple[int, ...]:
     return tuple(int(np.sort(axis)[axis.size // 2]) for axis in where)
 
 
-def pick(mean_dice: dict[str, float]) -> list[tuple[str, str]]:
+def pick(mean_dice: dict[str, float]) -> list[tuple[Rank, str]]:
     """Cases to show as (rank, case): best, median and worst by mean Dice, each case once.
 
     Cases without a defined Dice are not shown; of two cases there is no median.
@@ -120,7 +128,7 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
         picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(temporary, format="PNG", optimize=True)
 
 
-def _letters(axis, plane: tuple, size: float = LETTERS) -> None:
+def _letters(axis: Axes, plane: tuple[Any, ...], size: float = LETTERS) -> None:
     """Which side of the patient is where, in the room around a plane."""
     _, _, _, _, left, top = plane
     for text, x, y, side in ((left, 0.01, 0.5, "left"), (OPPOSITE[left], 0.99, 0.5, "right"),
@@ -129,7 +137,7 @@ def _letters(axis, plane: tuple, size: float = LETTERS) -> None:
                   path_effects=_stroked())
 
 
-def _stroked() -> list:
+def _stroked() -> list[Any]:
     """Letters to be read on any grey."""
     from matplotlib.patheffects import withStroke
 
@@ -148,7 +156,7 @@ def _crop(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
     return crop(image, window), crop(reference, window), crop(prediction, window)
 
 
-def _palette():
+def _palette() -> Image.Image:
     """A picture whose palette has the greys, the colours, and their blends for smooth edges."""
     from matplotlib.colors import to_rgb
     from PIL import Image
@@ -162,7 +170,7 @@ def _palette():
     return palette
 
 
-def plane_of(volume: np.ndarray, index: int, plane: tuple) -> np.ndarray:
+def plane_of(volume: np.ndarray, index: int, plane: tuple[Any, ...]) -> np.ndarray:
     """One plane as (rows from the bottom, columns from the left)."""
     _, through, (across, up), flip, _, _ = plane
     cut = np.take(volume, index, axis=through)
@@ -181,7 +189,8 @@ def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     return picture
 
 
-def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str, closed: bool = True) -> None:
+def outline(axis: Axes, mask: np.ndarray, box: tuple[Any, ...], colour: str,
+            style: str | tuple[int, tuple[int, int]], closed: bool = True) -> None:
     """The outline of a mask, along voxel edges' middle; it closes at the picture's edge unless told not to."""
     rows, columns = mask.shape
     step_x, step_y = box[1] / columns, box[3] / rows
@@ -193,7 +202,7 @@ def outline(axis, mask: np.ndarray, box: tuple, colour: str, style: str, closed:
 
 
 def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
-               labels: Sequence[Label], title: str):
+               labels: Sequence[Label], title: str) -> Figure:
     """A figure of several labels at once: the reference above, the prediction below, in three planes.
 
     Args:

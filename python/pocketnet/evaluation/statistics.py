@@ -55,8 +55,8 @@ class Paired:
 
 def summarise(values: Sequence[float]) -> Summary:
     """Summary of one column of values."""
-    values = np.asarray(values, dtype=float)
-    defined = values[~np.isnan(values)]
+    given = np.asarray(values, dtype=float)
+    defined = given[~np.isnan(given)]
     n = len(defined)
     return Summary(mean=float(defined.mean()) if n else None,
                    interval=bootstrap_interval(defined) if n > 1 else None,
@@ -147,8 +147,8 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _differences(reference: Sequence[float], other: Sequence[float]) -> np.ndarray:
     """Other − reference for the pairs in which both are defined."""
-    reference, other = np.asarray(reference, dtype=float), np.asarray(other, dtype=float)
-    if reference.shape != other.shape:
-        raise ValueError(f"Expected as many values on both sides. Received: {len(reference)} and {len(other)}")
-    differences = other - reference
+    before, after = np.asarray(reference, dtype=float), np.asarray(other, dtype=float)
+    if before.shape != after.shape:
+        raise ValueError(f"Expected as many values on both sides. Received: {len(before)} and {len(after)}")
+    differences = after - before
     return differences[~np.isnan(differences)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -20,6 +20,8 @@ from ..files import atomic
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..contracts.labels import Task
 
 TEXT = ("dataset", "case", "arch", "width", "recipe", "label", "code", "run_key")
 WHOLE = ("fold", "seed", "parameters")
@@ -38,12 +40,12 @@ OF_CLASSES = (*KEYS, "class", "predicted")
 PROBABILITY = "probability_"
 
 
-def of_run(provenance: Provenance) -> dict:
+def of_run(provenance: Provenance) -> dict[str, Any]:
     """The columns that are the same in all rows of a model, by its `provenance.json`."""
     return {key: getattr(provenance, key) for key in RUN} | {STEPS: provenance.total_steps}
 
 
-def task_of(rows: pd.DataFrame) -> str:
+def task_of(rows: pd.DataFrame) -> Task:
     """What was learned, by the columns of the rows."""
     return CLASSIFICATION if "predicted" in rows else SEGMENTATION
 
@@ -110,7 +112,8 @@ def _problems(rows: pd.DataFrame) -> Iterator[str]:
     values = rows[list(columns(row))].astype(object)
     values = values.where(values.notna(), None).to_dict("records")
     try:
-        adapter(tuple[row, ...]).validate_python(values, by_alias=True, by_name=False)
+        rows_of = adapter(tuple[row, ...])  # type: ignore[valid-type]  # the rows' class is chosen at run time
+        rows_of.validate_python(values, by_alias=True, by_name=False)
     except ValidationError as error:
         yield from problems(error, values)
     classes = classes_of(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..contracts.comparison import Comparison, Equivalence, Pair
 from ..models.network import ARCHITECTURES
 from .layout import interval_text, number, p_text
@@ -24,7 +26,7 @@ def headline_pairs(comparison: Comparison) -> list[Pair]:
             if pair.metric == "auc" or pair.label == "mean" and pair.metric == METRICS[0]]
 
 
-def verdict(pair: Pair) -> dict:
+def verdict(pair: Pair) -> dict[str, Any]:
     """The verdict on one pair.
 
     Args:
@@ -53,7 +55,7 @@ def verdict(pair: Pair) -> dict:
         return {"kind": "open", "title": f"Only {pair.n} cases: too few to tell the {name} from the {other}",
                 "text": f"{numbers} Of fewer than {FEW} cases neither interval nor test says much. More cases would "
                         "tell."}
-    kind = {"below": "worse", "above": "better"}.get(apart, "open")
+    kind = {"below": "worse", "above": "better"}.get(apart or "", "open")
     if test.equivalent:
         text = f"Equivalent within {margin} (two one-sided tests, p {p_text(test.p_value)})"
         text += f", though measurably {apart} it." if apart else "."

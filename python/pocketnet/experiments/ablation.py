@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ..contracts.plan import NetworkPlan
 from ..evaluation.comparison import MEAN
 from ..evaluation.layout import interval_text, markdown_table, number, p_equivalence, p_text, pair_of
@@ -10,12 +12,16 @@ from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def most_feature_maps(network: NetworkPlan, width: str) -> int:
     """Feature maps of the coarsest resolution, the most of any convolution.
 
     Args:
         network: The plan's.
+        width: The width policy as text; see `widths.parse_width`.
     """
     return parse_width(width).feature_maps(network.feature_maps, network.depth)
 
@@ -26,7 +32,7 @@ def draw(inputs: Inputs) -> Outcome:
     network = inputs.plan.network
     deepest = network.depth
     rows, table = [], []
-    means = [row for row in inputs.comparison.networks if row.label == MEAN]
+    means = [row for row in inputs.compared.networks if row.label == MEAN]
     paper = {entry["depth"]: entry for entry in published()["table_4"]}
     for arch in dict.fromkeys(row.arch for row in means):
         for row in sorted((row for row in means if row.arch == arch), key=lambda row: -row.parameters):
@@ -34,7 +40,7 @@ def draw(inputs: Inputs) -> Outcome:
             stops = deepest - (most // network.feature_maps).bit_length() + 1
             # The paper's network is 5 deep: the same number of depths without doubling, and pocket beside pocket.
             theirs = paper[5] if stops == deepest else paper.get(stops)
-            dice, pair = row.metrics["dice"], pair_of(inputs.comparison, row, "dice")
+            dice, pair = row.metrics["dice"], pair_of(inputs.compared, row, "dice")
             entry = {"arch": arch, "width": row.width, "stops_after_depth": stops, "most_feature_maps": most,
                      "parameters": row.parameters, "cases": dice.n, "dice_mean": dice.mean,
                      "dice_sd": dice.sd, "dice_median": dice.median, "difference_to_full": pair and pair.difference,
@@ -73,8 +79,8 @@ def draw(inputs: Inputs) -> Outcome:
                    notes, {"widths": [row["width"] for row in rows]})
 
 
-def _figure(inputs: Inputs, rows: list[dict]):
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
+def _figure(inputs: Inputs, rows: list[dict[str, Any]]) -> Figure:
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     with drawing.new_figure(1.6 + 1.0 * len(rows), 3.2) as figure:
         axis = figure.subplots()
         for place, row in enumerate(rows):

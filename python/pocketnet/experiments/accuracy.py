@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Comparison, NetworkRow
 from ..evaluation.comparison import MEAN, label_order
@@ -25,6 +25,7 @@ from .outcome import Outcome, published, published_order
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 NOT_EQUIVALENCE = ("p is of the two-sided Wilcoxon signed-rank test, paired by case. p > 0.05 says that no difference "
                    "was found, not that there is none: that is what the equivalence test is for (two one-sided t-tests "
@@ -36,7 +37,7 @@ PUBLISHED_TASKS = {"lits": "LiTS", "brats": "BraTS", "nfbs": "NFBS"}
 def draw(inputs: Inputs) -> Outcome:
     """A row a label, network and width, the mean over labels last; below them the paper's rows."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
-    comparison = inputs.comparison
+    comparison = inputs.compared
     arches = published_order(list(dict.fromkeys(row.arch for row in comparison.networks)))
     networks = sorted(comparison.networks, key=lambda row: (label_order(comparison).index(row.label),
                                                              arches.index(row.arch)))
@@ -64,7 +65,7 @@ def draw(inputs: Inputs) -> Outcome:
                    {"architectures": arches})
 
 
-def _row(comparison: Comparison, network: NetworkRow) -> dict:
+def _row(comparison: Comparison, network: NetworkRow) -> dict[str, Any]:
     row = {"source": "ours", "task": comparison.dataset, "label": network.label, "arch": network.arch,
            "width": network.width, "parameters_m": network.parameters / 1e6, "cases": network.cases}
     for metric in PAPER_METRICS:
@@ -78,7 +79,7 @@ def _row(comparison: Comparison, network: NetworkRow) -> dict:
     return row
 
 
-def _over_voxels(metrics: pd.DataFrame, network: NetworkRow) -> dict:
+def _over_voxels(metrics: pd.DataFrame, network: NetworkRow) -> dict[str, Any]:
     """Mean and median of the distances over mask voxels instead of surfaces, of one row of `networks`."""
     mine = metrics[(metrics["arch"] == network.arch) & (metrics["width"] == network.width)]
     if network.label == MEAN:
@@ -89,7 +90,7 @@ def _over_voxels(metrics: pd.DataFrame, network: NetworkRow) -> dict:
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
-def _voxel_table(rows: list[dict]) -> list[str]:
+def _voxel_table(rows: list[dict[str, Any]]) -> list[str]:
     """Our distances by the definition that some of the paper's values point to; nothing where there are none."""
     found = [row for row in rows if row["source"] == "ours" and row["hd95_voxels_mm_mean"] is not None]
     if not found:
@@ -102,7 +103,7 @@ def _voxel_table(rows: list[dict]) -> list[str]:
             "0.000 beside an ASD of 0.4 mm (NFBS) points:", "", *markdown_table(header, cells, numeric=3)]
 
 
-def _published_row(task: str, arch: str, width: str, found: dict) -> dict:
+def _published_row(task: str, arch: str, width: str, found: dict[str, Any]) -> dict[str, Any]:
     row = {"source": "published", "task": task, "label": None, "arch": arch, "width": width,
            "parameters_m": found[width]["parameters_m"]}
     for metric in PAPER_METRICS:
@@ -126,7 +127,7 @@ def _cells(comparison: Comparison, network: NetworkRow) -> list[str]:
             equivalence_text(pair)]
 
 
-def _published_cells(task: str, arch: str, width: str, found: dict) -> list[str]:
+def _published_cells(task: str, arch: str, width: str, found: dict[str, Any]) -> list[str]:
     cells = [f"{task} (published)", arch_name(arch), width, f"{found[width]['parameters_m']:g}"]
     for metric in PAPER_METRICS:
         values = found[width][metric]
@@ -135,8 +136,8 @@ def _published_cells(task: str, arch: str, width: str, found: dict) -> list[str]
     return [*cells, "", ""]
 
 
-def _figure(inputs: Inputs, arches: list[str]):
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)[list(PAPER_METRICS)].mean()
+def _figure(inputs: Inputs, arches: list[str]) -> Figure:
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"], as_index=False)[list(PAPER_METRICS)].mean()
     with drawing.new_figure(max(6.0, 2.2 * len(arches) + 2), 3.2) as figure:
         axes = figure.subplots(1, 3)
         for axis, metric in zip(axes, PAPER_METRICS, strict=True):

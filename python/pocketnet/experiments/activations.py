@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ACTIVE_SHARE = 0.1
 """A feature map counts as active when its mean is at least this share of the network's largest."""
@@ -54,7 +58,7 @@ def draw(inputs: Inputs) -> Outcome:
                    "largest fold.", notes, {"folds": folds, "active_share": ACTIVE_SHARE})
 
 
-def _figure(means: dict, names: dict):
+def _figure(means: dict[tuple[str, str], np.ndarray], names: dict[tuple[str, str], str]) -> Figure:
     order = sorted(means, key=lambda key: (key[0], key[1] != "pocket", key[1]))  # the paper has pocket on top
     with drawing.new_figure(6.4, 2.1 * len(order)) as figure:
         axes = figure.subplots(len(order), 1, squeeze=False, sharex=True, sharey=True)[:, 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ..contracts.comparison import Comparison, NetworkRow
 from ..evaluation.comparison import compare
 from ..evaluation.layout import equivalence_text, markdown_table, p_equivalence, p_text, pair_of
@@ -10,6 +12,10 @@ from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
 from .saturation import WIDTHS, sizes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 OTHERS = ("accuracy", "sensitivity", "specificity")
 NOT_EQUIVALENCE = ("p is of DeLong's test on the same cases. p > 0.05 says that no difference was found, not that "
@@ -20,7 +26,7 @@ NOT_EQUIVALENCE = ("p is of DeLong's test on the same cases. p > 0.05 says that 
 def accuracy(inputs: Inputs) -> Outcome:
     """Table II: a row a class, network and width, the paper's rows below."""
     inputs.need(comparison=inputs.comparison)
-    comparison = inputs.comparison
+    comparison = inputs.compared
     rows = [_row(comparison, network) for network in comparison.networks]
     table = [[f"{comparison.dataset}, {network.label}", network.arch, network.width,
               f"{network.parameters / 1e6:.3f}", *_cells(comparison, network)] for network in comparison.networks]
@@ -44,7 +50,7 @@ def saturation(inputs: Inputs) -> Outcome:
     sizes = sizes_of(inputs.splits)
     rows, texts = [], []
     for fold, size in sorted(sizes.items(), key=lambda item: item[1]):
-        mine = inputs.rows[inputs.rows["fold"] == fold]
+        mine = inputs.measured[inputs.measured["fold"] == fold]
         if mine.empty:
             continue
         comparison = compare(mine.assign(file="metrics.csv"))
@@ -72,7 +78,7 @@ def _caution(inputs: Inputs) -> list[str]:
     return [inputs.manifest.caution] if inputs.manifest.caution else []
 
 
-def _row(comparison: Comparison, network: NetworkRow) -> dict:
+def _row(comparison: Comparison, network: NetworkRow) -> dict[str, Any]:
     auc, pair = network.metrics["auc"], pair_of(comparison, network, "auc")
     (low, high), (below, above) = auc.interval or (None, None), (pair and pair.interval) or (None, None)
     return {"source": "ours", "task": comparison.dataset, "label": network.label, "arch": network.arch,
@@ -100,7 +106,7 @@ def _with_interval(value: float | None, low: float | None, high: float | None, s
     return text.replace("-", "−")
 
 
-def _accuracy_figure(comparison: Comparison):
+def _accuracy_figure(comparison: Comparison) -> Figure:
     networks = comparison.networks
     with drawing.new_figure(2.2 + 1.1 * len(networks), 3.2) as figure:
         axis = figure.subplots()
@@ -114,7 +120,7 @@ def _accuracy_figure(comparison: Comparison):
     return figure
 
 
-def _saturation_figure(rows: list[dict], dataset: str):
+def _saturation_figure(rows: list[dict[str, Any]], dataset: str) -> Figure:
     labels = list(dict.fromkeys(row["label"] for row in rows))
     sizes = sorted({row["train_size"] for row in rows})
     with drawing.new_figure(2 + 1.0 * len(sizes), 3.1 * len(labels)) as figure:
@@ -136,7 +142,7 @@ def _saturation_figure(rows: list[dict], dataset: str):
     return figure
 
 
-def _point(axis, place: float, row: dict) -> None:
+def _point(axis: Axes, place: float, row: dict[str, Any]) -> None:
     if row["auc_low"] is not None:
         axis.vlines(place, row["auc_low"], row["auc_high"], color=drawing.colour(row["width"]), linewidth=1.4)
     axis.plot([place], [row["auc"]], marker="o" if row["width"] == "full" else "s", markeredgecolor="black",

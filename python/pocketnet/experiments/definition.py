@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError
 
@@ -19,7 +19,7 @@ def names() -> list[str]:
     return list(_all())
 
 
-def load(name: str) -> dict:
+def load(name: str) -> dict[str, Any]:
     """The experiment called `name`.
 
     Raises:
@@ -34,7 +34,9 @@ def check_fits(name: str, manifest: Manifest, where: str | None = None) -> None:
     """Refuse a dataset that the experiment has no meaning for.
 
     Args:
+        name: The experiment.
         manifest: The dataset.
+        where: The manifest's file, for the error.
 
     Raises:
         UsageError: The dataset is for another task.
@@ -51,5 +53,5 @@ def check_fits(name: str, manifest: Manifest, where: str | None = None) -> None:
                         f"{len(manifest.labels)}.", where=where, todo="Choose a label set with more (--labels).")
 
 
-def _all() -> dict:
+def _all() -> dict[str, Any]:
     return json.loads(EXPERIMENTS.read_text(encoding="utf-8"))

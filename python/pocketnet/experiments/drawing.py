@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ COLOURS = {"full": NETWORKS[0], "pocket": NETWORKS[1], "pruned": NETWORKS[3], "p
 """A colour a variant, told apart by the colour-blind; hatches or names tell them apart, too."""
 HATCHES = {"pocket": "//", "pruned-tuned": "xx", "pocket-continued": ".."}
 FAINT = "#8a8b8c"
-STYLE = {"font.size": 9, "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
+STYLE: dict[Any, Any] = {"font.size": 9, "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
          "axes.edgecolor": FAINT, "xtick.color": "#303132", "ytick.color": "#303132", "grid.color": FAINT,
          "grid.linewidth": 0.5, "grid.alpha": 0.4, "hatch.linewidth": 0.6, "axes.axisbelow": True}
 
@@ -45,11 +45,11 @@ def colour(variant: str) -> str:
 
 def box(axis: Axes, place: float, values: Sequence[float], variant: str, width: float = 0.34) -> None:
     """A box of the quartiles with whiskers from the 5th to the 95th percentile, and the mean as a diamond."""
-    values = np.asarray(values, float)
-    values = values[~np.isnan(values)]
-    if not values.size:
+    given = np.asarray(values, float)
+    shown = given[~np.isnan(given)]
+    if not shown.size:
         return
-    drawn = axis.boxplot([values], positions=[place], widths=width, whis=(5, 95), patch_artist=True, showmeans=True,
+    drawn = axis.boxplot([shown], positions=[place], widths=width, whis=(5, 95), patch_artist=True, showmeans=True,
                          medianprops={"color": "black", "linewidth": 1.6},
                          meanprops={"marker": "D", "markersize": 3.5, "markerfacecolor": "white",
                                     "markeredgecolor": "black"},
@@ -59,7 +59,7 @@ def box(axis: Axes, place: float, values: Sequence[float], variant: str, width: 
         patch.set(facecolor=colour(variant), alpha=0.75, hatch=HATCHES.get(variant), edgecolor="black", linewidth=0.7)
 
 
-def legend(place: Axes | Figure, variants: Sequence[str], **options) -> None:
+def legend(place: Axes | Figure, variants: Sequence[str], **options: Any) -> None:
     """Names the variants' colours in one plot, or beside all of a figure (`loc` begins with `outside`)."""
     from matplotlib.patches import Patch
 

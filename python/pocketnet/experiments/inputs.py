@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..contracts.activations import Activations
 from ..contracts.base import load
@@ -55,7 +55,17 @@ class Inputs:
         """`segmentation` or `classification`."""
         return self.manifest.task
 
-    def need(self, **values) -> None:
+    @property
+    def compared(self) -> Comparison:
+        """`comparison`, for an experiment that needs it (see `need`)."""
+        return cast(Comparison, self.comparison)
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """`rows`, for an experiment that needs them (see `need`)."""
+        return cast("pd.DataFrame", self.rows)
+
+    def need(self, **values: object) -> None:
         """Refuse to go on without what an experiment is drawn from.
 
         Raises:
@@ -74,7 +84,16 @@ def read(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
     """Read what a run has left.
 
     Args:
+        name: The experiment.
+        manifest: `manifest.json` of `pocket-check`.
+        plan: `plan.json` of `pocket-plan`.
+        splits: `splits.json` of `pocket-plan`.
+        comparison: The folder of `comparison.json`; None without one.
+        models: Model folders, or folders that hold them.
+        evaluations: Folders of `pocket-evaluate`.
         measured: Files of `pocket-profile` and `pocket-activations`, told apart by their `kind`.
+        predictions: Folder of predicted label maps, for a picture.
+        input_: The dataset's folder, for a picture.
 
     Raises:
         UsageError: A file is not there.

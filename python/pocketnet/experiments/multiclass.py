@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from ..evaluation import cases
 from ..evaluation.comparison import label_order
 from ..evaluation.layout import TITLES, markdown_table, number
@@ -12,6 +14,9 @@ from ..preprocessing import geometry
 from .inputs import Inputs
 from .outcome import Outcome
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def draw(inputs: Inputs) -> Outcome:
     """A row a label; the picture of the case that is the median by mean Dice."""
@@ -19,8 +24,8 @@ def draw(inputs: Inputs) -> Outcome:
                 input=inputs.input)
     labels = inputs.manifest.labels
     rows, table = [], []
-    networks = sorted(inputs.comparison.networks,
-                      key=lambda row: (row.arch, row.width, label_order(inputs.comparison).index(row.label)))
+    networks = sorted(inputs.compared.networks,
+                      key=lambda row: (row.arch, row.width, label_order(inputs.compared).index(row.label)))
     for row in networks:
         rows.append({"arch": row.arch, "width": row.width, "parameters": row.parameters, "label": row.label,
                      "cases": row.cases, "undefined": row.metrics["dice"].undefined,
@@ -36,14 +41,16 @@ def draw(inputs: Inputs) -> Outcome:
     for metric in PAPER_METRICS:
         header += [f"{TITLES[metric]}, mean ± sd", "median"]
     arch, width = networks[0].arch, networks[0].width
+    tested = inputs.measured["case"].nunique()
     case, dice = _median_case(inputs, arch, width)
     entry = next(entry for entry in inputs.manifest.cases if entry.case == case)
-    image = geometry.read(inputs.input / entry.images[0]).data
-    pair = cases.read_pair(inputs.input / entry.label, cases.prediction_path(inputs.predictions, case), labels)
+    folder, predictions = cast("Path", inputs.input), cast("Path", inputs.predictions)
+    image = geometry.read(folder / entry.images[0]).data
+    pair = cases.read_pair(folder / cast(str, entry.label), cases.prediction_path(predictions, case), labels)
     scores = ", ".join(f"{name} {'–' if value != value else f'{value:.3f}'}" for name, value in dice.items())
     figure = label_maps(image, *pair, labels, f"{case} · {width} {arch_name(arch)} · Dice: {scores}")
     return Outcome(rows, markdown_table(header, table, numeric=4), figure,
-                   f"Case {case}, the median of the {inputs.rows['case'].nunique()} test cases by mean Dice: reference "
+                   f"Case {case}, the median of the {tested} test cases by mean Dice: reference "
                    f"(above) and prediction of the {width} {arch_name(arch)} (below) in three planes. Dice: {scores}.",
                    ["The paper shows one BraTS case of a Pocket DenseNet; its Dice scores stand in the picture: not "
                     "published as numbers in its text.",
@@ -52,7 +59,7 @@ def draw(inputs: Inputs) -> Outcome:
 
 def _median_case(inputs: Inputs, arch: str, width: str) -> tuple[str, dict[str, float]]:
     """The median case by Dice over labels, and its Dice by label."""
-    mine = inputs.rows[(inputs.rows["arch"] == arch) & (inputs.rows["width"] == width)]
+    mine = inputs.measured[(inputs.measured["arch"] == arch) & (inputs.measured["width"] == width)]
     means = mine.groupby("case")["dice"].mean().dropna().sort_values(kind="stable")
     case = means.index[len(means) // 2]
     return case, mine[mine["case"] == case].set_index("label")["dice"].to_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..code import code_hash, commit
@@ -34,15 +34,15 @@ class Outcome:
         settings: What was varied or measured, for the record.
     """
 
-    rows: list[dict]
+    rows: list[dict[str, Any]]
     markdown: list[str]
     figure: Figure
     caption: str
     notes: list[str] = field(default_factory=list)
-    settings: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
-def published() -> dict:
+def published() -> dict[str, Any]:
     """The paper's values, as its text gives them (`published.json`)."""
     return json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
 
@@ -53,7 +53,7 @@ def published_order(arches: list[str]) -> list[str]:
     return sorted(arches, key=lambda arch: (order.index(arch) if arch in order else len(order), arch))
 
 
-def write(folder: Path, entry: dict, inputs: Inputs, outcome: Outcome) -> Experiment:
+def write(folder: Path, entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> Experiment:
     """Write `FILES` into a folder, each whole or not at all.
 
     Returns:
@@ -80,7 +80,7 @@ def _save(figure: Figure, path: Path, name: str) -> None:
         figure.savefig(path, dpi=150, facecolor=figure.get_facecolor(), metadata=metadata)
 
 
-def _page(entry: dict, inputs: Inputs, outcome: Outcome) -> str:
+def _page(entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> str:
     lines = [f"# {entry['title']}", "",
              f"{entry['paper']} of the paper, on {inputs.plan.dataset}; recipe `{inputs.plan.recipe}`, "
              f"{_steps(inputs)}seed {inputs.plan.seed}.", "", *outcome.markdown]
@@ -97,7 +97,7 @@ def _steps(inputs: Inputs) -> str:
     return f"{training.epochs} epochs of {training.steps_per_epoch} steps, batch {training.batch}, "
 
 
-def provenance(entry: dict, inputs: Inputs, outcome: Outcome) -> Experiment:
+def provenance(entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> Experiment:
     """What was compared, from which runs, by which code."""
     groups: dict[tuple[str, str], list[Provenance]] = {}
     for model in inputs.models:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..contracts.profile import Measured, ProfiledConfiguration
 from ..evaluation.layout import markdown_table
@@ -10,6 +11,9 @@ from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTHS = ("full", "pocket")
 
@@ -55,14 +59,14 @@ def draw(inputs: Inputs) -> Outcome:
                    "that does not fit.", notes, {"batches": sorted({row["batch"] for row in rows})})
 
 
-def rows_of(found: Sequence[ProfiledConfiguration], predicted: bool = False) -> list[dict]:
+def rows_of(found: Sequence[ProfiledConfiguration], predicted: bool = False) -> list[dict[str, Any]]:
     """A row a configuration of a training step: memory, time, and in pocket's what it saves of full's.
 
     Args:
         found: Configurations of `profile.json`.
         predicted: Take what was predicted instead of what was measured, also of what does not fit.
     """
-    groups: dict[tuple, dict[str, ProfiledConfiguration]] = {}
+    groups: dict[tuple[Any, ...], dict[str, ProfiledConfiguration]] = {}
     for entry in found:
         groups.setdefault((entry.arch, entry.patch, entry.batch), {})[entry.width] = entry
     rows = []
@@ -89,7 +93,7 @@ def _values(entry: ProfiledConfiguration, predicted: bool) -> tuple[float | None
     if predicted:
         return (entry.predicted.device_memory_mib, entry.predicted.step_seconds) if entry.predicted else (None, None)
     measured = _measured(entry)
-    return memory_of(entry)[0], measured and measured.step_seconds
+    return memory_of(entry)[0], measured.step_seconds if measured else None
 
 
 def _measured(entry: ProfiledConfiguration | None) -> Measured | None:
@@ -103,7 +107,7 @@ def _status(entry: ProfiledConfiguration, predicted: bool) -> str:
     return entry.measured.status if entry.measured else "not measured"
 
 
-def _cells(row: dict) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str]:
     def text(name: str, form: str, otherwise: str = "") -> str:
         return otherwise if row[name] is None else format(row[name], form)
 
@@ -114,7 +118,7 @@ def _cells(row: dict) -> list[str]:
             text("memory_saving_percent", ".1f"), text("time_saving_percent", ".1f")]
 
 
-def figure(rows: list[dict]):
+def figure(rows: list[dict[str, Any]]) -> Figure:
     """The rows as bars by batch and width, and the savings over the paper's ranges; a group a network and patch."""
     paper = published()["figure_3"]
     groups = list(dict.fromkeys((row["arch"], row["patch"]) for row in rows))

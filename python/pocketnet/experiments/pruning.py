@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Equivalence, Pair
 from ..evaluation.comparison import MEAN
@@ -22,6 +23,9 @@ from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 VARIANTS = {
     "full": "full, from scratch",
     "pocket": "pocket, from scratch",
@@ -36,11 +40,11 @@ def draw(inputs: Inputs) -> Outcome:
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, models=inputs.models)
     runs = {(model.provenance.arch, model.provenance.width): model.provenance for model in inputs.models}
     rows, table = [], []
-    means = [row for row in inputs.comparison.networks if row.label == MEAN]
+    means = [row for row in inputs.compared.networks if row.label == MEAN]
     order = list(VARIANTS)
     for row in sorted(means, key=lambda row: (row.arch, order.index(row.width))):
         run = runs[row.arch, row.width]
-        pair = pair_of(inputs.comparison, row, "dice")
+        pair = pair_of(inputs.compared, row, "dice")
         low, high = (pair and pair.interval) or (None, None)
         rows.append({"arch": row.arch, "variant": row.width, "parameters": row.parameters,
                      "steps": run.steps, "total_steps": run.total_steps, "cases": row.cases,
@@ -73,10 +77,10 @@ def draw(inputs: Inputs) -> Outcome:
                    {"criterion": "largest L1 norm of filters", "variants": [row["variant"] for row in rows]})
 
 
-def _equal_steps(inputs: Inputs, rows: list[dict]) -> list[str]:
+def _equal_steps(inputs: Inputs, rows: list[dict[str, Any]]) -> list[str]:
     """The comparison that is fair in steps: pruned and trained on, against pocket trained on."""
     lines = []
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"])["dice"].mean()
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"])["dice"].mean()
     for arch in dict.fromkeys(row["arch"] for row in rows):
         steps = {row["variant"]: row["total_steps"] for row in rows if row["arch"] == arch}
         if not {"pruned-tuned", "pocket-continued"} <= set(steps):
@@ -95,8 +99,8 @@ def _equal_steps(inputs: Inputs, rows: list[dict]) -> list[str]:
     return lines
 
 
-def _figure(inputs: Inputs, rows: list[dict]):
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
+def _figure(inputs: Inputs, rows: list[dict[str, Any]]) -> Figure:
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     arches = list(dict.fromkeys(row["arch"] for row in rows))
     with drawing.new_figure(7.4, 3.3 * len(arches)) as figure:
         axes = figure.subplots(len(arches), 1, squeeze=False)[:, 0]

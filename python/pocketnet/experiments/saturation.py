@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..contracts.splits import Splits
 from ..evaluation.comparison import MEAN, compare
 from ..evaluation.layout import equivalence_text, interval_text, markdown_table, number, p_equivalence, p_text, pair_of
@@ -9,6 +11,9 @@ from ..evaluation.statistics import holm
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTHS = ("full", "pocket")
 
@@ -34,7 +39,7 @@ def draw(inputs: Inputs) -> Outcome:
     sizes = sizes_of(inputs.splits)
     rows, pairs = [], []
     for fold, size in sorted(sizes.items(), key=lambda item: item[1]):
-        mine = inputs.rows[inputs.rows["fold"] == fold]
+        mine = inputs.measured[inputs.measured["fold"] == fold]
         if mine.empty:
             continue
         comparison = compare(mine.assign(file="metrics.csv"))
@@ -74,8 +79,8 @@ def draw(inputs: Inputs) -> Outcome:
                    notes, {"training_sizes": sorted(sizes.values()), "augmentation": False})
 
 
-def _figure(inputs: Inputs, sizes: dict[int, int]):
-    means = inputs.rows.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
+def _figure(inputs: Inputs, sizes: dict[int, int]) -> Figure:
+    means = inputs.measured.groupby(["arch", "width", "case", "fold"], as_index=False)["dice"].mean()
     arches = list(dict.fromkeys(means["arch"]))
     present = sorted({sizes[fold] for fold in means["fold"]})
     with drawing.new_figure(2 + 1.1 * len(present), 3.1 * len(arches)) as figure:

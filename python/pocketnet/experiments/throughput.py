@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ..contracts.profile import ProfiledConfiguration
 from ..evaluation.layout import markdown_table
 from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published, published_order
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTHS = ("full", "pocket")
 
@@ -57,7 +62,8 @@ def _throughput(entry: ProfiledConfiguration | None) -> float | None:
     return measured.patches_per_second if measured and measured.status == "ok" else None
 
 
-def _row(size: tuple, entry: ProfiledConfiguration, ours: dict, paper: dict | None) -> dict:
+def _row(size: tuple[Any, ...], entry: ProfiledConfiguration, ours: dict[str, Any],
+         paper: dict[str, Any] | None) -> dict[str, Any]:
     width, paper = entry.width, paper or {}
     pocket = width == "pocket"
     both = pocket and ours["full"] and ours["pocket"]
@@ -71,7 +77,7 @@ def _row(size: tuple, entry: ProfiledConfiguration, ours: dict, paper: dict | No
             "published_ratio": paper["pocket"] / paper["full"] if pocket and paper else None}
 
 
-def _cells(row: dict) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str]:
     def text(name: str, form: str) -> str:
         return "" if row[name] is None else format(row[name], form)
 
@@ -82,7 +88,8 @@ def _cells(row: dict) -> list[str]:
             text("published_speed_up_percent", ".2f"), text("published_ratio", ".3f")]
 
 
-def _figure(by_key: dict, sizes: list[tuple], arches: list[str]):
+def _figure(by_key: dict[tuple[tuple[int, ...], str, str], ProfiledConfiguration],
+            sizes: list[tuple[int, ...]], arches: list[str]) -> Figure:
     with drawing.new_figure(2.6 * len(sizes) + 1, 3.0) as figure:
         axes = figure.subplots(1, len(sizes), squeeze=False)[0]
         for axis, size in zip(axes, sizes, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .windows import starts
 
+if TYPE_CHECKING:
+    import keras
+
 HEAD = "logits"
 
 
-def last_layer(model):
+def last_layer(model: keras.Model) -> keras.layers.Layer:
     """The network up to what its head reads: the activation of the last layer before voxel-wise classification.
 
     Args:
@@ -34,6 +38,8 @@ def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterato
     """The windows that inference lays over a case, normalised, each (1, *patch, channel) float32.
 
     Args:
+        store: The case.
+        plan: The plan that the network was trained by.
         constants: The fold's intensity constants.
     """
     size, normalise = plan.training.patch, Normaliser(plan.preprocessing.normalisation, constants)
@@ -42,7 +48,7 @@ def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterato
         yield store.read_image(start, size, lambda x: normalise(x, store.statistics))[None]
 
 
-def channel_means(model, images: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+def channel_means(model: keras.Model, images: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
     """The paper's F_i: the mean over patches of each feature map's mean over voxels.
 
     Args:

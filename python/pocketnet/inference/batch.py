@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import files, outputs
 from ..contracts.labels import Label
@@ -19,6 +20,9 @@ from .merge import Follow
 from .predictor import Predictor
 from .results import Wanted
 from .run import Segmentation
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FollowCase = Callable[[str], Follow]
 
@@ -33,7 +37,7 @@ class Done:
         exit_codes: Theirs.
     """
 
-    cases: list[dict] = field(default_factory=list)
+    cases: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     exit_codes: set[int] = field(default_factory=set)
 
@@ -89,13 +93,16 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
     """Segment cases and write what is wanted of them.
 
     Args:
+        predictor: The network or ensemble.
         work: The files of each case, in the model's order of modalities.
         output: A folder, or with `single` the label map.
+        single: Whether `output` is the label map of the only case.
+        wanted: What to write besides label maps.
         again: Also the cases that are finished.
         follow: Gives, for a case, what shows progress over its windows.
     """
     done = Done()
-    volumes: dict[str, dict] = {}
+    volumes: dict[str, dict[str, Any]] = {}
     try:
         for case, paths in work.items():
             target = target_of(output, case, paths, single)
@@ -120,7 +127,7 @@ def _on_one_line(error: PocketError) -> str:
 
 
 def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wanted: Wanted, again: bool,
-         follow: Follow) -> dict:
+         follow: Follow) -> dict[str, Any]:
     """Segment one case, unless it is finished; its row of the result."""
     labels = predictor.model.plan.labels
     others = wanted.paths(target, labels)
@@ -134,6 +141,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         dicom_seg.check(paths[0])
     began = time.perf_counter()
     scan = read_scan(paths)
+    grid = cast(geometry.Grid, scan.grid)
     read = time.perf_counter() - began
     with ExitStack() as stack:
         maps = None
@@ -144,11 +152,11 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         writing = time.perf_counter()
         note = results.note_of(key)
         if wanted.dicom_seg:
-            dicom_seg.write(others["DICOM-SEG"], paths[0], found.classes, scan.grid, labels)
+            dicom_seg.write(others["DICOM-SEG"], paths[0], found.classes, grid, labels)
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)
-        geometry.write(target, found.classes, scan.grid, note=note)  # last: a case that has it is finished
+        geometry.write(target, found.classes, grid, note=note)  # last: a case that has it is finished
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
@@ -158,11 +166,12 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
             "predicted_memory_mib": found.need.mib if found.need else None}
 
 
-def _write(case: str, scan: Scan, found: Segmentation, volumes: dict, labels: Sequence[Label],
+def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], labels: Sequence[Label],
            others: dict[str, Path], note: str) -> None:
     """Write what stands beside the label map."""
     if "uncertainty" in others:
-        results.write_map(others["uncertainty"], found.uncertainty, scan.grid, note)
+        results.write_map(others["uncertainty"], cast("np.ndarray", found.uncertainty),
+                          cast(geometry.Grid, scan.grid), note)
     if "picture" in others:
         picture.draw(others["picture"], scan, found.classes, labels,
                      {name: row["volume_ml"] for name, row in volumes.items()}, case)

@@ -58,6 +58,7 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
 
     Args:
         inputs: Files, or folders of files.
+        modalities: The model's modalities, in order.
         suffixes: Of the files to take from folders, and that do not belong to a case's name.
         pattern: Where the modality stands in a path, for example `{case}/{modality}.nii.gz`.
         outside: A folder that files are not taken from: where the results go.

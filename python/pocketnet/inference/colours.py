@@ -24,8 +24,8 @@ def colour(value: int) -> Colour:
     """Red, green and blue (0…255) of a label's value, 1 upwards."""
     if value <= len(FIRST):
         return FIRST[value - 1]
-    shares = colorsys.hsv_to_rgb(value * GOLDEN % 1, 0.65, 0.95)
-    return tuple(round(255 * share) for share in shares)
+    red, green, blue = colorsys.hsv_to_rgb(value * GOLDEN % 1, 0.65, 0.95)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def itksnap(labels: Sequence[Label]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from ..errors import DataError
 from ..files import atomic
 from ..preprocessing import dicom, geometry
 from .colours import colour
+
+if TYPE_CHECKING:
+    import highdicom
+    import pydicom
 
 SCHEME = "99POCKETNET"
 """Coding scheme of the labels: they are the dataset's own, no dictionary has them."""
@@ -33,9 +38,11 @@ def write(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid, la
     """Write the segmentation, a segment a label, whole or not at all.
 
     Args:
+        path: The DICOM file to write.
         series: The folder or zip that the image was read from, one file a slice.
         classes: (x, y, z) in RAS+.
         grid: The series'.
+        labels: The labels of `classes`.
 
     Raises:
         DataError: The series is one file of several frames, or lacks what DICOM asks of every image.
@@ -67,7 +74,7 @@ def write(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid, la
         made.save_as(temporary)
 
 
-def _complete(one, thickness: float) -> None:
+def _complete(one: pydicom.Dataset, thickness: float) -> None:
     """Add the attributes that DICOM wants to be there, and that may be empty (type 2), where a series lacks them."""
     for name in ("AccessionNumber", "StudyID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "PatientID",
                  "PatientName", "ReferringPhysicianName"):
@@ -77,7 +84,7 @@ def _complete(one, thickness: float) -> None:
         one.SliceThickness = f"{thickness:.6g}"
 
 
-def _described(label: Label):
+def _described(label: Label) -> highdicom.seg.SegmentDescription:
     import highdicom
     from pydicom.sr.codedict import codes
 

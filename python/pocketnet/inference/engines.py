@@ -7,12 +7,15 @@ measured (docs/results/inference.md) and starts without TensorFlow.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from ..errors import DataError, UsageError
 from . import fusion
+
+if TYPE_CHECKING:
+    import openvino
 
 ENGINES = ("auto", "openvino", "tensorflow")
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
@@ -66,9 +69,11 @@ class OpenVinoEngine:
         settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
         self._core, self._graph = core, graph
         self._settings = settings | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
-        self._compiled = self._request = None
+        self._compiled: openvino.CompiledModel | None = None
+        self._request: openvino.InferRequest | None = None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Probabilities of a batch, computed image by image; see `Engine`."""
         if self._request is None:
             self._compiled = self._core.compile_model(self._graph, "CPU", self._settings)
             self._request = self._compiled.create_infer_request()
@@ -78,10 +83,12 @@ class OpenVinoEngine:
 
     def _one(self, image: np.ndarray) -> np.ndarray:
         """Without copies of what goes in and what comes out."""
-        out = self._request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
+        request = cast("openvino.InferRequest", self._request)
+        out = request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
         return np.moveaxis(out, 1, -1) if self._classes_first else out
 
     def release(self) -> None:
+        """Drop the compiled network; the next call compiles it again."""
         self._compiled = self._request = None
 
 
@@ -104,6 +111,7 @@ class KerasEngine:
         self.network = load(folder / "model.keras")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Probabilities of a batch; see `Engine`."""
         return np.asarray(self.network.predict_on_batch(image))
 
     def release(self) -> None:
@@ -133,6 +141,11 @@ def make(name: str, folder: Path, patch: tuple[int, ...], channels: int, threads
     """Make an engine by name (see `choose`) for a model folder.
 
     Args:
+        name: `auto`, or one of `ENGINES`.
+        folder: The model folder.
+        patch: Voxels of a window per axis.
+        channels: Channels of the network's input.
+        threads: CPU threads; None for all cores.
         precision: One of `PRECISIONS`.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Member:
         inside = tuple(slice(before, before + side) for (before, _), side in zip(pad, image.shape, strict=False))
         into = normalised[inside]
         self._share(lambda x: self._normalise(image[x], statistics, out=into[x]), len(image))
-        total = None
+        total: np.ndarray | None = None
         for axes in self._mirrors:
             mirrored = np.flip(self.engine(np.flip(normalised, axes)[None])[0], axes)
             share = mirrored
@@ -59,7 +60,7 @@ class Member:
                 share = mirrored / np.float32(self.of)
                 share = np.concatenate([share, entropy(mirrored)[..., None] / np.float32(self.of)], axis=-1)
             total = share if total is None else total + share
-        return total
+        return cast(np.ndarray, total)
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
@@ -79,6 +80,7 @@ def disagreement(merged: np.ndarray, of: int) -> np.ndarray:
 
     Args:
         merged: (…, classes + 1): mean probabilities, and last the mean entropy.
+        of: How many predictions `merged` is the mean of.
 
     Source: Smith and Gal, Understanding measures of uncertainty, UAI 2018.
     """

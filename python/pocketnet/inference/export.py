@@ -11,6 +11,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from ..errors import DataError, UsageError
 from ..training.model_folder import ModelFolder, write_checksums
 from . import engines
 
+if TYPE_CHECKING:
+    import keras
+
 RECORDS = ("model.keras", "plan.json", "labels.json", "provenance.json")
 DESCRIPTION = "deployment.json"
 NETWORKS = {"onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
@@ -45,6 +49,7 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
     """Write a folder to deploy, whole or not at all.
 
     Args:
+        model: The model folder to export.
         output: The folder: new, empty, or an earlier export.
         formats: Some of `NETWORKS`.
 
@@ -131,7 +136,7 @@ def write_networks(model: ModelFolder, folder: Path, formats: Sequence[str]) -> 
     return _verified(model, reference, written)
 
 
-def _onnx(model: ModelFolder, network, path: Path) -> None:
+def _onnx(model: ModelFolder, network: keras.Model, path: Path) -> None:
     """Write ONNX with the preparation in its metadata."""
     import onnx
 
@@ -146,7 +151,7 @@ def _onnx(model: ModelFolder, network, path: Path) -> None:
     onnx.save(graph, path)
 
 
-def _metadata(model: ModelFolder) -> dict:
+def _metadata(model: ModelFolder) -> dict[str, Any]:
     """What an ONNX file says of itself: a `deployment.json` without its networks."""
     value = describe(model, {"onnx": ExportedNetwork(NETWORKS["onnx"], 0.0, 1.0)}).to_json()
     del value["networks"]

@@ -12,14 +12,18 @@ The last softmax runs over whole planes of a class, not over the few numbers of 
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import openvino
 
 MOST_WEIGHTS = 2**21
 """Of a fused kernel; that of a wide network costs more to make and to hold than it saves."""
 
 
-def free_sizes(graph) -> None:
+def free_sizes(graph: openvino.Model) -> None:
     """Let transposed convolutions follow their input's size, where a size was written into the graph."""
     from openvino import opset13 as op
     from openvino.utils import replace_node
@@ -34,7 +38,7 @@ def free_sizes(graph) -> None:
                     node.input_value(0), weights, strides, pads_begin=none, pads_end=none, dilations=[1] * len(none)))
 
 
-def fuse_skips(graph) -> int:
+def fuse_skips(graph: openvino.Model) -> int:
     """Fuse what can be fused of a graph with static shapes; see above.
 
     Returns:
@@ -58,7 +62,7 @@ def fuse_skips(graph) -> int:
     return fused
 
 
-def classes_first(graph) -> bool:
+def classes_first(graph: openvino.Model) -> bool:
     """Let the network give (batch, classes, *patch) and take its softmax over that axis.
 
     Returns:
@@ -77,7 +81,7 @@ def classes_first(graph) -> bool:
     return True
 
 
-def _upsampling(output):
+def _upsampling(output: openvino.Output) -> tuple[openvino.Output, np.ndarray, np.ndarray | None] | None:
     """The input, weights and bias of a transposed convolution that `output` is; None where it is something else."""
     node, bias = output.get_node(), None
     if node.get_type_name() == "Add" and node.input_value(1).get_node().get_type_name() == "Constant":
@@ -91,7 +95,7 @@ def _upsampling(output):
     return node.input_value(0), weights.get_data(), bias
 
 
-def _is_plain(node) -> bool:
+def _is_plain(node: openvino.Node) -> bool:
     """Whether a node is a convolution of stride 1 that keeps its input's size."""
     if node.get_type_name() != "Convolution" or node.input_value(1).get_node().get_type_name() != "Constant":
         return False
@@ -100,7 +104,8 @@ def _is_plain(node) -> bool:
             and list(node.get_output_shape(0))[2:] == list(node.input_value(0).get_shape())[2:])
 
 
-def _fused(up, skip, reader):
+def _fused(up: tuple[openvino.Output, np.ndarray, np.ndarray | None], skip: openvino.Output,
+           reader: openvino.Node) -> openvino.Node | None:
     """What replaces a convolution; None where the fused kernel would be too large."""
     from openvino import opset13 as op
 
@@ -134,15 +139,18 @@ def compose(up: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         (inputs, outputs, *sides) float32.
     """
     side = [a + b - 1 for a, b in zip(up.shape[2:], kernel.shape[2:], strict=True)]
-    out = np.zeros((up.shape[0], kernel.shape[0], *side))
+    out: np.ndarray = np.zeros((up.shape[0], kernel.shape[0], *side))
     for a in itertools.product(*map(range, up.shape[2:])):
         for b in itertools.product(*map(range, kernel.shape[2:])):
             at = tuple(i - j + n - 1 for i, j, n in zip(a, b, kernel.shape[2:], strict=True))
-            out[(..., *at)] += up[(..., *a)].astype(np.float64) @ kernel[(..., *b)].T.astype(np.float64)
+            to: Any = (..., *at)
+            first: Any = (..., *a)
+            second: Any = (..., *b)
+            out[to] += up[first].astype(np.float64) @ kernel[second].T.astype(np.float64)
     return out.astype(np.float32)
 
 
-def activation_bytes(graph) -> int:
+def activation_bytes(graph: openvino.Model) -> int:
     """Most bytes of activations that are alive at once, for a graph with static shapes.
 
     What follows a convolution voxel by voxel (bias, activation, sum) is taken to be written in its place.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +12,9 @@ from ..errors import DataError
 from ..preprocessing import dicom, geometry
 from ..preprocessing.case import check_together
 from ..preprocessing.scan import Channel, Scan
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 def scan_of_images(images: Any) -> tuple[Scan, str]:
@@ -32,15 +35,16 @@ def scan_of_images(images: Any) -> tuple[Scan, str]:
                 geometry.ras_spacing(grid), grid), kind
 
 
-def to_image(classes: np.ndarray, scan: Scan, kind: str):
+def to_image(classes: np.ndarray, scan: Scan, kind: str) -> nib.Nifti1Image | sitk.Image:
     """A label map (RAS+) as an image of a kind, in the geometry of its scan."""
-    data = geometry.from_ras(classes, scan.grid)
+    grid = cast(geometry.Grid, scan.grid)
+    data = geometry.from_ras(classes, grid)
     if kind == "nibabel":
-        return nib.Nifti1Image(np.ascontiguousarray(data), scan.grid.affine, dtype=np.uint8)
-    return as_simpleitk(data, scan.grid.affine)
+        return nib.Nifti1Image(np.ascontiguousarray(data), grid.affine, dtype=np.uint8)
+    return as_simpleitk(data, grid.affine)
 
 
-def as_simpleitk(data: np.ndarray, affine: np.ndarray):
+def as_simpleitk(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
     """An array in file axes and its affine (RAS+) as a SimpleITK image."""
     import SimpleITK as sitk
 
@@ -53,14 +57,14 @@ def as_simpleitk(data: np.ndarray, affine: np.ndarray):
     return image
 
 
-def _of_nibabel(image) -> tuple[np.ndarray, geometry.Grid]:
+def _of_nibabel(image: nib.spatialimages.SpatialImage) -> tuple[np.ndarray, geometry.Grid]:
     data = np.asarray(image.dataobj)
     if math.prod(data.shape[3:]) != 1 or data.ndim < 3:
         raise DataError(f"Expected a 3D image, found shape {data.shape}.")
     return data.reshape(data.shape[:3]), geometry.Grid(tuple(data.shape[:3]), np.asarray(image.affine))
 
 
-def _of_simpleitk(image) -> tuple[np.ndarray, geometry.Grid]:
+def _of_simpleitk(image: sitk.Image) -> tuple[np.ndarray, geometry.Grid]:
     if not hasattr(image, "GetDirection"):
         raise DataError(f"Expected an array, or an image of nibabel or SimpleITK, found {type(image).__name__}.")
     import SimpleITK as sitk

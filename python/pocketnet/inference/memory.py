@@ -57,6 +57,8 @@ def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: 
     """The memory of a case.
 
     Args:
+        prepared: The case.
+        tiling: Where its windows lie.
         channels: Of what a window predicts.
         activation_mib: Of the network for this window.
         largest_component: Whether they are looked for.
@@ -78,6 +80,7 @@ def fitting(tilings: list[Tiling], need_of: Callable[[Tiling], Need], limit_mib:
 
     Args:
         tilings: The one to prefer first.
+        need_of: Predicts the memory of a tiling.
         limit_mib: What must be kept to; None: `DEFAULT_MIB`, as far as possible.
         case: For messages.
 

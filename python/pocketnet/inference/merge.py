@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .threads import Share, alone
 from .windows import Place, Tiling, gaussian_weight
 
 Predict = Callable[[tuple[Place, ...]], np.ndarray]
-Follow = Callable[[list], Iterator]
+Follow = Callable[[list[Any]], Iterator[Any]]
 
 
 def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
@@ -20,6 +21,7 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
     """What the windows say about each voxel, plane by plane.
 
     Args:
+        tiling: Where the windows lie.
         channels: Of what a window predicts.
         members: Each from a window's places to its share of the prediction, (*window, channels) float32. One after the
             other has all windows of a layer, so that only one network's activations are in memory at a time.
@@ -58,7 +60,12 @@ def _add(total: np.ndarray, weights: np.ndarray | None, weight: np.ndarray, weig
     """Count a slab of a window in, and its weight where `weights` is given.
 
     Args:
+        total: Weighted sums of predictions, changed in place.
+        weights: Sums of weights, changed in place; None where they are not needed.
+        weight: Weight of each voxel of a window.
         weighted: Room for a window.
+        window: Where the window lies, a place per axis.
+        said: The window's prediction, (*window, channels) float32.
         base: The first plane of `total`.
         slab: Of the window's first axis.
     """

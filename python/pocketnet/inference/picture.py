@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from ..contracts.labels import Label
 from ..files import atomic
 from ..preprocessing.scan import Scan
 from .colours import colour
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
 
 # name, axis through the plane, axis to the right, axis upwards, letters left and right, top and bottom
 PLANES = (("axial", 2, 0, 1, "RLAP"), ("coronal", 1, 0, 2, "RLSI"), ("sagittal", 0, 1, 2, "APSI"))
@@ -36,8 +40,10 @@ def draw(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[Label], m
     """Write the picture as PNG, whole or not at all.
 
     Args:
+        path: The PNG to write.
         scan: Its first modality is shown in grey between its 1st and 99th percentile.
         classes: (x, y, z) in RAS+.
+        labels: The labels of `classes`.
         millilitres: By label, told in the legend.
         title: Above the picture.
     """
@@ -75,16 +81,16 @@ def draw(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[Label], m
         out.save(temporary, format="PNG", optimize=True)
 
 
-def _cut(plane: tuple, at: tuple[int, ...]) -> tuple:
+def _cut(plane: tuple[Any, ...], at: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(at[axis] if axis == plane[1] else slice(None) for axis in range(3))
 
 
-def _plane(cut: np.ndarray, plane: tuple) -> np.ndarray:
+def _plane(cut: np.ndarray, plane: tuple[Any, ...]) -> np.ndarray:
     """A cut as rows from the top and columns from the left, the first axis' high end on the left."""
     return np.ascontiguousarray(cut.T[::-1, ::-1])
 
 
-def _outlined(plain, found: np.ndarray):
+def _outlined(plain: Image.Image, found: np.ndarray) -> Image.Image:
     """The grey picture with each label's outline in its colour and a light wash inside."""
     from PIL import Image
 
@@ -99,7 +105,8 @@ def _outlined(plain, found: np.ndarray):
     return Image.fromarray(picture.astype(np.uint8))
 
 
-def _letters(pen, font, letters: str, box: tuple[int, int, int, int]) -> None:
+def _letters(pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, letters: str,
+             box: tuple[int, int, int, int]) -> None:
     left, top, right, bottom = box
     across, down = (left + right) // 2, (top + bottom) // 2
     places = ((left + 3, down), (right - 3, down), (across, top + 2), (across, bottom - 2))
@@ -112,7 +119,8 @@ def _legend_rows(labels: Sequence[Label], width: int) -> list[list[Label]]:
     return [list(labels[start: start + each]) for start in range(0, len(labels), each)]
 
 
-def _legend(pen, font, labels: Sequence[Label], millilitres: Mapping[str, float], y: int) -> None:
+def _legend(pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, labels: Sequence[Label],
+            millilitres: Mapping[str, float], y: int) -> None:
     for column, label in enumerate(labels):
         x = GAP + column * 180
         pen.rectangle((x, y + 4, x + 11, y + 15), fill=colour(label.value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Predictor:
     def __call__(self, image: sitk.Image | Sequence[sitk.Image], spacing: None = None,
                  follow: Follow = iter) -> sitk.Image: ...
 
-    def __call__(self, image, spacing=None, follow=iter):
+    def __call__(self, image: Any, spacing: Sequence[float] | None = None, follow: Follow = iter) -> Any:
         """Segment an image in memory.
 
         Args:
@@ -129,7 +129,9 @@ class Predictor:
         """Segment a case, one file per modality in the model's order, and write the label map.
 
         Args:
+            images: NIfTI files, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series.
             output: `.nii` or `.nii.gz`; gets the first image's exact affine, shape and orientation.
+            follow: Wraps the list of windows, to show progress.
 
         Returns:
             The classes in RAS+, (x, y, z) uint8.
@@ -138,10 +140,10 @@ class Predictor:
             DataError: An image cannot be read or does not fit the others or the model.
             UsageError: `output` is one of the images, or a file that may not be replaced.
         """
-        outputs.check_files({Path(output): None}, [geometry.file_and_volume(image)[0] for image in images])
+        outputs.check_files({Path(output): None}, [Path(geometry.file_and_volume(image)[0]) for image in images])
         scan = read_scan(images)
         classes = self.segment(scan, case=str(images[0]), follow=follow).classes
-        geometry.write(output, classes, scan.grid)
+        geometry.write(output, classes, cast(geometry.Grid, scan.grid))
         return classes
 
     def segment(self, scan: Scan, *, case: str = "the image", sink: Sink | None = None,
@@ -149,6 +151,7 @@ class Predictor:
         """Segment a scan.
 
         Args:
+            scan: The case's modalities, in the model's order.
             case: For messages.
             sink: Is given probabilities, planes after planes (see `Sink`).
             follow: Wraps the list of windows, to show progress.
@@ -228,7 +231,7 @@ class Predictor:
                                  todo="Use --engine openvino, or other --windows.")
             return tilings[0], None
         channels = plan.network.classes + (self.predictions > 1)
-        per_voxel = self.engine.activation_mib / np.prod(patch)
+        per_voxel = cast(engines.OpenVinoEngine, self.engine).activation_mib / np.prod(patch)
         if wanted == "large" or (wanted == "auto" and self._takes_any_size):
             divisor = plan.network.divisor
             tilings = list(dict.fromkeys(windows.large(prepared.shape, patch, divisor, most, sigma, prepared.dark)

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def _note(target: Path) -> str:
         return ""
 
 
-def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Label]) -> dict[str, dict]:
+def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Label]) -> dict[str, dict[str, Any]]:
     """By label: its `value`, its `voxels` and its `volume_ml`."""
     counts = np.zeros(256, np.int64)
     for plane in classes:
@@ -89,7 +90,7 @@ def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Labe
                          "volume_ml": round(float(counts[label.value]) * millilitres, 6)} for label in labels}
 
 
-def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict]]) -> None:
+def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
     """Write the table of volumes: a row a case and label."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -128,7 +129,7 @@ class ProbabilityFiles:
         for label, file, path in zip(self._labels, self._files, paths, strict=True):
             file.close()
             values = np.memmap(self._folder / str(label.value), np.uint8, "r", shape=self._shape, order="F")
-            write_map(path, values, scan.grid, note)
+            write_map(path, values, cast(geometry.Grid, scan.grid), note)
 
     def close(self) -> None:
         """Close what is open; safe to call twice."""

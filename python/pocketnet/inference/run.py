@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ..contracts.plan import Plan
 from ..preprocessing.scan import PreparedScan
 from . import ensemble, memory
 from .windows import Place, Tiling
+
+if TYPE_CHECKING:
+    from . import engines
 
 Sink = Callable[[tuple[slice, ...], np.ndarray], None]
 """Is given where planes lie on the case's own grid, in RAS+, and their probabilities (x, y, planes, classes) float32,
@@ -43,7 +47,7 @@ class Segmentation:
 class Clock:
     """Seconds by part of the work."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = perf_counter()
 
@@ -72,11 +76,12 @@ class Run:
         several = members[0].of > 1
         self.channels = plan.network.classes + several
         self.prepared, self.clock, self._tiling = prepared, clock, tiling
-        self._first, self._layer = None, None
+        self._first: int | None = None
+        self._layer: np.ndarray | None = None
         self._skip = skip
         self._background = np.zeros(self.channels, np.float32)
         self._background[0] = 1 / len(members)
-        self._engine = None
+        self._engine: engines.Engine | None = None
         self.skipped = 0
         self.members = [self._predict(member) for member in members]
 
@@ -108,4 +113,4 @@ class Run:
             self._first, self._layer = low, self.prepared.planes(low, high)
         across = tuple(slice(max(0, p.start), max(0, p.start + side))
                        for p, side in zip(window[:2], self._tiling.window[:2], strict=True))
-        return self._layer[across]
+        return cast(np.ndarray, self._layer)[across]

@@ -15,6 +15,7 @@ def on_source(merged: Iterator[tuple[int, np.ndarray]], prepared: PreparedScan) 
 
     Args:
         merged: The first plane and (x, y, planes, channels) float32, in order, each plane once.
+        prepared: The case, whose grid after resampling `merged` is on.
 
     Yields:
         The same on the grid of `prepared.scan`, in its box; no more than `planes_at_once` at a time.

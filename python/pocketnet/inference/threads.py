@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-Share = Callable[[Callable[[slice], None], int], None]
+Share = Callable[[Callable[[slice], object], int], None]
 """Calls a function with slices that together are `range(length)`, and returns when all are done."""
 
 
-def alone(work: Callable[[slice], None], length: int) -> None:
+def alone(work: Callable[[slice], object], length: int) -> None:
     """All at once, on the thread that asks."""
     work(slice(0, length))
 
@@ -22,7 +22,7 @@ def share(threads: int | None) -> Share:
         return alone
     pool = ThreadPoolExecutor(number, thread_name_prefix="slabs")
 
-    def shared(work: Callable[[slice], None], length: int) -> None:
+    def shared(work: Callable[[slice], object], length: int) -> None:
         ends = [length * part // number for part in range(number + 1)]
         list(pool.map(work, map(slice, ends[:-1], ends[1:])))
 

@@ -81,9 +81,11 @@ def large(shape: tuple[int, ...], patch: tuple[int, ...], divisor: tuple[int, ..
     unless memory makes it.
 
     Args:
+        shape: Voxels of the volume per axis.
         patch: What the network was trained on.
         divisor: What a window's sides must be multiples of.
         most_voxels: Of a window; where not even the smallest windows have so few, these are taken.
+        sigma: Standard deviation of the Gaussian weight, as a share of a window's side.
         pad: Whether a window may be larger than the volume. Zeros around an image that has zeros at its border look as
             it does; around another they make an edge that no training image had.
     """

@@ -8,11 +8,15 @@ entry names the block and its downsampling, `downsample(x, feature_maps, factors
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from keras import layers
 
 from .depthwise import DepthwiseConv3D
 from .normalisation import BatchNormalization, InstanceNormalization
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class BlockOptions:
     activation: str = "relu"
 
 
-def convolution(x, feature_maps: int, options: BlockOptions, name: str):
+def convolution(x: keras.KerasTensor, feature_maps: int, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply a convolution with kernel 3, "same" padding and bias, standard or depthwise-separable."""
     if options.convolution == "separable":
         depthwise = (layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")
@@ -42,13 +46,13 @@ def convolution(x, feature_maps: int, options: BlockOptions, name: str):
     return layer(feature_maps, 3, padding="same", name=name)(x)
 
 
-def pointwise(x, feature_maps: int, options: BlockOptions, name: str):
+def pointwise(x: keras.KerasTensor, feature_maps: int, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply a convolution with kernel 1 and bias, which mixes feature maps within each voxel."""
     layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
     return layer(feature_maps, 1, name=name)(x)
 
 
-def normalisation(x, options: BlockOptions, name: str):
+def normalisation(x: keras.KerasTensor, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply batch normalisation with Keras' defaults, instance normalisation, or nothing."""
     if options.norm == "batch":
         return BatchNormalization(name=name)(x)
@@ -57,13 +61,13 @@ def normalisation(x, options: BlockOptions, name: str):
     return x
 
 
-def activation(x, options: BlockOptions, name: str):
+def activation(x: keras.KerasTensor, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply the activation named in the options."""
     layer = layers.LeakyReLU(0.01, name=name) if options.activation == "leaky_relu" else layers.ReLU(name=name)
     return layer(x)
 
 
-def unet_block(x, feature_maps: int, options: BlockOptions, name: str):
+def unet_block(x: keras.KerasTensor, feature_maps: int, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply two units of convolution, normalisation and activation (the paper's Algorithm 1 with two iterations)."""
     for i in (1, 2):
         x = convolution(x, feature_maps, options, f"{name}_conv{i}")
@@ -72,12 +76,12 @@ def unet_block(x, feature_maps: int, options: BlockOptions, name: str):
     return x
 
 
-def prelu(x, options: BlockOptions, name: str):
+def prelu(x: keras.KerasTensor, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply a parametric ReLU with one slope per feature map, shared over space."""
     return layers.PReLU(shared_axes=list(range(1, options.dimensions + 1)), name=name)(x)
 
 
-def resnet_block(x, feature_maps: int, options: BlockOptions, name: str):
+def resnet_block(x: keras.KerasTensor, feature_maps: int, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply two units of convolution, normalisation and PReLU, and add a shortcut, always a kernel-1 convolution."""
     shortcut = pointwise(x, feature_maps, options, f"{name}_shortcut")
     for i in (1, 2):
@@ -87,7 +91,7 @@ def resnet_block(x, feature_maps: int, options: BlockOptions, name: str):
     return prelu(layers.Add(name=f"{name}_add")([x, shortcut]), options, f"{name}_prelu3")
 
 
-def densenet_block(x, feature_maps: int, options: BlockOptions, name: str):
+def densenet_block(x: keras.KerasTensor, feature_maps: int, options: BlockOptions, name: str) -> keras.KerasTensor:
     """Apply two convolutions, each joined with its input (growth: `feature_maps`), then a kernel-1 convolution."""
     for i in (1, 2):
         y = convolution(x, feature_maps, options, f"{name}_conv{i}")
@@ -97,13 +101,15 @@ def densenet_block(x, feature_maps: int, options: BlockOptions, name: str):
     return prelu(x, options, f"{name}_prelu3")
 
 
-def strided_convolution(x, feature_maps: int, factors: tuple[int, ...], options: BlockOptions, name: str):
+def strided_convolution(x: keras.KerasTensor, feature_maps: int, factors: tuple[int, ...], options: BlockOptions,
+                        name: str) -> keras.KerasTensor:
     """Downsample with a convolution whose kernel and stride are `factors`, with bias and without normalisation."""
     layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
     return layer(feature_maps, factors, strides=factors, padding="same", name=name)(x)
 
 
-def max_pool(x, feature_maps: int, factors: tuple[int, ...], options: BlockOptions, name: str):
+def max_pool(x: keras.KerasTensor, feature_maps: int, factors: tuple[int, ...], options: BlockOptions,
+             name: str) -> keras.KerasTensor:
     """Downsample with max-pooling by `factors`. `feature_maps` is unused; only a strided convolution needs it."""
     layer = layers.MaxPooling2D if options.dimensions == 2 else layers.MaxPooling3D
     return layer(factors, name=name)(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import keras
 
@@ -46,7 +47,7 @@ def count(network: Network) -> int:
         return build(network).count_params()
 
 
-def row(network: Network) -> dict:
+def row(network: Network) -> dict[str, Any]:
     """Compare a network's parameters with those of its full version.
 
     Returns:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import backend
 
+if TYPE_CHECKING:
+    import keras
 
-def export_openvino(model, folder: Path) -> None:
+
+def export_openvino(model: keras.Model, folder: Path) -> None:
     """Write the network in OpenVINO format (float32), so that inference can start without TensorFlow.
 
     The export needs Keras' TensorFlow backend. With another backend it writes nothing, and the folder contains only

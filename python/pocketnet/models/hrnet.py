@@ -34,7 +34,7 @@ def hrnet(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model
             product = [a * b for a, b in zip(product, step, strict=True)]
         return tuple(product)
 
-    def bring(x, source: int, target: int, name: str):
+    def bring(x: keras.KerasTensor, source: int, target: int, name: str) -> keras.KerasTensor:
         """Convert a row's tensor to another row's resolution and width."""
         if source == target:
             return x

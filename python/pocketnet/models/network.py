@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from .pooling import divisor, everywhere
 from .widths import parse_width
 
-ARCHITECTURES: dict[str, dict] = json.loads((Path(__file__).parent / "architectures.json").read_text(encoding="utf-8"))
+ARCHITECTURES: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "architectures.json").read_text(encoding="utf-8"))
 """All architectures by name. The pipeline reads the same file.
 
 Each entry has a display `title`, its `task`, its `builder` (a key of `build.BUILDERS`), for the encoder-decoder its
@@ -71,7 +73,7 @@ class Network:
     convolution: str = "standard"
     activation: str = "relu"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_arch(self.arch)
         parse_width(self.width)
         if self.dimensions not in (2, 3):

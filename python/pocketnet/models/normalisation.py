@@ -7,13 +7,15 @@ In all other cases the layers behave as Keras' own.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
 from .. import backend
 
 
-def _fused(x, layer):
+def _fused(x: keras.KerasTensor, layer: layers.Layer) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
     """Normalise each feature map by its mean and variance over all other axes, then scale and shift it.
 
     Args:
@@ -38,7 +40,9 @@ class BatchNormalization(layers.BatchNormalization):
     Input shape: (batch, x, y[, z], feature maps). Output shape: the same.
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: keras.KerasTensor, training: bool | None = None,
+             mask: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Normalise (batch, x, y[, z], feature maps); the shape stays."""
         plain = self.axis in (-1, len(inputs.shape) - 1) and self.scale and self.center and mask is None
         if not (training and self.trainable and plain) or self.synchronized or backend.name() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
@@ -68,7 +72,8 @@ class InstanceNormalization(layers.GroupNormalization):
         ValueError: One of the four has another value.
     """
 
-    def __init__(self, groups: int = -1, axis: int = -1, center: bool = True, scale: bool = True, **options):
+    def __init__(self, groups: int = -1, axis: int = -1, center: bool = True, scale: bool = True,
+                 **options: Any):
         for name, value, only in (("groups", groups, -1), ("axis", axis, -1), ("center", center, True),
                                   ("scale", scale, True)):
             if value != only:
@@ -78,15 +83,17 @@ class InstanceNormalization(layers.GroupNormalization):
         super().__init__(groups=groups, **options)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> InstanceNormalization:
+        """Make the layer of its saved configuration."""
         return super().from_config(config | {"groups": -1})  # a built layer's are its feature maps
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
+        """Normalise (batch, x, y[, z], feature maps); the shape stays."""
         if not training or inputs.shape[0] is None or backend.name() != "tensorflow":
             return self._plain(inputs)
         return ops.concatenate([_fused(sample, self)[0] for sample in ops.split(inputs, inputs.shape[0])])
 
-    def _plain(self, inputs):
+    def _plain(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         axes = tuple(range(1, len(inputs.shape) - 1))
         x = ops.cast(inputs, "float32")
         centred = x - ops.mean(x, axis=axes, keepdims=True)

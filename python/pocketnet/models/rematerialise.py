@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 from keras import layers
@@ -23,15 +24,19 @@ class Segment(layers.Layer):
         network: The part as a functional model.
     """
 
-    def __init__(self, network: keras.Model, **options):
+    def __init__(self, network: keras.Model, **options: Any):
         super().__init__(**options)
         self.network = network
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: keras.KerasTensor | list[keras.KerasTensor],
+             training: bool | None = None) -> keras.KerasTensor | list[keras.KerasTensor]:
+        """Run the part; its inner activations are computed again in the backward pass."""
         given = inputs if isinstance(inputs, list | tuple) else [inputs]
         return keras.remat(lambda *tensors: self.network(list(tensors), training=training))(*given)
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(self, inputs: keras.KerasTensor | list[keras.KerasTensor],
+                            training: bool | None = None) -> keras.KerasTensor | list[keras.KerasTensor]:
+        """The part's outputs, by their shapes and types."""
         return self.network.compute_output_spec(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
 
 
@@ -68,7 +73,7 @@ def rematerialised(model: keras.Model) -> keras.Model:
     return keras.Model(inputs, known[model.outputs[0].name], name=f"{model.name}_rematerialised")
 
 
-def _apply(name: str, group: list[layers.Layer], given: list, outputs: list) -> list:
+def _apply(name: str, group: list[layers.Layer], given: list[Any], outputs: list[Any]) -> list[Any]:
     """Apply a block to new inputs and return its outputs."""
     if len(group) == 1:
         return [group[0](given if len(given) > 1 else given[0])]
@@ -80,11 +85,11 @@ def _apply(name: str, group: list[layers.Layer], given: list, outputs: list) -> 
     return list(made) if isinstance(made, list | tuple) else [made]
 
 
-def _sources(layer: layers.Layer) -> list:
+def _sources(layer: layers.Layer) -> list[Any]:
     return layer.input if isinstance(layer.input, list) else [layer.input]
 
 
-def _outside(group: list[layers.Layer]) -> list:
+def _outside(group: list[layers.Layer]) -> list[Any]:
     """Return the tensors that a block reads from outside, without duplicates."""
     own = {layer.output.name for layer in group}
     return list({tensor.name: tensor for layer in group for tensor in _sources(layer)

@@ -17,14 +17,14 @@ FEWEST = 2
 
 def configurations(plan: Plan, networks: Sequence[tuple[str, str]], mode: str = "train") -> list[Configuration]:
     """What the plan runs for each network, an architecture and a width: a training step, or a window's forward pass."""
-    training, networks = plan.training, [plan.network_of(arch, width) for arch, width in networks]
+    training, built = plan.training, [plan.network_of(arch, width) for arch, width in networks]
     if mode == "infer":
         return [Configuration(network, training.patch, 1, mode=mode, loss=training.loss, steps=0)
-                for network in networks]
+                for network in built]
     return [Configuration(network, training.patch, training.batch, precision=training.precision, loss=training.loss,
                           accumulate=training.accumulate, rematerialise=training.rematerialise,
                           average_decay=training.average_decay, steps=0)
-            for network in networks]
+            for network in built]
 
 
 def fitted(plan: Plan, networks: Sequence[tuple[str, str]], device: Device, *, patch: bool, batch: bool) -> Plan:
@@ -34,8 +34,11 @@ def fitted(plan: Plan, networks: Sequence[tuple[str, str]], device: Device, *, p
     where it is longest, as often as it takes.
 
     Args:
+        plan: The plan as the recipe or the user made it.
         networks: Architecture and width of each network that is to be trained.
-        patch, batch: Whether the user chose them.
+        device: The device to train on.
+        patch: Whether the user chose the patch.
+        batch: Whether the user chose the batch.
 
     Raises:
         DeviceMemoryError: What the user chose does not fit, or nothing does; names the largest that would.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ..contracts.fingerprint import Fingerprint
@@ -47,8 +48,8 @@ class PlanOverrides:
     rematerialise: bool = False
 
 
-def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int, recipe: dict | None = None,
-              overrides: PlanOverrides = PlanOverrides()) -> Plan:
+def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int,
+              recipe: dict[str, Any] | None = None, overrides: PlanOverrides = PlanOverrides()) -> Plan:
     """Make a plan for a dataset by a recipe.
 
     Args:
@@ -105,7 +106,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
     pooling = pooling_of_patch(training["patch"], spacing, recipe["depth"]) if forced is None else forced
     if task == CLASSIFICATION:
         preprocessing = replace(preprocessing, size=training["patch"])
-    value = {
+    content = {
         "dataset": manifest.dataset, "recipe": recipe_name, "task": task, "seed": seed,
         "modalities": manifest.modalities, "labels": [label.to_json() for label in manifest.labels],
         "preprocessing": preprocessing.to_json(),
@@ -117,7 +118,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         } | {name: recipe[name] for name in ("activation",) if name in recipe},
         "training": training, "inference": recipe["inference"],
     }
-    plan = Plan.from_json(value, f"recipe {recipe_name}", "plan")
+    plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
 
@@ -139,7 +140,7 @@ def without_augmentation(plan: Plan) -> Plan:
     return replace(plan, training=replace(training, augmentation=training.augmentation.off()))
 
 
-def check_edited(plan: Plan, manifest: Manifest, where) -> None:
+def check_edited(plan: Plan, manifest: Manifest, where: str | Path) -> None:
     """Refuse an edited plan that is not for this dataset.
 
     Raises:

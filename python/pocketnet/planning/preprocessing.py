@@ -95,6 +95,8 @@ def median_shape(manifest: Manifest, fingerprint: Fingerprint, preprocessing: Pr
     """The median case after cropping and resampling.
 
     Args:
+        manifest: The dataset.
+        fingerprint: Shapes and spacings of its cases.
         preprocessing: As `resolve` gave it.
 
     Returns:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 
 RECIPES = Path(__file__).parents[1] / "recipes.json"
 
 
-def load(name: str, task: str = "segmentation") -> dict:
+def load(name: str, task: str = "segmentation") -> dict[str, Any]:
     """The recipe called `name`, for a task: for a classification, its section of that name overrides the rest.
 
     A recipe that `extends` another has that one's values where it has none of its own, section by section.
@@ -33,7 +34,7 @@ def load(name: str, task: str = "segmentation") -> dict:
     return recipe
 
 
-def _extended(recipes: dict, name: str) -> dict:
+def _extended(recipes: dict[str, Any], name: str) -> dict[str, Any]:
     own = dict(recipes[name])
     base = own.pop("extends", None)
     if base is None:
@@ -41,7 +42,7 @@ def _extended(recipes: dict, name: str) -> dict:
     return patched(_extended(recipes, base), own)
 
 
-def patched(value: dict, patch: dict) -> dict:
+def patched(value: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     """A JSON object with another laid over it, object by object; `None` removes (RFC 7396)."""
     out = dict(value)
     for key, change in patch.items():

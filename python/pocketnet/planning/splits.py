@@ -17,8 +17,10 @@ def splits(plan: Plan, rule: str, parts: Sequence[Parts], fingerprint: Fingerpri
     """The content of `splits.json`: the folds with the intensity constants of each.
 
     Args:
+        plan: The plan, whose normalisation says which constants are needed.
         rule: How the cases were split, in words.
         parts: A fold's or training set's cases, each.
+        fingerprint: Intensity samples of the cases.
     """
     return Splits(plan.dataset, rule, plan.seed, tuple(
         Fold(number, tuple(one.train), tuple(one.validation), tuple(one.test),

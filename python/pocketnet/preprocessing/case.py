@@ -5,7 +5,7 @@ Training and inference both go through `prepare`, so a model cannot be fed other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,8 @@ def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], 
     """See that a case's modalities can be used together.
 
     Args:
+        paths: The files, for messages.
+        grids: Each file's grid.
         not_finite: By file, voxels that are NaN or infinite.
 
     Raises:
@@ -81,7 +83,7 @@ def _described(grid: geometry.Grid) -> str:
             f"origin {_round(grid.affine[:3, 3])} mm")
 
 
-def _round(values) -> tuple[float, ...]:
+def _round(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(round(float(v), 3) for v in values)
 
 
@@ -107,6 +109,7 @@ def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Prepro
     Args:
         image: (x, y, z, channel), RAS+.
         spacing: mm per axis.
+        preprocessing: The plan's.
     """
     box = foreground_box(image) if preprocessing.crop == "nonzero" else whole(image.shape[:-1])
     cropped = np.ascontiguousarray(crop(image, box))

@@ -11,11 +11,16 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ..errors import DataError
 from .geometry import LPS_TO_RAS, Grid
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 MOST_BYTES = 32 * 2**30
 """That a zip may unpack to."""
@@ -104,7 +109,7 @@ def _read_folder(folder: Path, where: Path) -> tuple[np.ndarray, Grid]:
     return sitk.GetArrayFromImage(image).T, grid_of(image)
 
 
-def grid_of(image) -> Grid:
+def grid_of(image: sitk.Image) -> Grid:
     """The grid of a SimpleITK image."""
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
@@ -146,13 +151,14 @@ def _plane(file: str) -> tuple[list[float], list[float]]:
     reader.SetFileName(file)
     reader.ReadImageInformation()
     try:
-        return tuple([float(x) for x in reader.GetMetaData(key).split("\\")] for key in ("0020|0032", "0020|0037"))
+        return cast(tuple[list[float], list[float]], tuple(
+            [float(x) for x in reader.GetMetaData(key).split("\\")] for key in ("0020|0032", "0020|0037")))
     except (RuntimeError, ValueError):
         raise DataError("This DICOM slice does not say where it lies.", where=file) from None
 
 
 @contextmanager
-def _quiet(sitk) -> Iterator[None]:
+def _quiet(sitk: ModuleType) -> Iterator[None]:
     """Without GDCM's warnings about files that are none of its own."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

@@ -12,6 +12,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
@@ -50,7 +51,7 @@ class Grid:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """mm per file axis."""
-        return tuple(float(s) for s in nib.affines.voxel_sizes(self.affine))
+        return cast(tuple[float, float, float], tuple(float(s) for s in nib.affines.voxel_sizes(self.affine)))
 
     @property
     def orientation(self) -> str:
@@ -106,7 +107,7 @@ def load(image: nib.Nifti1Image, path: str | Path) -> Volume:
     except READ_ERRORS as error:
         raise DataError(f"The voxels cannot be read, the file may be truncated: {_short(error)}",
                         where=str(path)) from None
-    grid = Grid(tuple(image.shape[:3]), image.affine, image.header)
+    grid = Grid(cast(tuple[int, int, int], tuple(image.shape[:3])), image.affine, image.header)
     return Volume(to_ras(data.reshape(grid.shape), grid), ras_spacing(grid), grid)
 
 
@@ -120,7 +121,7 @@ def open_image(path: str | Path) -> nib.Nifti1Image:
     if not Path(file).is_file():
         raise DataError("There is no such file.", where=file)
     try:
-        image = nib.load(file)
+        image = cast(nib.spatialimages.SpatialImage, nib.load(file))
     except READ_ERRORS as error:
         raise DataError(f"Not a readable NIfTI file: {_short(error)}", where=str(path)) from None
     return usable(image, path)
@@ -177,7 +178,8 @@ def parse_content(content: bytes, path: str | Path) -> nib.Nifti1Image:
         image = kind.from_bytes(content)
     except READ_ERRORS as error:
         raise DataError(f"Not a readable NIfTI file: {_short(error)}", where=str(path)) from None
-    expected = image.dataobj.offset + math.prod(image.shape) * image.get_data_dtype().itemsize
+    start = cast(nib.arrayproxy.ArrayProxy, image.dataobj).offset
+    expected = start + math.prod(image.shape) * image.get_data_dtype().itemsize
     if len(content) < expected:
         raise DataError(f"The file is truncated: its header announces {expected} bytes, there are {len(content)}.",
                         where=str(path))
@@ -187,7 +189,7 @@ def parse_content(content: bytes, path: str | Path) -> nib.Nifti1Image:
 def volumes(path: str | Path) -> int:
     """How many volumes a NIfTI file has, by its header; 0 when it cannot be read."""
     try:
-        shape = nib.load(path).shape
+        shape = cast(nib.spatialimages.SpatialImage, nib.load(path)).shape
     except READ_ERRORS:
         return 0
     return math.prod(shape[3:])
@@ -233,7 +235,7 @@ def from_ras(data: np.ndarray, grid: Grid) -> np.ndarray:
 def ras_spacing(grid: Grid) -> tuple[float, float, float]:
     """mm along the RAS+ axes."""
     order = np.argsort(nib.io_orientation(grid.affine)[:, 0])
-    return tuple(float(grid.spacing[axis]) for axis in order)
+    return cast(tuple[float, float, float], tuple(float(grid.spacing[axis]) for axis in order))
 
 
 def same_grid(a: Grid, b: Grid, tolerance: float = 1e-3) -> bool:
@@ -262,7 +264,7 @@ def write(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "", slo
     header = _header(data.dtype, grid)
     header["descrip"] = note.encode()
     header.set_slope_inter(slope, 0)
-    with atomic(path) as temporary, nib.openers.Opener(temporary, "wb") as file:
+    with atomic(path) as temporary, nib.openers.Opener(cast(str, temporary), "wb") as file:
         header.write_to(file)
         for plane in np.moveaxis(data, -1, 0):
             file.write(plane.tobytes(order="F"))

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -43,6 +44,7 @@ def parse(content: bytes, path: str | Path) -> np.ndarray:
     A rotation that the camera has noted is applied; transparency is ignored.
 
     Args:
+        content: The bytes of a PNG or JPEG file.
         path: For messages.
 
     Returns:
@@ -56,10 +58,10 @@ def parse(content: bytes, path: str | Path) -> np.ndarray:
     try:
         with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as image:
             image.load()
-            image = ImageOps.exif_transpose(image)
-            if image.mode not in ("L", *_WIDE):
-                image = image.convert("RGB").convert("L") if image.mode != "LA" else image.getchannel("L")
-            return np.asarray(image).astype(np.float32)
+            turned = ImageOps.exif_transpose(image)
+            if turned.mode not in ("L", *_WIDE):
+                turned = turned.convert("RGB").convert("L") if turned.mode != "LA" else turned.getchannel("L")
+            return np.asarray(turned).astype(np.float32)
     except UnidentifiedImageError:
         raise DataError("Not a PNG or JPEG image.", where=str(path)) from None
     except (OSError, ValueError, SyntaxError, EOFError, zlib.error, struct.error,
@@ -90,6 +92,7 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
     Args:
         image: (row, column, channel).
+        size: Rows and columns of the result.
 
     Returns:
         float32 (*size, channel).
@@ -100,7 +103,8 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
     channels = [image[..., channel].astype(np.float32, copy=False) for channel in range(image.shape[-1])]
     if image.shape[:2] != tuple(size):
-        channels = [np.asarray(Image.fromarray(one).resize(tuple(size)[::-1], Image.Resampling.BILINEAR))
+        turned = cast(tuple[int, int], tuple(size)[::-1])
+        channels = [np.asarray(Image.fromarray(one).resize(turned, Image.Resampling.BILINEAR))
                     for one in channels]
     return np.stack(channels, axis=-1)
 
@@ -110,6 +114,7 @@ def prepare(image: np.ndarray, preprocessing: Preprocessing) -> Prepared:
 
     Args:
         image: (row, column, channel).
+        preprocessing: The plan's, with its `size`.
     """
     resized = resize(image, preprocessing.size or image.shape[:-1])
     return Prepared(resized, (1.0, 1.0), image.shape[:-1], whole(image.shape[:-1]),

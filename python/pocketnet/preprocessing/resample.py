@@ -48,8 +48,11 @@ def resample_planes(part: np.ndarray, first: int, depth: int, shape: tuple[int, 
     Args:
         part: (x, y, planes) or (x, y, planes, channel): the volume's planes from `first` on, at least those that
             `needed_planes` says.
+        first: Index of the first plane of `part` in the volume.
         depth: Planes of the whole volume.
         shape: Voxels per axis of the whole volume resampled.
+        start: First plane to compute, in the resampled volume.
+        stop: Plane after the last one to compute.
     """
     if (*part.shape[:2], depth) == tuple(shape):
         return part[:, :, start - first: stop - first]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
@@ -113,10 +114,10 @@ def read_scan(paths: Sequence[str | Path]) -> Scan:
     Raises:
         DataError: A file cannot be read, has NaN or infinite voxels, or lies on another grid than the first.
     """
-    images: dict[str, nib.Nifti1Image] = {}
+    contents: dict[str, bytes] = {}
     channels, grids = [], []
     for path in paths:
-        channel, grid = _read(path, images)
+        channel, grid = _read(path, contents)
         channels.append(channel)
         grids.append(grid)
     check_together(paths, grids, [_not_finite(channel) for channel in channels])
@@ -133,10 +134,10 @@ def _read(path: str | Path, contents: dict[str, bytes]) -> tuple[Channel, geomet
         contents.clear()
         contents[file] = geometry.read_content(file)
     image = geometry.parse_content(contents[file], path)
-    proxy = image.dataobj
+    proxy = cast(nib.arrayproxy.ArrayProxy, image.dataobj)
     raw = np.ndarray(image.shape, proxy.dtype, contents[file], proxy.offset, order="F")
     raw = raw.reshape(image.shape[:3]) if volume is None else raw[..., volume]
-    grid = geometry.Grid(tuple(image.shape[:3]), image.affine, image.header)
+    grid = geometry.Grid(cast(tuple[int, int, int], tuple(image.shape[:3])), image.affine, image.header)
     return Channel(geometry.to_ras(raw, grid, copy=False), proxy.slope, proxy.inter), grid
 
 
@@ -151,7 +152,8 @@ def _not_finite(channel: Channel) -> int:
 
 def scan_of(image: np.ndarray, spacing: Sequence[float]) -> Scan:
     """A scan of an array (x, y, z, channel) in RAS+; it is not copied."""
-    return Scan(tuple(Channel(image[..., index]) for index in range(image.shape[-1])), tuple(map(float, spacing)))
+    return Scan(tuple(Channel(image[..., index]) for index in range(image.shape[-1])),
+                cast(tuple[float, float, float], tuple(map(float, spacing))))
 
 
 class PreparedScan:
@@ -192,7 +194,7 @@ class PreparedScan:
         return bool(np.concatenate(faces).mean() > 0.5)
 
     @cached_property
-    def statistics(self) -> tuple[Statistics, ...]:
+    def statistics(self) -> Sequence[Statistics]:
         """`intensity.statistics_for` the plan's normalisation of the whole; empty for one that needs none."""
         if self._scheme == "window":
             return []

@@ -8,8 +8,9 @@ patch is read without reading the volume. In a classification `image.b2nd` is (r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +18,11 @@ from .. import files
 from ..contracts.case import StoredCase
 from ..errors import DataError
 from .case import Prepared
+
+if TYPE_CHECKING:
+    import blosc2
+
+    from ..contracts.case import Statistics
 
 CHUNK = 64
 BLOCK = 16
@@ -42,19 +48,25 @@ def write(folder: str | Path, case: str, modalities: Sequence[str], prepared: Pr
 
     Args:
         folder: Where the store `<case>/` goes.
+        case: Name of the case.
+        modalities: Channels of the image, in order.
+        prepared: The cropped and resampled image.
         label: (x, y, z) classes on the prepared grid, or None for a case without reference.
         labels: Class value by name.
         class_name: The case's class, in a classification.
     """
     target = Path(folder) / case
+    foreground: dict[str, Any] = {
+        name: _sample(label == value) for name, value in labels.items()} if label is not None else {}
     with files.atomic_folder(target) as temporary:
         _write_array(temporary / "image.b2nd", prepared.image, prepared.image.ndim - 1)
         if label is not None:
             _write_array(temporary / "label.b2nd", label)
         StoredCase(
             case=case, modalities=tuple(modalities), source_shape=prepared.source_shape, crop=prepared.box,
-            shape=prepared.image.shape[:-1], spacing_mm=prepared.spacing, statistics=prepared.statistics,
-            foreground={} if label is None else {name: _sample(label == value) for name, value in labels.items()},
+            shape=prepared.image.shape[:-1], spacing_mm=prepared.spacing,
+            statistics=cast("tuple[Statistics, ...]", prepared.statistics),
+            foreground=foreground,
             sha256={path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
             class_name=class_name or None).write(temporary / "case.json")
     return target
@@ -99,10 +111,13 @@ class Store:
                            for name, voxels in stored.foreground.items()}
         self.class_name, self.sha256 = stored.class_name, stored.sha256
 
-    def read_image(self, start: tuple[int, ...], size: tuple[int, ...], transform=None) -> np.ndarray:
+    def read_image(self, start: tuple[int, ...], size: tuple[int, ...],
+                   transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         """The patch of `size` voxels at `start`, (x, y, z, channel) float32; zeros outside the volume.
 
         Args:
+            start: First voxel of the patch per axis; may be negative.
+            size: Voxels of the patch per axis.
             transform: Applied to the voxels inside the volume before zeros are put around them, so that the
                 padding is zero after normalisation, too.
         """
@@ -112,7 +127,8 @@ class Store:
         """The same of the label map, (x, y, z) uint8; background outside the volume."""
         return self._read("label.b2nd", start, size)
 
-    def _read(self, name: str, start, size, transform=None) -> np.ndarray:
+    def _read(self, name: str, start: tuple[int, ...], size: tuple[int, ...],
+              transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         import blosc2
 
         path = self.folder / name
@@ -122,7 +138,8 @@ class Store:
         return _read_padded(blosc2.open(str(path), mode="r"), start, size, self.shape, transform)
 
 
-def _read_padded(array, start, size, shape, transform=None) -> np.ndarray:
+def _read_padded(array: blosc2.NDArray, start: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...],
+                 transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
     low = [max(0, s) for s in start]
     high = [min(n, s + length) for s, length, n in zip(start, size, shape, strict=True)]
     part = array[tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))]

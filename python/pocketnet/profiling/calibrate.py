@@ -66,7 +66,10 @@ def workspace_of(nodes: Sequence[Node], batch: int, grown: float, factors: Facto
     """Return the smallest `Factors.workspace` with which the prediction reaches `MARGIN` of the measured memory.
 
     Args:
+        nodes: The network's graph.
+        batch: Patches per step.
         grown: Measured growth of the process in bytes.
+        factors: The device's factors; `workspace` is not used.
     """
     bare = replace(factors, workspace=0.0)
     held = [(moment, bare.bytes(moment, len(nodes), variables(nodes), batch)) for moment in training_moments(nodes)]

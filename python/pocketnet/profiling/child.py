@@ -17,6 +17,10 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..profiling.configuration import Configuration
 
 CONFIGURATION, DESCRIBED, MEASURED = "configuration.json", "described.json", "measured.json"
 
@@ -29,6 +33,7 @@ def main(folder: Path, stage: str) -> None:
 
     _be_the_first_to_go()
     configuration = adapter(Configuration).validate_json((folder / CONFIGURATION).read_bytes())
+    result: dict[str, Any] | None
     try:
         if stage == "infer":
             result = _infer(folder, configuration)
@@ -44,12 +49,12 @@ def main(folder: Path, stage: str) -> None:
         (folder / MEASURED).write_text(json.dumps(result))
 
 
-def out_of_memory(reason: str) -> dict:
+def out_of_memory(reason: str) -> dict[str, Any]:
     """Build the result of a configuration that does not fit in memory."""
     return {"status": "out_of_memory", "reason": reason}
 
 
-def _train(folder: Path, configuration) -> dict | None:
+def _train(folder: Path, configuration: Configuration) -> dict[str, Any] | None:
     from .. import backend
     from ..models.build import build
     from .measure import memory, training_step
@@ -62,7 +67,7 @@ def _train(folder: Path, configuration) -> dict | None:
     return {"status": "ok", **memory(before), **measured}
 
 
-def _export(folder: Path, configuration) -> dict | None:
+def _export(folder: Path, configuration: Configuration) -> dict[str, Any] | None:
     from ..models.build import build
     from ..models.export import export_openvino
 
@@ -75,7 +80,7 @@ def _export(folder: Path, configuration) -> dict | None:
     return None
 
 
-def _infer(folder: Path, configuration) -> dict:
+def _infer(folder: Path, configuration: Configuration) -> dict[str, Any]:
     from .measure import forward_pass, inference_engine, memory
 
     engine, before = inference_engine(folder, configuration)
@@ -83,7 +88,7 @@ def _infer(folder: Path, configuration) -> dict:
     return {"status": "ok", "engine": engine.name, **memory(before, engine.name != "openvino"), **measured}
 
 
-def _describe(folder: Path, configuration) -> dict | None:
+def _describe(folder: Path, configuration: Configuration) -> dict[str, Any] | None:
     """Write parameters and prediction. Return a result if the prediction exceeds this machine's memory, else None."""
     import psutil
 
@@ -98,7 +103,7 @@ def _describe(folder: Path, configuration) -> dict | None:
 
     configuration = replace(configuration, precision=precision)
     device = load(configuration.device) if configuration.device else of_this_machine()
-    described = {"precision": precision, "hardware": backend.hardware(),
+    described: dict[str, Any] = {"precision": precision, "hardware": backend.hardware(),
                  "parameters": parameters(nodes_of(configuration.network, configuration.patch, precision)),
                  "gflops": None, "predicted": None}
     described |= describe(configuration, device) if device else {}

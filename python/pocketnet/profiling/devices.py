@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Literal, cast
 
 from ..contracts.base import load as load_json
 from ..contracts.device import DeviceFile, StepRates
@@ -15,7 +16,8 @@ from .speed import Calibration, Rates
 
 DEVICES = Path(__file__).parent / "devices.json"
 FITTED = Path(__file__).parent / "fitted.json"
-CPU, GPU = "cpu", "gpu"
+CPU: Literal["cpu"] = "cpu"
+GPU: Literal["gpu"] = "gpu"
 GPU_CONTEXT_MIB = 600
 """GPU memory used by the CUDA context and library kernels before any tensor; an assumption, not measured."""
 GPU_HOST_MIB = 4096
@@ -180,11 +182,12 @@ def write_processor(path: str | Path, found: Calibration) -> None:
 def _device(name: str, given: DeviceFile, calibrated: bool = True) -> Device:
     fitted = _fitted()
     gpu = given.processor == GPU
+    rates: dict[str, Rates]
     if given.rates is not None:
         rates = {precision: Rates(**vars(values)) for precision, values in given.rates.items()}
     else:
-        rates = {precision: _from_peaks(tflops, given.bandwidth_gb_s, precision)
-                 for precision, tflops in given.tflops.items()}
+        rates = {precision: _from_peaks(tflops, cast(float, given.bandwidth_gb_s), precision)
+                 for precision, tflops in cast("dict[str, float]", given.tflops).items()}
     reserved = GPU_CONTEXT_MIB if gpu else fitted["runtime_mib"]["train"]
     infer = {engine: _factors(factors, gpu) for engine, factors in fitted["infer"].items()}
     train = _factors(fitted["train"], gpu)
@@ -196,7 +199,7 @@ def _device(name: str, given: DeviceFile, calibrated: bool = True) -> Device:
         fitted["runtime_mib"]["infer"], calibrated and given.rates is not None)
 
 
-def _factors(fitted: dict, gpu: bool) -> Factors:
+def _factors(fitted: dict[str, Any], gpu: bool) -> Factors:
     """Build factors. On a GPU, code lives in host memory and is not counted."""
     return Factors(**fitted | ({"per_layer_mib": 0.0, "fixed_mib": 0.0} if gpu else {}))
 
@@ -208,6 +211,6 @@ def _from_peaks(tflops: float, bandwidth: float, precision: str) -> Rates:
                  layers=SECONDS_PER_LAYER)
 
 
-def _fitted() -> dict:
+def _fitted() -> dict[str, Any]:
     """Read the factors that bench/predict.py fitted to measured configurations."""
     return json.loads(FITTED.read_text(encoding="utf-8"))

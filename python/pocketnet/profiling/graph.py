@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -135,7 +136,7 @@ def _kind(layer: layers.Layer) -> str:
     return DENSE if isinstance(layer, layers.Dense) else type(layer).__name__
 
 
-def _operations(layer: layers.Layer, size: int, given: list) -> int:
+def _operations(layer: layers.Layer, size: int, given: list[Any]) -> int:
     kind = _kind(layer)
     if kind in (CONVOLUTION, POINTWISE):
         return 2 * size * math.prod(layer.kernel_size) * given[0].shape[-1]

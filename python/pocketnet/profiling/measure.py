@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import backend
 from .configuration import Configuration
 
+if TYPE_CHECKING:
+    import keras
 
-def training_step(model, configuration: Configuration) -> dict:
+    from ..inference.engines import Engine
+
+
+def training_step(model: keras.Model, configuration: Configuration) -> dict[str, Any]:
     """Run training steps on random patches and measure them.
 
     Args:
         model: A built model, not compiled.
+        configuration: Batch, patch, precision and steps to run.
 
     Returns:
         See `timed`.
@@ -33,11 +40,12 @@ def training_step(model, configuration: Configuration) -> dict:
     return timed(lambda: stepper.train_on_batch(image, label), configuration)
 
 
-def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Configuration) -> dict:
+def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Configuration) -> dict[str, Any]:
     """Run forward passes on a random batch and measure them.
 
     Args:
         engine: An inference engine, as created by `pocket-infer`.
+        configuration: Batch, patch and steps to run.
 
     Returns:
         See `timed`.
@@ -46,7 +54,7 @@ def forward_pass(engine: Callable[[np.ndarray], np.ndarray], configuration: Conf
     return timed(lambda: engine(image), configuration)
 
 
-def timed(step: Callable[[], object], configuration: Configuration) -> dict:
+def timed(step: Callable[[], object], configuration: Configuration) -> dict[str, Any]:
     """Time steps after the warm-up. If a trace is requested, run one more step in TensorFlow's profiler.
 
     Returns:
@@ -66,7 +74,7 @@ def timed(step: Callable[[], object], configuration: Configuration) -> dict:
             "patches_per_second": round(configuration.batch / median, 3)}
 
 
-def memory(before_mib: float, device: bool = True) -> dict:
+def memory(before_mib: float, device: bool = True) -> dict[str, Any]:
     """Return the peak memory of this process.
 
     Args:
@@ -82,7 +90,7 @@ def memory(before_mib: float, device: bool = True) -> dict:
             "device_memory_mib": backend.peak_device_memory_mib() if device else None}
 
 
-def inference_engine(folder: Path, configuration: Configuration) -> tuple[Callable, float]:
+def inference_engine(folder: Path, configuration: Configuration) -> tuple[Engine, float]:
     """Create the engine that `pocket-infer` would use; also return the resident memory before that, in MiB."""
     from ..inference import engines
 

@@ -38,6 +38,7 @@ def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list
     """List the moments of a training step: every layer forward, then every layer backward.
 
     Args:
+        nodes: The network's graph, in the order of computation.
         rematerialise: Keep only the tensors that other blocks read, and compute each block again in the backward pass.
     """
     if rematerialise:
@@ -95,6 +96,7 @@ def inference_moments(nodes: Sequence[Node], fused: bool = False) -> list[Moment
     """List the moments of a forward pass that keeps nothing for a backward pass, one branch after another.
 
     Args:
+        nodes: The network's graph, in the order of computation.
         fused: Normalisation, activation and addition are fused into the preceding convolution, as in OpenVINO.
     """
     nodes = _branch_by_branch(nodes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from ..models.network import Network
 from . import graph, memory, speed
@@ -64,7 +65,7 @@ def predict(configuration: Configuration, device: Device) -> Prediction:
         (variables + memory.sum_of_outputs(nodes) * configuration.batch) / MIB)
 
 
-def describe(configuration: Configuration, device: Device) -> dict:
+def describe(configuration: Configuration, device: Device) -> dict[str, Any]:
     """Return a prediction in the form used in `profile.json`: `precision`, `parameters`, `gflops`, `predicted`."""
     found = predict(configuration, device)
     precision = device.precision_of(configuration.precision)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from .graph import CONVOLUTION, INPUT, WEIGHTED, Node
@@ -73,6 +73,8 @@ def training_work(nodes: Sequence[Node], batch: int, rematerialise: bool = False
     The first layer computes no gradient of its input.
 
     Args:
+        nodes: The network's graph.
+        batch: Patches per step.
         rematerialise: Compute the forward pass twice.
     """
     first = {node.name for node in nodes if node.kind == INPUT}
@@ -88,7 +90,7 @@ def inference_work(nodes: Sequence[Node], batch: int) -> Work:
     return _work(nodes, batch, lambda node: node.operations, 1 / 3, 0)
 
 
-def _work(nodes, batch, operations, share, weights) -> Work:
+def _work(nodes: Sequence[Node], batch: int, operations: Callable[[Node], float], share: float, weights: float) -> Work:
     kernels = sum(operations(node) for node in nodes if node.kind == CONVOLUTION)
     products = sum(operations(node) for node in nodes if node.kind in WEIGHTED) - kernels
     passed = sum(node.rule.passes * node.bytes for node in nodes)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, Literal, cast
 
 from ..contracts.profile import Measured, Predicted, ProfiledConfiguration
 from ..contracts.provenance import Hardware
@@ -48,7 +49,7 @@ def _folder_name(configuration: Configuration) -> str:
     return f"{network.arch}-{network.width}-{configuration.mode}-{patch}-batch{configuration.batch}"
 
 
-def _run(folder: Path, stage: str) -> dict | None:
+def _run(folder: Path, stage: str) -> dict[str, Any] | None:
     """Run one stage and return its result; None if it succeeded and measured nothing."""
     ran = subprocess.run([sys.executable, "-m", CHILD, str(folder), stage], stdout=subprocess.DEVNULL,
                          stderr=subprocess.PIPE, text=True, errors="replace")
@@ -62,14 +63,16 @@ def _run(folder: Path, stage: str) -> dict | None:
     return {"status": "failed", "reason": (lines[-1] if lines else f"ended with {ran.returncode}")[:300]}
 
 
-def _read(path: Path) -> dict | None:
+def _read(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def entry(configuration: Configuration, described: dict, measured: dict | None = None) -> ProfiledConfiguration:
+def entry(configuration: Configuration, described: dict[str, Any],
+          measured: dict[str, Any] | None = None) -> ProfiledConfiguration:
     """Build an entry of `profile.json`.
 
     Args:
+        configuration: What was predicted or measured.
         described: `parameters`, `gflops`, `predicted` and the `precision` used; missing values become None.
         measured: Result of the measuring process, if any.
     """
@@ -77,9 +80,10 @@ def entry(configuration: Configuration, described: dict, measured: dict | None =
     engine = measured.pop("engine", None) if measured else None
     predicted = described.get("predicted")
     return ProfiledConfiguration(
-        arch=network.arch, width=network.width, dimensions=network.dimensions, channels=network.channels,
-        classes=network.classes, depth=network.depth, feature_maps=network.feature_maps,
-        patch=configuration.patch, batch=configuration.batch, mode=configuration.mode,
+        arch=network.arch, width=network.width, dimensions=cast("Literal[2, 3]", network.dimensions),
+        channels=network.channels, classes=network.classes, depth=network.depth, feature_maps=network.feature_maps,
+        patch=configuration.patch, batch=configuration.batch,
+        mode=cast("Literal['train', 'infer']", configuration.mode),
         engine=engine or (configuration.engine if configuration.mode == "infer" else None),
         precision=described.get("precision", configuration.precision),
         accumulate=configuration.accumulate, rematerialise=configuration.rematerialise,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
-from ..contracts.profile import Limit, ProfiledConfiguration
+from ..contracts.profile import Limit, Predicted, ProfiledConfiguration
 from .configuration import Configuration
 from .devices import Device
 from .predict import largest_batch, largest_patch
@@ -15,9 +16,9 @@ HEADER = ("network", "width", "patch", "batch", "parameters", "memory (MiB)", "f
 
 def rows(entries: Sequence[ProfiledConfiguration]) -> list[tuple[str, ...]]:
     """Return one row per predicted configuration of `profile.json`."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for entry in entries:
-        predicted = entry.predicted
+        predicted = cast(Predicted, entry.predicted)
         left = predicted.usable_memory_mib - predicted.device_memory_mib
         found.append((entry.arch, entry.width, "×".join(map(str, entry.patch)), str(entry.batch),
                       f"{entry.parameters:,}", f"{predicted.device_memory_mib:,.0f}",
@@ -42,7 +43,7 @@ def limits(wanted: Sequence[Configuration], device: Device) -> list[Limit]:
         The limits. `largest_batch` is 0 if none fits, `batch` is the smallest requested, and `largest_patch` is None if
         none fits.
     """
-    found = {}
+    found: dict[tuple[str, str, tuple[int, ...]], Configuration] = {}
     for configuration in wanted:
         key = (configuration.network.arch, configuration.network.width, configuration.patch)
         if key not in found or configuration.batch < found[key].batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
 from ..errors import UsageError
@@ -34,17 +35,22 @@ def batches(text: str | None) -> list[int] | None:
 
 
 def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | None, sizes: list[int] | None,
-                   shape: dict, loss: str | None, precision: str | None, common: dict,
+                   shape: dict[str, Any], loss: str | None, precision: str | None, common: dict[str, Any],
                    accumulate: int | None = None, rematerialise: bool = False) -> Iterator[Configuration]:
     """Yield the configurations of one architecture, width and patch.
 
     Args:
         plan: Source of all other values; None for the paper's networks.
+        arch: A key of `network.ARCHITECTURES`.
+        width: The width policy as text; see `widths.parse_width`.
         patch: Voxels per axis, or one number for all axes.
         sizes: Batch sizes.
         shape: Values of `Network` that override the plan's or the paper's.
-        accumulate, rematerialise: As in `plan.Training`; None and False for the plan's.
+        loss: One of `plan.LOSS_NAMES`; None for the plan's.
+        precision: One of `plan.PRECISIONS`; None for the plan's. Inference is in float32.
         common: Further values of `Configuration`.
+        accumulate: Batches per step of the optimiser, at least 1; None for the plan's.
+        rematerialise: Whether to compute blocks again in the backward pass; False for what the plan says.
 
     Raises:
         UsageError: A configuration cannot be built.
@@ -58,13 +64,13 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
             raise UsageError(f"Unknown {name} '{value}'.", todo=f"Use one of: {', '.join(known)}.")
     if accumulate is not None and accumulate < 1:
         raise UsageError(f"--accumulate must be at least 1. Received: {accumulate}")
-    network, patch = _network(plan, arch, width, patch, shape)
-    network.check_patch(patch)
+    network, sides = _network(plan, arch, width, patch, shape)
+    network.check_patch(sides)
     settings = plan.training if plan else None
     default_loss = settings.loss if settings else "cross_entropy" if arch == "classifier" else "l2_dice"
     for size in sizes or [1 if infer else settings.batch if settings else 32 if arch == "classifier" else 2]:
         yield Configuration(
-            network, patch, size, loss=loss or default_loss,
+            network, sides, size, loss=loss or default_loss,
             precision="float32" if infer else precision or (settings.precision if settings else "float32"),
             clip_norm=settings.clip_norm if settings else None,
             learning_rate=settings.learning_rate if settings else 0.001,
@@ -74,7 +80,7 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
 
 
 def _network(plan: Plan | None, arch: str, width: str, patch: list[int] | None,
-             shape: dict) -> tuple[Network, tuple[int, ...]]:
+             shape: dict[str, Any]) -> tuple[Network, tuple[int, ...]]:
     """Return the network, and the patch with one number per axis."""
     network = plan.network_of(arch, width) if plan else Network(arch=arch, width=width, **PAPER_SHAPES[arch] | shape)
     sides = patch or (plan.training.patch if plan else [256 if network.dimensions == 2 else 128])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Comparison
 from ..contracts.overlays import Overlay
 from ..evaluation import class_layout, classification
-from ..evaluation.layout import p_text, pair_of
+from ..evaluation.layout import equivalence_text, p_text, pair_of
 from ..evaluation.table import PROBABILITY
 from ..tracking.records import Evaluation
 from . import copies, figures
@@ -23,7 +23,7 @@ MOST_PICTURES = 4  # per network
 
 
 def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
-             networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
+             networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict[str, Any]:
     """Compute the template values that are specific to a classification."""
     return {
         "sections": SECTIONS, "titles": class_layout.TITLES, "how": class_layout.HOW,
@@ -46,7 +46,7 @@ def warnings(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _accuracy(comparison: Comparison) -> list[dict]:
+def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
     """Return one row per class and network, as in the paper's Table II."""
     rows = []
     for row in comparison.networks:
@@ -61,17 +61,17 @@ def _accuracy(comparison: Comparison) -> list[dict]:
     return rows
 
 
-def _differences(comparison: Comparison) -> list[dict]:
+def _differences(comparison: Comparison) -> list[dict[str, Any]]:
     return [{"label": pair.label, "network": f"{pair.arch} {pair.width}",
              "metric": class_layout.TITLES[pair.metric], "n": pair.n, "difference": pair.difference,
              "difference_text": class_layout.number(pair.difference, True),
              "interval": class_layout.interval_text(pair.interval, True), "test": pair.test or "",
              "p": pair.p_value, "p_text": p_text(pair.p_value), "holm": pair.p_holm,
-             "holm_text": p_text(pair.p_holm), "equivalence": class_layout.equivalence_text(pair)}
+             "holm_text": p_text(pair.p_holm), "equivalence": equivalence_text(pair)}
             for pair in comparison.pairs]
 
 
-def _pictures(evaluations: Sequence[Evaluation]) -> list[dict]:
+def _pictures(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
     """Return pictures of each network's misclassified cases with the highest confidence, as data URIs."""
     groups: dict[str, list[tuple[Overlay, Evaluation]]] = {}
     for one in evaluations:
@@ -89,7 +89,7 @@ def _pictures(evaluations: Sequence[Evaluation]) -> list[dict]:
     return result
 
 
-def _cases(rows: pd.DataFrame) -> dict:
+def _cases(rows: pd.DataFrame) -> dict[str, Any]:
     """Return one row per case, sorted by the probability of the true class, lowest first."""
     shown = [{"case": row["case"], "label": row["class"], "network": f"{row['arch']} {row['width']}",
               "fold": row["fold"], "predicted": row["predicted"], "probability": row[PROBABILITY + row["class"]]}

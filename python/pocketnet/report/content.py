@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -28,7 +28,7 @@ MOST_CASE_ROWS = 3000
 RANKS = ("best", "median", "worst")
 
 
-def context(run: Run, command: str | None = None) -> dict:
+def context(run: Run, command: str | None = None) -> dict[str, Any]:
     """Compute all values that the template shows."""
     rows = _rows(run)
     networks = _networks(run, rows)
@@ -61,14 +61,14 @@ def context(run: Run, command: str | None = None) -> dict:
 
 def _task(run: Run, rows: pd.DataFrame | None) -> str:
     """Return the task of the run, from the first record that states it."""
-    said = [run.comparison.task] if run.comparison else []
+    said: list[str] = [run.comparison.task] if run.comparison else []
     said += [task_of(rows)] if rows is not None else []
     said += [model.plan.task for model in run.models if model.plan]
     return next(filter(None, said), SEGMENTATION)
 
 
 def _sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
-              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict:
+              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict[str, Any]:
     """Compute the template values that are specific to a segmentation."""
     labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
     return {
@@ -199,7 +199,7 @@ def _cases_of(group: pd.DataFrame) -> str:
     return f"{len(group)} case{'s' * (len(group) > 1)}: {names}"
 
 
-def _accuracy(comparison: Comparison) -> list[dict]:
+def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
     """Return one row per label and network, as in the paper's Table I."""
     order = comparison.networks
     labels = list(dict.fromkeys(row.label for row in order))
@@ -214,7 +214,7 @@ def _accuracy(comparison: Comparison) -> list[dict]:
     return result
 
 
-def _differences(comparison: Comparison) -> list[dict]:
+def _differences(comparison: Comparison) -> list[dict[str, Any]]:
     single = len({pair.label for pair in comparison.pairs}) == 2
     rows = []
     for pair in comparison.pairs:
@@ -231,7 +231,7 @@ def _differences(comparison: Comparison) -> list[dict]:
     return rows
 
 
-def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
+def _overlays(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
     """Return pictures of each network's best, median and worst case over its folds, as data URIs.
 
     The best cases of all networks come first, so that the pictures of two networks appear side by side.
@@ -244,7 +244,7 @@ def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
                 groups.setdefault(key, {})[entry.case] = (entry, one.folder / entry.file)
     result = []
     for (arch, width), drawn in sorted(groups.items()):
-        for rank, case in pick({case: entry.dice for case, (entry, _) in drawn.items()}):
+        for rank, case in pick({case: cast(float, entry.dice) for case, (entry, _) in drawn.items()}):
             entry, path = drawn[case]
             data = base64.b64encode(path.read_bytes()).decode("ascii")
             result.append({"network": f"{arch} {width}", "rank": rank, "case": case, "dice": f"{entry.dice:.3f}",
@@ -254,7 +254,7 @@ def _overlays(evaluations: Sequence[Evaluation]) -> list[dict]:
     return sorted(result, key=lambda picture: RANKS.index(picture["rank"]))
 
 
-def _cases(rows: pd.DataFrame | None) -> dict | None:
+def _cases(rows: pd.DataFrame | None) -> dict[str, Any] | None:
     """Return the metrics of each case, worst first; very long tables omit the best rows."""
     if rows is None:
         return None
@@ -267,7 +267,7 @@ def _cases(rows: pd.DataFrame | None) -> dict | None:
     return {"rows": shown, "left_out": max(0, len(ordered) - MOST_CASE_ROWS)}
 
 
-def _provenance(models: Sequence[Model]) -> list[dict]:
+def _provenance(models: Sequence[Model]) -> list[dict[str, Any]]:
     return [{"network": f"{m.provenance.arch} {m.provenance.width}", "fold": m.provenance.fold,
              "run_key": m.provenance.run_key, "code": m.provenance.code,
              "commit": (m.provenance.commit or "–")[:12], "seed": m.provenance.seed,

@@ -20,6 +20,7 @@ def tables(comparison: Comparison | None, layout: ModuleType) -> list[tuple[str,
     """Return the comparison's tables as (format, text); an empty list without a comparison.
 
     Args:
+        comparison: The comparison; None without one.
         layout: `evaluation.layout`, or `evaluation.class_layout` for a classification.
     """
     if comparison is None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ..tracking.records import Model
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 TEXT, SOFT, FAINT = "#101112", "#5c5d5e", "#9a9b9c"  # placeholders for the page's text, soft text and lines
 NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a300")
@@ -54,7 +55,7 @@ def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> list[st
     Returns:
         One SVG per panel; an empty list if no model has a history.
     """
-    score = SCORES.get(next((m.plan.task for m in models if m.plan), None), SCORES["segmentation"])
+    score = SCORES.get(next((m.plan.task for m in models if m.plan), "segmentation"), SCORES["segmentation"])
     groups: dict[str, list[Model]] = {}
     for model in models:
         if model.history:
@@ -166,7 +167,7 @@ def roc_curves(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], positive
     return out[0]
 
 
-def _distance_scale(axis, values: np.ndarray) -> None:
+def _distance_scale(axis: Axes, values: np.ndarray) -> None:
     """Start the scale at 0; make it logarithmic above 1 mm if outliers would compress the boxes."""
     if values.size and values.max() > 5 * np.percentile(values, 95) and values.max() > 5:
         axis.set_yscale("symlog", linthresh=1, subs=[2, 5])
@@ -176,7 +177,7 @@ def _distance_scale(axis, values: np.ndarray) -> None:
     axis.set_ylim(0, 1.08 * values.max() if values.size and values.max() > 0 else 1)
 
 
-def _box(axis, place: int, values: np.ndarray, colour: str) -> None:
+def _box(axis: Axes, place: int, values: np.ndarray, colour: str) -> None:
     """Draw a box with whiskers and outliers; with few cases, show all of them, and whiskers to the extremes."""
     if not values.size:
         return
@@ -190,7 +191,7 @@ def _box(axis, place: int, values: np.ndarray, colour: str) -> None:
         axis.plot(np.full(values.size, place), values, "o", color=colour, markersize=3.2, markeredgewidth=0, zorder=4)
 
 
-def _lines(axis, place: int, left: pd.Series, right: pd.Series) -> None:
+def _lines(axis: Axes, place: int, left: pd.Series, right: pd.Series) -> None:
     """Draw the lines of all cases as one path with gaps, which is far smaller than one path per case."""
     both = left.index.intersection(right.index)[:MOST_LINES]
     x = np.tile([place - 0.8, place - 0.2, np.nan], len(both))
@@ -199,12 +200,12 @@ def _lines(axis, place: int, left: pd.Series, right: pd.Series) -> None:
 
 
 @contextmanager
-def _figure(width: float, height: float, name: str, description: str) -> Iterator[tuple]:
+def _figure(width: float, height: float, name: str, description: str) -> Iterator[tuple[Any, ...]]:
     """Yield a matplotlib figure (size in inches), and a list that contains its SVG after the block."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "axes.titlesize": 10,
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "axes.titlesize": 10,
              "text.color": TEXT, "axes.labelcolor": TEXT, "axes.edgecolor": FAINT, "xtick.color": FAINT,
              "ytick.color": FAINT, "xtick.labelcolor": TEXT, "ytick.labelcolor": TEXT, "grid.color": FAINT,
              "grid.linewidth": 0.5, "grid.alpha": 0.5, "axes.spines.top": False, "axes.spines.right": False,

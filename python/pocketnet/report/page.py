@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .figures import standalone
 
 TEMPLATE = "page.html.jinja"
 
 
-def render(values: dict) -> str:
+def render(values: dict[str, Any]) -> str:
     """Render the page as HTML.
 
     Args:
@@ -28,7 +29,7 @@ def unbroken(text: str) -> str:
     return re.sub(r"\b(p|±) (?=[\d<])|(?<=\d) (?=%|mm\b)", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
-def figure_files(values: dict) -> dict[str, str]:
+def figure_files(values: dict[str, Any]) -> dict[str, str]:
     """Return the page's figures as separate SVG files, by file name.
 
     Args:

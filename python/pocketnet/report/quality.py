@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ..preprocessing.case import map_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 USUAL, UNUSUAL = "#7f7f7f", "#d55e00"
 MOST_CASES = 12  # in the mosaic
@@ -77,7 +77,7 @@ def overview(manifest: Manifest, fingerprint: Fingerprint, folder: Path) -> Figu
     columns = min(6, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(10, 3 + 1.9 * rows), layout="constrained", facecolor="white")
-    above, below = figure.subfigures(2, 1, height_ratios=[3, 1.9 * rows])
+    above, below = cast("tuple[SubFigure, SubFigure]", figure.subfigures(2, 1, height_ratios=[3, 1.9 * rows]))
     panels = above.subplots(1, 1 + len(manifest.modalities), squeeze=False)[0]
     _spacings(panels[0], fingerprint)
     for channel, (axis, name) in enumerate(zip(panels[1:], manifest.modalities, strict=True)):
@@ -153,7 +153,8 @@ def _histograms(axis: Axes, fingerprint: Fingerprint, channel: int, name: str) -
                if case.intensities[channel].sample}
     if samples:
         everything = np.concatenate(list(samples.values()))
-        edges = np.linspace(*np.percentile(everything, [0.5, 99.5]) + [0, 1e-6], 41)
+        low, high = np.percentile(everything, [0.5, 99.5]) + [0, 1e-6]
+        edges = np.linspace(low, high, 41)
         for case in [*list(samples)[:MOST_CURVES], *(case for case in unusual if case in samples)]:
             counts = np.histogram(samples[case], edges)[0] / len(samples[case])
             axis.plot((edges[1:] + edges[:-1]) / 2, counts, linewidth=1.4 if case in unusual else 0.7,
@@ -175,6 +176,11 @@ def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[
     """Draw the axial plane through the centre of the labels, with their outlines.
 
     Args:
+        axis: Where to draw.
+        image: (x, y, z) in RAS+, shown in grey.
+        classes: (x, y, z), 0 for the background.
+        spacing: mm per axis.
+        title: Above the image.
         whole: Whether this is a whole image. Its left and right are then marked, and outlines close at its edge. A
             patch may be mirrored, and outlines continue beyond its edge.
     """
@@ -196,7 +202,7 @@ def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[
     axis.set_title(title, fontsize=8, pad=3)
 
 
-def _legend(figure, labels: Sequence[str]) -> None:
+def _legend(figure: Figure | SubFigure, labels: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     figure.legend(handles=[Line2D([], [], color=CLASSES[index % len(CLASSES)], label=name)

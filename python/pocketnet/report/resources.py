@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
 
-from ..contracts.comparison import Pair
+from ..contracts.comparison import Comparison, Pair
 from ..contracts.profile import ProfiledConfiguration
 from ..tracking.records import Model, Run
 
@@ -15,12 +16,12 @@ def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
     return [m for m in models if (m.provenance.arch, m.provenance.width) == (arch, width)]
 
 
-def facts(run: Run, pair: Pair) -> list[dict]:
+def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
     """Return what the smaller network costs and saves: one row per quantity, with both networks' values."""
     from ..models.widths import predicted_saving
 
     arch, width, reference = pair.arch, pair.width, pair.reference
-    parameters = {row.width: row.parameters for row in run.comparison.networks if row.arch == arch}
+    parameters = {row.width: row.parameters for row in cast(Comparison, run.comparison).networks if row.arch == arch}
     ratio = parameters[reference] / parameters[width]
     rows = [{"name": "Parameters", reference: f"{parameters[reference]:,}", width: f"{parameters[width]:,}",
              "ratio": f"{ratio:.1f} times fewer"}]
@@ -62,9 +63,9 @@ def _unit(models: Sequence[Model]) -> str:
     return "GPU hours" if any(map(_gpus, models)) else "CPU core hours"
 
 
-def _mean(values) -> float | None:
-    values = [value for value in values if value is not None]
-    return float(np.mean(values)) if values else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def duration(seconds: float) -> str:
@@ -82,7 +83,8 @@ def mebibytes(value: float | None) -> str:
     return f"{value:,.0f} MiB" if value < 10240 else f"{value / 1024:.1f} GiB"
 
 
-def training(models: Sequence[Model], score: str) -> list[dict]:
+def training(models: Sequence[Model], score: str) -> list[dict[str, Any]]:
+    """Return one row per training; `score` is the key of the history's validation score."""
     return [{"network": f"{m.provenance.arch} {m.provenance.width}", "fold": m.provenance.fold,
              "steps": m.provenance.steps, "seconds": m.provenance.wall_seconds,
              "time": duration(m.provenance.wall_seconds), "loss": m.provenance.validation_loss,
@@ -92,7 +94,7 @@ def training(models: Sequence[Model], score: str) -> list[dict]:
              "attempts": len(m.provenance.attempts)} for m in models]
 
 
-def resources(run: Run) -> list[dict]:
+def resources(run: Run) -> list[dict[str, Any]]:
     """Return one row per training with predicted, measured and used resources; one per network without a training."""
     result = []
     for profile in _profiles(run.profiles):
@@ -101,21 +103,24 @@ def resources(run: Run) -> list[dict]:
             "network": f"{profile.arch} {profile.width}",
             "patch": "×".join(map(str, profile.patch)), "batch": profile.batch,
             "on": predicted.device if predicted else "–",
-            "predicted_step": seconds(predicted and predicted.step_seconds),
-            "step": seconds(measured and measured.step_seconds)}
-        for model in _of(run.models, profile.arch, profile.width) or [None]:
-            used = model and model.provenance
+            "predicted_step": seconds(predicted.step_seconds if predicted else None),
+            "step": seconds(measured.step_seconds if measured else None)}
+        trained: list[Model | None] = [*_of(run.models, profile.arch, profile.width)]
+        for model in trained or [None]:
+            used = model.provenance if model else None
             result.append(common | {
                 "fold": used.fold if used else "–",
-                **{kind: [mebibytes(one and getattr(one, f"{kind}_memory_mib")) for one in (predicted, measured)]
-                   + [mebibytes(used and getattr(used, f"peak_{kind}_memory_mib"))] for kind in ("host", "device")},
+                **{kind: [mebibytes(getattr(one, f"{kind}_memory_mib") if one else None)
+                          for one in (predicted, measured)]
+                   + [mebibytes(getattr(used, f"peak_{kind}_memory_mib") if used else None)]
+                   for kind in ("host", "device")},
                 "used_step": seconds(used.wall_seconds / used.steps if used and used.steps else None)})
     return result
 
 
 def _profiles(found: Sequence[ProfiledConfiguration]) -> list[ProfiledConfiguration]:
     """Select for each network the measured training profile, or the prediction if there is none."""
-    chosen: dict[tuple, ProfiledConfiguration] = {}
+    chosen: dict[tuple[Any, ...], ProfiledConfiguration] = {}
     for profile in found:
         key = (profile.arch, profile.width, profile.patch, profile.batch)
         if profile.mode == "train" and (key not in chosen or profile.measured):

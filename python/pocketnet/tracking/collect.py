@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from ..contracts.comparison import Comparison
@@ -152,14 +152,14 @@ def _dataset(store: Store, run: str, name: str, manifest: Manifest | None) -> No
 
 def _comparison(store: Store, collected: Collected, records: Run, compared: Sequence[str], extras: Extras) -> None:
     """The run that holds the comparison: differences as metrics, tables and report as artifacts."""
-    comparison = records.comparison
+    comparison = cast(Comparison, records.comparison)
     experiment = _experiment(store, collected, comparison.dataset)
     networks = sorted({f"{row.arch} {row.width}" for row in comparison.networks})
     key = digest([comparison.dataset, comparison.recipe, list(comparison.code), networks,
                   sorted(model.provenance.run_key for model in records.models)])
     run, made = store.run(experiment, key, f"comparison of {', '.join(networks)}", "comparison")
     collected.count(made)
-    metrics = {}
+    metrics: dict[str, float] = {}
     for pair in comparison.pairs:
         values = {"difference": pair.difference, "p_value": pair.p_value}
         metrics |= {f"{name}/{pair.metric}/{pair.label}/{pair.arch}-{pair.width}": value
@@ -168,7 +168,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
               tags={"dataset": comparison.dataset, "recipe": comparison.recipe,
                     "code": ", ".join(comparison.code),
                     "mlflow.note.content": _note(comparison, experiment, compared)})
-    files = {f"comparison/{path.name}": path for path in sorted(records.comparison_folder.iterdir())
+    files = {f"comparison/{path.name}": path for path in sorted(cast(Path, records.comparison_folder).iterdir())
              if path.is_file() and not path.name.startswith(".")}
     if extras.report is not None:
         files[extras.report.name] = extras.report

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ..contracts.plan import Plan
 from ..contracts.provenance import Identity
 
@@ -37,7 +40,7 @@ def tags(record: Identity) -> dict[str, object]:
     return {key: getattr(record, key) for key in (*TAGS, "fold") if getattr(record, key) is not None}
 
 
-def system_metrics(rows: list[dict]) -> list[dict]:
+def system_metrics(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows of `system.csv` with the names that MLflow knows; what was not measured is left out."""
     return [{"step": row["step"], "seconds": row["seconds"],
              **{SYSTEM[key]: row[key] for key in SYSTEM if row.get(key) is not None and row[key] == row[key]}}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from ..contracts.plan import Plan
 from ..contracts.provenance import Identity
@@ -44,7 +45,7 @@ class Live:
         """
         self._try(self._begin, record, plan)
 
-    def epoch(self, history: Mapping, system: Mapping) -> None:
+    def epoch(self, history: Mapping[str, Any], system: Mapping[str, Any]) -> None:
         """An epoch has ended.
 
         Args:
@@ -59,7 +60,7 @@ class Live:
         Args:
             status: `FINISHED`, `KILLED` (stopped with a checkpoint) or `FAILED`.
         """
-        self._try(lambda: self._store.client.set_terminated(self._run, status))
+        self._try(lambda: cast(Store, self._store).client.set_terminated(cast(str, self._run), status))
 
     def _begin(self, record: Identity, plan: Plan) -> None:
         self._store = Store(self.uri)
@@ -70,12 +71,13 @@ class Live:
             self._store.client.update_run(self._run, status="RUNNING")
         self._store.add(self._run, parameters=fold.parameters(record, plan), tags=fold.tags(record), metrics={})
 
-    def _epoch(self, history: Mapping, system: Mapping) -> None:
+    def _epoch(self, history: Mapping[str, Any], system: Mapping[str, Any]) -> None:
         start = _now() - round(1000 * history["seconds"])
-        self._store.log_history(self._run, [history], start)
-        self._store.log_history(self._run, fold.system_metrics([system]), start)
+        store, run = cast(Store, self._store), cast(str, self._run)
+        store.log_history(run, [history], start)
+        store.log_history(run, fold.system_metrics([system]), start)
 
-    def _try(self, action: Callable, *arguments) -> None:
+    def _try(self, action: Callable[..., Any], *arguments: Any) -> None:
         if self._dead:
             return
         try:

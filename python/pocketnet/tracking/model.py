@@ -8,7 +8,7 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .records import Model
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.models import ModelSignature
+
+    from ..contracts.plan import Plan
 
 PACKAGE = Path(__file__).parents[1]
 LEFT_OUT = {"last.keras", "best.keras", MARKER}  # two are as large as the model itself; nobody who serves it wants any
@@ -58,14 +61,14 @@ def _without_paths(target: Path) -> None:
     record.save(str(target / "MLmodel"))
 
 
-def signature(model: Model):
+def signature(model: Model) -> ModelSignature:
     """A column of files a modality; out comes a file, or a probability a class."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = Schema([ColSpec("binary", name) for name in model.plan.modalities])
+    inputs = Schema([ColSpec("binary", name) for name in cast("Plan", model.plan).modalities])
     if _classifies(model):
-        names = [label.name for label in model.plan.labels]
+        names = [label.name for label in cast("Plan", model.plan).labels]
         return ModelSignature(inputs, Schema([ColSpec("double", name) for name in names]))
     return ModelSignature(inputs, Schema([ColSpec("binary", "segmentation")]))
 
@@ -74,11 +77,11 @@ def example(model: Model) -> pd.DataFrame:
     """A made-up case of the form that the model takes: a bright ball in noise; no patient's image leaves the data."""
     import pandas as pd
 
-    side = [min(EXAMPLE, n) for n in model.plan.training.patch]
+    side = [min(EXAMPLE, n) for n in cast("Plan", model.plan).training.patch]
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in side), indexing="ij")
     ball = 100 * (sum(axis**2 for axis in axes) < 0.5) + np.random.default_rng(0).integers(1, 50, side)
     content = _picture(ball) if _classifies(model) else _volume(ball)
-    return pd.DataFrame({name: [content] for name in model.plan.modalities})
+    return pd.DataFrame({name: [content] for name in cast("Plan", model.plan).modalities})
 
 
 def requirements(model: Model) -> list[str]:
@@ -89,7 +92,7 @@ def requirements(model: Model) -> list[str]:
 
 
 def _classifies(model: Model) -> bool:
-    return model.plan.task == CLASSIFICATION
+    return cast("Plan", model.plan).task == CLASSIFICATION
 
 
 def _volume(array: np.ndarray) -> bytes:

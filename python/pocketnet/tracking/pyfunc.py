@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]  # MLflow does not list it
 
 
 class PocketModel(PythonModel):
     """A model folder behind MLflow's `predict`."""
 
-    def load_context(self, context) -> None:
+    def load_context(self, context: Any) -> None:
         """Open the model folder that was logged as the artifact `model_folder`."""
         import json
 
@@ -26,6 +27,7 @@ class PocketModel(PythonModel):
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         self.modalities = plan["modalities"]
         self.classifies = plan.get("task") == "classification"
+        self.network: Any
         if self.classifies:
             from pocketnet.inference.classifier import Classifier
 
@@ -35,11 +37,13 @@ class PocketModel(PythonModel):
 
             self.network = Predictor.load(folder)
 
-    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Segment or classify.
 
         Args:
+            context: MLflow's; not used.
             model_input: A column a modality, a row a case, cells of bytes.
+            params: MLflow's; not used.
 
         Raises:
             DataError: An image cannot be read, or does not fit the others or the model.
@@ -47,7 +51,7 @@ class PocketModel(PythonModel):
         return pd.DataFrame([self._case([bytes(row[name]) for name in self.modalities])
                              for row in model_input.to_dict("records")])
 
-    def _case(self, contents: list[bytes]) -> dict:
+    def _case(self, contents: list[bytes]) -> dict[str, Any]:
         with TemporaryDirectory() as folder:
             paths = [Path(folder) / f"image{index}{self._suffix(content)}" for index, content in enumerate(contents)]
             for path, content in zip(paths, contents, strict=True):

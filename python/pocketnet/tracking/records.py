@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..contracts.base import Contract
 from ..contracts.comparison import Comparison
@@ -174,7 +174,7 @@ def _read_evaluation(folder: Path) -> Evaluation:
                       Overlays.read(folder / "overlays.json").overlays)
 
 
-def _try(problems: list[str], what: str, read, *arguments):
+def _try(problems: list[str], what: str, read: Callable[..., Any], *arguments: Any) -> Any:
     """What `read` returns; None, with a line in `problems`, when the file cannot be read."""
     try:
         return read(*arguments)

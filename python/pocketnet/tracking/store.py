@@ -16,9 +16,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import UsageError
 from ..files import digest, sha256
+
+if TYPE_CHECKING:
+    from mlflow.entities import RunInputs
 
 KEY, KIND, ARTIFACTS = "pocketnet.run_key", "pocketnet.kind", "pocketnet.artifacts"
 PARENT, MODEL = "mlflow.parentRunId", "pocketnet.model"
@@ -134,7 +138,7 @@ class Store:
             params=[Param(name, str(value)) for name, value in parameters.items() if name not in known.params],
             tags=[RunTag(name, str(value)) for name, value in tags.items() if known.tags.get(name) != str(value)])
 
-    def log(self, run: str, *, end: int | None = None, parent: str | None = None, **values) -> None:
+    def log(self, run: str, *, end: int | None = None, parent: str | None = None, **values: Any) -> None:
         """Add what the run does not have yet and end it.
 
         Args:
@@ -201,7 +205,8 @@ class Store:
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        if any(one.dataset.digest == digest_ for one in self.client.get_run(run).inputs.dataset_inputs):
+        inputs = cast("RunInputs", self.client.get_run(run).inputs)
+        if any(one.dataset.digest == digest_ for one in inputs.dataset_inputs):
             return
         source = json.dumps({"manifest": "dataset/manifest.json"})
         self.client.log_inputs(run, [DatasetInput(

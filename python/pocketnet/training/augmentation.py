@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -16,6 +18,7 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
     Args:
         image: (x, y, z, channel) or (row, column, channel) float32, normalised.
         label: Classes on the same grid.
+        settings: The plan's probabilities and ranges.
         rng: The only source of chance; the same numbers are drawn whatever is applied.
 
     Returns:
@@ -25,7 +28,7 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
     allowed = range(label.ndim) if settings.flip_axes is None else settings.flip_axes
     axes = [axis for axis in allowed if chances[axis] < settings.flip]
     if axes:
-        image, label = np.flip(image, axes), np.flip(label, axes)
+        image, label = np.flip(image, tuple(axes)), np.flip(label, tuple(axes))
     # Channel by channel: sums over an array whose last axis is short take ten times as long.
     channels = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[-1])]
     chance, size = rng.random(2)
@@ -59,6 +62,8 @@ def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
     """Raise a channel, brought to 0…1, to a power; with the mean and the standard deviation that it had.
 
     Args:
+        channel: Voxels of one channel.
+        power: The exponent, above 0.
         inverted: Do so with the inverted image, and invert it back.
     """
     sign = np.float32(-1 if inverted else 1)
@@ -68,7 +73,7 @@ def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
     return sign * ((raised - raised.mean()) * (spread / max(raised.std(), SMALLEST)) + mean)
 
 
-def _between(limits: tuple[float, float] | None, share):
+def _between(limits: tuple[float, float] | None, share: float | np.ndarray) -> Any:
     """A value, or an array of values, between two limits, by share of the way."""
     low, high = limits or (0.0, 0.0)
     return np.float32(low) + np.float32(high - low) * np.asarray(share, np.float32)

@@ -12,9 +12,10 @@ import json
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,16 +27,20 @@ STEPS = f"step-{'[0-9]' * 8}.npz"
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, json.JSONDecodeError)
 
 
-def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: dict, keep: int = KEEP) -> Path:
+def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: dict[str, Any],
+          keep: int = KEEP) -> Path:
     """Write the checkpoint of `step` and remove those before the last `keep`.
 
     Args:
         folder: One run's folder.
+        step: Steps done.
         arrays: Variables by group, each in its own order.
         state: JSON values.
+        keep: How many checkpoints to keep.
     """
     path = folder / f"step-{step:08d}.npz"
-    named = {f"{group}/{i:05d}": array for group, items in arrays.items() for i, array in enumerate(items)}
+    named: dict[str, Any] = {f"{group}/{i:05d}": array for group, items in arrays.items()
+                             for i, array in enumerate(items)}
     text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
     with files.atomic(path, private=True) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, state=text, **named)
@@ -44,7 +49,7 @@ def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: d
     return path
 
 
-def read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict]:
+def read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
     """Read a checkpoint; every array is checked.
 
     Raises:
@@ -61,10 +66,12 @@ def read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict]:
         raise ValueError(f"{path}: not a whole checkpoint ({error})") from None
 
 
-def latest(folder: Path, warn=lambda message: None) -> tuple[dict[str, list[np.ndarray]], dict] | None:
+def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
+           ) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
     """The newest checkpoint of a run that is whole; None when there is none.
 
     Args:
+        folder: One run's folder.
         warn: Called with a line about each checkpoint that had to be passed over.
     """
     for path in sorted(folder.glob(STEPS), reverse=True):
@@ -76,7 +83,8 @@ def latest(folder: Path, warn=lambda message: None) -> tuple[dict[str, list[np.n
 
 
 @contextmanager
-def lock(folder: Path, say=lambda message: None, until: float | None = None) -> Iterator[None]:
+def lock(folder: Path, say: Callable[[str], object] = lambda message: None,
+         until: float | None = None) -> Iterator[None]:
     """Let one process at a time train a run; a second waits, then goes on from what the first has left.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
@@ -27,9 +28,10 @@ def compile_for_training(model: keras.Model, loss: str, learning_rate: float, cl
     Args:
         model: Built in the precision that it is to compute in (`backend.set_precision`).
         loss: A key of `LOSSES`.
+        learning_rate: The optimiser's first learning rate; a schedule may change it.
         clip_norm: Global gradient norm at most this; None for no clipping.
-        accumulate: The optimiser steps after every so many batches, by the mean of their gradients.
         average_decay: Keep a moving average of the weights with this decay (`averaged`); None for none.
+        accumulate: The optimiser steps after every so many batches, by the mean of their gradients.
         weight_decay: AdamW with this decay of kernels; biases and what normalisations learn are spared. None for Adam.
         levels: How many outputs lie behind each other in the network's, see `supervision`.
     """
@@ -60,7 +62,7 @@ def alike(other: keras.Model, model: keras.Model) -> keras.Model:
 
 
 @contextmanager
-def averaged(model: keras.Model):
+def averaged(model: keras.Model) -> Iterator[None]:
     """Within it the trainable variables are their moving averages, where the optimiser keeps such."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.use_ema:

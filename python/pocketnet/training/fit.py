@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,13 +51,13 @@ class State:
 
     step: int = 0
     loss_sum: float = 0.0
-    history: list[dict] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     best: float | None = None
     waited: int = 0
-    attempts: list[dict] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
     peak_host_memory_mib: float = 0.0
     peak_device_memory_mib: float | None = None
-    system: list[dict] = field(default_factory=list)
+    system: list[dict[str, Any]] = field(default_factory=list)
 
 
 SYSTEM_COLUMNS = ("epoch", "step", "seconds", "cpu_percent", "host_memory_mib", "device_memory_mib")
@@ -259,8 +261,8 @@ class Trainer:
         return None
 
     @contextmanager
-    def _signals(self):
-        def remember(number, _frame):
+    def _signals(self) -> Iterator[None]:
+        def remember(number: int, _frame: FrameType | None) -> None:
             self._stop_signal = number
 
         handled = (signal.SIGTERM, signal.SIGINT)
@@ -281,10 +283,10 @@ class Trainer:
         _assign(model.variables, self.best_variables)
 
 
-def _values(variables) -> list[np.ndarray]:
+def _values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _assign(variables, values: list[np.ndarray]) -> None:
+def _assign(variables: Iterable[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

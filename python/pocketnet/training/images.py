@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class ImageSampler(Sampler):
         if problems:
             raise DataError(f"These stores are not images of {'×'.join(map(str, plan.training.patch))} with one of the "
                             f"classes {', '.join(values)}.", problems=problems, todo="Preprocess them again.")
-        self.classes = [values[store.class_name] for store in self.stores]
+        self.classes = [values[cast(str, store.class_name)] for store in self.stores]
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:

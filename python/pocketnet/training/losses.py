@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from keras import ops
+
+if TYPE_CHECKING:
+    import keras
 
 EPSILON = 1e-6
 SMALLEST_PROBABILITY = 1e-7
 
 
-def l2_dice(y_true, y_pred):
+def l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
     """The L2 relaxation of Dice (paper, Eq. 4).
 
     Per sample and channel, background included: squared distance over the sum of squared norms; mean over
@@ -27,7 +32,7 @@ def l2_dice(y_true, y_pred):
     return ops.mean(distance / (norms + EPSILON))
 
 
-def cross_entropy(y_true, y_pred):
+def cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
     """Categorical cross-entropy: the mean of -log of the true class' probability.
 
     Args:
@@ -41,7 +46,7 @@ def cross_entropy(y_true, y_pred):
     return -ops.mean(ops.sum(y_true * ops.log(ops.maximum(y_pred, SMALLEST_PROBABILITY)), axis=-1))
 
 
-def dice_cross_entropy(y_true, y_pred):
+def dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
     """Soft Dice loss plus cross-entropy, both with weight 1 (as nnU-Net combines them).
 
     The Dice part is 1 - 2 |t p| / (|t| + |p|) with plain sums, per sample and channel, background included;
@@ -61,7 +66,8 @@ def dice_cross_entropy(y_true, y_pred):
     return dice + cross_entropy(y_true, y_pred)
 
 
-def _prepare(y_true, y_pred):
+def _prepare(y_true: keras.KerasTensor,
+             y_pred: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor, tuple[int, ...]]:
     """One-hot truth and probabilities in float32, and the spatial axes."""
     y_pred = ops.cast(y_pred, "float32")
     one_hot = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32")

@@ -6,6 +6,7 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .. import files, outputs
 from ..contracts.checksums import Checksums
@@ -18,7 +19,7 @@ from ..preprocessing.intensity import Normaliser
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
 
 
-def history_csv(rows: list[dict], columns: tuple[str, ...]) -> str:
+def history_csv(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
     """History rows as CSV text."""
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
@@ -18,6 +19,9 @@ from . import checkpoints
 from .devices import Devices
 from .model_folder import history_csv, write_records
 from .start import Start
+
+if TYPE_CHECKING:
+    from ..training.fit import State, Trainer
 
 
 def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, Store], precision: str,
@@ -40,7 +44,7 @@ class Follow(Protocol):
     def begin(self, record: Identity, plan: Plan) -> None:
         """The training starts or goes on; `record` is what of `provenance.json` is known then."""
 
-    def epoch(self, history: dict, system: dict) -> None:
+    def epoch(self, history: dict[str, Any], system: dict[str, Any]) -> None:
         """An epoch has ended; its rows of `history.csv` and `system.csv`."""
 
     def end(self, status: str) -> None:
@@ -50,19 +54,28 @@ class Follow(Protocol):
 def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
           checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
           time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
-          say=print, tick=lambda step: None, follow: Follow | None = None) -> Provenance:
+          say: Callable[[str], None] = print, tick: Callable[[int], None] = lambda step: None,
+          follow: Follow | None = None) -> Provenance:
     """Train one network on one fold and write its model folder.
 
     Args:
         plan: What to train by.
         splits: The folds.
         store_folders: Folders that are stores or hold stores.
+        arch: A key of `network.ARCHITECTURES`.
+        width: The width policy as text; see `widths.parse_width`.
+        fold: Number of the fold, from 0.
         output: The model folder to write.
         checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
-        start: A trained network of the same kind to go on from; None to start from chance.
-        gpus, logical_cpus: What shares each batch, see `Devices`. Not part of the run key: the result is
-            the same to rounding, and a run begun on one device may go on with two.
+        gpus: GPUs that share each batch, see `Devices`; 0 for the one device that the backend takes. Not part
+            of the run key: the result is the same to rounding, and a run begun on one device may go on with two.
+        logical_cpus: Instead, parts of the CPU that share each batch; 0 for none. Not part of the run key either.
+        threads: CPU threads of one operation; None for all cores.
         time_limit: Stop with a checkpoint in time for this many seconds from now; None for no limit.
+        checkpoint_seconds: Seconds between two checkpoints at most.
+        start: A trained network of the same kind to go on from; None to start from chance.
+        say: Called with a line now and then.
+        tick: Called after each step with the number of steps done.
         follow: Is told how the training goes, see `Follow`.
 
     Returns:
@@ -139,7 +152,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     return provenance
 
 
-def _followed(trainer, tick, follow: Follow | None, record: Identity, plan: Plan):
+def _followed(trainer: Trainer, tick: Callable[[int], None], follow: Follow | None, record: Identity,
+              plan: Plan) -> State:
     """Train, and tell `follow` how it goes."""
     if follow is None:
         return trainer.run(tick)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Sampler(ABC):
             DataError: A patch could not be made; names the case.
         """
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches") as pool:
-            pending: deque = deque()
+            pending: deque[Any] = deque()
             following = first
             try:
                 for step in range(first, last + 1):
@@ -129,7 +130,7 @@ class PatchSampler(Sampler):
                 for k in range(0, len(pairs), size)]
 
 
-def start_around(centre, patch: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+def start_around(centre: Sequence[int] | np.ndarray, patch: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Where a patch around a voxel starts: inside the volume where it fits, else centred on the volume."""
     start = []
     for c, p, n in zip(centre, patch, shape, strict=True):

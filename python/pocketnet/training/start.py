@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import files
 from ..contracts.plan import Plan
 from ..contracts.provenance import Origin
 from ..errors import UsageError
 from .model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Start:
         return cls(ModelFolder.open(folder), variant)
 
     @property
-    def identity(self) -> dict:
+    def identity(self) -> dict[str, Any]:
         """What defines the start, for the run key."""
         return {"variant": self.variant, "model": files.sha256(self.model.path / "model.keras")}
 
@@ -45,7 +49,7 @@ class Start:
         source = self.model.provenance
         return Origin(source.run_key, source.width, source.total_steps)
 
-    def give_weights(self, model, plan: Plan) -> None:
+    def give_weights(self, model: keras.Model, plan: Plan) -> None:
         """Set the weights of a newly built network.
 
         Raises:

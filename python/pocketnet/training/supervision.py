@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -40,7 +41,7 @@ def supervised(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, joined, name=f"{model.name}_supervised")
 
 
-def _head(x, classes: int, factors: tuple[int, ...], depth: int):
+def _head(x: keras.KerasTensor, classes: int, factors: tuple[int, ...], depth: int) -> keras.KerasTensor:
     convolution, repeat = ((layers.Conv2D, layers.UpSampling2D) if len(factors) == 2 else
                            (layers.Conv3D, layers.UpSampling3D))
     x = convolution(classes, 1, name=f"logits_at{depth}")(x)
@@ -48,11 +49,11 @@ def _head(x, classes: int, factors: tuple[int, ...], depth: int):
     return repeat(factors, dtype="float32", name=f"repeat_at{depth}")(x)
 
 
-def over_levels(loss: Callable, levels: int) -> Callable:
+def over_levels(loss: Callable[..., Any], levels: int) -> Callable[..., Any]:
     """The mean of a loss over the levels of `supervised`, each counting half as much as the next finer one."""
     weights = [0.5**level / (2 - 0.5 ** (levels - 1)) for level in range(levels)]
 
-    def weighted(y_true, y_pred):
+    def weighted(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         parts = ops.split(y_pred, levels, axis=-1)
         return sum(weight * loss(y_true, part) for weight, part in zip(weights, parts, strict=True))
 

@@ -107,7 +107,8 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
 
 
 @njit(nogil=True, fastmath=True)
-def _resample(image, label, matrix, origin, displacement, step, new_image, new_label):
+def _resample(image: np.ndarray, label: np.ndarray, matrix: np.ndarray, origin: np.ndarray, displacement: np.ndarray,
+              step: np.ndarray, new_image: np.ndarray, new_label: np.ndarray) -> None:
     """Fill the new patch; voxels outside the given ones are 0."""
     size_x, size_y, size_z, channels = image.shape
     bent = displacement.size > 0
@@ -130,7 +131,7 @@ def _resample(image, label, matrix, origin, displacement, step, new_image, new_l
 
 
 @njit(nogil=True, fastmath=True, inline="always")
-def _interpolate(grid, x, y, z, out):
+def _interpolate(grid: np.ndarray, x: float, y: float, z: float, out: np.ndarray) -> None:
     """Trilinear: what lies at a place inside the grid (x, y, z, channel), of at least two voxels per axis."""
     i, j, k = min(int(x), grid.shape[0] - 2), min(int(y), grid.shape[1] - 2), min(int(z), grid.shape[2] - 2)
     tx, ty, tz = np.float32(x - i), np.float32(y - j), np.float32(z - k)

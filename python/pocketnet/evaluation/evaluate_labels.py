@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import outputs
 from ..contracts.manifest import Case, Manifest
@@ -60,7 +60,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
     rows, problems = [], []
     for case in labelled:
         try:
-            pair = cases.read_pair(folder / case.label, paths[case.case], listing.labels, listing.label_grid)
+            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid)
         except DataError as error:
             problems.append(f"{case.case}: {' '.join(error.render().split())}")
             continue
@@ -78,14 +78,14 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     entries = []
     for rank, name in overlay.pick(mean_dice):
         image = geometry.read(folder / by_name[name].images[0]).data
-        pair = cases.read_pair(folder / by_name[name].label, paths[name], listing.labels, listing.label_grid)
+        pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels, listing.label_grid)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
         overlay.draw(output / entries[-1].file, image, *pair,
                      f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
     Overlays(tuple(entries)).write(output / "overlays.json")
 
 
-def summary(rows: pd.DataFrame) -> dict:
+def summary(rows: pd.DataFrame) -> dict[str, Any]:
     """The number of cases, and by label the mean of each metric, None where it is not defined."""
     import pandas as pd
 

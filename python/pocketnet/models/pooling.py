@@ -44,7 +44,7 @@ def choose_pooling(spacing: Sequence[float], most: int, bears: Callable[[int, in
     current = list(spacing)
     halved = [0] * len(current)
     alike = max(current) < ANISOTROPIC * min(current)
-    pooling = []
+    pooling: list[tuple[int, ...]] = []
     while len(pooling) < most:
         able = [axis for axis in range(len(current)) if bears(axis, halved[axis] + 1)]
         if len(able) < (len(current) if alike else 2):

@@ -79,7 +79,7 @@ def split_cases(manifest: Manifest, folds: int, seed: int) -> tuple[str, list[Pa
         return (RULE if test is None else LISTED).format(share=VALIDATION_SHARE), make_folds(names, folds, seed, test)
     cases = [case for case in manifest.cases if case.class_name]
     by_patient = any(case.patient for case in cases)
-    strata = Strata({case.case: case.class_name for case in cases},
+    strata = Strata({case.case: case.class_name for case in cases if case.class_name},
                     {case.case: group_of(case) for case in cases} if by_patient else None)
     rule = (BY_CLASS if test is None else LISTED_BY_CLASS).format(
         share=VALIDATION_SHARE, what="StratifiedGroupKFold" if by_patient else "StratifiedKFold",

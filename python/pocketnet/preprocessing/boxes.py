@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def whole(shape: Sequence[int]) -> Box:
     return tuple((0, n) for n in shape)
 
 
-def slices(box: Box) -> tuple[slice, ...]:
+def slices(box: Iterable[tuple[int, int]]) -> tuple[slice, ...]:
     """A box as an index of an array."""
     return tuple(slice(start, stop) for start, stop in box)
 
@@ -33,7 +33,8 @@ def bounding_box(mask: np.ndarray) -> Box | None:
     """
     box = whole(mask.shape)
     for axis in range(mask.ndim):
-        side = bounds(crop(mask, box).any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        side = bounds(np.asarray(crop(mask, box).any(axis=others)))
         if side is None:
             return None
         box = (*box[:axis], side, *box[axis + 1:])

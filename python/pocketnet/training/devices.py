@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from .. import backend
 from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
 
 
 class Devices:
@@ -68,11 +76,12 @@ class Devices:
             raise UsageError(f"A batch of {batch} cannot be shared equally by {self.count} devices.",
                              todo=f"Use a batch of {fit} (--batch when planning), or another number of devices.")
 
-    def scope(self):
+    def scope(self) -> AbstractContextManager[object]:
         """Where a network is built and compiled that trains on these devices."""
         return self._strategy.scope() if self._strategy else contextlib.nullcontext()
 
-    def train_step(self, model, loss, clip_norm: float | None):
+    def train_step(self, model: keras.Model, loss: Callable[..., Any],
+                   clip_norm: float | None) -> Callable[[np.ndarray, np.ndarray], float]:
         """`step(image, label) -> loss` of a compiled model: one optimiser step on a batch."""
         if self._strategy is None:
             return lambda image, label: float(model.train_on_batch(image, label))
@@ -84,7 +93,7 @@ class Devices:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
 
-        def on_one(image, label):
+        def on_one(image: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 share = loss(label, model(image, training=True)) / count
                 scaled = model.optimizer.scale_loss(share)
@@ -97,25 +106,25 @@ class Devices:
             model.optimizer.apply([gradient / count for gradient in gradients], model.trainable_variables)
             return share
 
-        @tf.function(reduce_retracing=True)
-        def on_all(images, labels):
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow has no types
+        def on_all(images: tf.distribute.DistributedValues, labels: tf.distribute.DistributedValues) -> tf.Tensor:
             return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(on_one, args=(images, labels)), axis=None)
 
-        def shared(batch):
+        def shared(batch: np.ndarray) -> tf.distribute.DistributedValues:
             size = len(batch) // count
             return strategy.experimental_distribute_values_from_function(
                 lambda context: tf.constant(batch[context.replica_id_in_sync_group * size:][:size]))
 
         return lambda image, label: float(on_all(shared(image), shared(label)))
 
-    def predict(self, model):
+    def predict(self, model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         """`predict(image) -> probabilities`, both NumPy arrays, of any number of samples."""
         if self.count == 1:
             return model.predict_on_batch
         import numpy as np
 
         if self._strategy is None:
-            def padded(image):  # Keras shares what it predicts among the devices too
+            def padded(image: np.ndarray) -> np.ndarray:  # Keras shares what it predicts among the devices too
                 missing = -len(image) % self.count
                 filled = np.concatenate([image, np.repeat(image[-1:], missing, axis=0)]) if missing else image
                 return model.predict_on_batch(filled)[:len(image)]

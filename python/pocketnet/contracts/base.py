@@ -168,7 +168,7 @@ def _locate(location: tuple[int | str, ...], value: Any) -> tuple[list[str], Any
         if isinstance(value, dict) and part in value or (
                 isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
             path.append(str(part)[:80])
-            value = value[part]  # type: ignore[index]
+            value = value[part]  # type: ignore[index]  # the key fits, by the test above
     return path, value
 
 

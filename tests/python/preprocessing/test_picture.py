@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from pocketnet.config import Preprocessing
+from pocketnet.contracts.plan import Preprocessing
 from pocketnet.preprocessing import picture, store
 from pocketnet.preprocessing.intensity import statistics_for
 

@@ -26,7 +26,7 @@ START_SECONDS = 120
 # Node, its partitions with their priority, CPUs and stand-in GPUs.
 NODES = {
     "cpu": (["cpu"], 8, 0),
-    "gpu": (["gpu"], 6, 8),
+    "gpu": (["gpu"], 8, 8),
     "spare": (["low", "urgent"], 1, 1),
     "flaky": (["flaky"], 1, 1),
     "restarted": (["restarted"], 1, 1),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from pocketnet.contracts.labels import Label
 from pocketnet.datasets import labels, layouts, presets
 from pocketnet.errors import UsageError
 
@@ -83,9 +84,8 @@ def test_labels_that_are_refused(text):
 
 
 def test_classes_are_numbered_without_gaps():
-    assert labels.as_manifest({"edema": (2,), "core": (1, 4)}) == [
-        {"name": "edema", "value": 1, "source_values": [2]},
-        {"name": "core", "value": 2, "source_values": [1, 4]}]
+    assert labels.as_manifest({"edema": (2,), "core": (1, 4)}) == (
+        Label("edema", 1, (2,)), Label("core", 2, (1, 4)))
 
 
 def test_the_documents_example_is_a_preset(tmp_path):

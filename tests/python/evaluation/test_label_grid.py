@@ -3,10 +3,11 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from pocketnet.contracts.labels import Label
 from pocketnet.errors import DataError
 from pocketnet.evaluation.cases import read_pair
 
-LABELS = [{"name": "liver", "value": 1, "source_values": [1, 2]}]
+LABELS = [Label("liver", 1, (1, 2))]
 
 
 def test_a_reference_is_taken_voxel_by_voxel_on_its_images_grid(tmp_path):

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from pocketnet import Predictor, files
 from pocketnet.cli.infer import main
 from pocketnet.errors import DataError
+from pocketnet.outputs import MARKER
 from pocketnet.training.model_folder import write_checksums
 from series import write_dicom
 
@@ -20,7 +21,8 @@ from series import write_dicom
 def refused(out, *arguments, code=3):
     ran = CliRunner().invoke(main, [*map(str, arguments), "-o", str(out)])
     assert ran.exit_code == code, ran.output
-    left = [path for path in out.parent.rglob("*") if path.is_file() and ("out" in path.name or ".part" in path.name)]
+    left = [path for path in out.parent.rglob("*") if path.is_file() and ("out" in path.name or ".part" in path.name)
+            and path.name != MARKER]
     assert not out.exists() or not any(out.rglob("*")), list(out.rglob("*"))
     assert not left, left
     return ran.stderr

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import checked
 import nibabel as nib
 import numpy as np
 import onnx
@@ -12,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from pocketnet import Predictor, backend
 from pocketnet.cli.export import main
+from pocketnet.contracts.deployment import Deployment
 from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
 from pocketnet.inference import export
@@ -33,8 +33,9 @@ def deployed(hippocampus_model, tmp_path_factory):
 
 
 def test_a_folder_to_deploy_is_verified_and_described(deployed, hippocampus_model):
-    out, description = deployed
-    assert checked.read_json(out / "deployment.json", "deployment") == description.to_file()
+    out, printed = deployed
+    description = Deployment.read(out / "deployment.json")
+    assert description.to_json() == printed
     assert set(description.networks) == {"onnx", "openvino", "savedmodel"}
     for found in description.networks.values():
         assert found.largest_difference <= 1e-3 and found.labels_equal >= 0.9999

@@ -142,7 +142,7 @@ def test_time_limit_stops_with_a_checkpoint_that_code_in_other_words_goes_on_fro
     step("train", *training_arguments("limited"), cwd=work,
          env=os.environ | {"PYTHONPATH": str(reworded_package(tmp_path))})
     assert_same_weights(work, "limited")
-    assert [a["ended"] for a in attempts(work, "limited")] == ["stopped", "finished"]
+    assert [a.ended for a in attempts(work, "limited")] == ["stopped", "finished"]
 
 
 def test_finished_training_is_not_repeated(work):

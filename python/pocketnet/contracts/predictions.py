@@ -11,14 +11,15 @@ from .. import files
 from ..errors import DataError, UsageError
 
 TABLE = "predictions.csv"
-PREFIX = "probability_"
+PROBABILITY = "probability_"
+"""Columns of probabilities begin so; the name of the class follows."""
 
 
 def write_table(path: Path, found: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
     """Write class probabilities: a row a case with the columns `case`, `predicted` and `probability_<class>`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["case", "predicted", *(PREFIX + name for name in classes)])
+    writer.writerow(["case", "predicted", *(PROBABILITY + name for name in classes)])
     for case, values in found.items():
         writer.writerow([case, max(classes, key=values.__getitem__), *(f"{values[name]:.9g}" for name in classes)])
     files.write_text(path, out.getvalue())
@@ -31,7 +32,7 @@ def read_table(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
         UsageError: The file is not there.
         DataError: It is not such a table: a column is missing, a case is there twice, a value is no probability.
     """
-    columns = [PREFIX + name for name in classes]
+    columns = [PROBABILITY + name for name in classes]
     try:
         with open(path, newline="", encoding="utf-8") as handle:
             rows = list(csv.DictReader(handle))

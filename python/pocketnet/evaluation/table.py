@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..contracts.base import adapter, problems
 from ..contracts.labels import CLASSIFICATION, SEGMENTATION
 from ..contracts.metrics import ClassRow, LabelRow, columns
+from ..contracts.predictions import PROBABILITY
 from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
 from ..files import atomic
@@ -37,7 +38,6 @@ COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label"
 
 KEYS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed")
 OF_CLASSES = (*KEYS, "class", "predicted")
-PROBABILITY = "probability_"
 
 
 def of_run(provenance: Provenance) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def test_the_shipped_model_segments_a_real_image(demo, real_case):
                     offline=True)
     assert done.returncode == 0, done.stdout
     segmented = nib.load(demo.home / "seg.nii.gz")
-    (demo.home / "seg.nii.gz").unlink()
     found, true = np.asarray(segmented.dataobj), np.asarray(nib.load(label).dataobj)
+    (demo.home / "seg.nii.gz").unlink()
     assert np.allclose(segmented.affine, nib.load(image).affine)
     for part in (1, 2):
         dice = 2 * ((found == part) & (true == part)).sum() / ((found == part).sum() + (true == part).sum())

@@ -81,7 +81,7 @@ def test_resume_repeats_nothing(finished):
 
 def test_a_change_of_the_reports_code_repeats_only_what_reads_it(finished):
     with open(finished.clone / "python/pocketnet/report/page.py", "a") as handle:
-        handle.write("\n# edited\n")
+        handle.write("\nEDITED = True\n")
     assert repeated(finished.finish("-resume")) == {"REPORT", "COLLECT"}
 
 

@@ -6,15 +6,14 @@ TensorFlow (the default) and JAX alike.
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import resource
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,6 +21,12 @@ os.environ.setdefault("TF_ENABLE_DEPRECATION_WARNINGS", "0")
 # TensorFlow turns oneDNN on by itself on newer processors only. Without it the gradients of 3D convolutions take
 # several times the memory (docs/results/profile.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+OPTIONAL = ("matplotlib", "pandas", "PIL", "sklearn")
+"""Libraries that Keras loads if they are installed. No command uses them through Keras."""
+
+lean = False
+"""Whether Keras is imported without `OPTIONAL`: in our own processes. A program that uses the package gets all of Keras."""
 
 
 def name() -> str:
@@ -39,7 +44,8 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     with _quiet_stderr():
-        import keras
+        with _quick_import():
+            import keras
 
         if name() == "tensorflow":
             import tensorflow as tf
@@ -58,6 +64,25 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
                 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if seed is not None:
         keras.utils.set_random_seed(seed % 2**32)
+
+
+@contextmanager
+def _quick_import() -> Iterator[None]:
+    """Import Keras in less time and, if `lean`, in less memory.
+
+    A garbage collection during the import finds nothing but takes time.
+    """
+    hidden = [library for library in OPTIONAL if library not in sys.modules] if lean else []
+    collecting = gc.isenabled()
+    gc.disable()
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: importing it raises ImportError
+    try:
+        yield
+    finally:
+        for library in hidden:
+            del sys.modules[library]
+        if collecting:
+            gc.enable()
 
 
 def usable_precision(wanted: str) -> str:

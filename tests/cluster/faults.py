@@ -20,7 +20,8 @@ LIMIT_SECONDS = 3600  # for anything that is waited for, on a slow and busy mach
 STEPS = 150
 # Small enough for a few minutes, with a checkpoint after each step: what is lost is what no checkpoint holds.
 OPTIONS = ("-profile", "test,slurm", "-c", "site.config", "--width", "pocket", "--folds", str(FOLDS),
-           "--skip_profile", "--epochs", "3", "--steps_per_epoch", str(STEPS // 3), "--train_cpus", "1",
+           "--skip_profile", "--epochs", "3", "--steps_per_epoch", str(STEPS // 3), "--patch", "16",
+           "--train_cpus", "1",
            "--gpus", "1", "--gpu_type", "t4", "--slurm_partition", "cpu", "--slurm_gpu_partition", "gpu",
            "--slurm_account", "imaging")
 SITE = """

@@ -72,7 +72,8 @@ class Runs:
         os.chown(place, owner.st_uid, owner.st_gid)
         return self.machine.enter(
             USER, clone / "bin/nextflow", "run", clone / "main.nf", "-ansi-log", "false", "-profile", "test,apptainer",
-            *options, offline=True, folders=(self.folder, (REPOSITORY / ".tools").resolve()), cwd=place, env=SECRETS)
+            "--fold", "0", *options, offline=True, cwd=place, env=SECRETS,
+            folders=(self.folder, (REPOSITORY / ".tools").resolve()))
 
 
 @pytest.fixture(scope="session")

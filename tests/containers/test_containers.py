@@ -49,11 +49,11 @@ def test_the_image_is_read_only_and_a_step_in_it_needs_no_network(machine, clone
 def test_the_demo_runs_without_network_and_gives_what_it_gives_elsewhere(finished):
     results = finished / "results/demo"
     for name in ("report.html", "dataset/manifest.json", "plan/plan.json", "comparison/comparison.json",
-                 "models/unet-pocket/fold0/model.xml", "models/unet-full/fold1/model.keras", "../mlflow/mlflow.db"):
+                 "models/unet-pocket/fold0/model.xml", "models/unet-full/fold0/model.keras", "../mlflow/mlflow.db"):
         assert (results / name).is_file(), name
     with open(results / "comparison/metrics.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    assert {(row["width"], row["fold"]) for row in rows} == {(w, f) for w in ("pocket", "full") for f in "01"}
+    assert {(row["width"], row["fold"]) for row in rows} == {("pocket", "0"), ("full", "0")}
     assert all(0 <= float(row["dice"]) <= 1 for row in rows)
 
 
@@ -63,7 +63,7 @@ def test_every_task_ran_in_the_container(finished, machine):
     assert "bookworm" in versions["software"]["system"]
     assert "bookworm" not in (machine.root / "etc/os-release").read_text()
     tasks = list(finished.glob("work/*/*/.command.run"))
-    assert len(tasks) >= 20
+    assert len(tasks) >= 18
     assert all(machine.sif.name in task.read_text() for task in tasks)
 
 

@@ -53,6 +53,20 @@ WRONG = [  # parameter, value, words of the problem
     ("width", ["pocket", "ful"], "'ful' is not valid. Did you mean full?"),
     ("input", "~/there/is/none", "/there/is/none: there is no such folder"),
 ]
+REFUSED = [  # parameters, words of the problems
+    ({"dataset": "hippocampos"}, ["Did you mean hippocampus?"]),
+    ({"dataset": "hippocampus"}, ["--input is needed"]),
+    ({"dataset": "hippocampus", "input": "nowhere"}, ["--input nowhere: there is no such folder."]),
+    ({"dataset": "nowhere/mine.json"}, ["--dataset nowhere/mine.json: there is no such file."]),
+    ({"dataset": "demo", "folds": "3", "fold": "1,3"}, ["with --folds 3, folds are 0 to 2"]),
+    ({"dataset": "demo", "mlflow_uri": "postgres://x"}, ["--mlflow_uri postgres://x: 'postgres://x' is not valid"]),
+    ({"dataset": "demo", "mlflow_uri": "https://me:s3cret@tracking.example.org/ml"}, ["MLFLOW_TRACKING_PASSWORD"]),
+    ({"dataset": "covidx", "input": "here", "experiment": "ablation", "width": "full", "training_sizes": "2",
+      "members": "2"},
+     ["an experiment has its own widths", "an experiment trains one network a fold",
+      "--training_sizes is for --experiment saturation",
+      "is not for a classification, which covidx is. Known for it: accuracy, profile, saturation"]),
+]
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +75,12 @@ def answer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cast")
     cases = [DEMO | {name: value} for name, values in SAME.items() for value in values[1:]]
     cases += [DEMO | {name: value} for name, value, _ in WRONG]
+    cases += [given for given, _ in REFUSED]
     cases += [DEMO | {"outdir": "~/O'Brien $(date)", "mlflow_uri": "sqlite:////else where/x.db"},
               DEMO | {"mlflow_uri": "sqlite:///here.db"}, DEMO | {"mlflow_uri": "https://tracking.example.org"},
               DEMO | {"plan": "$(touch PWN).json"}]
     (folder / "$(touch PWN).json").write_text("{}")
+    (folder / "here").mkdir()
     (folder / "cases.json").write_text(json.dumps(cases))
     (folder / "main.nf").write_text(SCRIPT % (REPOSITORY, REPOSITORY))
     command = [REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib"]
@@ -90,6 +106,14 @@ def test_what_is_not_of_its_type_is_named(answer, name, value, words):
     problems = next(found["problems"] for raw, found in answer["cases"]
                     if name in raw and raw[name] == value and type(raw[name]) is type(value))
     assert len(problems) == 1 and words in problems[0]
+
+
+@pytest.mark.parametrize("given, words", REFUSED, ids=[words[0] for _, words in REFUSED])
+def test_what_cannot_be_is_refused_with_what_to_do(answer, given, words):
+    (problems,) = [found["problems"] for raw, found in answer["cases"] if raw == given]
+    for problem in words:
+        assert any(problem in line for line in problems), problems
+    assert "s3cret" not in str(problems)
 
 
 def test_containers_are_given_the_folders_that_tasks_write_to(answer):

@@ -7,7 +7,7 @@ import pytest
 from running import Pipeline
 
 pytestmark = pytest.mark.slow
-OPTIONS = ("-profile", "test", "--fold", "0", "--skip_profile", "--cases_per_task", "6")
+OPTIONS = ("-profile", "test", "--fold", "0", "--skip_profile", "--cases_per_task", "6", "--patch", "16")
 
 
 def test_ablation_ends_in_a_table_and_a_figure_and_shares_its_ends(clone, made_data, tmp_path):

@@ -95,7 +95,7 @@ def test_another_outdir_trains_nothing(finished):
 # One network and fold, with enough steps to be killed among and a checkpoint after each.
 KILLED_CONFIG = "process { withName: TRAIN { ext.args = '--checkpoint-seconds 0' } }\n"
 KILLED_OPTIONS = ("-profile", "test", "-c", "checkpoints.config", "--width", "pocket", "--fold", "0",
-                  "--skip_profile", "--epochs", "4", "--steps_per_epoch", "15")
+                  "--skip_profile", "--epochs", "4", "--steps_per_epoch", "15", "--patch", "16")
 
 
 def single_training(clone, folder, data):

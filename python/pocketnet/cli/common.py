@@ -1,6 +1,6 @@
 """What every command shares: how errors leave, how progress shows, the common options.
 
-Only Click is imported at the top, so that `--help` answers at once.
+Of the libraries, only Click is imported at the top, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from .. import outputs
+from .. import backend, outputs
 from ..errors import PocketError
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class Command(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command; an error that the user can mend becomes its message and exit code."""
+        backend.lean = True
         try:
             with outputs.writing(cast(str, self.name).removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
                 return super().invoke(context)

@@ -27,12 +27,15 @@ CONFIGURATION, DESCRIBED, MEASURED = "configuration.json", "described.json", "me
 
 def main(folder: Path, stage: str) -> None:
     """Do one stage."""
-
+    from .. import backend
     from ..contracts.base import adapter
     from .configuration import Configuration
 
+    backend.lean = True
     _be_the_first_to_go()
     configuration = adapter(Configuration).validate_json((folder / CONFIGURATION).read_bytes())
+    if stage != "infer":  # there, the engine decides
+        backend.configure(configuration.threads, configuration.seed)
     result: dict[str, Any] | None
     try:
         if stage == "infer":
@@ -40,8 +43,6 @@ def main(folder: Path, stage: str) -> None:
         else:
             result = (_train if stage == "train" else _export)(folder, configuration)
     except Exception as error:
-        from .. import backend
-
         if not isinstance(error, MemoryError) and not backend.is_out_of_memory(error):
             raise
         result = out_of_memory(str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
@@ -94,7 +95,6 @@ def _describe(folder: Path, configuration: Configuration) -> dict[str, Any] | No
 
     from .. import backend
 
-    backend.configure(configuration.threads, configuration.seed)
     precision = backend.usable_precision(configuration.precision)
     backend.set_precision(precision)
     from .devices import load, of_this_machine

@@ -46,10 +46,7 @@ demo: setup ## Train, compare and report on made-up brains, in minutes; results 
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
 
 test: setup ## Run the tests
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not presets" $(PYTEST_ARGS) tests/pipeline tests/python
-
-test-presets: setup ## Run every dataset preset through the whole pipeline, on public layouts made small
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist worksteal -m presets $(PYTEST_ARGS) tests/pipeline
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) tests/pipeline tests/python
 
 test-cluster: setup ## Test on a real SLURM, started here (needs root; installs slurm-wlm and munge when absent)
 	@[[ $$(id -u) == 0 ]] || { echo "make test-cluster: needs root, to install and start SLURM's daemons." >&2; exit 2; }
@@ -76,7 +73,7 @@ sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptai
 
 test-fresh: setup ## Run the demo on a machine with Python, git and make alone (needs root; installs debootstrap)
 	@[[ $$(id -u) == 0 ]] || { echo "make test-fresh: needs root, to make root folders of Debian and to mount them." >&2; exit 2; }
-	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . --durations 10 $(PYTEST_ARGS) tests/fresh
+	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/fresh
 
 lint: .venv/.ready ## Check the Python code's style and types
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench

@@ -12,7 +12,6 @@ from running import copy_clone
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: runs the whole pipeline; leave out with -m 'not slow'")
-    config.addinivalue_line("markers", "presets: make test-presets runs these, make test does not")
 
 
 @pytest.fixture(scope="session")

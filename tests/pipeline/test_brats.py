@@ -35,12 +35,12 @@ def test_predictions_lie_in_their_images_geometry_whatever_the_folders_are_calle
     store = f"{NAME}'; touch PLANTED; echo '.db"
     pipeline = Pipeline(clone, tmp_path, ("-profile", "test", "--dataset", "brats", "--input", str(small_brats),
                                           "--modalities", "flair,t1ce", "--folds", "3", "--cases_per_task", "20",
-                                          "--width", "pocket", "--skip_profile", "--outdir", NAME,
+                                          "--width", "pocket", "--skip_profile", "--fold", "0,2", "--outdir", NAME,
                                           "--mlflow_uri", f"sqlite:///{store}"))
     statuses = pipeline.finish()
-    assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 3
+    assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 2
     predictions = sorted((tmp_path / "results/brats/predictions").rglob("*.nii.gz"))
-    assert len(predictions) == 3
+    assert len(predictions) == 2
     for path in predictions:
         case = path.name.removesuffix(".nii.gz")
         image, found = nib.load(small_brats / case / f"{case}_flair.nii.gz"), nib.load(path)

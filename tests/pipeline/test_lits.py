@@ -1,10 +1,8 @@
-"""Every preset, and a preset file of one's own, through the whole pipeline on a public layout made small.
+"""LiTS, with two members a fold, and a preset file of one's own through the whole pipeline, on a layout made small.
 
-LiTS, with two members a fold, and the preset file run with `make test`, the others with `make test-presets`;
-`tests/python/datasets/test_public_layouts.py` takes those of volumes through check, plan and preprocess.
+`tests/python/test_every_preset.py` takes every other preset through the steps.
 """
 
-import csv
 import json
 import os
 from pathlib import Path
@@ -92,36 +90,3 @@ def test_a_preset_file_of_ones_own_and_a_table(clone, tmp_path):
     check_results(run(clone, tmp_path, "csv_table", OWN), "lesions", [1.5] * 3)
     splits = json.loads((tmp_path / "results/lesions/plan/splits.json").read_text())
     assert [fold["test"] for fold in splits["folds"]] == [["BraTS-GLI-00000-000"]]  # as listed, whatever --folds says
-
-
-@pytest.mark.presets
-@pytest.mark.parametrize("layout, spacing", [
-    ("hippocampus", None), ("nnunet", [1, 1, 1]), ("decathlon", [1, 1, 1]), ("brats_2020", None), ("brats_2021", None),
-    ("brats_2023", None), ("folders", [1, 1, 1]), ("csv_table", [1, 1, 1]), ("nfbs", None)])
-def test_the_other_presets(clone, tmp_path, layout, spacing):
-    check_results(run(clone, tmp_path, layout), layout.split("_")[0], spacing)
-
-
-@pytest.mark.presets
-def test_covidx(clone, tmp_path):
-    (tmp_path / "data").mkdir()
-    options = MAKERS["covidx"](REAL, tmp_path / "data")
-    pipeline = Pipeline(clone, tmp_path, (*options, "--input", str(tmp_path / "data"), "--patch", "64", "--batch", "8",
-                                          "--epochs", "1", "--steps_per_epoch", "2", "--width", "pocket",
-                                          "--skip_profile"))
-    assert set(pipeline.finish().values()) == {"COMPLETED"}
-    results = tmp_path / "results/covidx"
-    (fold,) = json.loads((results / "plan/splits.json").read_text())["folds"]
-    listed = {Path(line.split()[1]).stem for line in (tmp_path / "data/test.txt").read_text().splitlines()}
-    with open(results / "predictions/classifier-pocket/fold0/predictions.csv", newline="") as handle:
-        predicted = {row["case"] for row in csv.DictReader(handle)}
-    assert predicted == set(fold["test"]) == listed and len(fold["validation"]) == 2  # a tenth of 18
-    comparison = json.loads((results / "comparison/comparison.json").read_text())
-    assert any("COVIDx mixes sources" in note for note in comparison["notes"])
-    assert (results / "report.html").is_file()
-
-
-def test_no_preset_is_forgotten():
-    """The demo's and the X-rays' are run by `test_whole_run.py` and `test_classification_run.py`."""
-    presets = json.loads((REPOSITORY / "conf/datasets.json").read_text())
-    assert {layout.split("_")[0] for layout in MAKERS} | {"demo", "chestxray"} == set(presets)

@@ -26,7 +26,7 @@ OPTIONAL = ("matplotlib", "pandas", "PIL", "sklearn")
 """Libraries that Keras loads if they are installed. No command uses them through Keras."""
 
 lean = False
-"""Whether Keras is imported without `OPTIONAL`: in our own processes. Programs that use the package get all of Keras."""
+"""Whether Keras is imported without `OPTIONAL`: in our own processes. A program that uses the package gets it all."""
 
 
 def name() -> str:

@@ -12,7 +12,7 @@ from .. import outputs
 from ..contracts.classification import Classification, Estimate
 from ..contracts.manifest import Manifest
 from ..contracts.overlays import Overlay, Overlays
-from ..contracts.predictions import TABLE, read_table
+from ..contracts.predictions import PROBABILITY, TABLE, read_table
 from ..contracts.provenance import Provenance
 from ..errors import DataError
 from ..files import atomic
@@ -58,7 +58,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     rows = pd.DataFrame([
         {"case": case, **table.of_run(run), "class": name,
          "predicted": classes[int(np.argmax(found[case]))],
-         **{table.PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
+         **{PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
         for case, name in truth.items()])
     described = classification.describe(rows, listing.caution)
     files_of = {case.case: case.images[0] for case in listing.cases}

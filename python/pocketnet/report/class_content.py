@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Comparison
 from ..contracts.overlays import Overlay
+from ..contracts.predictions import PROBABILITY
 from ..evaluation import class_layout, classification
 from ..evaluation.layout import equivalence_text, p_text, pair_of
-from ..evaluation.table import PROBABILITY
 from ..tracking.records import Evaluation
 from . import copies, figures
 

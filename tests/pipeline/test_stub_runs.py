@@ -120,6 +120,12 @@ def test_inspect_prints_json_and_nothing_else(clone, tmp_path):
     assert containers == {f"pocketnet-suite:{version}"}
 
 
+def test_singularity_is_configured_as_apptainer():
+    one, other = ((REPOSITORY / f"conf/{name}.config").read_text().partition("\n")[2] for name in (
+        "apptainer", "singularity"))
+    assert one.replace("\napptainer {", "\nsingularity {") == other
+
+
 def test_ctrl_c_is_said_as_such(clone, tmp_path):
     process = Pipeline(clone, tmp_path).start("log", "-profile", "test")
     deadline = time.monotonic() + LIMIT_SECONDS

@@ -63,7 +63,7 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     """Plan the training on a dataset and split its cases into folds.
 
     You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and
-    time of each network on --device (default: a CPU).
+    time of each network on --device (default: this machine's processor).
     """
     from .. import outputs
     from ..contracts.fingerprint import Fingerprint

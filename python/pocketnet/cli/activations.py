@@ -1,4 +1,4 @@
-"""pocket-activations: the mean response of each feature map of a network's last layer to its test cases."""
+"""`pocket-activations`: measure the mean response of each feature map of a network's last layer to its test cases."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ pocket-activations --model models/unet-pocket/fold0 --splits plan/splits.json --
 
 @command("activations", examples=EXAMPLES)
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder.")
-@click.option("--splits", required=True, type=click.Path(path_type=Path), help="splits.json of its training.")
+@click.option("--splits", required=True, type=click.Path(path_type=Path), help="splits.json used to train the model.")
 @click.option("--stores", required=True, multiple=True, type=click.Path(path_type=Path),
-              help="A store, or a folder of stores; may be given several times.")
+              help="A store or a folder of stores; repeatable.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
 @output_option("The JSON file to write.")
 @quiet_option
 @json_option
 def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | None, output: Path, quiet: bool,
          as_json: bool) -> None:
-    """Average each feature map of the last layer before the head over the patches of the fold's test cases."""
+    """Average each feature map of the last layer before the head, over all patches of the fold's test cases."""
     from .. import backend, outputs
     from ..contracts.activations import Activations
     from ..contracts.splits import Splits

@@ -1,4 +1,4 @@
-"""`pocket-check`: read a dataset's folder once; write its manifest and fingerprint, or all that is wrong."""
+"""`pocket-check`: verify a dataset's folder; write its manifest and fingerprint, or a list of all problems."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --fol
 
 @command("check", examples=EXAMPLES)
 @click.option("--dataset", required=True, metavar="NAME|FILE",
-              help="One of our presets (docs/datasets.md), or the path of a preset file of your own.")
+              help="A built-in preset (docs/datasets.md) or the path of your own preset file.")
 @input_option
 @output_option("Folder for manifest.json and fingerprint.json, or problems.csv.")
-@click.option("--modalities", metavar="A,B", help="Use these, in this order. Default: all.")
+@click.option("--modalities", metavar="A,B", help="Modalities to use, in this order. Default: all.")
 @click.option("--labels", "label_set", metavar="NAME|CLASS=V+V,…",
-              help="A label set of the dataset (brats: whole_tumor, multiclass …), or classes from values.")
-@click.option("--folds", type=click.IntRange(min=2), help="Refuse fewer cases than this many folds need.")
+              help="A label set of the dataset (brats: whole_tumor, multiclass …), or classes built from label values.")
+@click.option("--folds", type=click.IntRange(min=2), help="Refuse a dataset with too few cases for this many folds.")
 @click.option("--unlabelled", type=click.Choice(["refuse", "skip", "keep"]), default="refuse", show_default=True,
-              help="Cases without a label file: name them all as problems; leave them out; or keep them in the "
-                   "manifest, for pocket-infer.")
+              help="Cases without a label file: report them as problems, leave them out, or keep them in the "
+                   "manifest for pocket-infer.")
 @quiet_option
 @json_option
 def main(dataset: str, input_: Path, output: Path, modalities: str | None, label_set: str | None, folds: int | None,
          unlabelled: str, quiet: bool, as_json: bool) -> None:
-    """Verify a dataset and take its fingerprint.
+    """Verify a dataset and compute its fingerprint.
 
-    Every file is read once. With any problem all of them are listed, OUT/problems.csv is all that is
-    written, and the exit code is 3.
+    Each file is read once. If there are problems, all of them are listed, only OUT/problems.csv is written, and the
+    exit code is 3.
     """
     from .. import outputs
     from ..datasets import check, presets
@@ -79,7 +79,7 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
 
 
 def _show(problems: Iterable[Problem]) -> None:
-    """All problems as one table on standard error: drawn on a terminal, plain columns in a log."""
+    """Print all problems to standard error: as a table on a terminal, as plain columns in a log."""
     import sys
 
     columns = ("case", "file", "problem")
@@ -100,7 +100,7 @@ def _show(problems: Iterable[Problem]) -> None:
 
 
 def _text(numbers: dict[str, Any]) -> str:
-    """The summary for people."""
+    """Format the summary as text."""
     lines = [f"{numbers['dataset']}: {numbers['cases']} cases without problems",
              f"  images    {', '.join(numbers['modalities'])}; "
              f"orientation {', '.join(numbers['orientations'])}"]

@@ -1,4 +1,4 @@
-"""`pocket-code`: the checksum of each step's code, by which `-resume` sees that code changed."""
+"""`pocket-code`: print the checksum of each step's code. `-resume` uses it to detect changed code."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .common import command, json_option, result
 @command("code", examples="pocket-code\npocket-code train report\npocket-code --versions --clone python")
 @click.argument("names", nargs=-1, metavar="[STEP]...")
 @click.option("--versions", is_flag=True, help="Add the versions of Python and the main libraries.")
-@click.option("--also", multiple=True, metavar="NAME=VERSION", help="Add this to the versions.")
+@click.option("--also", multiple=True, metavar="NAME=VERSION", help="Add this entry to the versions; repeatable.")
 @click.option("--clone", metavar="FOLDER", type=click.Path(path_type=Path),
-              help="Refuse when the code in this folder python/ of a clone is another than what runs here.")
+              help="The python/ folder of a clone. Fail if its code differs from the running code.")
 @json_option
 def main(names: tuple[str, ...], versions: bool, also: tuple[str, ...], clone: Path | None, as_json: bool) -> None:
-    """Print the checksum of the code of each STEP (of all, when none is named) as a JSON object.
+    """Print the checksum of each STEP's code as a JSON object. Default: all steps.
 
-    A checksum covers the modules that the step imports, without docstrings, comments and formatting, the data files
-    beside them, and the versions of the libraries that compute.
+    A checksum covers the modules that the step imports (without docstrings, comments and formatting), the data files
+    beside them, and the versions of the numerical libraries.
     """
     import json
 

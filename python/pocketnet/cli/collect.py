@@ -1,4 +1,4 @@
-"""`pocket-collect`: what a run has left into the MLflow store."""
+"""`pocket-collect`: copy a run's records into an MLflow store."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ pocket-collect --models models --evaluations evaluation --mlflow-uri sqlite:////
 pocket-collect --models models --evaluations evaluation --mlflow-uri http://127.0.0.1:5000
 """)
 @click.option("--models", multiple=True, type=click.Path(path_type=Path),
-              help="A model folder, or a folder that holds some; may be given several times.")
+              help="A model folder or a folder of them; repeatable.")
 @click.option("--evaluations", multiple=True, type=click.Path(path_type=Path),
-              help="A folder of pocket-evaluate, or one that holds some; may be given several times.")
-@click.option("--comparison", type=click.Path(path_type=Path), help="Folder of pocket-compare.")
-@click.option("--report", type=click.Path(path_type=Path), help="The page of pocket-report.")
-@click.option("--figures", type=click.Path(path_type=Path), help="Folder of figures, pocket-report --figures.")
+              help="An output folder of pocket-evaluate or a folder of them; repeatable.")
+@click.option("--comparison", type=click.Path(path_type=Path), help="Output folder of pocket-compare.")
+@click.option("--report", type=click.Path(path_type=Path), help="Page written by pocket-report.")
+@click.option("--figures", type=click.Path(path_type=Path), help="Figures folder of pocket-report --figures.")
 @click.option("--manifest", type=click.Path(path_type=Path), help="manifest.json of the dataset, for its checksum.")
 @click.option("--mlflow-uri", default="sqlite:///mlflow/mlflow.db", show_default=True,
               help="sqlite:///<file> or http(s)://<server>.")
@@ -29,10 +29,10 @@ pocket-collect --models models --evaluations evaluation --mlflow-uri http://127.
 @json_option
 def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Path | None, report: Path | None,
          figures: Path | None, manifest: Path | None, mlflow_uri: str, quiet: bool, as_json: bool) -> None:
-    """Bring a run's records into the MLflow store; doing it twice adds nothing twice.
+    """Copy a run's records into an MLflow store. Repeating the command adds no duplicates.
 
-    An address that is wrong or dead costs a warning, not the run: the records stay where they are and can be
-    collected later.
+    If the store cannot be reached, the command only warns. The records stay where they are and can be collected
+    later.
     """
     from ..contracts.manifest import Manifest
     from ..errors import PocketError, UsageError
@@ -54,7 +54,7 @@ def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Pa
     try:
         store = Store(mlflow_uri)
         collected = collect(run, store, Extras(report, figures, described))
-    except Exception as error:  # whatever a tracking store does, it must not fail a run whose results are there
+    except Exception as error:  # a tracking error must not fail a run that has its results
         reason = error.what if isinstance(error, PocketError) else f"{type(error).__name__}: {_first_line(error)}"
         click.secho(f"Warning: The runs could not be tracked at {mlflow_uri}.\n  why: {reason}\n"
                     "  what to do: The records are kept in the folders given; run pocket-collect again with an "

@@ -1,6 +1,6 @@
-"""What every command shares: how errors leave, how progress shows, the common options.
+"""Code shared by all commands: error handling, progress display and common options.
 
-Of the libraries, only Click is imported at the top, so that `--help` answers at once.
+Click is the only library imported at module level, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -37,10 +37,15 @@ OVERWRITE = "overwrite"
 
 
 def output_option(help_: str, *, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The `-o/--output` option with its own help text, and `--overwrite`, which `Command` heeds."""
+    """Return a decorator that adds `-o/--output` and `--overwrite`; `Command` reads the latter.
+
+    Args:
+        help_: Help text of `--output`.
+        required: Whether `--output` is required.
+    """
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function = click.option("--overwrite", is_flag=True, expose_value=False, callback=_remember_overwrite,
-                                help="Also replace what another pocket command wrote there, or what was changed "
+                                help="Also replace output of other pocket commands and output that was changed "
                                      "since. Other files are never replaced.")(function)
         return click.option("-o", "--output", required=required, type=click.Path(path_type=Path), help=help_)(function)
 
@@ -52,10 +57,10 @@ def _remember_overwrite(context: click.Context, _: click.Parameter, value: bool)
 
 
 class Command(click.Command):
-    """A Click command that turns a `PocketError` into its message and exit code."""
+    """Click command that reports a `PocketError` as a message and exits with its code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command; an error that the user can mend becomes its message and exit code."""
+        """Run the command; report a `PocketError` or `OSError` as a message with an exit code."""
         backend.lean = True
         try:
             with outputs.writing(cast(str, self.name).removeprefix("pocket-"), context.meta.get(OVERWRITE, False)):
@@ -85,13 +90,13 @@ def command(name: str, *, examples: str) -> Callable[..., Any]:
 
 
 def say(message: str, quiet: bool = False) -> None:
-    """A line for people, on standard error so that standard output stays for machines."""
+    """Print a line to standard error; standard output is reserved for results."""
     if not quiet:
         click.echo(message, err=True)
 
 
 def result(value: Any, as_json: bool, text: str = "", quiet: bool = False) -> None:
-    """Print a step's result: `value` as JSON for machines, else `text` for people."""
+    """Print a command's result to standard output: `value` as JSON, or else `text`."""
     if as_json:
         click.echo(json_module.dumps(value))
     elif text and not quiet:
@@ -100,7 +105,7 @@ def result(value: Any, as_json: bool, text: str = "", quiet: bool = False) -> No
 
 def progress(items: Iterable[T], description: str, total: int | None = None, quiet: bool = False,
              every_seconds: float = 10.0) -> Iterator[T]:
-    """Pass `items` through and show how far it is: a bar on a terminal, a plain line now and then in a log."""
+    """Yield `items` and show progress: a bar on a terminal, a line every `every_seconds` in a log."""
     if total is None and hasattr(items, "__len__"):
         total = len(cast(Sized, items))
     if quiet:
@@ -126,15 +131,19 @@ def progress(items: Iterable[T], description: str, total: int | None = None, qui
 
 
 def split_list(text: str | None) -> list[str]:
-    """`"a, b"` to `["a", "b"]`; nothing to an empty list."""
+    """Split a comma-separated list: `"a, b"` gives `["a", "b"]`; None gives an empty list."""
     return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
 def integers(text: str | None, name: str) -> list[int] | None:
-    """`"32,48,32"` to `[32, 48, 32]`, None to None.
+    """Parse comma-separated whole numbers: `"32,48,32"` gives `[32, 48, 32]`; None gives None.
+
+    Args:
+        text: The option's value.
+        name: The option, for the error message.
 
     Raises:
-        click.BadParameter: Not a comma-separated list of whole numbers.
+        click.BadParameter: If `text` is not a comma-separated list of whole numbers.
     """
     if text is None or text == "":
         return None
@@ -146,9 +155,9 @@ def integers(text: str | None, name: str) -> list[int] | None:
 
 
 class StepProgress:
-    """Progress over numbered steps that may start anywhere: a bar on a terminal, nothing in a log.
+    """Show progress over numbered steps, starting at any step: a bar on a terminal, nothing in a log.
 
-    In a log the step's own lines (an epoch each) say how far it is.
+    In a log, training prints a line per epoch instead.
     """
 
     def __init__(self, description: str, total: int, quiet: bool = False):
@@ -172,19 +181,19 @@ class StepProgress:
 
     @property
     def shown(self) -> bool:
-        """Whether there is a bar."""
+        """Whether a bar is shown."""
         return self._bar is not None
 
     def tick(self, done: float) -> None:
-        """Tell that `done` steps are done in all."""
+        """Set the number of finished steps."""
         if self._bar:
             self._bar.update(self._task, completed=done)
 
 
 class CasesProgress:
-    """Progress over cases that have steps of their own: a bar on a terminal, a plain line now and then in a log.
+    """Show progress over cases and the steps of each case: a bar on a terminal, a line every `every_seconds` in a log.
 
-    The time that remains is estimated from all cases so far, the steps of the present one included.
+    The remaining time is estimated from all finished steps, including those of the current case.
     """
 
     def __init__(self, description: str, cases: int, quiet: bool = False, every_seconds: float = 10.0):
@@ -201,7 +210,10 @@ class CasesProgress:
         self._bar.__exit__(*error)
 
     def follow(self, case: str) -> Callable[[list[T]], Iterator[T]]:
-        """What a case's list of steps is passed through; calling it says that the cases before are done."""
+        """Start a case and return a function that yields its steps and shows progress.
+
+        The call marks all previous cases as finished.
+        """
         self._tick(self._started, case)
         self._started += 1
 

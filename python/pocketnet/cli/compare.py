@@ -1,4 +1,4 @@
-"""`pocket-compare`: every `metrics.csv` into one comparison."""
+"""`pocket-compare`: compare networks by their `metrics.csv` files."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ pocket-compare best/metrics.csv --baseline quick/metrics.csv -o best-or-quick
 @click.argument("metrics", nargs=-1, required=True, metavar="METRICS_CSV…", type=click.Path(path_type=Path))
 @output_option("Folder for comparison.json, .csv, .md and .tex, metrics.csv and, with --baseline, baseline.json.")
 @click.option("--baseline", multiple=True, metavar="METRICS_CSV", type=click.Path(path_type=Path),
-              help="The same networks of another run (recipe, steps, code): each is paired with itself there, too. "
-                   "May be given several times.")
-@click.option("--allow-mixed-code", is_flag=True, help="Compare networks that were trained by different code.")
+              help="metrics.csv of the same networks from another run (recipe, steps, code). Each network is also "
+                   "paired with itself in that run. Repeatable.")
+@click.option("--allow-mixed-code", is_flag=True, help="Allow networks that were trained by different code.")
 @quiet_option
 @json_option
 def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], allow_mixed_code: bool, quiet: bool,
          as_json: bool) -> None:
-    """Compare networks: the full network against every other width, paired by case.
+    """Compare the full network with every other width, paired by case.
 
-    With --baseline each network beside itself in another run, too.
+    With --baseline, also compare each network with itself in another run.
     """
     from .. import outputs
     from ..evaluation import class_layout, evaluate_classes, table

@@ -1,4 +1,4 @@
-"""`pocket-demo`: make a small dataset of real anatomy, without a download."""
+"""`pocket-demo`: make a small dataset of real anatomy without a download."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pocket-check --dataset demo --input demo -o out
 
 @command("demo", examples=EXAMPLES)
 @output_option("Folder for dataset.json, imagesTr/ and labelsTr/; new, empty, or an earlier demo.")
-@click.option("--cases", type=click.IntRange(min=1), default=12, show_default=True, help="How many to make.")
+@click.option("--cases", type=click.IntRange(min=1), default=12, show_default=True, help="Number of cases to make.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="The same seed makes the same files.")
 @quiet_option
@@ -28,7 +28,8 @@ pocket-check --dataset demo --input demo -o out
 def main(output: Path, cases: int, seed: int, quiet: bool, as_json: bool) -> None:
     """Make training cases from the MNI152 template that nilearn ships.
 
-    T1 images at 3.75 mm with grey and white matter as labels, in the decathlon layout. Nothing is downloaded.
+    The cases are T1 images at 3.75 mm with grey and white matter as labels, in the layout of the Medical Segmentation
+    Decathlon. Nothing is downloaded.
     """
     from ..datasets import demo
 

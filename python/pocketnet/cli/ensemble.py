@@ -1,4 +1,4 @@
-"""pocket-ensemble: several trained networks of one fold as a single one, their mean."""
+"""`pocket-ensemble`: combine several trained networks of one fold into one network that averages them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ pocket-ensemble --model seed1/fold0 --model seed2/fold0 -o ensemble/fold0
 
 @command("ensemble", examples=EXAMPLES)
 @click.option("--model", "models", required=True, multiple=True, type=click.Path(path_type=Path),
-              help="A member's model folder; at least two, of one plan and fold, trained with seeds of their own.")
+              help="Model folder of a member. Give at least two, of one plan and fold, trained with different seeds.")
 @output_option("The model folder to write.")
 @quiet_option
 @json_option
 def main(models: tuple[Path, ...], output: Path, quiet: bool, as_json: bool) -> None:
-    """Make one network of several: the mean of their probabilities.
+    """Combine several networks into one that averages their probabilities.
 
-    The result is a model folder like any other, with the parameters of all members. (pocket-infer takes several --model
-    as well, of whichever folds.)
+    The result is an ordinary model folder that contains the parameters of all members. To average models of different
+    folds, give pocket-infer several --model instead.
     """
     from ..training.ensembled import write_ensemble
 

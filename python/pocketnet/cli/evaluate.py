@@ -1,4 +1,4 @@
-"""`pocket-evaluate`: predictions against references, a row a case and label, or a case of a classification."""
+"""`pocket-evaluate`: compare predictions with references; write one row per case (and label, if segmented)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
     --model models/unet-pocket/fold0 -o evaluation/unet-pocket/fold0
 """)
 @click.option("--manifest", required=True, type=click.Path(path_type=Path),
-              help="The cases to evaluate; every one with a label must have a prediction.")
+              help="Manifest of the cases to evaluate. Every labelled case must have a prediction.")
 @input_option
 @click.option("--predictions", required=True, type=click.Path(path_type=Path),
-              help="Folder of <case>.nii.gz; of a classification, predictions.csv or its folder.")
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder that made them.")
+              help="Folder of <case>.nii.gz; for a classification, predictions.csv or its folder.")
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="Folder of the model that made them.")
 @output_option("Folder for metrics.csv, overlays/ and overlays.json; of a classification, also classification.json.")
 @quiet_option
 @json_option
 def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: Path, quiet: bool,
          as_json: bool) -> None:
-    """Measure Dice, HD95 and average surface distance, and draw the best, median and worst case.
+    """Measure Dice, HD95 and average surface distance; draw the best, median and worst case.
 
-    Of a classification: AUC, accuracy, sensitivity and specificity with intervals, the ROC curve, and pictures of
-    the cases that are confidently wrong.
+    For a classification: measure AUC, accuracy, sensitivity and specificity with confidence intervals; draw the ROC
+    curve and the misclassified cases with the highest confidence.
     """
     from .. import outputs
     from ..contracts.labels import ModelLabels

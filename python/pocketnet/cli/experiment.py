@@ -1,4 +1,4 @@
-"""pocket-experiment: an experiment's table and figure from what a run has left."""
+"""`pocket-experiment`: draw an experiment's table and figure from a run's records."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ pocket-experiment throughput --manifest dataset/manifest.json --plan plan/plan.j
 @click.argument("name")
 @click.option("--manifest", required=True, type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
 @click.option("--plan", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
-@click.option("--splits", required=True, type=click.Path(path_type=Path), help="splits.json, likewise.")
-@click.option("--comparison", type=click.Path(path_type=Path), help="Folder of pocket-compare.")
+@click.option("--splits", required=True, type=click.Path(path_type=Path), help="splits.json of pocket-plan.")
+@click.option("--comparison", type=click.Path(path_type=Path), help="Output folder of pocket-compare.")
 @click.option("--models", multiple=True, type=click.Path(path_type=Path),
-              help="A model folder, or a folder that holds some; may be given several times.")
+              help="A model folder or a folder of them; repeatable.")
 @click.option("--evaluations", multiple=True, type=click.Path(path_type=Path),
-              help="A folder of pocket-evaluate, or one that holds some; may be given several times.")
+              help="An output folder of pocket-evaluate or a folder of them; repeatable.")
 @click.option("--measured", multiple=True, type=click.Path(path_type=Path),
-              help="A file of pocket-profile or pocket-activations; may be given several times.")
+              help="Output file of pocket-profile or pocket-activations; repeatable.")
 @click.option("--predictions", type=click.Path(path_type=Path), help="Folder of <case>.nii.gz, for the picture.")
-@click.option("--input", "input_", type=click.Path(path_type=Path), help="The dataset's folder, likewise.")
+@click.option("--input", "input_", type=click.Path(path_type=Path), help="The dataset's folder, for the picture.")
 @output_option("Folder for table.csv, table.md, figure.svg, figure.png and experiment.json.")
 @quiet_option
 @json_option
 def main(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path | None, models: tuple[Path, ...],
          evaluations: tuple[Path, ...], measured: tuple[Path, ...], predictions: Path | None, input_: Path | None,
          output: Path, quiet: bool, as_json: bool) -> None:
-    """Draw the table and the figure of experiment NAME, laid out like the paper's, its published values beside.
+    """Draw the table and figure of experiment NAME in the paper's layout, next to the published values.
 
-    The names are those of the pipeline's --experiment: accuracy, throughput, profile, ablation, activations,
-    saturation, multiclass, pruning.
+    NAME is a value of the pipeline's --experiment: accuracy, throughput, profile, ablation, activations, saturation,
+    multiclass or pruning.
     """
     from .. import outputs
     from ..experiments import definition, draw

@@ -1,4 +1,4 @@
-"""pocket-export: a trained network as ONNX, OpenVINO and SavedModel, with what its images need."""
+"""`pocket-export`: export a trained network as ONNX, OpenVINO and SavedModel, with its preprocessing parameters."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ pocket-export --model MODEL -o model.onnx
 
 
 @command("export", examples=EXAMPLES)
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder, or a file in it.")
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder or a file in it.")
 @click.option("--format", "formats", default="onnx,openvino,savedmodel", show_default=True,
-              help="Some of these, separated by commas.")
+              help="Formats to write, separated by commas.")
 @output_option("The folder to write, which pocket-infer takes, too; or one file that ends in .onnx.")
 @quiet_option
 @json_option
 def main(model: Path, formats: str, output: Path, quiet: bool, as_json: bool) -> None:
-    """Write a folder to deploy: the network for other engines, and how images are to be prepared for it.
+    """Write a deployment folder: the network in other formats and a description of its preprocessing.
 
-    Every network is run once beside the trained one before anything is written; deployment.json says how far its
-    probabilities differ (0.001 at most).
+    Before anything is written, each exported network is run once and compared with the trained one. Their probabilities
+    may differ by at most 0.001; deployment.json records the difference.
     """
     from ..inference import export
     from ..training.model_folder import ModelFolder

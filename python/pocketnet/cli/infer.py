@@ -1,4 +1,4 @@
-"""pocket-infer: segment images in their own geometry, or classify them, with a trained model."""
+"""`pocket-infer`: segment images in their original geometry, or classify them, with a trained model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..training.model_folder import ModelFolder
 
     Find = Callable[[tuple[str, ...]], tuple[dict[str, list[Path]], list[str]]]
-    """From a model's kinds of file to each case's files and a line for each that is in no whole case."""
+    """Map a model's file suffixes to the files of each complete case and a problem line per incomplete case."""
 
 EXAMPLES = """
 pocket-infer --model results/demo/models/unet-pocket/fold0 scan.nii.gz -o scan_seg.nii.gz
@@ -32,39 +32,41 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @command("infer", examples=EXAMPLES)
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--model", "models", required=True, multiple=True, type=click.Path(path_type=Path),
-              help="A model folder, or a file in it. Several make an ensemble.")
-@click.option("--modality", "named", multiple=True, metavar="NAME=FILE", help="One image of one case by its modality.")
-@click.option("--pattern", metavar="PATTERN", help="How files are named, with {case} and {modality}.")
-@click.option("--manifest", type=click.Path(path_type=Path), help="Take a manifest's cases instead of IMAGES.")
+              help="A model folder or a file in it. Several models form an ensemble.")
+@click.option("--modality", "named", multiple=True, metavar="NAME=FILE",
+              help="An image of a single case, with its modality; repeatable.")
+@click.option("--pattern", metavar="PATTERN", help="Pattern of the file names, with {case} and {modality}.")
+@click.option("--manifest", type=click.Path(path_type=Path), help="Use the cases of a manifest instead of IMAGES.")
 @click.option("--input", "input_", type=click.Path(path_type=Path), help="The manifest's data folder.")
 @output_option("A .nii.gz file for one case, else a folder for <case>.nii.gz; of a classifier a .csv file, or a folder "
                "for predictions.csv.")
 @click.option("--extras/--no-extras", default=None,
-              help="Write pictures, volumes.csv (mL) and label colours (ITK-SNAP, 3D Slicer), too. Default: with "
-                   "IMAGES into a folder.")
-@click.option("--probabilities", is_flag=True, help="Write a probability map a label, too.")
+              help="Also write pictures, volumes.csv (mL) and label colours (ITK-SNAP, 3D Slicer). Default: on for "
+                   "IMAGES written to a folder.")
+@click.option("--probabilities", is_flag=True, help="Also write one probability map per label.")
 @click.option("--uncertainty/--no-uncertainty", default=None,
-              help="Write how far several models, or mirrored images, disagree, too. Default: with several models.")
-@click.option("--dicom-seg", is_flag=True, help="Write DICOM segmentations, too, of IMAGES that are DICOM series.")
+              help="Also write maps of the disagreement between models or mirrored images. Default: on for several "
+                   "models.")
+@click.option("--dicom-seg", is_flag=True, help="Also write DICOM segmentations for IMAGES that are DICOM series.")
 @click.option("--windows", default="auto", show_default=True,
-              help="plan (the training's patches, overlapping by a half), large (few; auto, where the network takes "
-                   "them) or sparse (patches overlapping by a quarter).")
+              help="plan (training patches that overlap by half), sparse (training patches that overlap by a "
+                   "quarter), large (few large windows) or auto (large if the network supports it, else plan).")
 @click.option("--tta/--no-tta", default=None,
-              help="Average over mirrored images, too (2 to 8 times the time). Default: as the model's plan says.")
+              help="Average over mirrored images (takes 2 to 8 times as long). Default: the plan's setting.")
 @click.option("--engine", default="auto", show_default=True, help="auto, openvino or tensorflow.")
 @click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 (OpenVINO).")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
-@click.option("--max-memory", metavar="SIZE", help="Most memory of the whole process, for example 2G.")
-@click.option("--again", is_flag=True, help="Also the cases that are finished.")
+@click.option("--max-memory", metavar="SIZE", help="Memory limit of the whole process, for example 2G.")
+@click.option("--again", is_flag=True, help="Repeat finished cases.")
 @quiet_option
 @json_option
 def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, ...], pattern: str | None,
          manifest: Path | None, input_: Path | None, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Segment or classify IMAGES, as the model does.
+    """Segment or classify IMAGES, depending on the model.
 
-    IMAGES are NIfTI files, folders of them, DICOM series (a folder or a zip each), pictures for a classifier, or - for
-    a list of paths on standard input. One bad case does not stop the others; finished cases are skipped when started
-    again.
+    IMAGES are NIfTI files, folders of them, DICOM series (each a folder or a zip file), pictures for a classifier, or -
+    to read a list of paths from standard input. A bad case does not stop the others. If the command is repeated, it
+    skips finished cases.
     """
     from ..errors import UsageError
     from ..training.model_folder import ModelFolder
@@ -96,7 +98,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
 
 def _end(step: Callable[..., Any], done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
          quiet: bool) -> None:
-    """Say what was done; what could not be done is the error that the command ends with."""
+    """Print what was done, or raise an error that lists the failed cases."""
     from ..errors import DataError, DeviceMemoryError
 
     if problems:
@@ -111,7 +113,7 @@ def _end(step: Callable[..., Any], done: list[dict[str, Any]], problems: list[st
 
 
 def _listed(images: tuple[Path, ...]) -> list[Path]:
-    """The images, with `-` replaced by the paths on standard input, one a line."""
+    """Return the images, with `-` replaced by the paths on standard input (one per line)."""
     out = []
     for path in images:
         out += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()] if str(path) == "-" else [path]
@@ -119,7 +121,7 @@ def _listed(images: tuple[Path, ...]) -> list[Path]:
 
 
 def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> dict[str, list[Path]]:
-    """The files of each case, in the model's order of modalities."""
+    """Return the files of each case, in the model's order of modalities."""
     from ..contracts.manifest import Manifest
     from ..errors import DataError
 
@@ -133,7 +135,11 @@ def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> dict[str, 
 
 def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
              options: dict[str, Any]) -> tuple[list[dict[str, Any]], set[int], dict[str, Any]]:
-    """Write a label map a case, and what else is wanted; what was done, and what could not be."""
+    """Segment each case and write the requested outputs.
+
+    Returns:
+        A record per finished case, the exit codes of failed cases, and the summary for `--json`.
+    """
     from ..errors import UsageError
     from ..inference import batch, cases, memory
     from ..inference.options import Options
@@ -166,7 +172,7 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
 
 def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
               options: dict[str, Any]) -> tuple[list[dict[str, Any]], set[int], dict[str, Any]]:
-    """Write a table of class probabilities; what was done, and what could not be."""
+    """Classify each case and write the table of class probabilities; returns the same as `_segment`."""
     from .. import outputs
     from ..contracts.predictions import TABLE, write_table
     from ..errors import DataError, UsageError

@@ -1,4 +1,4 @@
-"""pocket-models: the networks that there are and what they weigh."""
+"""`pocket-models`: list the networks and their parameter counts."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ pocket-models --arch resnet --convolution separable --depth 4 --feature-maps 8
 
 
 @command("models", examples=EXAMPLES)
-@click.option("--arch", help="Architectures. Default: all.")
-@click.option("--width", help="pocket, full or capped<feature maps>. Default: full,pocket.")
-@click.option("--dimensions", help="2, 3 or both. Default: as in the paper.")
-@click.option("--channels", help="Input channels. Default: 1,4.")
-@click.option("--classes", type=int, help="Output channels, background included. Default: 2.")
-@click.option("--depth", help="Downsamplings. Default: as in the paper.")
+@click.option("--arch", help="Architectures (a list). Default: all.")
+@click.option("--width", help="pocket, full or capped<feature maps> (a list). Default: full,pocket.")
+@click.option("--dimensions", help="2, 3 or 2,3. Default: as in the paper.")
+@click.option("--channels", help="Input channels (a list). Default: 1,4.")
+@click.option("--classes", type=int, help="Output channels, including the background. Default: 2.")
+@click.option("--depth", help="Number of downsamplings. Default: as in the paper.")
 @click.option("--feature-maps", help="Feature maps of the finest level. Default: as in the paper.")
 @click.option("--convolution", help="standard or separable. Default: standard.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def main(arch: str | None, width: str | None, dimensions: str | None, channels: str | None, classes: int | None,
          depth: str | None, feature_maps: str | None, convolution: str | None, as_json: bool) -> None:
-    """Print each network's exact parameter count and what it saves against the full one.
+    """Print each network's exact parameter count and its saving over the full network.
 
-    Without options: every network that the paper counts, the ablation's widths, the classifier with 16 and with 32
-    first feature maps, and the depthwise-separable ResNet.
+    Without options, list all networks that the paper counts, the widths of the ablation, the classifier with 16 and
+    with 32 first feature maps, and the depthwise-separable ResNet.
 
-    The saving by the paper's formula (Eq. 3) stands beside the true one: the formula leaves out the doubled
-    input after each skip, the bottleneck's second convolution and the transposed convolutions.
+    The table shows the saving by the paper's formula (Eq. 3) and the true saving. The formula omits the doubled input
+    after each skip, the bottleneck's second convolution and the transposed convolutions.
     """
     import itertools
     import json

@@ -1,4 +1,4 @@
-"""`pocket-picture`: a dataset, or the patches that a network is trained on, to look at."""
+"""`pocket-picture`: draw an overview of a dataset, or the patches that a network is trained on."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ pocket-picture --manifest out/manifest.json --fingerprint out/fingerprint.json -
 pocket-picture --plan out/plan.json --splits out/splits.json --stores out/stores -o patches.png
 """)
 @click.option("--manifest", type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
-@click.option("--fingerprint", type=click.Path(path_type=Path), help="fingerprint.json, likewise.")
+@click.option("--fingerprint", type=click.Path(path_type=Path), help="fingerprint.json of pocket-check.")
 @click.option("--input", "input_", metavar="FOLDER", type=click.Path(path_type=Path), help="The dataset's folder.")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
-@click.option("--splits", type=click.Path(path_type=Path), help="splits.json, likewise.")
+@click.option("--splits", type=click.Path(path_type=Path), help="splits.json of pocket-plan.")
 @click.option("--stores", multiple=True, type=click.Path(path_type=Path),
-              help="A store, or a folder of stores; may be given several times.")
-@click.option("--fold", default=0, show_default=True, help="Which fold's training cases, of patches.")
-@click.option("--patches", "count", default=6, show_default=True, type=click.IntRange(1, 24), help="How many.")
+              help="A store or a folder of stores; repeatable.")
+@click.option("--fold", default=0, show_default=True, help="Fold whose training cases the patches come from.")
+@click.option("--patches", "count", default=6, show_default=True, type=click.IntRange(1, 24),
+              help="Number of patches.")
 @output_option("The PNG to write.")
 @quiet_option
 @json_option
 def main(manifest: Path | None, fingerprint: Path | None, input_: Path | None, plan_file: Path | None,
          splits: Path | None, stores: tuple[Path, ...], fold: int, count: int, output: Path, quiet: bool,
          as_json: bool) -> None:
-    """Draw a dataset's spacings, intensities and cases; or training patches, normalised and augmented.
+    """Draw a dataset's spacings, intensities and cases, or normalised and augmented training patches.
 
-    The first with --manifest, --fingerprint and --input, the second with --plan, --splits and --stores. Segmentation
-    only.
+    To draw a dataset, give --manifest, --fingerprint and --input. To draw patches, give --plan, --splits and --stores.
+    Segmentation only.
     """
     from .. import outputs
     from ..errors import UsageError

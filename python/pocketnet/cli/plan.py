@@ -1,4 +1,4 @@
-"""pocket-plan: choose patch, depth and recipe, and split the cases into folds."""
+"""`pocket-plan`: choose patch, depth and recipe, and split the cases into folds."""
 
 from __future__ import annotations
 
@@ -23,32 +23,35 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 
 @command("plan", examples=EXAMPLES)
 @click.option("--manifest", required=True, type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
-@click.option("--fingerprint", required=True, type=click.Path(path_type=Path), help="fingerprint.json, likewise.")
-@click.option("--recipe", default="quick", show_default=True, help="How to train and infer; docs/usage.md lists them.")
+@click.option("--fingerprint", required=True, type=click.Path(path_type=Path), help="fingerprint.json of pocket-check.")
+@click.option("--recipe", default="quick", show_default=True,
+              help="Recipe of training and inference; docs/usage.md lists them.")
 @click.option("--folds", default=5, show_default=True, help="Folds of the cross-validation.")
-@click.option("--seed", default=12345, show_default=True, help="Of splits, weights, patches and augmentation.")
-@click.option("--patch", metavar="X,Y,Z", help="Patch in voxels; one number for all axes. Default: chosen.")
-@click.option("--batch", type=int, help="Patches a step. Default: the recipe's.")
-@click.option("--epochs", type=int, help="Default: the recipe's.")
-@click.option("--steps-per-epoch", type=int, help="Default: the recipe's.")
-@click.option("--depth", type=int, help="Downsamplings. Default: as many as the patch bears.")
+@click.option("--seed", default=12345, show_default=True, help="Seed of splits, weights, patches and augmentation.")
+@click.option("--patch", metavar="X,Y,Z",
+              help="Patch in voxels; one number applies to all axes. Default: chosen from the data.")
+@click.option("--batch", type=int, help="Patches per step. Default: the recipe's.")
+@click.option("--epochs", type=int, help="Number of epochs. Default: the recipe's.")
+@click.option("--steps-per-epoch", type=int, help="Steps per epoch. Default: the recipe's.")
+@click.option("--depth", type=int, help="Number of downsamplings. Default: as many as the patch allows.")
 @click.option("--feature-maps", type=int, help="Feature maps of the finest level. Default: the recipe's.")
-@click.option("--no-augmentation", is_flag=True, help="Train on patches as they are.")
+@click.option("--no-augmentation", is_flag=True, help="Train without augmentation.")
 @click.option("--training-sizes", metavar="N,N,…|auto",
-              help="Instead of folds: nested training sets of these sizes (auto: all cases, a half, a quarter …), one "
-                   "validation and one test set.")
-@click.option("--experiment", help="Plan for an experiment of the paper, and refuse data that it does not fit.")
+              help="Instead of folds, make nested training sets of these sizes (auto: all cases, half, a quarter …) "
+                   "with one validation set and one test set.")
+@click.option("--experiment", help="Plan for an experiment of the paper; refuse data that does not fit it.")
 @click.option("--loss", help="l2_dice, dice_cross_entropy or cross_entropy. Default: the recipe's.")
 @click.option("--precision", help="float32, mixed_float16 (on a GPU) or mixed_bfloat16. Default: the recipe's.")
-@click.option("--accumulate", type=int, help="The optimiser steps after so many batches only. Default: the recipe's.")
+@click.option("--accumulate", type=int,
+              help="Batches per optimiser step (gradient accumulation). Default: the recipe's.")
 @click.option("--rematerialise", is_flag=True,
-              help="Compute blocks again in the backward pass: less memory, about a third more time.")
-@click.option("--device", help="What is to train: t4, v100, a100, h100, h200, cpu, or a device file. The recipe's "
-              "batch and patch are made as small as it needs; a --patch or --batch that cannot fit is refused.")
-@click.option("--arch", help="Architectures that are to be trained (a list). Default: the task's, or the experiment's.")
-@click.option("--width", default="pocket,full", show_default=True, help="Their widths (a list).")
+              help="Recompute blocks in the backward pass: less memory, about a third more time.")
+@click.option("--device", help="Device to train on: t4, v100, a100, h100, h200, cpu, or a device file. The recipe's "
+              "batch and patch are reduced to fit it; a --patch or --batch that cannot fit is refused.")
+@click.option("--arch", help="Architectures to train (a list). Default: the task's or the experiment's.")
+@click.option("--width", default="pocket,full", show_default=True, help="Widths to train (a list).")
 @click.option("--edited", type=click.Path(path_type=Path),
-              help="A plan.json that you edited: checked against the data and used as it is.")
+              help="Your edited plan.json. It is checked against the data and used unchanged.")
 @output_option("Folder for plan.json, splits.json and predicted.json.")
 @quiet_option
 @json_option
@@ -57,10 +60,10 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
          training_sizes: str | None, experiment: str | None, device: str | None, arch: str | None, width: str,
          edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
-    """Choose how to train on a dataset and split its cases into folds.
+    """Plan the training on a dataset and split its cases into folds.
 
-    The plan is a file that you can read and edit; give it back with --edited. predicted.json says what memory and
-    time each network of it will take, on the device, or without one on this processor.
+    You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and
+    time of each network on --device (default: this machine's processor).
     """
     from .. import outputs
     from ..contracts.fingerprint import Fingerprint
@@ -118,7 +121,7 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
 
 
 def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) -> list[tuple[str, str]]:
-    """Architecture and width of each network that is to be trained."""
+    """Return the (architecture, width) of each network to train."""
     from ..experiments import definition
     from ..models.widths import between
 
@@ -132,7 +135,7 @@ def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) 
 
 def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *, patch: bool,
                batch: bool) -> tuple[Plan, Profile]:
-    """The plan made to fit the device, if one is named, and what is predicted for its networks."""
+    """Fit the plan to the device, if one is given; return it with the predictions for its networks."""
     from .. import backend
 
     backend.configure()
@@ -144,14 +147,14 @@ def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *,
 
     device = devices.load(name or devices.CPU)
     if name:
-        patch = patch or plan.task == CLASSIFICATION  # there it is what every image is resized to
+        patch = patch or plan.task == CLASSIFICATION  # a classification resizes every image to the patch
         plan = fit.fitted(plan, networks, device, patch=patch, batch=batch)
     wanted = [one for mode in ("train", "infer") for one in fit.configurations(plan, networks, mode)]
     return plan, Profile(Hardware(), tuple(sweep.entry(one, predict.describe(one, device)) for one in wanted))
 
 
 def _words(entry: ProfiledConfiguration) -> str:
-    """A prediction for a person."""
+    """Format a prediction as text."""
     predicted = cast("Predicted", entry.predicted)
     share = 100 * predicted.device_memory_mib / predicted.usable_memory_mib
     return (f"{entry.arch} {entry.width} on {predicted.device}: about "

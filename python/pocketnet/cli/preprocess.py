@@ -1,4 +1,4 @@
-"""pocket-preprocess: crop and resample cases into stores that training reads patch by patch."""
+"""`pocket-preprocess`: crop and resample cases into stores that training reads patch by patch."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input BraT
 @click.option("--manifest", required=True, type=click.Path(path_type=Path), help="manifest.json of pocket-check.")
 @click.option("--plan", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
 @input_option
-@click.option("--case", "only", multiple=True, help="Only this case; may be given several times.")
+@click.option("--case", "only", multiple=True, help="Preprocess only this case; repeatable.")
 @output_option("Folder for the stores, one folder a case.")
 @quiet_option
 @json_option
 def main(manifest: Path, plan: Path, input_: Path, only: tuple[str, ...], output: Path, quiet: bool,
          as_json: bool) -> None:
-    """Crop and resample cases into stores; normalisation happens on reading, with each fold's constants.
+    """Crop and resample cases into stores.
 
-    The images of a classification are resized to the plan's size.
+    Stores are not normalised: training normalises patches as it reads them, with each fold's constants. Images of a
+    classification are resized to the plan's size.
     """
     from .. import outputs
     from ..contracts.manifest import Manifest

@@ -1,4 +1,4 @@
-"""pocket-profile: memory, time and throughput of training steps and forward passes, measured or predicted."""
+"""`pocket-profile`: measure or predict memory, time and throughput of training steps and forward passes."""
 
 from __future__ import annotations
 
@@ -31,37 +31,39 @@ pocket-profile --calibrate this_machine.json
 @command("profile", examples=EXAMPLES)
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path),
               help="plan.json of pocket-plan; the options below override it. Default: the paper's networks.")
-@click.option("--arch", help="Architectures (a list); pocket-models names them. Default: unet, or the plan's task's.")
+@click.option("--arch", help="Architectures (a list); pocket-models lists them. Default: unet, or the default of the "
+              "plan's task.")
 @click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps> (a list).")
 @click.option("--patch", multiple=True, metavar="X,Y,Z",
-              help="Patch in voxels, one number for all axes; may be given several times. Default: the plan's, or 128.")
-@click.option("--batch", help="Batch sizes (a list, or a range 1..32). Default: the plan's, or 2; to infer, 1.")
+              help="Patch in voxels; one number applies to all axes; repeatable. Default: the plan's, or 128.")
+@click.option("--batch", help="Batch sizes (a list, or a range 1..32). Default: the plan's, or 2; for infer, 1.")
 @click.option("--mode", type=click.Choice(["train", "infer"]), default="train", show_default=True,
-              help="Training steps, or forward passes of a saved network.")
-@click.option("--predict", is_flag=True, help="Predict only, without running anything; as --steps 0, with a table.")
-@click.option("--device", help="What the prediction is for: t4, v100, a100, h100, h200, cpu, or a device file "
-              "(docs/profiling.md). Default: what this machine computes on.")
+              help="Profile training steps, or forward passes of a saved network.")
+@click.option("--predict", is_flag=True, help="Predict without running anything (same as --steps 0).")
+@click.option("--device", help="Device to predict for: t4, v100, a100, h100, h200, cpu, or a device file "
+              "(docs/profiling.md). Default: the device of this machine.")
 @click.option("--calibrate", type=click.Path(path_type=Path), metavar="FILE",
-              help="Measure this processor for under a minute, write it as a device file, and predict for it.")
+              help="Measure this processor's rates in under a minute, write them as a device file, and predict for it.")
 @click.option("--plot", is_flag=False, flag_value="figure_3.png", type=click.Path(path_type=Path), metavar="[PNG]",
-              help="Draw memory and time by batch with the paper's ranges (Figure 3). Default: figure_3.png.")
+              help="Draw memory and time over batch size with the paper's ranges (Figure 3). Default: figure_3.png.")
 @click.option("--trace", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Leave a TensorFlow Profiler trace of each configuration, for TensorBoard.")
+              help="Write a TensorFlow Profiler trace of each configuration, for TensorBoard.")
 @click.option("--engine", default="auto", show_default=True, help="For infer: auto, openvino or tensorflow.")
 @click.option("--precision", help="For train: float32 (the default), mixed_float16 or mixed_bfloat16.")
-@click.option("--accumulate", type=int, help="For train: the optimiser steps after so many batches. Default: 1.")
-@click.option("--rematerialise", is_flag=True, help="For train: compute blocks again in the backward pass.")
+@click.option("--accumulate", type=int, help="For train: batches per optimiser step. Default: 1.")
+@click.option("--rematerialise", is_flag=True, help="For train: recompute blocks in the backward pass.")
 @click.option("--loss", help="For train: l2_dice, dice_cross_entropy or cross_entropy. Default: the plan's.")
 @click.option("--dimensions", type=int, help="Without a plan: 2 or 3. Default: the paper's for the architecture.")
 @click.option("--channels", type=int, help="Without a plan: input channels. Default: 1.")
-@click.option("--classes", type=int, help="Without a plan: output channels, background included. Default: 2.")
-@click.option("--depth", type=int, help="Downsamplings. Default: the plan's, or at most the paper's, down to 4 voxels.")
+@click.option("--classes", type=int, help="Without a plan: output channels, including the background. Default: 2.")
+@click.option("--depth", type=int, help="Number of downsamplings. Default: the plan's; without a plan the paper's, or "
+              "fewer if the coarsest level would be below 4 voxels.")
 @click.option("--feature-maps", type=int, help="Feature maps of the finest level. Default: the plan's, or the paper's.")
 @click.option("--convolution", help="standard or separable. Default: the plan's, or standard.")
-@click.option("--steps", default=5, show_default=True, help="Steps to measure; 0 predicts only.")
-@click.option("--warm-up", default=2, show_default=True, help="Steps before them that do not count.")
+@click.option("--steps", default=5, show_default=True, help="Steps to measure; 0 only predicts.")
+@click.option("--warm-up", default=2, show_default=True, help="Unmeasured steps before them.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
-@click.option("--seed", default=0, show_default=True, help="Of weights and patches.")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights and patches.")
 @output_option("The profile.json to write; needed unless the profile is only predicted.", required=False)
 @quiet_option
 @json_option
@@ -73,10 +75,10 @@ def main(plan_file: Path | None, arch: str | None, width: str, patch: tuple[str,
          quiet: bool, as_json: bool) -> None:
     """Predict or measure peak memory, step time and throughput of training steps or forward passes.
 
-    Every combination of --arch, --width, --patch and --batch is predicted from the network's graph and, unless with
-    --predict, measured, each in a process of its own. One that does not fit in memory is a
-    result like the others (status out_of_memory), except for a single measured configuration of a plan: that is refused
-    with exit code 4, so that nothing is trained that cannot be.
+    Each combination of --arch, --width, --patch and --batch is predicted from the network's graph. Without --predict it
+    is also measured, in its own process. A configuration that does not fit in memory is recorded with status
+    out_of_memory. If it is the only measured configuration of a plan, the command fails with exit code 4, so that the
+    training does not start.
     """
     from .. import outputs
     from ..contracts.plan import Plan
@@ -113,7 +115,7 @@ def main(plan_file: Path | None, arch: str | None, width: str, patch: tuple[str,
 
 
 def _predicted(configurations: list[Configuration], calibrate: Path | None, quiet: bool) -> tuple[Any, ...]:
-    """The profile by prediction only, and the table."""
+    """Predict each configuration; return the profile and its table as text."""
     from .. import backend
 
     first = configurations[0]
@@ -136,7 +138,7 @@ def _predicted(configurations: list[Configuration], calibrate: Path | None, quie
 
 
 def _calibrated(path: Path, threads: int | None, quiet: bool) -> Device:
-    """Measure this processor's rates and write it as a device file."""
+    """Measure this processor's rates, write them as a device file, and load it."""
     from ..profiling import devices
     from ..profiling.calibrate import calibrate
 
@@ -146,10 +148,10 @@ def _calibrated(path: Path, threads: int | None, quiet: bool) -> Device:
 
 
 def _measured(configurations: list[Configuration], plan: Plan | None, quiet: bool) -> Profile:
-    """The profile by measuring.
+    """Measure each configuration and return the profile.
 
     Raises:
-        DeviceMemoryError: The only configuration of a plan does not fit.
+        DeviceMemoryError: If the only configuration of a plan does not fit in memory.
     """
     from ..contracts.profile import Profile
     from ..contracts.provenance import Hardware
@@ -171,7 +173,7 @@ def _measured(configurations: list[Configuration], plan: Plan | None, quiet: boo
 
 
 def _finish(profile: Profile, output: Path | None, plot: Path | None, as_json: bool, text: str, quiet: bool) -> None:
-    """Write what was asked for; then tell of configurations that broke."""
+    """Write the requested files and print the result; raise an error if configurations failed."""
     if output:
         profile.write(output)
     if plot:
@@ -184,7 +186,7 @@ def _finish(profile: Profile, output: Path | None, plot: Path | None, as_json: b
 
 
 def _draw(entries: Sequence[ProfiledConfiguration], path: Path) -> None:
-    """Figure 3 as a PNG, whole or not at all."""
+    """Draw Figure 3 as a PNG, written atomically."""
     from importlib import import_module
 
     from .. import files
@@ -193,7 +195,7 @@ def _draw(entries: Sequence[ProfiledConfiguration], path: Path) -> None:
     entries = [entry for entry in entries if entry.mode == "train"]
     if not entries:
         raise UsageError("Figure 3 is of training steps.", todo="Leave out --mode infer, or --plot.")
-    # By name, so that a change of a figure isn't a change of the profile's code (pocketnet/code.py).
+    # Imported by name, so that figures are not part of this step's code checksum (pocketnet/code.py).
     figures = import_module("pocketnet.experiments.profile")
     rows = figures.rows_of(entries, predicted=all(entry.measured is None for entry in entries))
     with files.atomic(path) as temporary:
@@ -201,7 +203,7 @@ def _draw(entries: Sequence[ProfiledConfiguration], path: Path) -> None:
 
 
 def _line(configuration: Configuration, entry: ProfiledConfiguration) -> str:
-    """An entry for a person."""
+    """Format an entry as text."""
     words = [configuration.describe()]
     if entry.parameters:
         words.append(f"{entry.parameters:,} parameters")

@@ -1,4 +1,4 @@
-"""pocket-prune: cut a trained network down to a narrower one by the magnitude of its filters."""
+"""`pocket-prune`: prune a trained network to a narrower width by the magnitude of its filters."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ pocket-prune --model models/unet-full/fold0 --width capped64 --variant pruned-64
 
 
 @command("prune", examples=EXAMPLES)
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="The wide network's model folder.")
-@click.option("--width", default="pocket", show_default=True, help="The width to prune to.")
-@click.option("--variant", default="pruned", show_default=True, help="What the tables call the result.")
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="Model folder of the wide network.")
+@click.option("--width", default="pocket", show_default=True, help="Width to prune to.")
+@click.option("--variant", default="pruned", show_default=True, help="Name of the result in tables.")
 @output_option("The model folder to write.")
 @quiet_option
 @json_option
 def main(model: Path, width: str, variant: str, output: Path, quiet: bool, as_json: bool) -> None:
-    """Keep the feature maps whose filters have the largest L1 norm, as many as the narrower width has.
+    """Prune a network to a narrower width: keep the feature maps whose filters have the largest L1 norm.
 
-    The result is a model folder like any other; train it on with pocket-train --start-from.
+    The result is an ordinary model folder. Fine-tune it with pocket-train --start-from.
     """
     from ..training.pruned import write_pruned
 

@@ -1,4 +1,4 @@
-"""`pocket-report`: one page of everything that a run has left."""
+"""`pocket-report`: write a run's report as one HTML page."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ pocket-report --comparison comparison --models models --evaluations evaluation -
 pocket-report --comparison comparison --models models/unet-pocket/fold0 --models models/unet-full/fold0 \\
     --evaluations evaluation --profiles profile/unet-pocket.json -o report.html
 """)
-@click.option("--comparison", type=click.Path(path_type=Path), help="Folder of pocket-compare.")
+@click.option("--comparison", type=click.Path(path_type=Path), help="Output folder of pocket-compare.")
 @click.option("--models", multiple=True, type=click.Path(path_type=Path),
-              help="A model folder, or a folder that holds some; may be given several times.")
+              help="A model folder or a folder of them; repeatable.")
 @click.option("--evaluations", multiple=True, type=click.Path(path_type=Path),
-              help="A folder of pocket-evaluate, or one that holds some; may be given several times.")
+              help="An output folder of pocket-evaluate or a folder of them; repeatable.")
 @click.option("--profiles", multiple=True, type=click.Path(path_type=Path),
-              help="A profile.json; may be given several times.")
-@click.option("--command", "command_line", help="The command line of the run, to be shown.")
+              help="A profile.json; repeatable.")
+@click.option("--command", "command_line", help="Command line of the run, shown on the page.")
 @click.option("--figures", type=click.Path(path_type=Path), help="Also write the figures as SVG files to this folder.")
 @output_option("The page to write, for example report.html.")
 @quiet_option
 @json_option
 def main(comparison: Path | None, models: tuple[Path, ...], evaluations: tuple[Path, ...], profiles: tuple[Path, ...],
          command_line: str | None, figures: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
-    """Write one self-contained page: the verdict first, then tables, figures, cases and provenance.
+    """Write one self-contained page: the verdict, then tables, figures, cases and provenance.
 
-    What is missing or damaged is named on the page and does not keep the rest from being shown.
+    The page lists missing or damaged records and shows all others.
     """
     from .. import outputs
     from ..errors import UsageError
@@ -42,7 +42,7 @@ def main(comparison: Path | None, models: tuple[Path, ...], evaluations: tuple[P
     outputs.check_files({output: None}, profiles)
     run = read_run(models, evaluations, comparison, profiles)
     given = [*models, *evaluations, *([comparison] if comparison else [])]
-    if not any(folder.exists() for folder in given):  # a folder without a finished training is a page that says so
+    if not any(folder.exists() for folder in given):  # a folder without a finished training still gets a page
         raise UsageError("There is nothing to report: " + ("; ".join(run.problems) or "no folder was given") + ".",
                          todo="Give --comparison, --models or --evaluations.")
     values = context(run, command_line)

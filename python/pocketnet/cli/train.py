@@ -1,4 +1,4 @@
-"""pocket-train: train one network on one fold."""
+"""`pocket-train`: train one network on one fold."""
 
 from __future__ import annotations
 
@@ -21,35 +21,36 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 
 @command("train", examples=EXAMPLES)
 @click.option("--plan", "plan_file", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
-@click.option("--splits", "splits_file", required=True, type=click.Path(path_type=Path), help="splits.json, likewise.")
+@click.option("--splits", "splits_file", required=True, type=click.Path(path_type=Path),
+              help="splits.json of pocket-plan.")
 @click.option("--stores", required=True, multiple=True, type=click.Path(path_type=Path),
-              help="A store, or a folder of stores; may be given several times.")
-@click.option("--arch", help="Architecture; pocket-models lists them. Default: unet, or classifier by the plan's task.")
+              help="A store or a folder of stores; repeatable.")
+@click.option("--arch", help="Architecture; pocket-models lists them. Default by the plan's task: unet or classifier.")
 @click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps>.")
-@click.option("--fold", default=0, show_default=True, help="Which fold's training cases.")
+@click.option("--fold", default=0, show_default=True, help="Fold to train on.")
 @click.option("--start-from", type=click.Path(path_type=Path),
-              help="A model folder of the same network to go on from. Default: start from chance.")
-@click.option("--variant", help="What the tables call the network in place of its width; needed with --start-from.")
+              help="Model folder of the same network, used as initial weights. Default: random weights.")
+@click.option("--variant", help="Name of the network in tables, instead of its width; required with --start-from.")
 @output_option("The model folder to write.")
 @click.option("--checkpoints", type=click.Path(path_type=Path), default=Path("checkpoints"), show_default=True,
-              help="Folder for checkpoints, one folder a run, named by what defines it.")
-@click.option("--checkpoint-seconds", default=60.0, show_default=True, help="A checkpoint at least so often.")
+              help="Folder for checkpoints, with one folder per run, named by the run key.")
+@click.option("--checkpoint-seconds", default=60.0, show_default=True, help="Longest time between checkpoints, in s.")
 @click.option("--time-limit", type=float,
-              help="Stop with a checkpoint before so many seconds after the command's start (exit code 75).")
+              help="Write a checkpoint and stop before this many seconds after the command's start (exit code 75).")
 @click.option("--gpus", type=click.IntRange(min=0), default=0,
-              help="Share each batch among so many GPUs of this machine. Default: 1, if there is one.")
+              help="Split each batch across this many GPUs of this machine. Default: 1, if there is one.")
 @click.option("--logical-cpus", type=click.IntRange(min=0), default=0,
-              help="Instead of GPUs, cut the CPU into so many devices: to try --gpus out, not faster.")
+              help="Instead of GPUs, split the CPU into this many devices, to test --gpus; not faster.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
 @click.option("--mlflow-uri", envvar="POCKET_LIVE_MLFLOW_URI", show_envvar=True,
-              help="http(s)://<server>: log to it epoch by epoch. Anything else is left to pocket-collect.")
+              help="http(s)://<server>: log each epoch to it. Other addresses are ignored here; use pocket-collect.")
 @quiet_option
 @json_option
 def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str | None, width: str, fold: int,
          start_from: Path | None, variant: str | None, output: Path, checkpoints: Path, checkpoint_seconds: float,
          time_limit: float | None, gpus: int, logical_cpus: int, threads: int | None, mlflow_uri: str | None,
          quiet: bool, as_json: bool) -> None:
-    """Train one network on one fold; stopped at any time, the same command goes on where it stopped."""
+    """Train one network on one fold. If training stops, repeat the command to resume it."""
     import psutil
 
     from .. import outputs
@@ -61,14 +62,14 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     from .common import StepProgress
 
     outputs.check_folder(output, [plan_file, splits_file, *stores, *([start_from] if start_from else [])])
-    if time_limit is not None:  # a scheduler's clock ran while the libraries were loaded
+    if time_limit is not None:  # the scheduler's clock includes the time to load the libraries
         time_limit -= time.time() - psutil.Process().create_time()
     if bool(start_from) != bool(variant):
         raise UsageError("--start-from and --variant go together.",
                          todo="Name a network that starts from another, so that tables tell the two apart.")
     follow = None
     if (mlflow_uri or "").startswith(("http://", "https://")):
-        # By name: what tracks a training is not part of the code that defines it (code.py).
+        # Imported by name, so that tracking is not part of the training's code checksum (code.py).
         live = import_module("pocketnet.tracking.live")
         follow = live.Live(mlflow_uri, lambda line: click.secho(line, fg="yellow", err=True))
     start = Start.open(start_from, variant) if start_from and variant else None

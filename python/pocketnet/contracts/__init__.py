@@ -1,9 +1,9 @@
-"""The files between the steps, as types: one module a kind of file.
+"""Types of the files that steps exchange: one module per kind of file.
 
-A contract is a frozen dataclass that pydantic checks when it is made. `Contract.read` takes a file, `Contract.parse` a
-JSON value, `Contract.write` writes the file whole. Every structural fault is a `DataError` that names the file, the
-path within it, what was found and what was expected. The JSON Schemas in `pocketnet/schemas/`, for programs other than
-these, are generated from the contracts (`make schemas`).
+A contract is a frozen dataclass that pydantic validates on creation. `Contract.read` reads a file, `Contract.parse`
+takes a JSON value, and `Contract.write` writes a file atomically. Each structural error is a `DataError` that names the
+file, the path within it, the value found and the value expected. `make schemas` generates the JSON Schemas in
+`pocketnet/schemas/`, for other programs, from the contracts.
 
-Nothing is imported here: a step imports the kinds that it reads and writes, inside its functions.
+This package imports nothing. Each step imports the kinds that it reads and writes inside its functions.
 """

@@ -1,4 +1,4 @@
-"""`activations.json`: how active each feature map of a network's last layer is."""
+"""`activations.json`: the mean activation of each feature map of a network's last layer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Activations(Contract):
 
     Attributes:
         dataset, arch, width, fold, recipe, parameters, code, run_key: As in the network's provenance.
-        cases: Test cases that windows were taken from.
-        patches: Number of windows.
-        means: Of each feature map of the last layer before the head, over voxels and windows.
+        cases: Number of test cases.
+        patches: Number of patches taken from these cases.
+        means: Mean activation over voxels and patches, per feature map of the last layer before the head.
     """
 
     kind: ClassVar[str] = "activations"

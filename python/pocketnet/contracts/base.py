@@ -1,4 +1,4 @@
-"""What every contract has: reading, checking, writing."""
+"""Base classes of the contracts: reading, validation and writing."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ R = TypeVar("R", bound="Record")
 
 CONFIG = ConfigDict(extra="forbid", defer_build=True, validate_by_name=True, validate_by_alias=True)
 MOST_PROBLEMS = 20
-"""Faults of one file that are listed."""
+"""Maximum number of errors listed per file."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(Field, field))
 def record(cls: type[T]) -> type[T]:
-    """Decorate a class as a frozen dataclass whose fields pydantic checks; unknown keys are refused."""
+    """Decorate a class as a frozen dataclass that pydantic validates; unknown keys are refused."""
     return cast(type[T], dataclass(frozen=True, config=CONFIG)(cls))
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field, field))
 def keyword_record(cls: type[T]) -> type[T]:
-    """As `record`, of a class that others derive from: its fields are given by name."""
+    """Decorate a base class like `record`, with keyword-only fields so that subclasses can add required ones."""
     return cast(type[T], dataclass(frozen=True, kw_only=True, config=CONFIG)(cls))
 
 
 class Record:
-    """An object within a file, or a file itself."""
+    """An object within a file, or a whole file."""
 
     @classmethod
     def from_json(cls: type[R], value: Any, where: str | Path | None = None, what: str | None = None) -> R:
-        """Check a JSON value.
+        """Validate a JSON value and return it as a record.
 
         Args:
-            value: As `json.loads` gives it.
-            where: The file that it is from, for the error; None: from none.
-            what: What it should be, for the error.
+            value: A value as returned by `json.loads`.
+            where: File of the value, for the error message; None if it is not from a file.
+            what: Expected kind of value, for the error message.
 
         Raises:
-            DataError: It is not valid; every place is named, with what was found and what was expected.
+            DataError: If the value is invalid. Each error names its path, the value found and the value expected.
         """
         try:
             return adapter(cls).validate_python(value, by_alias=True, by_name=False)
@@ -62,17 +62,17 @@ class Record:
                         todo="Make it anew with the step that writes it.")
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object."""
+        """Return the record as a JSON object."""
         return adapter(type(self)).dump_python(self, mode="json", by_alias=True)
 
 
 class Contract(Record):
-    """A file between steps.
+    """A file that steps exchange.
 
     Attributes:
-        kind: As the file says it, under `kind`.
-        schema_version: As the file says it. It changes when files of before can no longer be read.
-        writer: The command `pocket-<writer>` that writes such a file; None where several do.
+        kind: Value of the file's key `kind`.
+        schema_version: Value of the file's key `schema_version`. It increases when older files become unreadable.
+        writer: The command `pocket-<writer>` writes this kind of file; None if several commands do.
     """
 
     kind: ClassVar[str]
@@ -81,7 +81,7 @@ class Contract(Record):
 
     @classmethod
     def parse(cls: type[C], value: Any, where: str | Path) -> C:
-        """Check the JSON value of a file; raises as `from_json` does."""
+        """Validate the JSON value of a file, including its header; raises the same errors as `from_json`."""
         what = f"{cls.kind} (schema_version {cls.schema_version})"
         if isinstance(value, dict):
             header = {"kind": cls.kind, "schema_version": cls.schema_version}
@@ -96,34 +96,34 @@ class Contract(Record):
 
     @classmethod
     def read(cls: type[C], path: str | Path) -> C:
-        """Read and check a file.
+        """Read and validate a file.
 
         Raises:
-            UsageError: It is not there, or is a folder.
-            DataError: It is not JSON, or not valid.
+            UsageError: If the file does not exist or is a folder.
+            DataError: If the file is not JSON or not valid.
         """
         return cls.parse(load(path, cls.kind, cls.writer), path)
 
     def write(self, path: str | Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically."""
         files.write_text(path, json.dumps(self.to_file(), indent=1, allow_nan=False) + "\n", self.kind)
 
     def to_file(self) -> dict[str, Any]:
-        """The JSON object that the file holds: `to_json` and what kind of file it is."""
+        """Return the file's JSON object: the header and `to_json`."""
         return {"schema_version": self.schema_version, "kind": self.kind, **self.to_json()}
 
 
 def load(path: str | Path, what: str, writer: str | None = None) -> Any:
-    """The JSON value of a file, read strictly.
+    """Read a file as strict JSON.
 
     Args:
         path: The file.
-        what: What the file should be, for the error.
-        writer: The command `pocket-<writer>` that writes it.
+        what: Expected kind of file, for the error message.
+        writer: The command `pocket-<writer>` writes the file; for the error message.
 
     Raises:
-        UsageError: It is not there, or is a folder.
-        DataError: It is not JSON.
+        UsageError: If the file does not exist or is a folder.
+        DataError: If the file is not JSON.
     """
     try:
         data = Path(path).read_bytes()
@@ -140,8 +140,8 @@ def load(path: str | Path, what: str, writer: str | None = None) -> Any:
 
 
 def adapter(cls: type[T]) -> TypeAdapter[T]:
-    """What checks and writes a class; made once for each."""
-    return _adapter(cls)  # type: ignore[arg-type]  # mypy does not take every class for hashable
+    """Return the pydantic adapter that validates and serialises a class; cached."""
+    return _adapter(cls)  # type: ignore[arg-type]  # mypy does not accept every class as hashable
 
 
 @cache
@@ -150,7 +150,7 @@ def _adapter(cls: type[T]) -> TypeAdapter[T]:
 
 
 def problems(error: ValidationError, value: Any) -> Iterator[str]:
-    """A line for each place that is not valid: its path, what was found, and what was expected."""
+    """Yield a line per validation error: its path, the value found and the value expected."""
     for fault in error.errors(include_url=False, include_context=False):
         path, found = _locate(fault["loc"], value)
         if fault["type"] in ("missing", "missing_argument"):
@@ -162,13 +162,13 @@ def problems(error: ValidationError, value: Any) -> Iterator[str]:
 
 
 def _locate(location: tuple[int | str, ...], value: Any) -> tuple[list[str], Any]:
-    """The path of a fault and what is there, without the names that pydantic puts in for a union's members."""
+    """Return the path of an error and the value there, without the names that pydantic inserts for union members."""
     path = []
     for part in location:
         if isinstance(value, dict) and part in value or (
                 isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)):
             path.append(str(part)[:80])
-            value = value[part]  # type: ignore[index]  # the key fits, by the test above
+            value = value[part]  # type: ignore[index]  # checked above
     return path, value
 
 

@@ -1,4 +1,4 @@
-"""`baseline.json`: each network beside itself in another run."""
+"""`baseline.json`: each network compared with itself in another run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .fields import Count, Text
 
 @record
 class Baseline(Contract):
-    """The pairs with a baseline.
+    """Comparison with a baseline run.
 
     Attributes:
-        dataset: Of both runs.
-        recipe, code, steps: Of the baseline.
-        pairs: With the reference `baseline`; the difference is this − baseline.
+        dataset: Dataset of both runs.
+        recipe, code, steps: As recorded by the baseline run.
+        pairs: Pairs with the reference `baseline`; the difference is this run − baseline.
     """
 
     kind: ClassVar[str] = "baseline"

@@ -1,4 +1,4 @@
-"""`case.json` of a store: a preprocessed case beside its arrays."""
+"""`case.json` of a store: describes a preprocessed case; its arrays are in the same folder."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class StoredCase(Contract):
     """A preprocessed case.
 
     Attributes:
-        case: Its name.
+        case: Name of the case.
         modalities: Channels of the image, in order.
         source_shape: Voxels per RAS+ axis before cropping.
-        crop: (start, stop) per axis in `source_shape`.
+        crop: (start, stop) per axis, in voxels of `source_shape`.
         shape: Voxels per axis of the stored image.
-        spacing_mm: Of its voxels.
-        statistics: By channel.
-        foreground: By label, some voxels that have it.
-        sha256: Checksum by file of the store.
-        class_name: The case's class (classification).
+        spacing_mm: Voxel spacing per axis of the stored image.
+        statistics: Mean and standard deviation per channel.
+        foreground: A sample of voxel indices per label.
+        sha256: Checksum per file of the store.
+        class_name: Class of the case (classification).
     """
 
     kind: ClassVar[str] = "case"

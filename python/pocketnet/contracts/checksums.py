@@ -10,10 +10,10 @@ from .fields import SHA256, Path
 
 @record
 class Checksums(Contract):
-    """Checksums of every other file of the folder.
+    """Checksums of all other files of the folder.
 
     Attributes:
-        files: SHA-256 by path within the folder.
+        files: SHA-256 per path within the folder.
     """
 
     kind: ClassVar[str] = "checksums"

@@ -1,4 +1,4 @@
-"""`classification.json` of an evaluation: a classifier's confusion and curves."""
+"""`classification.json` of an evaluation: a classifier's confusion matrix, metrics and ROC curves."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .base import Contract, Record, record
 from .fields import Count, Distinct, Interval, Number, Positive, Share, Text, absent
 
 Point = tuple[Share, Share]
-"""False and true positive rate."""
+"""(false positive rate, true positive rate)."""
 
 
 @record
 class Estimate(Record):
-    """A value with its 95 % interval over `n` cases; None where it is not defined."""
+    """A value with its 95 % confidence interval over `n` cases; None if undefined."""
 
     value: Number | None
     interval: Interval | None
@@ -24,7 +24,7 @@ class Estimate(Record):
 
 @record
 class ClassMetrics(Record):
-    """Metrics of a class against all others."""
+    """Metrics of one class against all others."""
 
     auc: Estimate
     accuracy: Estimate
@@ -34,12 +34,12 @@ class ClassMetrics(Record):
 
 @record
 class PositiveClass(Record):
-    """How well a class is told from all others.
+    """Performance for one class against all others.
 
     Attributes:
-        class_name: The class.
-        metrics: At the most probable class, and the area under the curve.
-        curve: ROC curve.
+        class_name: The positive class.
+        metrics: AUC, and the other metrics for the most probable class as the prediction.
+        curve: Points of the ROC curve.
     """
 
     class_name: Annotated[Text, Field(alias="class")]
@@ -49,15 +49,15 @@ class PositiveClass(Record):
 
 @record
 class Classification(Contract):
-    """What a classifier does on its test cases.
+    """A classifier's results on its test cases.
 
     Attributes:
-        dataset, arch, width, folds: What was evaluated.
+        dataset, arch, width, folds: The evaluated network and its data.
         cases: Number of cases.
-        classes: In order.
-        confusion: Cases by true class (row) and predicted class (column).
-        positive: The classes that metrics are given for.
-        caution: What every result on the dataset must say.
+        classes: Names of the classes, in order.
+        confusion: Number of cases by true class (row) and predicted class (column).
+        positive: Results per positive class.
+        caution: Caution to show with every result on the dataset.
     """
 
     kind: ClassVar[str] = "classification"

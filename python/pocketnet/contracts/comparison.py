@@ -1,4 +1,4 @@
-"""`comparison.json`: the networks of a dataset side by side."""
+"""`comparison.json`: a comparison of the networks trained on a dataset."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .labels import SEGMENTATION, Task
 
 @record
 class MetricSummary(Record):
-    """A metric of a network over cases.
+    """Summary of a network's metric over cases.
 
     Attributes:
-        mean: In a classification the metric's value.
-        sd, median: None in a classification.
-        n: Cases with a value.
-        undefined: Cases without.
-        interval: 95 %, of the mean.
+        mean: Mean over cases; for a classification, the metric's value.
+        sd, median: Over cases; None for a classification.
+        n: Number of cases with a value.
+        undefined: Number of cases without a value.
+        interval: 95 % confidence interval of the mean.
     """
 
     mean: Number | None
@@ -33,15 +33,15 @@ class MetricSummary(Record):
 
 @record
 class NetworkRow(Record):
-    """A network's metrics of one label, or of the mean over labels.
+    """A network's metrics for one label, or for the mean over labels.
 
     Attributes:
-        arch, width: Which network.
+        arch, width: The network.
         parameters: Number of weights.
-        folds: Those that were evaluated.
+        folds: Evaluated folds.
         cases: Number of cases.
-        label: A label's name, or `mean`.
-        metrics: By metric.
+        label: Name of the label, or `mean`.
+        metrics: Summary per metric.
     """
 
     arch: Text
@@ -55,12 +55,12 @@ class NetworkRow(Record):
 
 @record
 class Equivalence(Record):
-    """Two one-sided tests.
+    """Result of an equivalence test by two one-sided tests.
 
     Attributes:
-        margin: Of the metric.
-        p_value: The larger of both.
-        equivalent: Whether it is below 0.05.
+        margin: Equivalence margin, in the metric's unit.
+        p_value: The larger p-value of the two tests.
+        equivalent: Whether `p_value` is below 0.05.
     """
 
     margin: AboveZero
@@ -74,17 +74,17 @@ class Pair(Record):
 
     Attributes:
         arch, width: The network.
-        reference: The other one's width, or `baseline`.
-        label: As in `NetworkRow`.
-        metric: Its name.
-        n: Pairs with a value.
-        difference: Network − reference, mean over cases.
-        interval: 95 %, of the difference.
-        p_value: That there is no difference.
-        undefined: Pairs without a value.
-        p_holm: Corrected over the labels.
-        equivalence: Whether the difference is within a margin.
-        test: Name of the test, in a classification.
+        reference: Width of the other network, or `baseline`.
+        label: Name of the label, or `mean`.
+        metric: Name of the metric.
+        n: Number of pairs with a value.
+        difference: Mean of network − reference over cases.
+        interval: 95 % confidence interval of the difference.
+        p_value: p-value of the null hypothesis of no difference.
+        undefined: Number of pairs without a value.
+        p_holm: p-value with Holm's correction over the labels.
+        equivalence: Result of the equivalence test.
+        test: Name of the test (classification).
     """
 
     arch: Text
@@ -104,16 +104,16 @@ class Pair(Record):
 
 @record
 class Comparison(Contract):
-    """Every network of a dataset, and each width against the full one.
+    """All networks of a dataset, and each width against the full network.
 
     Attributes:
-        dataset, recipe: What was trained.
-        task: What for.
-        labels: In the dataset's order.
-        code: Of the trainings.
-        networks: A row a network and label.
-        pairs: A row a pair of networks, label and metric.
-        notes: What a reader must know.
+        dataset, recipe: As in the trainings' provenance.
+        task: `segmentation` or `classification`.
+        labels: Names of the labels, in the dataset's order.
+        code: Code checksums of the trainings.
+        networks: One row per network and label.
+        pairs: One row per pair of networks, label and metric.
+        notes: Notes that a reader must know.
     """
 
     kind: ClassVar[str] = "comparison"

@@ -1,4 +1,4 @@
-"""`deployment.json` of an exported folder: what a program needs that feeds the network itself."""
+"""`deployment.json` of an exported folder: describes the network's input, output and processing to other programs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class NetworkInput(Record):
     """The network's input.
 
     Attributes:
-        name: Of the tensor.
-        type: Of its numbers.
-        axes: Names of its axes.
-        orientation: Of its spatial axes.
-        patch: The training's, per spatial axis.
-        multiple_of: What each side must be a multiple of.
+        name: Name of the tensor.
+        type: Data type.
+        axes: Names of the axes.
+        orientation: Orientation of the spatial axes.
+        patch: Patch used in training, in voxels per spatial axis.
+        multiple_of: Each side must be a multiple of this, per spatial axis.
     """
 
     name: AnyText
@@ -44,7 +44,7 @@ class NetworkInput(Record):
 
 @record
 class NetworkOutput(Record):
-    """The network's output: its numbers, names of its axes, their meaning."""
+    """The network's output: data type, names of the axes and meaning of the values."""
 
     type: Literal["float32"]
     axes: tuple[AnyText, ...]
@@ -53,7 +53,7 @@ class NetworkOutput(Record):
 
 @record
 class Preparation(Record):
-    """From an image to the input; as `plan.Preprocessing`, with the fold's intensity constants."""
+    """Preprocessing from an image to the input: `plan.Preprocessing` with the fold's intensity constants."""
 
     crop: Crop
     spacing_mm: tuple[Number, ...] | None
@@ -64,7 +64,7 @@ class Preparation(Record):
 
 @record
 class Windows(Record):
-    """From the outputs of windows to a label map; as `plan.Inference`."""
+    """Post-processing from the outputs of windows to a label map, as in `plan.Inference`."""
 
     overlap: Number
     gaussian_sigma: Number
@@ -73,11 +73,11 @@ class Windows(Record):
 
 @record
 class ExportedNetwork(Record):
-    """A written network, held against the trained one on one patch.
+    """An exported network and its agreement with the trained one on one patch.
 
     Attributes:
         file: Path within the folder.
-        largest_difference: Of a probability.
+        largest_difference: Largest absolute difference of a probability.
         labels_equal: Share of voxels with the same label.
     """
 
@@ -88,18 +88,18 @@ class ExportedNetwork(Record):
 
 @record
 class Deployment(Contract):
-    """A network to deploy.
+    """An exported network.
 
     Attributes:
-        dataset, task: What it was trained for.
+        dataset, task: As in training.
         model: Checksum of the model folder.
-        version: Of this package.
-        modalities: Channels, in order.
-        classes: Of the output, in order.
-        input, output: The network's.
-        preprocessing: Before the network.
-        inference: Behind it.
-        networks: What was written, by format.
+        version: Version of this package.
+        modalities: Input channels, in order.
+        classes: Output classes, in order.
+        input, output: Tensor of the network.
+        preprocessing: Steps before the network.
+        inference: Steps after the network.
+        networks: Exported network per format.
     """
 
     kind: ClassVar[str] = "deployment"

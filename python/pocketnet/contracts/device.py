@@ -1,4 +1,4 @@
-"""A device file: memory and speed of what a prediction is for. People write it; it has no `schema_version`."""
+"""Device file: memory and speed of a device to predict for. Users can write one; it has no `schema_version`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .provenance import Hardware
 
 @record
 class StepRates(Record):
-    """Seconds for each 10⁹ operations of convolutions and of products, 10⁹ bytes passed and of weights, and layer."""
+    """Seconds per 10⁹ operations (convolutions, products), per 10⁹ bytes (passed, weights), and per layer."""
 
     convolutions: NotNegative
     products: NotNegative
@@ -29,15 +29,15 @@ class DeviceFile(Record):
 
     Attributes:
         processor: `cpu` or `gpu`.
-        memory_mib: All of it.
-        title: For people.
-        reserved_mib: Of the memory what no tensor gets.
-        workspace: Bytes for each byte of a convolution's input and output.
-        bandwidth_gb_s: 10⁹ bytes a second.
-        tflops: 10¹² operations a second, by precision.
-        rates: As measured, by precision; without them `bandwidth_gb_s` and `tflops` are needed.
-        measured: The steps that the rates are from.
-        hardware: What they were measured on.
+        memory_mib: Total memory in MiB.
+        title: Display name.
+        reserved_mib: Memory in MiB that is not available to tensors.
+        workspace: Workspace bytes per byte of a convolution's input and output.
+        bandwidth_gb_s: Memory bandwidth in 10⁹ bytes per second.
+        tflops: 10¹² operations per second, by precision.
+        rates: Measured rates, by precision; without them `bandwidth_gb_s` and `tflops` are required.
+        measured: The steps that the rates were fitted to.
+        hardware: The machine that they were measured on.
     """
 
     processor: Annotated[Literal["cpu", "gpu"], Field(alias="kind")]

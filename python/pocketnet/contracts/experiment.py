@@ -1,4 +1,4 @@
-"""`experiment.json`: where an experiment's table and figure are from."""
+"""`experiment.json`: the origin of an experiment's table and figure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .fields import AnyText, Count, Text, Undescribed, Whole, absent
 
 @record
 class ComparedNetwork(Record):
-    """A network that the experiment is drawn from.
+    """A network of the experiment.
 
     Attributes:
-        arch, width, parameters: Which.
+        arch, width, parameters: The network.
         folds, run_keys: Its trainings.
-        steps: Of each, those before its start included.
+        steps: Training steps per fold, including those of the network that it started from.
     """
 
     arch: Text
@@ -30,7 +30,7 @@ class ComparedNetwork(Record):
 
 @record
 class UsedSplits(Record):
-    """How the cases were split: the rule, and the number of folds."""
+    """The rule by which cases were split, and the number of folds."""
 
     rule: Text
     folds: Count
@@ -38,7 +38,7 @@ class UsedSplits(Record):
 
 @record
 class Code(Record):
-    """Checksums of the code of the trainings and of this step."""
+    """Code checksums of the trainings and of this step."""
 
     train: tuple[Text, ...]
     experiment: Text
@@ -49,15 +49,15 @@ class Experiment(Contract):
     """An experiment's record.
 
     Attributes:
-        experiment, title, paper: Its name, for people, and where the paper has it.
-        dataset, recipe, seed: What it was done on.
-        settings: What was varied.
-        networks: The trainings.
+        experiment, title, paper: Name, title, and place in the paper.
+        dataset, recipe, seed: As in the plan.
+        settings: Settings of the experiment.
+        networks: The trained networks.
         splits: How the cases were split.
         table: Rows of `table.csv`.
-        figure: Its caption.
-        notes: What a reader must know.
-        code, version, commit: What made it.
+        figure: Caption of the figure.
+        notes: Notes that a reader must know.
+        code, version, commit: Code checksums, package version and git commit.
     """
 
     kind: ClassVar[str] = "experiment"

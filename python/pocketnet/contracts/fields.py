@@ -1,7 +1,7 @@
-"""The types of fields: strict, bounded and finite.
+"""Field types: strict, bounded and finite.
 
-Nothing is converted: "3" is not 3, true is not 1, and 3.0 is not a whole number. A whole number may stand where a
-number may, and stays whole. Whole numbers end at 2⁵³, beyond which other programs round them (RFC 7493).
+Nothing is converted: "3" is not 3, true is not 1, and 3.0 is not a whole number. A number field accepts whole numbers
+and keeps them whole. Whole numbers are limited to ±2⁵³; other programs round larger ones (RFC 7493).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic_core import CoreSchema, core_schema
 
 LARGEST = 2**53
-"""Bound of whole numbers, in either direction."""
+"""Largest absolute value of whole numbers."""
 DEEPEST = 32
-"""Bound of the nesting of a value whose structure no contract describes."""
+"""Maximum nesting of a value whose structure no contract describes."""
 MOST_BYTES = 255 - len(".part-4194304-worst_.nii.gz")
-"""Bytes of a case's name: a file system has 255, and a temporary overlay's or prediction's name adds the most."""
+"""Maximum bytes of a case's name: 255 (the file system's limit) minus the longest prefix and suffix of a file name."""
 T = TypeVar("T")
 
 
 class Bounds:
-    """Strict number, finite and between bounds; each of `gt`, `ge`, `lt`, `le` is optional."""
+    """Annotation for a strict, finite number with optional bounds `gt`, `ge`, `lt` and `le`."""
 
     _SIGNS = {"gt": (">", "exclusiveMinimum"), "ge": ("at least", "minimum"),
               "lt": ("<", "exclusiveMaximum"), "le": ("at most", "maximum")}
@@ -52,7 +52,7 @@ def _distinct(values: Sequence[Hashable]) -> Sequence[Hashable]:
 
 
 class Distinct:
-    """Annotation of a tuple whose entries differ."""
+    """Annotation for a tuple without duplicates."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(_distinct, handler(source))
@@ -62,7 +62,7 @@ class Distinct:
 
 
 def _shallow(value: Any) -> Any:
-    """Check an undescribed JSON value, level by level."""
+    """Check a JSON value of open structure, level by level; return it unchanged."""
     level = [value]
     for _ in range(DEEPEST):
         below: list[Any] = []
@@ -88,7 +88,7 @@ def _shallow(value: Any) -> Any:
 
 
 def _plain_name(name: str) -> str:
-    """Check a name that files and folders are called by."""
+    """Check that a name can be used for files and folders; return it unchanged."""
     if not name or name[0] in "-." or name[0].isspace() or any(
             character in "/\\" or ord(character) < 32 or ord(character) == 127 for character in name):
         raise ValueError("one plain file name: no /, \\ or control character in it, and no dot, hyphen or space at its "
@@ -110,20 +110,20 @@ def _is_none(value: Any) -> bool:
 
 
 def absent(**options: Any) -> Any:
-    """An optional key: None when it is missing, and not written when it is None."""
+    """Return a field for an optional key: None if missing; None is not written."""
     return Field(default=None, exclude_if=_is_none, **options)
 
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
-"""Text that is not empty."""
+"""Non-empty text."""
 AnyText = Annotated[str, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
 """Whole number."""
 Count = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
-"""Whole number from 0."""
+"""Whole number of at least 0."""
 Positive = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
-"""Whole number from 1."""
+"""Whole number of at least 1."""
 Number = Annotated[float, Bounds()]
 """Finite number."""
 NotNegative = Annotated[float, Bounds(ge=0)]
@@ -132,21 +132,21 @@ Share = Annotated[float, Bounds(ge=0, le=1)]
 """Number from 0 to 1."""
 Pair = tuple[Number, Number]
 Interval = tuple[Number, Number]
-"""A 95 % confidence interval."""
+"""95 % confidence interval."""
 Unique = Annotated[tuple[T, ...], Distinct()]
-"""Tuple whose entries differ."""
+"""Tuple without duplicates."""
 Shape = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
-"""Voxels per axis, two or three axes."""
+"""Voxels per axis; two or three axes."""
 Spacing = Annotated[tuple[AboveZero, ...], Field(min_length=2, max_length=3)]
-"""Millimetres per axis, two or three axes."""
+"""Millimetres per axis; two or three axes."""
 SHA256 = Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{64}$")]
-"""Checksum of a file, hexadecimal."""
+"""SHA-256 checksum of a file, hexadecimal."""
 Undescribed = Annotated[dict[str, Any], AfterValidator(_shallow)]
-"""Object whose keys the contract leaves open."""
+"""Object with any keys."""
 Percentage = Annotated[float, Bounds(ge=0, le=100)]
 Path = Annotated[str, Field(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""A file's path, without control characters."""
+"""Path of a file, without control characters."""
 CaseName = Annotated[str, Field(strict=True, json_schema_extra={
     "pattern": r"^(?![-.\s])[^/\\\u0000-\u001f\u007f]+$", "maxLength": MOST_BYTES}),
     AfterValidator(_plain_name)]
-"""A case's name: one plain file name."""
+"""Name of a case: a plain file name."""

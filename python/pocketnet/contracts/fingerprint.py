@@ -1,4 +1,4 @@
-"""`fingerprint.json`: what the images of a dataset are like."""
+"""`fingerprint.json`: properties of a dataset's images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Sizes = Annotated[tuple[AboveZero, ...], Field(min_length=2, max_length=3)]
 
 @record
 class Intensities(Record):
-    """A modality's intensities in a case's foreground, the voxels that are not zero.
+    """Intensities of one modality of a case.
 
     Attributes:
-        modality: Its name.
-        mean, std, minimum, maximum, p0_5, median, p99_5: Of the foreground; p are percentiles.
+        modality: Name of the modality.
+        mean, std, minimum, maximum, p0_5, median, p99_5: Over the foreground (non-zero) voxels; p0_5 and p99_5 are the
+            0.5th and 99.5th percentile.
         voxels: Number of foreground voxels.
         sample: Intensities of labelled voxels, evenly spaced in scan order.
     """
@@ -37,15 +38,15 @@ class Intensities(Record):
 
 @record
 class CaseFingerprint(Record):
-    """What a case is like.
+    """Properties of a case.
 
     Attributes:
         shape: Voxels per RAS+ axis.
-        spacing_mm: Per RAS+ axis.
-        orientation: Of the file.
-        cropped_shape: Voxels after cropping to those that are not zero in every modality.
-        label_voxels: Voxels by class.
-        intensities: By modality, in order.
+        spacing_mm: Spacing per RAS+ axis in mm.
+        orientation: Orientation of the file.
+        cropped_shape: Voxels per RAS+ axis after cropping to the voxels that are non-zero in every modality.
+        label_voxels: Number of voxels per class.
+        intensities: Intensities per modality, in order.
     """
 
     shape: Shape
@@ -70,8 +71,8 @@ class Fingerprint(Contract):
     """A dataset's fingerprint.
 
     Attributes:
-        dataset: As in the manifest.
-        cases: By case name.
+        dataset: Name of the dataset, as in the manifest.
+        cases: Properties per case name.
         summary: Medians over cases.
     """
 

@@ -1,4 +1,4 @@
-"""Every kind of file, and its JSON Schema."""
+"""All kinds of file and their JSON Schemas."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from .splits import Splits
 KINDS: dict[str, type[Record]] = {"device": DeviceFile} | {contract.kind: contract for contract in (
     Activations, Baseline, StoredCase, Checksums, Classification, Comparison, Deployment, Experiment, Fingerprint,
     ModelLabels, Manifest, Overlays, Plan, Profile, Provenance, Splits)}
-"""By name; `schemas/<name>.schema.json` is the JSON Schema."""
+"""Contract by name; its JSON Schema is `schemas/<name>.schema.json`."""
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
 
 class _Schema(GenerateJsonSchema):
-    """JSON Schema without a title for every property."""
+    """Generate JSON Schemas without property titles."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a kind of file."""
+    """Return the JSON Schema (2020-12) of a kind of file."""
     contract = KINDS[name]
     found = adapter(contract).json_schema(by_alias=True, schema_generator=_Schema)
     for base in contract.__mro__[1:]:
@@ -60,7 +60,7 @@ def json_schema(name: str) -> dict[str, Any]:
 
 
 def _describe(schema: dict[str, Any], docstring: str) -> str:
-    """Give each property its line of a class's docstring, in place; the docstring's beginning."""
+    """Set each property's description from the docstring's `Attributes`, in place; return the text before them."""
     text, _, attributes = docstring.partition("\n\nAttributes:\n")
     for names, line in re.findall(r"^ {4}(\w[\w, ]*): (.+(?:\n {8}.+)*)", attributes, flags=re.MULTILINE):
         for name in names.split(", "):
@@ -71,12 +71,12 @@ def _describe(schema: dict[str, Any], docstring: str) -> str:
 
 
 def text(name: str) -> str:
-    """The content of a kind's schema file."""
+    """Return the content of a kind's schema file."""
     return json.dumps(json_schema(name), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_schemas(folder: Path = SCHEMAS) -> None:
-    """Write every schema, and remove those of kinds that are no more."""
+    """Write all schemas and delete those of unknown kinds."""
     for path in folder.glob("*.schema.json"):
         if path.name.removesuffix(".schema.json") not in KINDS:
             path.unlink()

@@ -1,4 +1,4 @@
-"""`labels.json` of a model folder, and the classes that manifest, plan and model folder share."""
+"""`labels.json` of a model folder, and types shared by manifest, plan and model folder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Label(Record):
     """A class of the task.
 
     Attributes:
-        name: As people call it.
-        value: Its value in our label maps, 1…K; in a classification its index, 0…K-1.
-        source_values: The values of the dataset's label maps that belong to it.
+        name: Name of the class.
+        value: Value in written label maps, 1…K; for a classification, the index 0…K-1.
+        source_values: Values of the dataset's label maps that belong to the class.
     """
 
     name: Text
@@ -35,10 +35,10 @@ Modalities = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
 def check_labels(labels: tuple[Label, ...], task: str) -> None:
-    """Check that names differ and values count from 1, in a classification from 0.
+    """Check that names are unique and values count up from 1 (classification: from 0).
 
     Raises:
-        ValueError: They do not.
+        ValueError: If they are not.
     """
     first = 0 if task == CLASSIFICATION else 1
     values = [label.value for label in labels]
@@ -50,11 +50,11 @@ def check_labels(labels: tuple[Label, ...], task: str) -> None:
 
 @record
 class ModelLabels(Contract):
-    """What a network takes and gives.
+    """Input channels and output classes of a network.
 
     Attributes:
-        modalities: Its channels, in order.
-        labels: Its classes, without the background.
+        modalities: Input channels, in order.
+        labels: Output classes, without the background.
     """
 
     kind: ClassVar[str] = "labels"

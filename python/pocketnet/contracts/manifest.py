@@ -16,11 +16,11 @@ Size = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=2)]
 
 @record
 class SpacingRule(Record):
-    """How the target spacing follows from those of the cases.
+    """Rule that derives the target spacing from the cases' spacings.
 
     Attributes:
-        percentile: Of the cases' spacings, per axis; 50 is the median.
-        through_plane_percentile: The same along the axis of the largest median spacing, if another there.
+        percentile: Percentile of the cases' spacings, per axis; 50 is the median.
+        through_plane_percentile: Percentile for the axis of the largest median spacing, if it differs.
     """
 
     percentile: Percentage
@@ -29,13 +29,14 @@ class SpacingRule(Record):
 
 @record
 class PreprocessingRules(Record):
-    """The dataset's preprocessing; planning makes numbers of its rules.
+    """Preprocessing rules of the dataset; planning turns them into numbers.
 
     Attributes:
-        crop: `nonzero`: to the box of voxels that are not zero in every modality; or `none`.
-        spacing_mm: Target spacing per RAS+ axis in mm, or the rule for it; None keeps each case's own.
-        normalisation: As in the plan, or `by_modality`: `window` when every modality is CT, else `zscore`.
-        size: Rows and columns that an image is resized to (classification).
+        crop: `nonzero` crops to the bounding box of the voxels that are non-zero in every modality; `none` does not
+            crop.
+        spacing_mm: Target spacing per RAS+ axis in mm, or a rule for it; None keeps each case's spacing.
+        normalisation: As in the plan, or `by_modality`: `window` if every modality is CT, else `zscore`.
+        size: Rows and columns to resize images to (classification).
     """
 
     crop: Crop
@@ -46,15 +47,15 @@ class PreprocessingRules(Record):
 
 @record
 class Case(Record):
-    """A case and its files, by paths relative to the dataset's folder.
+    """A case and its files. Paths are relative to the dataset's folder.
 
     Attributes:
-        case: Its name, a plain file name.
-        images: A file for each modality, in order; `scan.nii.gz[2]` is a volume of a 4D file, counted from 0.
-        label: Its label map; None: it has none.
-        sha256: Checksum by file.
-        class_name: Its class (classification).
-        patient: Whose image it is, where that is known.
+        case: Name of the case, a plain file name.
+        images: One file per modality, in order; `scan.nii.gz[2]` is a volume of a 4D file, counted from 0.
+        label: Label map; None if there is none.
+        sha256: Checksum per file.
+        class_name: Class of the case (classification).
+        patient: Patient of the image, if known.
     """
 
     case: CaseName
@@ -66,7 +67,7 @@ class Case(Record):
 
     @property
     def labelled(self) -> bool:
-        """Whether the case has a reference: a label map, or a class."""
+        """Whether the case has a reference: a label map or a class."""
         return self.label is not None or self.class_name is not None
 
 
@@ -75,8 +76,8 @@ class ListedSplit(Record):
     """The dataset's own test set.
 
     Attributes:
-        rule: How it is given.
-        test: Names of its cases.
+        rule: `listed`: the cases are listed by name.
+        test: Names of the test cases.
     """
 
     rule: Literal["listed"]
@@ -88,17 +89,18 @@ class Manifest(Contract):
     """A checked dataset.
 
     Attributes:
-        dataset: The preset's name, or its file's stem.
-        layout: The folder's layout.
+        dataset: Name of the preset, or the stem of its file.
+        layout: Layout of the folder.
         task: `segmentation` or `classification`.
-        dimensions: Of its images, 2 or 3.
+        dimensions: Dimensions of the images, 2 or 3.
         modalities: Channels, in order.
-        labels: Classes, 1…K; in a classification 0…K-1.
-        preprocessing: The dataset's rules.
-        cases: Sorted by name.
-        label_grid: `image`: label maps lie on their image's grid whatever their headers say.
-        split: The dataset's own test set, if it has one.
-        caution: What every result on the dataset must say.
+        labels: Classes 1…K; for a classification, 0…K-1.
+        preprocessing: Preprocessing rules of the dataset.
+        cases: Cases, sorted by name.
+        label_grid: `image`: label maps lie on the grid of their image and their headers are ignored; `own`: their
+            headers must match the image's grid.
+        split: The dataset's own test set, if any.
+        caution: Caution to show with every result on the dataset.
     """
 
     kind: ClassVar[str] = "manifest"

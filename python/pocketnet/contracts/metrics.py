@@ -1,7 +1,7 @@
-"""`metrics.csv` of an evaluation: a row a case and label, in a classification a row a case.
+"""`metrics.csv` of an evaluation: one row per case and label; for a classification, one row per case.
 
-An empty field is an undefined value. In a classification a column `probability_<class>` for each class comes besides,
-in the order of the classes.
+An empty field is an undefined value. For a classification, the table also has one column `probability_<class>` per
+class, in the order of the classes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .fields import CaseName, Count, NotNegative, Share, Text, Whole
 
 @keyword_record
 class CaseRow(Record):
-    """What both tables have.
+    """Columns of both tables.
 
     Attributes:
-        dataset, case, fold: What was evaluated.
-        arch, width, recipe, seed, parameters, code, run_key: Of the network, as in its provenance.
-        steps: Of all its trainings; None in a table of before.
+        dataset, case, fold: The evaluated case.
+        arch, width, recipe, seed, parameters, code, run_key: As in the network's provenance.
+        steps: Steps of all trainings of the network; None in older tables.
     """
 
     dataset: Text
@@ -40,15 +40,15 @@ class CaseRow(Record):
 
 @keyword_record
 class LabelRow(CaseRow):
-    """A label of a case.
+    """Metrics of one label of a case.
 
     Attributes:
-        label: Its name.
-        dice: Overlap, 0 to 1.
-        hd95_mm, asd_mm: 95th percentile and mean of the distances between surfaces.
-        reference_ml, predicted_ml: Volumes.
-        hd95_voxels_mm, asd_voxels_mm: Distances over all voxels of the masks.
-        nsd_1mm: Share of both surfaces' voxels that lie at most 1 mm from the other.
+        label: Name of the label.
+        dice: Dice coefficient, 0 to 1.
+        hd95_mm, asd_mm: 95th percentile and mean of the surface distances, in mm.
+        reference_ml, predicted_ml: Volume in mL.
+        hd95_voxels_mm, asd_voxels_mm: The same distances over all voxels of the masks, in mm.
+        nsd_1mm: Share of both surfaces' voxels within 1 mm of the other surface.
     """
 
     label: Text
@@ -67,8 +67,8 @@ class ClassRow(CaseRow):
     """A case of a classification.
 
     Attributes:
-        class_name: Its class.
-        predicted: The most probable one.
+        class_name: True class.
+        predicted: Most probable class.
     """
 
     class_name: Annotated[Text, Field(alias="class")]
@@ -76,5 +76,5 @@ class ClassRow(CaseRow):
 
 
 def columns(row: type[CaseRow]) -> tuple[str, ...]:
-    """The names of a row's fields, as the table has them."""
+    """Return the table's column names for a row type."""
     return tuple({"class_name": "class"}.get(field.name, field.name) for field in fields(row))

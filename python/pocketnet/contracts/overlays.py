@@ -1,4 +1,4 @@
-"""`overlays.json` of an evaluation: its pictures of cases."""
+"""`overlays.json` of an evaluation: a list of its pictures."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Rank = Literal["best", "median", "worst", "wrong"]
 
 @record
 class Overlay(Record):
-    """A picture.
+    """A picture of a case.
 
     Attributes:
-        case: What it shows.
+        case: Name of the case.
         file: Path within the evaluation's folder.
         rank: Why the case was chosen.
-        dice: Mean over its labels; None: not defined.
-        probability: Of the true class (classification).
-        class_name, predicted: The true class and the most probable one (classification).
+        dice: Mean Dice over the case's labels; None if undefined.
+        probability: Probability of the true class (classification).
+        class_name, predicted: True class and most probable class (classification).
     """
 
     case: CaseName

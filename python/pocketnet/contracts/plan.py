@@ -1,7 +1,6 @@
 """`plan.json`: how the networks of a dataset are built, trained and applied.
 
-The plan is independent of network width and fold: these fan out over one plan, so that full and pocket
-are trained by exactly the same one.
+A plan does not depend on network width and fold, so that full and pocket networks are trained in exactly the same way.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ Patch = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
 
 
 def architectures(task: str) -> tuple[str, ...]:
-    """The architectures that do a task, the default first."""
+    """Return the architectures for a task, the default first."""
     return tuple(name for name in ARCHITECTURES if ARCHITECTURES[name]["task"] == task)
 
 
 def check_architecture(task: str, arch: str) -> str:
-    """Give back the name of an architecture that does the task.
+    """Return `arch` if it suits the task.
 
     Raises:
-        UsageError: It does another task; says which ones do this.
+        UsageError: If the architecture is for another task; the message lists the valid ones.
     """
     if arch in ARCHITECTURES and arch not in architectures(task):
         raise UsageError(f"The architecture '{arch}' is not for {task}.",
@@ -53,22 +52,23 @@ def check_architecture(task: str, arch: str) -> str:
 
 
 def fewest_cases(folds: int) -> int:
-    """Labelled cases that so many folds need, for each to have some to train on, to validate and to test."""
+    """Return the minimum number of labelled cases for `folds` folds, each with training, validation and test cases."""
     return 4 if folds == 2 else max(folds, 3)
 
 
 @record
 class Preprocessing(Record):
-    """From a file's volume to what the network sees.
+    """Preprocessing from a file's volume to the network's input.
 
     Attributes:
-        crop: `nonzero`: to the box of voxels that are not zero in every modality; or `none`.
-        spacing_mm: Target spacing per RAS+ axis in mm; None keeps each case's own.
-        normalisation: `zscore`: by the case's own foreground (non-zero) mean and standard deviation, zero
-            stays zero; `window`: clipped to the fold's 0.5 and 99.5 percentiles of labelled voxels, then by
-            their mean and standard deviation; `zscore_image`: by the mean and standard deviation of the whole
-            image, zeros included.
-        size: Rows and columns that an image is resized to, whatever its aspect ratio (classification); else None.
+        crop: `nonzero` crops to the bounding box of the voxels that are non-zero in every modality; `none` does not
+            crop.
+        spacing_mm: Target spacing per RAS+ axis in mm; None keeps each case's spacing.
+        normalisation: `zscore`: z-score with the mean and standard deviation of the case's foreground (non-zero)
+            voxels; zeros stay zero. `window`: clip to the fold's 0.5 and 99.5 percentiles of labelled voxels, then
+            z-score with their mean and standard deviation. `zscore_image`: z-score with the mean and standard deviation
+            of the whole image, including zeros.
+        size: Rows and columns to resize images to, ignoring the aspect ratio (classification); else None.
     """
 
     crop: Crop
@@ -78,14 +78,14 @@ class Preprocessing(Record):
 
     @classmethod
     def read(cls, path: str | Path) -> Preprocessing:
-        """The `preprocessing` section of a plan, all that the preprocess step depends on.
+        """Read the `preprocessing` section of a plan. The preprocess step depends on nothing else.
 
-        A file that holds this section only is enough: the pipeline passes such a one, so that a change of the
-        batch does not preprocess anything again.
+        The file may contain only this section. The pipeline passes such a file, so that a change of the batch size does
+        not repeat preprocessing.
 
         Raises:
-            UsageError: The file is not there.
-            DataError: It is not JSON, or the section is not there or not valid.
+            UsageError: If the file does not exist.
+            DataError: If the file is not JSON, or the section is missing or invalid.
         """
         value = load(path, "plan", Plan.writer)
         if not isinstance(value, dict) or "preprocessing" not in value:
@@ -96,7 +96,7 @@ class Preprocessing(Record):
 
 @record
 class NetworkPlan(Record):
-    """What the networks have in common; architecture and width are added per training."""
+    """Settings common to all networks; each training adds architecture and width."""
 
     dimensions: Literal[2, 3]
     channels: Positive
@@ -111,33 +111,34 @@ class NetworkPlan(Record):
 
     @property
     def divisor(self) -> tuple[int, ...]:
-        """The number that must divide the patch, per axis."""
+        """Number per axis that must divide the patch."""
         return divisor(self.pooling or everywhere(self.dimensions, self.depth), self.dimensions)
 
     def network(self, arch: str, width: str) -> Network:
-        """The network of one architecture and width."""
+        """Return the network of one architecture and width."""
         return Network(arch=arch, width=width, **{f.name: getattr(self, f.name) for f in fields(self)})
 
 
 @record
 class Augmentation(Record):
-    """Random changes of a training patch, each applied with its probability.
+    """Random transformations of a training patch, each applied with its probability.
 
-    The paper has the first three (Section II-B3); nnU-Net's default has all but `elastic`, and more.
+    The paper uses the first three (Section II-B3). nnU-Net's default uses all except `elastic`, and more.
 
     Attributes:
         flip: Probability of mirroring, per axis.
-        noise: Probability of additive Gaussian noise of a standard deviation drawn from `noise_sd`.
-        blur: Probability of Gaussian blur of a sigma in voxels drawn from `blur_sigma`.
-        flip_axes: The axes that may be mirrored; None for all.
-        rotation: Probability of a rotation about each axis by an angle drawn from `rotation_degrees`.
-        scaling: Probability of a scaling by a factor drawn from `scaling_range`, the same for all axes.
-        elastic: Probability of an elastic deformation: control points `elastic_spacing_mm` apart are moved by a
-            normal displacement of a standard deviation drawn from `elastic_sd_mm`.
-        brightness: Probability of a multiplication by a factor drawn from `brightness_range`, per channel.
-        contrast: Probability of a stretch about the mean by a factor drawn from `contrast_range`, per channel.
-        gamma: Probability of raising intensities, brought to 0…1 and back, to a power drawn from `gamma_range`,
-            per channel; every other time of the inverted image.
+        noise: Probability of additive Gaussian noise; its standard deviation is drawn from `noise_sd`.
+        blur: Probability of Gaussian blur; its sigma in voxels is drawn from `blur_sigma`.
+        flip_axes: Axes that may be mirrored; None for all.
+        rotation: Probability of rotation about each axis by an angle drawn from `rotation_degrees`.
+        scaling: Probability of scaling by a factor drawn from `scaling_range`, the same for all axes.
+        elastic: Probability of an elastic deformation. Control points `elastic_spacing_mm` apart are displaced by
+            normally distributed vectors with a standard deviation drawn from `elastic_sd_mm`.
+        brightness: Probability of multiplying intensities by a factor drawn from `brightness_range`, per channel.
+        contrast: Probability of scaling intensities about their mean by a factor drawn from `contrast_range`, per
+            channel.
+        gamma: Probability of raising intensities, rescaled to 0…1 and back, to a power drawn from `gamma_range`, per
+            channel; with probability 1/2 the inverted image is used.
     """
 
     flip: Share
@@ -161,13 +162,13 @@ class Augmentation(Record):
     gamma_range: FactorRange = (0.7, 1.5)
 
     def off(self) -> Augmentation:
-        """The same with every probability 0."""
+        """Return a copy with all probabilities set to 0."""
         none: dict[str, Any] = dict.fromkeys(AUGMENTATIONS, 0.0)
         return replace(self, **none)
 
 
 AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "brightness", "contrast", "gamma")
-"""The probabilities of `Augmentation`."""
+"""Fields of `Augmentation` that are probabilities."""
 
 
 BEST, LAST = "best", "last"
@@ -179,31 +180,32 @@ class Training(Record):
 
     Attributes:
         patch: Voxels per RAS+ axis.
-        batch: Patches a step.
-        epochs: Epochs of `steps_per_epoch` steps; validation, the plateau schedule and the best
-            checkpoint go by epochs.
+        batch: Patches per step.
+        epochs: Number of epochs of `steps_per_epoch` steps. Validation, the plateau schedule and the best checkpoint
+            work per epoch.
         loss: `l2_dice` (paper, Eq. 4), `dice_cross_entropy`, or `cross_entropy` (the paper's for classification).
-        optimizer: One of `OPTIMIZERS`; `adamw` takes `weight_decay` times the learning rate off each kernel with every
-            step.
-        learning_rate: At the start, or after the warm-up.
-        schedule: One of `SCHEDULES`: `plateau`, which the next two describe, or falling with every step from
-            `learning_rate` towards 0, as (1 - t)^0.9 (`polynomial`, nnU-Net's) or (1 + cos πt) / 2 (`cosine`), where t
-            is the share of steps done. Of these two the first `warm_up_steps` rise evenly to what the schedule says.
-        plateau_factor: The learning rate is multiplied by it after `plateau_patience` epochs in a row without a
-            better validation loss, and the count starts again (Keras' `ReduceLROnPlateau`). 0 is as 1.
-        checkpoint: The network that is shipped: `BEST`, of the epoch with the best validation loss, or `LAST`, after
-            the last step, where a schedule has brought the learning rate to 0.
-        average_decay: The weights that are validated and shipped are an exponential moving average over steps with
-            this decay; None for those of the step itself.
-        clip_norm: Global gradient norm at most this; None for no clipping.
+        optimizer: One of `OPTIMIZERS`; `adamw` subtracts `weight_decay` times the learning rate times the kernel from
+            each kernel in every step.
+        learning_rate: Initial learning rate, or the rate after the warm-up.
+        schedule: One of `SCHEDULES`. `plateau` uses the next two fields. `polynomial` (nnU-Net's) and `cosine` multiply
+            `learning_rate` in every step by (1 - t)^0.9 and (1 + cos πt) / 2, where t is the share of finished steps.
+            With these two, the learning rate rises linearly to the schedule's value during the first `warm_up_steps`.
+        plateau_factor: Factor for the learning rate after `plateau_patience` consecutive epochs without a better
+            validation loss; then the count restarts (Keras' `ReduceLROnPlateau`).
+        plateau_patience: Number of these epochs; 0 has the same effect as 1.
+        checkpoint: Which weights to keep: `best`, of the epoch with the best validation loss, or `last`, after the last
+            step, where a schedule has reduced the learning rate to 0.
+        average_decay: Decay of an exponential moving average of the weights over steps, which is validated and kept;
+            None uses the weights themselves.
+        clip_norm: Maximum global gradient norm; None for no clipping.
         foreground_fraction: Probability that a patch is centred on a labelled voxel.
-        precision: `float32`, or `mixed_float16` or `mixed_bfloat16`: layers compute in 16 bits, weights and loss
-            stay in float32 (Keras' dtype policies). On a CPU `mixed_float16` is computed in float32.
-        deep_supervision: While training, an encoder-decoder's coarser levels predict, too; each counts half as much in
-            the loss as the next finer one.
-        accumulate: The optimiser steps after every so many steps, by the mean of their gradients: as with a batch so
-            many times as large, but for batch normalisation, which sees each batch alone.
-        rematerialise: Blocks are computed again in the backward pass instead of being kept: less memory, more time.
+        precision: `float32`, `mixed_float16` or `mixed_bfloat16` (Keras' dtype policies). With the mixed ones, layers
+            compute in 16 bits; weights and loss stay in float32. On a CPU `mixed_float16` is computed in float32.
+        deep_supervision: Whether the coarser levels of an encoder-decoder also predict during training. Each counts
+            half as much in the loss as the next finer level.
+        accumulate: Steps per update of the weights, which uses the mean of their gradients. The effect is that of a
+            batch this many times larger, except that batch normalisation sees each batch separately.
+        rematerialise: Whether blocks are recomputed in the backward pass instead of stored: less memory, more time.
     """
 
     patch: Patch
@@ -230,7 +232,7 @@ class Training(Record):
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
+        """Total number of steps."""
         return self.epochs * self.steps_per_epoch
 
 
@@ -239,10 +241,10 @@ class Inference(Record):
     """How a trained network is applied (paper, Section II-B4).
 
     Attributes:
-        overlap: Share of a patch side by which windows overlap.
-        gaussian_sigma: Standard deviation of a window's importance weight as a share of its side.
-        largest_component: Keep the largest connected component of each label only.
-        mirrored: Average over mirrored images, too, along the axes that training mirrors.
+        overlap: Overlap of windows, as a share of the patch side.
+        gaussian_sigma: Standard deviation of a window's Gaussian weight, as a share of its side.
+        largest_component: Whether to keep only the largest connected component of each label.
+        mirrored: Whether to average over images mirrored along the axes that training mirrors.
     """
 
     overlap: BelowOne
@@ -253,7 +255,7 @@ class Inference(Record):
 
 @record
 class Plan(Contract):
-    """Everything that a training and an inference of a dataset have in common."""
+    """The settings of training and inference for a dataset."""
 
     kind: ClassVar[str] = "plan"
     writer: ClassVar[str | None] = "plan"
@@ -285,14 +287,14 @@ class Plan(Contract):
 
     @property
     def default_arch(self) -> str:
-        """The architecture that is trained when none is named."""
+        """Default architecture for the task."""
         return architectures(self.task)[0]
 
     def network_of(self, arch: str, width: str) -> Network:
-        """The network of one architecture and width, for this plan's task and patch.
+        """Return the network of one architecture and width, for this plan's task and patch.
 
         Raises:
-            UsageError: The architecture does another task, or cannot be built for the patch.
+            UsageError: If the architecture is for another task or cannot be built for the patch.
         """
         network = self.network.network(check_architecture(self.task, arch), width)
         network.check_patch(self.training.patch)
@@ -300,11 +302,11 @@ class Plan(Contract):
 
     @classmethod
     def parse(cls, value: Any, where: str | Path) -> Plan:
-        """Check the JSON value of a file.
+        """Validate the JSON value of a file.
 
         Raises:
-            DataError: It does not validate.
-            UsageError: Its network or patch cannot be built.
+            DataError: If the value is not valid.
+            UsageError: If the network cannot be built for the patch.
         """
         plan = super().parse(value, where)
         plan.network_of(plan.default_arch, "pocket")

@@ -1,4 +1,4 @@
-"""`predictions.csv`: a classifier's probabilities, a row a case."""
+"""`predictions.csv`: a classifier's probabilities, one row per case."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..errors import DataError, UsageError
 
 TABLE = "predictions.csv"
 PROBABILITY = "probability_"
-"""Columns of probabilities begin so; the name of the class follows."""
+"""Prefix of the probability columns; the name of the class follows."""
 
 
 def write_table(path: Path, found: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
-    """Write class probabilities: a row a case with the columns `case`, `predicted` and `probability_<class>`."""
+    """Write class probabilities: one row per case with the columns `case`, `predicted` and `probability_<class>`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["case", "predicted", *(PROBABILITY + name for name in classes)])
@@ -26,11 +26,11 @@ def write_table(path: Path, found: Mapping[str, Mapping[str, float]], classes: S
 
 
 def read_table(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
-    """Probabilities by case, in the order of `classes`.
+    """Read the probabilities per case, in the order of `classes`.
 
     Raises:
-        UsageError: The file is not there.
-        DataError: It is not such a table: a column is missing, a case is there twice, a value is no probability.
+        UsageError: If the file does not exist.
+        DataError: If a column is missing, a case occurs twice, or a value is not a probability.
     """
     columns = [PROBABILITY + name for name in classes]
     try:

@@ -1,4 +1,4 @@
-"""`profile.json`, and `predicted.json` of a plan: memory and time of training steps and forward passes."""
+"""`profile.json`, and a plan's `predicted.json`: memory and time of training steps and forward passes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ Mode = Literal["train", "infer"]
 
 @record
 class Predicted(Record):
-    """What is predicted for a device.
+    """Prediction for a device.
 
     Attributes:
         device: `cpu`, `t4` …
-        calibrated: Whether its rates were measured on it.
-        host_memory_mib: Of the process.
-        device_memory_mib: At the worst moment; on a processor by how much the process grows.
-        usable_memory_mib: What the device has for it.
-        fits: Whether that is enough.
-        step_seconds, patches_per_second: Time.
-        moment: The layer at which the most is held.
-        sum_of_outputs_mib: Variables, gradients and every layer's output.
+        calibrated: Whether the device's rates were measured on it.
+        host_memory_mib: Memory of the process in MiB.
+        device_memory_mib: Peak device memory in MiB; on a CPU, the growth of the process.
+        usable_memory_mib: Available device memory in MiB.
+        fits: Whether `device_memory_mib` fits in `usable_memory_mib`.
+        step_seconds: Time of a step.
+        patches_per_second: Throughput.
+        moment: Layer at which the memory peaks.
+        sum_of_outputs_mib: Variables, gradients and the outputs of all layers, in MiB.
     """
 
     device: Text
@@ -43,16 +44,16 @@ class Predicted(Record):
 
 @record
 class Measured(Record):
-    """What was measured, in a process of its own; all but `status` and `reason` are None unless it is `ok`.
+    """Measurement in a separate process. Fields other than `status` and `reason` are None unless `status` is `ok`.
 
     Attributes:
         status: `ok`, `out_of_memory` or `failed`.
-        reason: Why not ok.
-        host_memory_mib: Peak resident memory.
-        host_memory_growth_mib: The same, less what was resident before the network was built.
-        device_memory_mib: Peak of the GPU's allocator; None without one.
+        reason: Reason for a status other than `ok`.
+        host_memory_mib: Peak resident memory in MiB.
+        host_memory_growth_mib: Peak resident memory minus the memory before the network was built, in MiB.
+        device_memory_mib: Peak of the GPU allocator in MiB; None without a GPU.
         step_seconds, step_seconds_sd: Median and standard deviation over steps.
-        patches_per_second: Rate.
+        patches_per_second: Throughput.
     """
 
     status: Literal["ok", "out_of_memory", "failed"]
@@ -67,20 +68,23 @@ class Measured(Record):
 
 @record
 class ProfiledConfiguration(Record):
-    """A network, how it was run, and what that takes.
+    """A network, its configuration, and its predicted and measured resources.
 
     Attributes:
         arch, width, dimensions, channels, classes, depth, feature_maps: The network.
-        patch, batch: Voxels per axis, patches a step.
-        mode: Training steps, or forward passes.
-        engine: Of inference.
-        precision: Computed in.
+        patch: Voxels per axis.
+        batch: Patches per step.
+        mode: `train` (training steps) or `infer` (forward passes).
+        engine: Inference engine.
+        precision: Precision of the computation.
         accumulate, rematerialise: As in the plan.
         threads: CPU threads; None for all cores.
-        steps, warm_up: Timed, and before them.
+        steps: Number of timed steps.
+        warm_up: Number of untimed steps before them.
         parameters: Number of weights.
-        gflops: 10⁹ operations a step that multiply weights.
-        predicted, measured: What it takes; None: not known, not measured.
+        gflops: 10⁹ operations per step that multiply weights.
+        predicted: Predicted resources; None if unknown.
+        measured: Measured resources; None if not measured.
     """
 
     arch: Text
@@ -108,14 +112,14 @@ class ProfiledConfiguration(Record):
 
 @record
 class Limit(Record):
-    """The largest that fits a device.
+    """Largest batch and patch that fit a device.
 
     Attributes:
         arch, width: The network.
         patch: Voxels per axis.
-        largest_batch: With this patch; 0: none.
-        batch: Patches a step.
-        largest_patch: With this batch; None: none.
+        largest_batch: Largest batch with this patch; 0 if none fits.
+        batch: Patches per step.
+        largest_patch: Largest patch with this batch; None if none fits.
     """
 
     arch: AnyText
@@ -128,12 +132,12 @@ class Limit(Record):
 
 @record
 class Profile(Contract):
-    """Every configuration of a profile.
+    """All configurations of a profile.
 
     Attributes:
-        hardware: What it was measured on.
-        configurations: An entry for each combination.
-        limits: The largest that fit, of a profile that is only predicted.
+        hardware: Machine of the measurements.
+        configurations: One entry per configuration.
+        limits: Largest batches and patches that fit, if the profile is only predicted.
     """
 
     kind: ClassVar[str] = "profile"

@@ -1,4 +1,4 @@
-"""`provenance.json` of a model folder: what made a network, and at what cost."""
+"""`provenance.json` of a model folder: the origin of a network and the resources of its training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .splits import Intensity
 
 @record
 class Hardware(Record):
-    """The machine.
+    """A machine.
 
     Attributes:
-        cpu: Model of its processor.
-        cores: That the process could use.
-        memory_mib: Of the machine.
-        backend: Keras' backend.
-        devices: As the backend names them.
+        cpu: Model of the processor.
+        cores: Number of cores available to the process.
+        memory_mib: Memory of the machine in MiB.
+        backend: Keras backend.
+        devices: Device names given by the backend.
     """
 
     cpu: AnyText | None = absent()
@@ -35,9 +35,9 @@ class Origin(Record):
     """The network that a training started from.
 
     Attributes:
-        run_key: Of its training.
-        width: Its width.
-        steps: Of all trainings until there.
+        run_key: Run key of its training.
+        width: Width of the network.
+        steps: Total steps of all its trainings.
     """
 
     run_key: Text
@@ -47,13 +47,13 @@ class Origin(Record):
 
 @record
 class Attempt(Record):
-    """A process that trained.
+    """One process of a training, which may be stopped and resumed.
 
     Attributes:
-        first_step, last_step: What of its steps counts; no step before a checkpoint is in two attempts.
-        seconds: How long it ran.
-        ended: How.
-        devices: That shared each batch.
+        first_step, last_step: Steps of this attempt that count. Each step counts in one attempt only.
+        seconds: Running time.
+        ended: How the attempt ended.
+        devices: Number of devices that shared each batch.
     """
 
     first_step: Count
@@ -65,18 +65,18 @@ class Attempt(Record):
 
 @keyword_record
 class Identity(Record):
-    """What of a training is known when it begins.
+    """The part of the provenance that is known when a training begins.
 
     Attributes:
-        dataset, arch, width, fold, recipe, seed: What is trained. The width of a network that started from another is
-            a name.
-        precision: That layers compute in.
+        dataset, arch, fold, recipe, seed: Inputs of the training.
+        width: Width of the network; for a network that started from another one, its variant name.
+        precision: Precision of the layers' computation.
         parameters: Number of weights.
-        run_key: Checksum of what defines the run.
+        run_key: Checksum of everything that defines the run.
         code: Checksum of the training's code.
-        version: Of this package.
-        commit: Of the code's repository; `+`: with changes; None: outside git.
-        versions: Of Python and the libraries.
+        version: Version of this package.
+        commit: Git commit of the code; `+` marks uncommitted changes; None outside git.
+        versions: Versions of Python and the libraries.
         hardware: The machine.
     """
 
@@ -98,17 +98,17 @@ class Identity(Record):
 
 @record
 class Provenance(Identity, Contract):
-    """Where a network is from.
+    """The origin of a network.
 
     Attributes:
-        steps: Of this training.
-        attempts: The processes that trained.
-        wall_seconds: Of all attempts.
-        peak_host_memory_mib: Resident memory.
-        peak_device_memory_mib: Of the GPU's allocator; None on a processor.
-        validation_loss: Of the shipped network; None where there is none.
-        intensity: The fold's constants by modality.
-        start: The network that it started from; None: from random weights.
+        steps: Steps of this training.
+        attempts: Processes of the training.
+        wall_seconds: Total time of all attempts.
+        peak_host_memory_mib: Peak resident memory in MiB.
+        peak_device_memory_mib: Peak of the GPU allocator in MiB; None on a CPU.
+        validation_loss: Validation loss of the saved network; None if there is none.
+        intensity: The fold's intensity constants, per modality.
+        start: Network that the training started from; None for random weights.
     """
 
     kind: ClassVar[str] = "provenance"
@@ -123,5 +123,5 @@ class Provenance(Identity, Contract):
 
     @property
     def total_steps(self) -> int:
-        """Steps of this training and of all trainings that it came from."""
+        """Steps of this training and all trainings before it."""
         return self.steps + (self.start.steps if self.start else 0)

@@ -1,4 +1,4 @@
-"""`splits.json`: which cases are trained on, validated on and tested on."""
+"""`splits.json`: the training, validation and test cases of each fold."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ Cases = Annotated[tuple[CaseName, ...], Field(min_length=1), Distinct()]
 
 
 def fewest_cases(folds: int) -> int:
-    """Minimum labelled cases for `folds` folds: each has some to train on, to validate and to test."""
+    """Return the minimum number of labelled cases for `folds` folds, each with training, validation and test cases."""
     return 4 if folds == 2 else max(folds, 3)
 
 
 def too_few(classes: Iterable[tuple[str, str]], folds: int) -> list[str]:
-    """Why so many folds cannot be made: a line for each class that has too few images.
+    """Return a message for each class that has too few images for `folds` folds.
 
-    In each fold a class needs one image each for training, validation and test, from different patients.
+    In each fold, a class needs at least one image for training, one for validation and one for test, from different
+    patients.
 
     Args:
-        classes: An image's class and what it must stay together with (its patient, or itself), each.
-        folds: 1 for a listed test set, whose images are not among these.
+        classes: (class, group) per image. Images of one group (patient, or the image itself) stay in one part.
+        folds: Number of folds; 1 for a listed test set, whose images must not be in `classes`.
     """
     counts = Counter(name for name, _ in set(classes))
     lines = []
@@ -43,11 +44,12 @@ def too_few(classes: Iterable[tuple[str, str]], folds: int) -> list[str]:
 
 @record
 class Intensity(Record):
-    """A modality's constants for normalisation, from labelled voxels of training cases.
+    """Normalisation constants of a modality.
 
     Attributes:
-        modality: Its name.
-        mean, std, p0_5, p99_5: Of the intensities; p are percentiles.
+        modality: Name of the modality.
+        mean, std, p0_5, p99_5: Over labelled voxels of the training cases; p0_5 and p99_5 are the 0.5th and 99.5th
+            percentile.
     """
 
     modality: Text
@@ -59,15 +61,15 @@ class Intensity(Record):
 
 @record
 class Fold(Record):
-    """A fold, or one of nested training sets.
+    """A fold, or one of several nested training sets.
 
     Attributes:
-        fold: Its number.
-        train: Cases whose images and labels the network learns from.
-        validation: Cases that choose the best checkpoint.
-        test: Cases that are reported.
-        intensity: Constants by modality, from `train` only.
-        train_size: Number of training cases, of nested training sets.
+        fold: Number of the fold.
+        train: Training cases.
+        validation: Cases used to select the best checkpoint.
+        test: Cases used for the reported results.
+        intensity: Normalisation constants per modality, from `train` only.
+        train_size: Number of training cases, for nested training sets.
     """
 
     fold: Count
@@ -91,10 +93,10 @@ class Splits(Contract):
     """All folds of a plan.
 
     Attributes:
-        dataset: As in the manifest.
-        rule: How the cases are split, in words.
-        seed: Of the shuffling.
-        folds: Each with a number of its own.
+        dataset: Name of the dataset, as in the manifest.
+        rule: Description of how the cases are split.
+        seed: Seed of the shuffling.
+        folds: Folds with unique numbers.
     """
 
     kind: ClassVar[str] = "splits"
@@ -112,10 +114,10 @@ class Splits(Contract):
         return self
 
     def fold(self, number: int) -> Fold:
-        """The fold of a number.
+        """Return the fold with this number.
 
         Raises:
-            UsageError: There is none.
+            UsageError: If there is no such fold.
         """
         for fold in self.folds:
             if fold.fold == number:

@@ -1,4 +1,4 @@
-"""JSON, read strictly (RFC 8259 and 7493)."""
+"""Strict JSON parsing (RFC 8259 and 7493)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def loads(data: bytes) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Args:
         data: The file's bytes.
 
     Raises:
-        ValueError: It is not UTF-8 or not JSON, has a key twice, NaN or infinity, or is nested too deeply to be read.
+        ValueError: If the text is not UTF-8 or not JSON, has duplicate keys, NaN or infinity, or is nested too deeply.
     """
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)

@@ -1,4 +1,4 @@
-"""The paper's experiments: from a run's files to a table and a figure, one module an experiment."""
+"""The paper's experiments: compute a table and a figure from a run's files. One module per experiment."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """The table and figure of the experiment that `inputs` are for.
+    """Draw the table and figure of the experiment named in `inputs`.
 
     Raises:
-        UsageError: What the experiment needs was not given.
+        UsageError: If `inputs` lacks files that the experiment needs.
     """
     from . import (
         ablation,

@@ -1,4 +1,4 @@
-"""Table IV: where the doubling of feature maps stops."""
+"""Table IV: accuracy by the depth at which the doubling of feature maps stops."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def most_feature_maps(network: NetworkPlan, width: str) -> int:
-    """Feature maps of the coarsest resolution, the most of any convolution.
+    """Return the number of feature maps at the coarsest resolution, the most of any convolution.
 
     Args:
-        network: The plan's.
-        width: The width policy as text; see `widths.parse_width`.
+        network: Network section of the plan.
+        width: Width policy as text; see `widths.parse_width`.
     """
     return parse_width(width).feature_maps(network.feature_maps, network.depth)
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a width, from full (doubling never stops) to pocket (it never starts)."""
+    """Draw one row per width, from full (doubling never stops) to pocket (it never starts)."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
     network = inputs.plan.network
     deepest = network.depth
@@ -38,7 +38,7 @@ def draw(inputs: Inputs) -> Outcome:
         for row in sorted((row for row in means if row.arch == arch), key=lambda row: -row.parameters):
             most = most_feature_maps(network, row.width)
             stops = deepest - (most // network.feature_maps).bit_length() + 1
-            # The paper's network is 5 deep: the same number of depths without doubling, and pocket beside pocket.
+            # The paper's network has depth 5: match rows by the depths without doubling, and pocket to pocket.
             theirs = paper[5] if stops == deepest else paper.get(stops)
             dice, pair = row.metrics["dice"], pair_of(inputs.compared, row, "dice")
             entry = {"arch": arch, "width": row.width, "stops_after_depth": stops, "most_feature_maps": most,

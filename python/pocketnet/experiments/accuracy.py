@@ -1,4 +1,4 @@
-"""Table I: every segmentation network, full against pocket."""
+"""Table I: accuracy of all segmentation networks, full against pocket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PUBLISHED_TASKS = {"lits": "LiTS", "brats": "BraTS", "nfbs": "NFBS"}
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a label, network and width, the mean over labels last; below them the paper's rows."""
+    """Draw one row per label, network and width, with the mean over labels last, followed by the paper's rows."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
     comparison = inputs.compared
     arches = published_order(list(dict.fromkeys(row.arch for row in comparison.networks)))
@@ -80,7 +80,7 @@ def _row(comparison: Comparison, network: NetworkRow) -> dict[str, Any]:
 
 
 def _over_voxels(metrics: pd.DataFrame, network: NetworkRow) -> dict[str, Any]:
-    """Mean and median of the distances over mask voxels instead of surfaces, of one row of `networks`."""
+    """Return mean and median of the distances over mask voxels instead of surfaces, for one row of `networks`."""
     mine = metrics[(metrics["arch"] == network.arch) & (metrics["width"] == network.width)]
     if network.label == MEAN:
         mine = mine.groupby(["case", "fold"])[list(OVER_VOXELS)].mean()
@@ -91,7 +91,7 @@ def _over_voxels(metrics: pd.DataFrame, network: NetworkRow) -> dict[str, Any]:
 
 
 def _voxel_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Our distances by the definition that some of the paper's values point to; nothing where there are none."""
+    """Return a table of our distances over mask voxels, the definition that some of the paper's values suggest."""
     found = [row for row in rows if row["source"] == "ours" and row["hd95_voxels_mm_mean"] is not None]
     if not found:
         return []

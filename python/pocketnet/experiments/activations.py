@@ -1,4 +1,4 @@
-"""Figure 4: channel means of the last layer's feature maps, sorted."""
+"""Figure 4: sorted mean activations of the last layer's feature maps."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACTIVE_SHARE = 0.1
-"""A feature map counts as active when its mean is at least this share of the network's largest."""
+"""A feature map is active if its mean is at least this share of the network's largest mean."""
 
 
 def sorted_means(measured: Sequence[Activations]) -> np.ndarray:
-    """Channel means from the largest to the smallest, a row a fold (which map is which has no meaning)."""
+    """Return channel means in descending order, one row per fold (the order of the maps has no meaning)."""
     return np.array([sorted(entry.means, reverse=True) for entry in measured])
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a rank: the mean activation of full and pocket, averaged over folds by rank."""
+    """Draw one row per rank with the mean activation of full and pocket, averaged over folds by rank."""
     inputs.need(measured=inputs.activations)
     groups: dict[tuple[str, str], list[Activations]] = {}
     for entry in sorted(inputs.activations, key=lambda entry: (entry.arch, entry.width, entry.fold)):
@@ -59,7 +59,7 @@ def draw(inputs: Inputs) -> Outcome:
 
 
 def _figure(means: dict[tuple[str, str], np.ndarray], names: dict[tuple[str, str], str]) -> Figure:
-    order = sorted(means, key=lambda key: (key[0], key[1] != "pocket", key[1]))  # the paper has pocket on top
+    order = sorted(means, key=lambda key: (key[0], key[1] != "pocket", key[1]))  # pocket on top, as in the paper
     with drawing.new_figure(6.4, 2.1 * len(order)) as figure:
         axes = figure.subplots(len(order), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
         for axis, key in zip(axes, order, strict=True):

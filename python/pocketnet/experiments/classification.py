@@ -1,4 +1,4 @@
-"""Table II and Figure 5a: the classifiers, by the area under the ROC curve."""
+"""Table II and Figure 5a: the classifiers' area under the ROC curve."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_EQUIVALENCE = ("p is of DeLong's test on the same cases. p > 0.05 says that 
 
 
 def accuracy(inputs: Inputs) -> Outcome:
-    """Table II: a row a class, network and width, the paper's rows below."""
+    """Draw Table II: one row per class, network and width, followed by the paper's rows."""
     inputs.need(comparison=inputs.comparison)
     comparison = inputs.compared
     rows = [_row(comparison, network) for network in comparison.networks]
@@ -45,7 +45,7 @@ def accuracy(inputs: Inputs) -> Outcome:
 
 
 def saturation(inputs: Inputs) -> Outcome:
-    """Figure 5a: AUC on the same test cases by the number of training cases."""
+    """Draw Figure 5a: AUC on the same test cases by the number of training cases."""
     inputs.need(evaluations=inputs.rows)
     sizes = sizes_of(inputs.splits)
     rows, texts = [], []

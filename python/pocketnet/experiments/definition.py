@@ -1,4 +1,4 @@
-"""The experiments that there are: data in `experiments.json`, which the pipeline reads too."""
+"""Definitions of the experiments, read from `experiments.json`, which the pipeline reads too."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ EXPERIMENTS = Path(__file__).parent / "experiments.json"
 
 
 def names() -> list[str]:
-    """All experiments."""
+    """Return the names of all experiments."""
     return list(_all())
 
 
 def load(name: str) -> dict[str, Any]:
-    """The experiment called `name`.
+    """Return the definition of the experiment `name`.
 
     Raises:
-        UsageError: There is none of that name; names those that there are.
+        UsageError: If there is no such experiment; the message lists the valid names.
     """
     if name not in _all():
         raise UsageError(f"Unknown experiment '{name}'.", todo=f"Use one of: {', '.join(_all())}.")
@@ -31,16 +31,16 @@ def load(name: str) -> dict[str, Any]:
 
 
 def check_fits(name: str, manifest: Manifest, where: str | None = None) -> None:
-    """Refuse a dataset that the experiment has no meaning for.
+    """Check that an experiment applies to a dataset.
 
     Args:
         name: The experiment.
         manifest: The dataset.
-        where: The manifest's file, for the error.
+        where: File of the manifest, for the error message.
 
     Raises:
-        UsageError: The dataset is for another task.
-        DataError: It has too few labels.
+        UsageError: If the dataset is for another task.
+        DataError: If the dataset has too few labels.
     """
     entry, task = load(name), manifest.task
     if task not in entry["tasks"]:

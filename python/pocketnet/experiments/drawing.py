@@ -1,4 +1,4 @@
-"""What the experiments' figures have in common: style, colours, boxes, bars."""
+"""Shared elements of the experiments' figures: style, colours, boxes and bars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"full": NETWORKS[0], "pocket": NETWORKS[1], "pruned": NETWORKS[3], "pruned-tuned": NETWORKS[2],
            "pocket-continued": NETWORKS[4]}
-"""A colour a variant, told apart by the colour-blind; hatches or names tell them apart, too."""
+"""Colour per variant. The colours are colour-blind safe; hatches or names also distinguish the variants."""
 HATCHES = {"pocket": "//", "pruned-tuned": "xx", "pocket-continued": ".."}
 FAINT = "#8a8b8c"
 STYLE: dict[Any, Any] = {"font.size": 9, "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
@@ -26,7 +26,12 @@ STYLE: dict[Any, Any] = {"font.size": 9, "axes.titlesize": 9.5, "axes.spines.top
 
 @contextmanager
 def new_figure(width: float, height: float) -> Iterator[Figure]:
-    """A white figure, in inches, in the common style; laid out when the block ends."""
+    """Yield a white figure in the common style and lay it out when the block ends.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -39,12 +44,12 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
 
 
 def colour(variant: str) -> str:
-    """A variant's colour; what has none of its own is grey."""
+    """Return the colour of a variant; grey if it has none."""
     return COLOURS.get(variant, NETWORKS[6])
 
 
 def box(axis: Axes, place: float, values: Sequence[float], variant: str, width: float = 0.34) -> None:
-    """A box of the quartiles with whiskers from the 5th to the 95th percentile, and the mean as a diamond."""
+    """Draw a box plot: quartiles, whiskers from the 5th to the 95th percentile, and the mean as a diamond."""
     given = np.asarray(values, float)
     shown = given[~np.isnan(given)]
     if not shown.size:
@@ -60,7 +65,7 @@ def box(axis: Axes, place: float, values: Sequence[float], variant: str, width: 
 
 
 def legend(place: Axes | Figure, variants: Sequence[str], **options: Any) -> None:
-    """Names the variants' colours in one plot, or beside all of a figure (`loc` begins with `outside`)."""
+    """Draw a legend of the variants' colours in a plot, or outside all plots of a figure (`loc="outside …"`)."""
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=colour(name), alpha=0.75, hatch=HATCHES.get(name), edgecolor="black", linewidth=0.7,
@@ -69,13 +74,13 @@ def legend(place: Axes | Figure, variants: Sequence[str], **options: Any) -> Non
 
 
 def bar(axis: Axes, place: float, value: float, variant: str, width: float = 0.38) -> None:
-    """A bar from zero in the variant's colour and hatch."""
+    """Draw a bar from zero in the variant's colour and hatch."""
     axis.bar(place, value, width, color=colour(variant), alpha=0.75, hatch=HATCHES.get(variant), edgecolor="black",
              linewidth=0.7)
 
 
 def absent(axis: Axes, place: float) -> None:
-    """A cross at the foot of the axis for what does not fit in memory."""
+    """Draw a cross at the bottom of the plot for a configuration that does not fit in memory."""
     axis.plot([place], [0.04], marker="x", markersize=8, markeredgewidth=2, color="#b00020", clip_on=False,
               transform=axis.get_xaxis_transform(), zorder=5)
     axis.text(place, 0.09, "does not fit", rotation=90, fontsize=7, ha="center", va="bottom", color="#b00020",

@@ -1,4 +1,4 @@
-"""What an experiment is drawn from, read from a run's files."""
+"""Read an experiment's inputs from a run's files."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class Inputs:
-    """A run's files, as far as they were given.
+    """The files of a run that were given.
 
     Attributes:
         name: The experiment.
-        manifest, plan, splits: The files of these names.
-        comparison: `comparison.json`, None where none was given.
-        models: Model folders' records, by architecture, width and fold.
-        evaluations: Folders of `pocket-evaluate`.
-        rows: `metrics.csv` of all of them; None without one.
-        configurations: Of every `profile.json`.
-        activations: Every `activations.json`.
-        predictions, input: Folders of label maps and of the dataset, for a picture.
+        manifest, plan, splits: Contents of the files with these names.
+        comparison: `comparison.json`; None if not given.
+        models: Records of model folders, sorted by architecture, width and fold.
+        evaluations: Output folders of `pocket-evaluate`.
+        rows: Rows of all their `metrics.csv`; None if there are none.
+        configurations: Configurations of all `profile.json` files.
+        activations: All `activations.json` files.
+        predictions, input: Folders of predicted label maps and of the dataset, for a picture.
     """
 
     name: str
@@ -57,19 +57,22 @@ class Inputs:
 
     @property
     def compared(self) -> Comparison:
-        """`comparison`, for an experiment that needs it (see `need`)."""
+        """`comparison`, after `need` has checked that it was given."""
         return cast(Comparison, self.comparison)
 
     @property
     def measured(self) -> pd.DataFrame:
-        """`rows`, for an experiment that needs them (see `need`)."""
+        """`rows`, after `need` has checked that they were given."""
         return cast("pd.DataFrame", self.rows)
 
     def need(self, **values: object) -> None:
-        """Refuse to go on without what an experiment is drawn from.
+        """Check that the inputs that an experiment needs were given.
+
+        Args:
+            values: Input by the name of its option.
 
         Raises:
-            UsageError: Names the options that are missing.
+            UsageError: If inputs are missing; the message lists their options.
         """
         missing = [f"--{name}" for name, value in values.items()
                    if value is None or (hasattr(value, "__len__") and len(value) == 0)]
@@ -81,23 +84,23 @@ class Inputs:
 def read(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path | None = None,
          models: Sequence[Path] = (), evaluations: Sequence[Path] = (), measured: Sequence[Path] = (),
          predictions: Path | None = None, input_: Path | None = None) -> Inputs:
-    """Read what a run has left.
+    """Read the files of a run.
 
     Args:
         name: The experiment.
         manifest: `manifest.json` of `pocket-check`.
         plan: `plan.json` of `pocket-plan`.
         splits: `splits.json` of `pocket-plan`.
-        comparison: The folder of `comparison.json`; None without one.
-        models: Model folders, or folders that hold them.
-        evaluations: Folders of `pocket-evaluate`.
-        measured: Files of `pocket-profile` and `pocket-activations`, told apart by their `kind`.
+        comparison: Folder of `comparison.json`, if any.
+        models: Model folders, or folders that contain them.
+        evaluations: Output folders of `pocket-evaluate`.
+        measured: Output files of `pocket-profile` and `pocket-activations`, distinguished by their `kind`.
         predictions: Folder of predicted label maps, for a picture.
-        input_: The dataset's folder, for a picture.
+        input_: Folder of the dataset, for a picture.
 
     Raises:
-        UsageError: A file is not there.
-        DataError: One does not validate; all are named.
+        UsageError: If a file does not exist.
+        DataError: If files are invalid. Problems of models and comparison are listed together.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Figure 6: several labels at once, with the picture of a case."""
+"""Figure 6: accuracy of a multi-class segmentation, with a picture of one case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a label; the picture of the case that is the median by mean Dice."""
+    """Draw one row per label, and a picture of the case with the median mean Dice."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, predictions=inputs.predictions,
                 input=inputs.input)
     labels = inputs.manifest.labels
@@ -58,7 +58,7 @@ def draw(inputs: Inputs) -> Outcome:
 
 
 def _median_case(inputs: Inputs, arch: str, width: str) -> tuple[str, dict[str, float]]:
-    """The median case by Dice over labels, and its Dice by label."""
+    """Return the median case by mean Dice over labels, and its Dice per label."""
     mine = inputs.measured[(inputs.measured["arch"] == arch) & (inputs.measured["width"] == width)]
     means = mine.groupby("case")["dice"].mean().dropna().sort_values(kind="stable")
     case = means.index[len(means) // 2]

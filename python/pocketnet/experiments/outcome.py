@@ -1,4 +1,4 @@
-"""What comes out of an experiment: a table, a figure, notes, and where they are from."""
+"""Write an experiment's result: table, figure, notes and provenance."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Outcome:
     """An experiment's result.
 
     Attributes:
-        rows: The table for machines: the same keys in every row, None for nothing.
-        markdown: The table for people, laid out like the paper's; lines.
-        figure: What `figure.svg` and `figure.png` show.
-        caption: What the figure shows and how it was made, in words.
-        notes: What must be known to read the table.
-        settings: What was varied or measured, for the record.
+        rows: Rows of `table.csv`: the same keys in every row, None for empty cells.
+        markdown: Lines of `table.md`'s table, in the paper's layout.
+        figure: Figure of `figure.svg` and `figure.png`.
+        caption: Caption of the figure.
+        notes: Notes on the table.
+        settings: Settings to record in `experiment.json`.
     """
 
     rows: list[dict[str, Any]]
@@ -43,21 +43,21 @@ class Outcome:
 
 
 def published() -> dict[str, Any]:
-    """The paper's values, as its text gives them (`published.json`)."""
+    """Return the paper's published values (`published.json`)."""
     return json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
 
 
 def published_order(arches: list[str]) -> list[str]:
-    """Architectures as in the paper's tables, others behind."""
+    """Sort architectures as in the paper's tables, followed by others."""
     order = ["unet", "resnet", "densenet", "hrnet"]
     return sorted(arches, key=lambda arch: (order.index(arch) if arch in order else len(order), arch))
 
 
 def write(folder: Path, entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> Experiment:
-    """Write `FILES` into a folder, each whole or not at all.
+    """Write `FILES` to a folder, each atomically.
 
     Returns:
-        What `experiment.json` says.
+        The content of `experiment.json`.
     """
     import pandas as pd
 
@@ -98,7 +98,7 @@ def _steps(inputs: Inputs) -> str:
 
 
 def provenance(entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> Experiment:
-    """What was compared, from which runs, by which code."""
+    """Return the record of the experiment: its networks, their trainings and the code."""
     groups: dict[tuple[str, str], list[Provenance]] = {}
     for model in inputs.models:
         groups.setdefault((model.provenance.arch, model.provenance.width), []).append(model.provenance)

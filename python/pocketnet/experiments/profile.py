@@ -19,14 +19,15 @@ WIDTHS = ("full", "pocket")
 
 
 def saving_percent(full: float | None, pocket: float | None) -> float | None:
-    """What the pocket network saves of the full one's, in per cent."""
+    """Return the saving of the pocket network relative to the full one, in per cent."""
     return 100 * (full - pocket) / full if full and pocket is not None else None
 
 
 def memory_of(entry: ProfiledConfiguration | None) -> tuple[float | None, str]:
-    """Peak memory in MiB of a measured configuration, and of what.
+    """Return the peak memory in MiB of a measured configuration, and where it was measured.
 
-    The device's allocator's if there is a device, else by how much the process's resident memory grew.
+    This is the peak of the device's allocator (`device`), or without a device the growth of the process's resident
+    memory (`process`).
     """
     measured = _measured(entry)
     if measured is None:
@@ -37,7 +38,7 @@ def memory_of(entry: ProfiledConfiguration | None) -> tuple[float | None, str]:
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a batch and width, with the savings and what does not fit."""
+    """Draw one row per batch and width, with the savings, including configurations that do not fit."""
     found = [entry for entry in inputs.configurations if entry.mode == "train"]
     inputs.need(measured=found)
     paper = published()["figure_3"]
@@ -60,11 +61,11 @@ def draw(inputs: Inputs) -> Outcome:
 
 
 def rows_of(found: Sequence[ProfiledConfiguration], predicted: bool = False) -> list[dict[str, Any]]:
-    """A row a configuration of a training step: memory, time, and in pocket's what it saves of full's.
+    """Return one row per configuration of a training step: memory, time, and pocket's savings relative to full.
 
     Args:
         found: Configurations of `profile.json`.
-        predicted: Take what was predicted instead of what was measured, also of what does not fit.
+        predicted: Whether to use predictions instead of measurements, even for configurations that do not fit.
     """
     groups: dict[tuple[Any, ...], dict[str, ProfiledConfiguration]] = {}
     for entry in found:
@@ -89,7 +90,7 @@ def rows_of(found: Sequence[ProfiledConfiguration], predicted: bool = False) -> 
 
 
 def _values(entry: ProfiledConfiguration, predicted: bool) -> tuple[float | None, float | None]:
-    """Memory in MiB and time of a step in seconds."""
+    """Return the memory in MiB and the time of a step in seconds."""
     if predicted:
         return (entry.predicted.device_memory_mib, entry.predicted.step_seconds) if entry.predicted else (None, None)
     measured = _measured(entry)
@@ -119,7 +120,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
-    """The rows as bars by batch and width, and the savings over the paper's ranges; a group a network and patch."""
+    """Draw bars by batch and width, and the savings with the paper's ranges, for each network and patch."""
     paper = published()["figure_3"]
     groups = list(dict.fromkeys((row["arch"], row["patch"]) for row in rows))
     panels = (("peak_memory_mib", "peak memory (MiB)", "memory_saving_percent", "memory saved (%)"),

@@ -1,4 +1,4 @@
-"""The discussion's future work: a full network pruned to the pocket size, against the pocket network."""
+"""Future work of the paper's discussion: a full network pruned to the pocket size, against the pocket network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VARIANTS = {
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a variant with its parameters and steps, and the two that had equally many steps against each other."""
+    """Draw one row per variant with its parameters and steps; compare the two variants with equally many steps."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, models=inputs.models)
     runs = {(model.provenance.arch, model.provenance.width): model.provenance for model in inputs.models}
     rows, table = [], []
@@ -78,7 +78,7 @@ def draw(inputs: Inputs) -> Outcome:
 
 
 def _equal_steps(inputs: Inputs, rows: list[dict[str, Any]]) -> list[str]:
-    """The comparison that is fair in steps: pruned and trained on, against pocket trained on."""
+    """Compare the fine-tuned pruned network with the pocket network trained for the same total number of steps."""
     lines = []
     means = inputs.measured.groupby(["arch", "width", "case", "fold"])["dice"].mean()
     for arch in dict.fromkeys(row["arch"] for row in rows):

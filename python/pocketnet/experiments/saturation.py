@@ -19,10 +19,10 @@ WIDTHS = ("full", "pocket")
 
 
 def sizes_of(splits: Splits) -> dict[int, int]:
-    """Training cases by fold.
+    """Return the number of training cases per fold.
 
     Raises:
-        UsageError: The splits are no training sets of several sizes.
+        UsageError: If the splits are not training sets of several sizes.
     """
     from ..errors import UsageError
 
@@ -34,7 +34,7 @@ def sizes_of(splits: Splits) -> dict[int, int]:
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a size, architecture and width: Dice on the same test cases."""
+    """Draw one row per size, architecture and width: Dice on the same test cases."""
     inputs.need(evaluations=inputs.rows)
     sizes = sizes_of(inputs.splits)
     rows, pairs = [], []

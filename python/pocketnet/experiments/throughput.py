@@ -1,4 +1,4 @@
-"""Table III: patches a second at inference, by patch size."""
+"""Table III: inference throughput in patches per second, by patch size."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WIDTHS = ("full", "pocket")
 
 
 def speed_up_percent(full: float, pocket: float) -> float:
-    """The paper's "% speed-up": the gain divided by the pocket network's throughput (which its numbers show)."""
+    """Return the paper's "% speed-up": the gain relative to the pocket network's throughput, as its numbers show."""
     return 100 * (pocket - full) / pocket
 
 
 def draw(inputs: Inputs) -> Outcome:
-    """A row a patch size, architecture and width, with both ways to say how much faster the pocket network is."""
+    """Draw one row per patch size, architecture and width, with the paper's speed-up and the ratio pocket / full."""
     found = [entry for entry in inputs.configurations if entry.mode == "infer"]
     inputs.need(measured=found)
     sizes = list(dict.fromkeys(entry.patch for entry in sorted(found, key=lambda e: e.patch)))

@@ -1,7 +1,7 @@
-"""Bring what a run has left into the MLflow store.
+"""Copy a run's records into the MLflow store.
 
-An experiment a dataset; in it a run for each network × width, under it a run for each fold, and one for the
-comparison. Which run holds what is written in `docs/output.md`.
+Each dataset is an MLflow experiment. It contains one parent run per network × width, a child run per fold, and one run
+for the comparison. `docs/output.md` lists the content of each run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFINING = ("dataset", "arch", "width", "recipe", "code", "version", "seed", "parameters")  # of a network's folds
+DEFINING = ("dataset", "arch", "width", "recipe", "code", "version", "seed", "parameters")  # same for all folds
 PARAMETERS = ("arch", "width", "recipe", "seed", "parameters")
 COST = ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
 MOST_NOTE = 8000  # characters in one tag, MLflow's limit
@@ -38,12 +38,12 @@ RECORDS = ("plan.json", "labels.json", "history.csv", "system.csv", "provenance.
 
 @dataclass(frozen=True)
 class Extras:
-    """What else is kept with the runs.
+    """Additional records to store with the runs.
 
     Attributes:
-        report: `report.html`, with the comparison.
-        figures: A folder of SVG files, likewise.
-        manifest: `manifest.json`, which says what the dataset is.
+        report: `report.html`, stored with the comparison.
+        figures: Folder of SVG files, stored with the comparison.
+        manifest: `manifest.json`, which describes the dataset.
     """
 
     report: Path | None = None
@@ -53,7 +53,7 @@ class Extras:
 
 @dataclass
 class Collected:
-    """How many runs were made, and how many were there already."""
+    """Number of new runs and of runs that already existed."""
 
     new: int = 0
     known: int = 0
@@ -65,17 +65,17 @@ class Collected:
 
 
 def collect(run: Run, store: Store, extras: Extras | None = None) -> Collected:
-    """Add a run's records to the store; adding them again changes nothing.
+    """Add a run's records to the store. Repeating the call changes nothing.
 
     Args:
-        run: What `records.read_run` has read.
-        store: Where to.
-        extras: What else to keep.
+        run: The result of `records.read_run`.
+        store: The store to add to.
+        extras: Additional records to store.
     """
     collected, extras = Collected(), extras or Extras()
     by_key = {one.run_key: one for one in run.evaluations}
     groups: dict[str, list[Model]] = {}
-    for model in run.models:  # the folds of one network, trained by one plan and one code
+    for model in run.models:  # group the folds of one network, plan and code
         defining = [getattr(model.provenance, key) for key in DEFINING]
         groups.setdefault(digest([model.plan and model.plan.to_file(), *defining]), []).append(model)
     with store.alone():
@@ -89,7 +89,7 @@ def collect(run: Run, store: Store, extras: Extras | None = None) -> Collected:
 
 def _network(store: Store, collected: Collected, key: str, models: Sequence[Model],
              evaluations: Sequence[Evaluation], extras: Extras) -> str:
-    """The parent run of a network × width, and its folds; the parent's id."""
+    """Add the parent run of a network × width and the runs of its folds; return the parent's id."""
     import pandas as pd
 
     first = models[0].provenance
@@ -98,7 +98,7 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
     parent, made = store.run(experiment, key, f"{first.arch} {first.width} {first.recipe}",
                              "network", start=begin)
     collected.count(made)
-    # The comparison page begins with the metric that was logged first.
+    # MLflow's comparison page shows the first logged metric first.
     metrics = aggregate(pd.concat([one.rows for one in evaluations])) if evaluations else {}
     metrics["wall_seconds"] = sum(m.provenance.wall_seconds for m in models)
     store.log(parent, parameters={name: getattr(first, name) for name in PARAMETERS},
@@ -114,7 +114,7 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
 
 def _fold(store: Store, collected: Collected, experiment: str, parent: str, model: Model,
           evaluation: Evaluation | None) -> str:
-    """The run of one training, which may have been logged live already; its id."""
+    """Add the run of one training, or complete it if it was logged live; return its id."""
     provenance = model.provenance
     start, end = _times(model)
     run, made = store.run(experiment, provenance.run_key, fold.name(provenance), "fold", start=start, parent=parent)
@@ -142,7 +142,7 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
 
 
 def _dataset(store: Store, run: str, name: str, manifest: Manifest | None) -> None:
-    """The dataset with a checksum over its cases, labels and files."""
+    """Log the dataset with a checksum over its cases, labels and files."""
     if manifest is not None:
         store.log_dataset(run, name, digest(
             [[label.to_json() for label in manifest.labels], [case.to_json() for case in manifest.cases]]), {
@@ -151,7 +151,7 @@ def _dataset(store: Store, run: str, name: str, manifest: Manifest | None) -> No
 
 
 def _comparison(store: Store, collected: Collected, records: Run, compared: Sequence[str], extras: Extras) -> None:
-    """The run that holds the comparison: differences as metrics, tables and report as artifacts."""
+    """Add the run of the comparison: differences as metrics, tables and report as artifacts."""
     comparison = cast(Comparison, records.comparison)
     experiment = _experiment(store, collected, comparison.dataset)
     networks = sorted({f"{row.arch} {row.width}" for row in comparison.networks})
@@ -179,20 +179,20 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
 
 
 def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> str:
-    """The verdict in words, the way to MLflow's page that compares the networks' runs, and the tables."""
+    """Return the verdict in words, a link to MLflow's comparison of the networks' runs, and the tables."""
     said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
     layout_ = class_layout if comparison.task == CLASSIFICATION else layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
     lines = [f"**{one['title']}.** {one['text']}" for one in said]
-    if lines and len(compared) > 1:  # within the few lines that are shown at once
+    if lines and len(compared) > 1:  # in the first line: MLflow shows only a few lines at once
         lines[0] += f" [The networks side by side]({page})."
     return "\n\n".join([*lines, *layout_.markdown(comparison).split("\n", 1)[1:]])[:MOST_NOTE]
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:
-    """Mean over cases as `<metric>/<label>`, and as `<metric>/mean` over a case's labels; undefined ones left out.
+    """Return means over cases as `<metric>/<label>`, and over labels and cases as `<metric>/mean`, if defined.
 
-    Of a classification: each metric as `<metric>/<class>`.
+    For a classification, return each metric as `<metric>/<class>`.
     """
     if task_of(rows) == CLASSIFICATION:
         return {f"{metric}/{name}": found.value for name in classification.positives(rows)
@@ -211,6 +211,6 @@ def _experiment(store: Store, collected: Collected, dataset: str) -> str:
 
 
 def _times(model: Model) -> tuple[int, int]:
-    """Start and end of a training in milliseconds since 1970: it ended when its folder was written."""
+    """Return start and end of a training in milliseconds since 1970; the end is when its folder was written."""
     end = round(1000 * (model.folder / "provenance.json").stat().st_mtime)
     return end - round(1000 * model.provenance.wall_seconds), end

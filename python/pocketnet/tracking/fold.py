@@ -1,4 +1,4 @@
-"""The run of one training as MLflow shows it: the same whether it is logged live or collected afterwards."""
+"""MLflow's parameters, tags and metrics for the run of one training, logged live or collected afterwards."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ IDENTITY = ("arch", "width", "fold", "recipe", "seed", "parameters")
 TRAINING = ("batch", "epochs", "steps_per_epoch", "learning_rate", "loss", "optimizer")
 SYSTEM = {"cpu_percent": "system/cpu_utilization_percentage", "host_memory_mib": "system/process_memory_mib",
           "device_memory_mib": "system/device_memory_mib"}
-"""Columns of `system.csv`, and the metrics that they become; MLflow shows `system/` on a page of its own."""
+"""MLflow metric for each column of `system.csv`; MLflow shows `system/` metrics on a separate page."""
 
 
 def name(record: Identity) -> str:
-    """As people see it, for example `unet pocket fold 0`."""
+    """Return the display name, for example `unet pocket fold 0`."""
     return f"{record.arch} {record.width} fold {record.fold}"
 
 
 def parameters(record: Identity, plan: Plan | None) -> dict[str, object]:
-    """What tells this training from others.
+    """Return the parameters that distinguish this training from others.
 
     Args:
-        record: The provenance, or as much of it as is known when the training begins.
-        plan: None where it is missing.
+        record: The provenance, or the part that is known when the training begins.
+        plan: The plan; None if it is missing.
     """
     values = {key: getattr(record, key) for key in IDENTITY}
     if plan:
@@ -36,12 +36,12 @@ def parameters(record: Identity, plan: Plan | None) -> dict[str, object]:
 
 
 def tags(record: Identity) -> dict[str, object]:
-    """To filter by; the commit where it is known."""
+    """Return the tags to filter runs by, without unknown values."""
     return {key: getattr(record, key) for key in (*TAGS, "fold") if getattr(record, key) is not None}
 
 
 def system_metrics(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of `system.csv` with the names that MLflow knows; what was not measured is left out."""
+    """Return rows of `system.csv` with MLflow's metric names, without values that were not measured."""
     return [{"step": row["step"], "seconds": row["seconds"],
              **{SYSTEM[key]: row[key] for key in SYSTEM if row.get(key) is not None and row[key] == row[key]}}
             for row in rows]

@@ -1,8 +1,7 @@
-"""A training that tells an MLflow server how it goes, epoch by epoch.
+"""Log a training to an MLflow server, epoch by epoch.
 
-Nothing that the server does can stop or slow the training for long: the first failure is a warning that names the
-address, and then nothing more is sent. The records are in the model folder all the same, and `pocket-collect` adds
-what the server lacks to the same run.
+The server cannot stop a training or slow it for long: after the first failure, a warning names the address and nothing
+more is sent. The model folder contains the records in any case; `pocket-collect` adds missing ones to the same run.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from .store import Store, refuse_credentials
 
 
 class Live:
-    """Logs one training to a server.
+    """Log one training to a server.
 
     Args:
         uri: `http://…` or `https://…`.
-        say: Called with the one warning.
+        say: Function that prints the warning.
 
     Raises:
-        UsageError: The address holds a user name or password.
+        UsageError: If the address contains a user name or password.
     """
 
     def __init__(self, uri: str, say: Callable[[str], None]):
@@ -37,25 +36,25 @@ class Live:
         self._dead = False
 
     def begin(self, record: Identity, plan: Plan) -> None:
-        """The training starts or goes on.
+        """Start or resume the run.
 
         Args:
-            record: What `provenance.json` will say and is known already.
-            plan: What it is trained by.
+            record: The part of `provenance.json` that is already known.
+            plan: Plan of the training.
         """
         self._try(self._begin, record, plan)
 
     def epoch(self, history: Mapping[str, Any], system: Mapping[str, Any]) -> None:
-        """An epoch has ended.
+        """Log a finished epoch.
 
         Args:
-            history: Its row of `history.csv`.
-            system: Its row of `system.csv`.
+            history: The epoch's row of `history.csv`.
+            system: The epoch's row of `system.csv`.
         """
         self._try(self._epoch, history, system)
 
     def end(self, status: str) -> None:
-        """The training has ended.
+        """End the run.
 
         Args:
             status: `FINISHED`, `KILLED` (stopped with a checkpoint) or `FAILED`.
@@ -82,7 +81,7 @@ class Live:
             return
         try:
             action(*arguments)
-        except Exception as error:  # whatever a server does, the training goes on
+        except Exception as error:  # the training must continue on any error
             self._dead = True
             reason = error.what if isinstance(error, PocketError) else str(error).strip().split("\n")[0][:200]
             self.say(f"Warning: the training is not tracked live at {self.uri} any more.\n"
@@ -91,5 +90,5 @@ class Live:
 
 
 def _now() -> int:
-    """Milliseconds since 1970."""
+    """Return the time in milliseconds since 1970."""
     return round(1000 * time.time())

@@ -1,4 +1,4 @@
-"""A model folder in MLflow's own model format: code (`tracking/pyfunc.py`) and files, not pickled."""
+"""Write a model folder as an MLflow model: code (`tracking/pyfunc.py`) and files, nothing pickled."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from ..contracts.plan import Plan
 
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = {"last.keras", "best.keras", MARKER}  # two are as large as the model itself; nobody who serves it wants any
-EXAMPLE = 32  # voxels or pixels a side, at most
-NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # beside what the provenance names
-TRAINING = {"python", "tensorflow", "keras"}  # not needed where OpenVINO computes
+LEFT_OUT = {"last.keras", "best.keras", MARKER}  # not needed for serving; the checkpoints are as large as the model
+EXAMPLE = 32  # maximum voxels or pixels per side
+NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # in addition to the libraries in the provenance
+TRAINING = {"python", "tensorflow", "keras"}  # not needed with OpenVINO
 
 
 def write(model: Model, target: Path) -> None:
     """Write an MLflow model that `mlflow models serve --env-manager local` serves.
 
     Args:
-        model: With its plan.
-        target: The folder to make.
+        model: The model, with its plan.
+        target: Folder to create.
     """
     from mlflow.pyfunc import save_model
 
@@ -50,7 +50,7 @@ def write(model: Model, target: Path) -> None:
 
 
 def _without_paths(target: Path) -> None:
-    """Take this machine's paths out of `MLmodel`: who serves the model needs only names within it."""
+    """Replace this machine's paths in `MLmodel` with names inside the model; serving needs no others."""
     from mlflow.models import Model as Record
 
     record = Record.load(str(target))
@@ -62,7 +62,7 @@ def _without_paths(target: Path) -> None:
 
 
 def signature(model: Model) -> ModelSignature:
-    """A column of files a modality; out comes a file, or a probability a class."""
+    """Return the signature: a column of files per modality in; a file, or a probability per class, out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -74,7 +74,7 @@ def signature(model: Model) -> ModelSignature:
 
 
 def example(model: Model) -> pd.DataFrame:
-    """A made-up case of the form that the model takes: a bright ball in noise; no patient's image leaves the data."""
+    """Return a synthetic case as input example: a bright ball in noise. No patient data is stored."""
     import pandas as pd
 
     side = [min(EXAMPLE, n) for n in cast("Plan", model.plan).training.patch]
@@ -85,7 +85,7 @@ def example(model: Model) -> pd.DataFrame:
 
 
 def requirements(model: Model) -> list[str]:
-    """The libraries that serving needs, in the versions that the model was trained with."""
+    """Return the libraries that serving needs, in the versions used for training."""
     without = TRAINING if (model.folder / "model.xml").is_file() else {"python"}
     return sorted([f"{name}=={number}" for name, number in model.provenance.versions.items() if name not in without]
                   + [f"{name}=={version(name)}" for name in NEEDED])

@@ -1,8 +1,8 @@
-"""The code that MLflow runs to serve a model folder: `tracking.model` logs this file, nothing is pickled.
+"""Code that MLflow runs to serve a model folder: `tracking.model` logs this file, nothing is pickled.
 
-A request is a table with a column a modality (a row a case), each cell a file's content: NIfTI (`.nii` or `.nii.gz`),
-of a classifier PNG or JPEG. JSON carries it in base64. The answer has a row a case: `segmentation`, a `.nii.gz` in the
-first image's geometry, or a column with a probability a class.
+A request is a table with one row per case and one column per modality. Each cell is the content of a file: NIfTI
+(`.nii` or `.nii.gz`), or PNG or JPEG for a classifier; in JSON it is base64. The response has one row per case, with
+the column `segmentation` (a `.nii.gz` in the first image's geometry) or one probability column per class.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]  # MLflow does not list it
+from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]  # missing in MLflow's __all__
 
 
 class PocketModel(PythonModel):
-    """A model folder behind MLflow's `predict`."""
+    """MLflow model that wraps a model folder."""
 
     def load_context(self, context: Any) -> None:
-        """Open the model folder that was logged as the artifact `model_folder`."""
+        """Load the model folder from the artifact `model_folder`."""
         import json
 
         folder = Path(context.artifacts["model_folder"])
@@ -38,15 +38,15 @@ class PocketModel(PythonModel):
             self.network = Predictor.load(folder)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Segment or classify.
+        """Segment or classify the cases of a request.
 
         Args:
-            context: MLflow's; not used.
-            model_input: A column a modality, a row a case, cells of bytes.
-            params: MLflow's; not used.
+            context: Unused.
+            model_input: One row per case, one column per modality; cells are bytes.
+            params: Unused.
 
         Raises:
-            DataError: An image cannot be read, or does not fit the others or the model.
+            DataError: If an image cannot be read, or does not match the other images or the model.
         """
         return pd.DataFrame([self._case([bytes(row[name]) for name in self.modalities])
                              for row in model_input.to_dict("records")])

@@ -1,7 +1,7 @@
-"""What a run has left in its folders, read back: model folders, evaluations, the comparison, profiles.
+"""Read the records of a run from its folders: model folders, evaluations, comparison and profiles.
 
-Reading is tolerant: a folder that is damaged or lacks a part is told as a problem and does not stop the others,
-so that a report can be made of a run that did not finish.
+Damaged or incomplete folders are recorded as problems and do not stop the reading of the others. An unfinished run can
+therefore be reported.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Model:
     """A model folder.
 
     Attributes:
-        folder: Where it lies.
+        folder: Path of the folder.
         provenance: `provenance.json`.
-        plan: `plan.json`, None where it is missing.
-        history: A dict an epoch, numbers as floats; empty where it is missing.
-        system: Likewise, of `system.csv`: what the training took of the machine.
-        members: The provenance of each network that it is the mean of; empty where it is a single one.
+        plan: `plan.json`; None if missing.
+        history: Rows of `history.csv`, one dict of floats per epoch; empty if missing.
+        system: Rows of `system.csv` (resources used by the training), likewise.
+        members: Provenance of each member of an ensemble; empty for a single network.
     """
 
     folder: Path
@@ -51,18 +51,18 @@ class Model:
 
     @property
     def name(self) -> str:
-        """For people, for example `unet pocket, fold 0`."""
+        """Display name, for example `unet pocket, fold 0`."""
         return f"{self.provenance.arch} {self.provenance.width}, fold {self.provenance.fold}"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation's folder.
+    """An evaluation folder.
 
     Attributes:
-        folder: Where it lies.
-        rows: Its `metrics.csv`.
-        overlays: The entries of `overlays.json`.
+        folder: Path of the folder.
+        rows: Rows of `metrics.csv`.
+        overlays: Entries of `overlays.json`.
     """
 
     folder: Path
@@ -71,21 +71,21 @@ class Evaluation:
 
     @property
     def run_key(self) -> str:
-        """The key of the training that made the predictions."""
+        """Run key of the training of the evaluated network."""
         return self.rows["run_key"].iloc[0]
 
 
 @dataclass
 class Run:
-    """All that could be read of a run.
+    """All readable records of a run.
 
     Attributes:
-        comparison: `comparison.json`, None where it is missing.
-        comparison_folder: Where it lies.
-        models: By architecture, width and fold.
-        evaluations: Likewise.
-        profiles: The configurations of every `profile.json`.
-        problems: What could not be read, a line each.
+        comparison: `comparison.json`; None if missing.
+        comparison_folder: Folder of `comparison.json`.
+        models: Model folders, sorted by architecture, width and fold.
+        evaluations: Evaluations, sorted likewise.
+        profiles: Configurations of all `profile.json` files.
+        problems: One message per record that could not be read.
     """
 
     comparison: Comparison | None = None
@@ -98,12 +98,12 @@ class Run:
 
 def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comparison: Path | None = None,
              profiles: Sequence[Path] = ()) -> Run:
-    """Read what a run has left.
+    """Read the records of a run.
 
     Args:
-        models: Model folders, or folders that hold some.
-        evaluations: Evaluation folders, or folders that hold some.
-        comparison: The folder of `comparison.json`.
+        models: Model folders, or folders that contain them.
+        evaluations: Evaluation folders, or folders that contain them.
+        comparison: Folder of `comparison.json`.
         profiles: `profile.json` files.
     """
     run = Run(comparison_folder=comparison)
@@ -127,33 +127,33 @@ def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comp
 
 
 def _without_repeats(run: Run) -> None:
-    """Keep one folder a run key: a folder that was given twice, by itself and within another, counts once."""
+    """Keep one folder per run key, in case a folder was given both by itself and within another."""
     run.models = list({model.provenance.run_key: model for model in run.models}.values())
     run.evaluations = list({one.run_key: one for one in run.evaluations}.values())
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """`history.csv` as a dict an epoch.
+    """Read `history.csv` as one dict per epoch.
 
     Raises:
-        ValueError: A field is not a number.
+        ValueError: If a field is not a number.
     """
     with open(path, newline="", encoding="utf-8") as handle:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(handle)]
 
 
 def read_system(path: Path) -> list[dict[str, float]]:
-    """`system.csv` as a dict an epoch, without what was not measured.
+    """Read `system.csv` as one dict per epoch, without values that were not measured.
 
     Raises:
-        ValueError: A field is not a number.
+        ValueError: If a field is not a number.
     """
     with open(path, newline="", encoding="utf-8") as handle:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
 
 
 def read_optional(problems: list[str], path: Path | None, kind: type[C]) -> C | None:
-    """A file of a contract that may be missing or damaged, which is then a line in `problems`."""
+    """Read a file of a contract; if it is missing or damaged, add a line to `problems` and return None."""
     return None if path is None else _try(problems, kind.kind, kind.read, path)
 
 
@@ -175,7 +175,7 @@ def _read_evaluation(folder: Path) -> Evaluation:
 
 
 def _try(problems: list[str], what: str, read: Callable[..., Any], *arguments: Any) -> Any:
-    """What `read` returns; None, with a line in `problems`, when the file cannot be read."""
+    """Return the result of `read`; if the file cannot be read, add a line to `problems` and return None."""
     try:
         return read(*arguments)
     except PocketError as error:
@@ -186,7 +186,7 @@ def _try(problems: list[str], what: str, read: Callable[..., Any], *arguments: A
 
 
 def _folders_with(name: str, roots: Iterable[Path], what: str, problems: list[str]) -> list[Path]:
-    """Every folder at or below `roots` that has a file `name`; links are followed, as schedulers stage by links."""
+    """Find folders at or below `roots` with a file `name`; follow links, which schedulers use to stage files."""
     found = []
     for root in roots:
         here = [Path(folder) for folder, _, files in os.walk(root, followlinks=True) if name in files]

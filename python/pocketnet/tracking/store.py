@@ -1,7 +1,7 @@
-"""An MLflow store to which runs are added so that adding one twice changes nothing.
+"""Add runs to an MLflow store. Adding a run twice changes nothing.
 
-Every run carries its key in the tag `pocketnet.run_key`: a run is looked for before it is made, and only what
-differs is written.
+The tag `pocketnet.run_key` identifies a run. A run is created only if no run has its key, and only differences are
+written.
 """
 
 from __future__ import annotations
@@ -38,22 +38,21 @@ model, which `mlflow models serve --env-manager local -m models:/<model id>` ser
 """
 BATCH = 1000  # metrics in one request, MLflow's limit
 
-# Nothing is printed between a step's own lines, and a dead server is noticed within
-# seconds instead of minutes.
+# Keep MLflow's output out of the log, and detect a dead server within seconds instead of minutes.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 
 class Store:
-    """A tracking address.
+    """An MLflow tracking store.
 
     Args:
-        uri: `sqlite:///<file>` (made when it is not there; artifacts go to `artifacts/` beside it) or the
+        uri: `sqlite:///<file>` (created if missing; artifacts are written to `artifacts/` in the same folder) or the
             `http(s)://` address of a server.
 
     Raises:
-        UsageError: The address is neither, or the file is another program's.
+        UsageError: If the address is neither, or the file belongs to another program.
     """
 
     def __init__(self, uri: str):
@@ -63,7 +62,7 @@ class Store:
             self.database.parent.mkdir(parents=True, exist_ok=True)
         from mlflow.tracking import MlflowClient
 
-        for name in ("mlflow", "alembic"):  # after the import, which sets them itself
+        for name in ("mlflow", "alembic"):  # after the import, which resets the levels
             logging.getLogger(name).setLevel(logging.WARNING)
         with self.alone():
             if self.database:
@@ -72,7 +71,7 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other collecting processes out of a SQLite store, which does not bear two writers."""
+        """Lock a SQLite store against other collecting processes; it does not support two writers."""
         if not self.database:
             yield
             return
@@ -81,7 +80,7 @@ class Store:
             yield
 
     def experiment(self, name: str) -> str:
-        """The id of an experiment, made when it is not there."""
+        """Return the id of an experiment; create the experiment if it does not exist."""
         found = self.client.get_experiment_by_name(name)
         if found:
             return found.experiment_id
@@ -92,7 +91,7 @@ class Store:
             return self.client.create_experiment(
                 name, artifact_location=folder.as_uri() if folder else None,
                 tags={"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": NOTE})
-        except MlflowException:  # another training that logs live may have been quicker
+        except MlflowException:  # another live training may have created it meanwhile
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 raise
@@ -100,15 +99,18 @@ class Store:
 
     def run(self, experiment: str, key: str, name: str, kind: str, *, start: int | None = None,
             parent: str | None = None) -> tuple[str, bool]:
-        """The id of the run with this key, made when it is not there, and whether it was made.
+        """Find the run with this key, or create it.
 
         Args:
-            experiment: The experiment's id.
-            key: What the run is known by.
-            name: As people see it.
+            experiment: Id of the experiment.
+            key: Key that identifies the run.
+            name: Display name.
             kind: `network`, `fold` or `comparison`.
-            start: Milliseconds since 1970.
+            start: Start time in milliseconds since 1970.
             parent: Id of the parent run.
+
+        Returns:
+            The run's id, and whether the run was created.
         """
         found = self.client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
         if found:
@@ -120,14 +122,14 @@ class Store:
 
     def add(self, run: str, *, parameters: Mapping[str, object], tags: Mapping[str, object],
             metrics: Mapping[str, float], at: int | None = None) -> None:
-        """Add what the run does not have yet.
+        """Add missing parameters, tags and metrics to a run.
 
         Args:
-            run: The run's id.
-            parameters: Those that the run has already stay as they are.
-            tags: Overwritten where they differ.
-            metrics: A new value is added where the latest one differs.
-            at: The metrics' time, milliseconds since 1970.
+            run: Id of the run.
+            parameters: Parameters. Existing ones are not changed.
+            tags: Tags. Existing ones are overwritten if they differ.
+            metrics: Metrics. A value is added if the latest one differs.
+            at: Time of the metrics in milliseconds since 1970.
         """
         from mlflow.entities import Metric, Param, RunTag
 
@@ -139,25 +141,25 @@ class Store:
             tags=[RunTag(name, str(value)) for name, value in tags.items() if known.tags.get(name) != str(value)])
 
     def log(self, run: str, *, end: int | None = None, parent: str | None = None, **values: Any) -> None:
-        """Add what the run does not have yet and end it.
+        """Add missing values to a run and end it.
 
         Args:
-            run: The run's id.
-            end: Milliseconds since 1970.
-            parent: Id of the parent run, which a run that was logged live does not know.
-            values: As for `add`.
+            run: Id of the run.
+            end: End time in milliseconds since 1970.
+            parent: Id of the parent run, which a live run has not recorded.
+            values: Arguments of `add`.
         """
         self.add(run, at=end, **(values if parent is None else values | {"tags": values["tags"] | {PARENT: parent}}))
         if self.client.get_run(run).info.status != "FINISHED":
             self.client.set_terminated(run, "FINISHED", end_time=end)
 
     def log_history(self, run: str, history: Sequence[Mapping[str, float]], start: int) -> None:
-        """Add the epochs that the run does not have yet, at their step and time.
+        """Add missing epochs to a run, each with its step and time.
 
         Args:
-            run: The run's id.
+            run: Id of the run.
             history: Rows of `history.csv`.
-            start: When the training started, milliseconds since 1970.
+            start: Start of the training in milliseconds since 1970.
         """
         from mlflow.entities import Metric
 
@@ -170,15 +172,15 @@ class Store:
 
     def log_model(self, experiment: str, run: str, key: str, name: str, step: int,
                   write: Callable[[Path], None]) -> None:
-        """Log a run's model, unless the run has this one already.
+        """Log a run's model, unless the run already has it.
 
         Args:
-            experiment: The experiment's id.
-            run: The run's id.
-            key: What the model is known by.
-            name: As people see it.
-            step: The training step that it is of.
-            write: Called with the folder to make an MLflow model in.
+            experiment: Id of the experiment.
+            run: Id of the run.
+            key: Key that identifies the model.
+            name: Display name.
+            step: Training step of the model.
+            write: Function that writes an MLflow model to the given folder.
         """
         from mlflow.entities import LoggedModelOutput
 
@@ -195,13 +197,13 @@ class Store:
         self.client.set_tag(run, MODEL, key)
 
     def log_dataset(self, run: str, name: str, digest_: str, profile: Mapping[str, object]) -> None:
-        """Say what data a run is of, unless it says so already.
+        """Log a run's dataset, unless the run already has it.
 
         Args:
-            run: The run's id.
-            name: The dataset's name.
-            digest_: Checksum over its files.
-            profile: Facts about it.
+            run: Id of the run.
+            name: Name of the dataset.
+            digest_: Checksum over the dataset's files.
+            profile: Properties of the dataset.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -214,11 +216,11 @@ class Store:
             [InputTag("mlflow.data.context", "cross-validation")])])
 
     def log_files(self, run: str, files: Mapping[str, Path]) -> None:
-        """Add files unless the run has exactly these already.
+        """Add files to a run, unless it already has exactly these.
 
         Args:
-            run: The run's id.
-            files: Path within the run's artifacts, and the file.
+            run: Id of the run.
+            files: File by path within the run's artifacts.
         """
         checksum = digest({name: sha256(path) for name, path in files.items()})
         if self.client.get_run(run).data.tags.get(ARTIFACTS) == checksum:
@@ -230,17 +232,17 @@ class Store:
 
 
 def _refuse_foreign(database: Path) -> None:
-    """Refuse a SQLite file that has tables, but not MLflow's, which would be added.
+    """Refuse another program's file, to which MLflow would add its tables.
 
     Raises:
-        UsageError: It is so, or the file is no SQLite database.
+        UsageError: If the file is not a SQLite database, or has tables other than MLflow's.
     """
     if not os.path.lexists(database):
         return
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-    except sqlite3.OperationalError:  # locked, or not to be read: MLflow says so
+    except sqlite3.OperationalError:  # locked or not readable: MLflow reports it
         return
     except sqlite3.DatabaseError:
         tables = {"none"}
@@ -250,10 +252,10 @@ def _refuse_foreign(database: Path) -> None:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite address, None for a server.
+    """Return the file of a SQLite address; None for a server.
 
     Raises:
-        UsageError: The address is neither.
+        UsageError: If the address is neither.
     """
     if uri.startswith(SQLITE) and len(uri) > len(SQLITE):
         return Path(uri[len(SQLITE):]).absolute()
@@ -264,17 +266,17 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def refuse_credentials(uri: str) -> None:
-    """Take no address that would leave a password in logs and records.
+    """Refuse an address with credentials, which would appear in logs and records.
 
     Raises:
-        UsageError: There is a user name or password in it.
+        UsageError: If the address contains a user name or password.
     """
-    if re.match(r"(?!sqlite:).*//.*@", uri):  # a file's path may hold an @
+    if re.match(r"(?!sqlite:).*//.*@", uri):  # a file path may contain an @
         raise UsageError("An address with a user name or password in it is not taken.", where="--mlflow-uri",
                          todo="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
                               "in the environment.")
 
 
 def safe(name: str) -> str:
-    """A name with the characters only that MLflow takes in names of metrics."""
+    """Replace characters that MLflow does not allow in metric names with `_`."""
     return re.sub(r"[^\w\-./ ]", "_", name, flags=re.ASCII)

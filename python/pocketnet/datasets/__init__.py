@@ -1,1 +1,1 @@
-"""From a folder of scans to a manifest: presets, one adapter a layout, the check, and the demo's cases."""
+"""Turn a folder of scans into a manifest: presets, one adapter per layout, the check, and the demo dataset."""

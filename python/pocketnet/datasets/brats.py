@@ -1,6 +1,6 @@
 """The layout of BraTS: `<case>/<case>_<modality>.nii.gz` and `<case>/<case>_seg.nii.gz`.
 
-A hyphen before the modality, as since 2023, and a preset's other spellings of a modality are understood.
+The modality may follow a hyphen (as since 2023) and may have the preset's alternative spellings.
 
 Source: https://www.synapse.org (BraTS); Menze et al., IEEE TMI 34, 1993 (2015).
 """
@@ -27,11 +27,11 @@ from .presets import Preset
 
 LABEL = "seg"
 STRAY_LABEL = re.compile(r".+_Segm")
-"""A label map called otherwise: `W39_1998.09.19_Segm.nii`, BraTS20_Training_355's in the 2020 download."""
+"""Misnamed label map: in the 2020 download, that of BraTS20_Training_355 is `W39_1998.09.19_Segm.nii`."""
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder looks like this layout: a folder in it has files that start with its own name."""
+    """Return whether a folder has this layout: a subfolder has NIfTI files that start with the subfolder's name."""
     return any(is_nifti(file.name) and _ending(case.name, file.name)
                for case in subfolders(folder) for file in visible(case))
 
@@ -41,12 +41,12 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: The dataset's folder.
-        preset: Names the modalities (None: whatever follows the cases' names), their other spellings, and known
-            files that are not used.
-        wanted: The modalities to use; empty: all of the preset.
+        preset: Gives the modalities (None: taken from the file names), their alternative spellings, and the known
+            files to ignore.
+        wanted: Modalities to use; empty: all.
 
     Raises:
-        UsageError: A wanted modality is not there.
+        UsageError: A wanted modality does not exist.
     """
     known = preset.modalities or _found_modalities(folder, preset)
     modalities = select_modalities(wanted, known)
@@ -76,7 +76,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 
 def _found_modalities(folder: Path, preset: Preset) -> tuple[str, ...]:
-    """What follows the case's name in any file, for a preset that names no modalities."""
+    """Collect the modalities from the file names, for a preset without modalities."""
     endings = {_ending(case.name, file.name) for case in subfolders(folder) for file in visible(case)
                if is_nifti(file.name)}
     return tuple(sorted(endings - {"", LABEL, *preset.extras}))
@@ -84,7 +84,10 @@ def _found_modalities(folder: Path, preset: Preset) -> tuple[str, ...]:
 
 def _case(name: str, files: Sequence[Path], preset: Preset, known: Sequence[str], modalities: Sequence[str],
           problems: list[Problem], missing: list[Problem]) -> Case:
-    """One case of the NIfTI files in its folder; what is wrong is added to `problems`, no label to `missing`."""
+    """Make a case from the NIfTI files in its folder.
+
+    A missing label is added to `missing`, anything else that is wrong to `problems`.
+    """
     found: dict[str, str] = {}
     for path in files:
         relative = f"{name}/{path.name}"
@@ -107,7 +110,7 @@ def _case(name: str, files: Sequence[Path], preset: Preset, known: Sequence[str]
 
 
 def _ending(case: str, file: str) -> str:
-    """`flair` of `case1_flair.nii.gz` or `case1-flair.nii.gz` in folder `case1`; empty when it isn't so."""
+    """Return `flair` for `case1_flair.nii.gz` or `case1-flair.nii.gz` in folder `case1`; empty for other names."""
     rest = stem(file).removeprefix(case)
     return rest[1:] if rest != stem(file) and rest[:1] in ("_", "-") else ""
 
@@ -120,7 +123,7 @@ def _where(file: str, known: Sequence[str]) -> str:
 
 
 def _hint(cases: Sequence[Case], modalities: Sequence[str]) -> str:
-    """What to do when no case has some modality: use the others."""
+    """Suggest using the other modalities if no case has some modality; otherwise return an empty text."""
     there = [m for m in modalities if any(m in case.images for case in cases)]
     if not there or len(there) == len(modalities):
         return ""

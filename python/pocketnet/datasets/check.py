@@ -1,4 +1,4 @@
-"""A dataset's folder to its manifest and fingerprint, or to the table of everything that is wrong with it."""
+"""Check a dataset's folder and write its manifest and fingerprint, or a table of all problems."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ PROBLEMS = "problems.csv"
 MANIFEST = "manifest.json"
 FINGERPRINT = "fingerprint.json"
 KINDS = {MANIFEST: "manifest", FINGERPRINT: "fingerprint", PROBLEMS: None}
-"""What a check writes, and of which kind."""
+"""Files that a check writes, and their kinds."""
 MOST_THREADS = 8
 UNLABELLED = ("refuse", "skip", "keep")
-"""What to do with cases without a label: a missing file is a problem; leave them out; keep them, to be predicted."""
+"""Handling of cases without a label: report a missing label file; leave the case out; keep it for prediction."""
 
 
 @dataclass
 class Result:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
         cases: Number of cases.
-        problems: Everything that is wrong, sorted; none: the dataset can be used.
-        warnings: What a person should know but may be meant so.
-        todo: What to do about the problems, where there is more to say than "mend the files".
+        problems: All problems, sorted; empty if the dataset can be used.
+        warnings: Unusual findings that may be intended.
+        todo: Advice on the problems, beyond "mend the files".
         manifest: Content of `manifest.json`; None with problems.
         fingerprint: Content of `fingerprint.json`; None with problems.
     """
@@ -67,17 +67,18 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
 
     Args:
         folder: The dataset's folder.
-        preset: Which dataset it is.
-        modalities: Those to use; empty: all.
-        label_set: A label set's name or `name=1+2,other=4`; None: the preset's default.
-        folds: Folds that the cases must be enough for; None: not looked at.
-        unlabelled: One of `UNLABELLED`. A case that the dataset itself says to have no label is left out by
-            `refuse`, too.
-        threads: Cases read at once; None: one a core that we may use. The result doesn't depend on it.
-        progress: Passes the checked cases through and shows how many of the total are done.
+        preset: The dataset's preset.
+        modalities: Modalities to use; empty: all.
+        label_set: Name of a label set, or `name=1+2,other=4`; None: the preset's default.
+        folds: Number of folds for which there must be enough cases; None: not checked.
+        unlabelled: One of `UNLABELLED`. `refuse` also leaves out cases that the dataset lists without a label.
+        threads: Number of cases read in parallel; None: one per available core, at most `MOST_THREADS`. The result does
+            not depend on it.
+        progress: Passes the checked cases through and shows progress.
 
     Raises:
-        UsageError: No such folder, another layout than the preset's, or unknown modalities or labels.
+        UsageError: The folder does not exist or has a different layout than the preset, or a modality or label is
+            unknown.
     """
     classes: labels.Classes = {}
     listing = layouts.scan(folder, preset, modalities)
@@ -123,7 +124,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
 
 
 def _choose_cases(listing: Listing, unlabelled: str) -> tuple[list[Case], list[Problem], list[str]]:
-    """The cases to read, the problems with names and files, and a warning that says which cases are left out."""
+    """Return the cases to read, the problems with names and files, and a warning that lists the cases left out."""
     missing = {problem.case for problem in listing.missing_labels}
     out = {case.name for case in listing.cases if not case.labelled
            and (unlabelled == "skip" or unlabelled == "refuse" and case.name not in missing)}
@@ -134,7 +135,7 @@ def _choose_cases(listing: Listing, unlabelled: str) -> tuple[list[Case], list[P
 
 
 def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
-    """Images that are byte for byte the same: a case twice would be trained on and tested on."""
+    """Warn about byte-identical images: a duplicate case could be in both the training and the test set."""
     where = defaultdict(list)
     for one in checked:
         for path in {file_and_volume(image)[0] for image in one.case.images.values()} & one.sha256.keys():
@@ -145,7 +146,7 @@ def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
 
 
 def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iterator[str]:
-    """Classes that no case has: the label set may be another year's."""
+    """Warn about classes that no case has: the label set may belong to another release of the dataset."""
     counted = [one.fingerprint.label_voxels for one in checked if one.fingerprint]
     for name in classes:
         if counted and not any(voxels.get(name) for voxels in counted):
@@ -164,7 +165,7 @@ def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], ch
 
 
 def _entry(one: Checked, modalities: Sequence[str]) -> Entry:
-    """A case's entry in the manifest."""
+    """Return a case's entry in the manifest."""
     return Entry(one.case.name, tuple(one.case.images[m] for m in modalities), one.case.label, one.sha256,
                  class_name=one.case.class_name, patient=one.case.patient)
 
@@ -179,10 +180,10 @@ def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> Fingerprint:
 
 
 def write(result: Result, out: Path) -> None:
-    """Write manifest and fingerprint, or only the table of problems.
+    """Write the manifest and the fingerprint, or only the table of problems.
 
-    What an earlier check left of the other is removed. The manifest is written last: where it is, the
-    fingerprint beside it belongs to it.
+    Outdated files of an earlier check are removed. The manifest is written last, so that it always matches the
+    fingerprint in the same folder.
     """
     outputs.remove(out / MANIFEST, "manifest")
     if result.problems:
@@ -195,7 +196,7 @@ def write(result: Result, out: Path) -> None:
 
 
 def table(problems: Sequence[Problem]) -> str:
-    """The problems as CSV with the columns `case,file,problem`."""
+    """Format the problems as CSV with the columns `case,file,problem`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("case", "file", "problem"))
@@ -204,7 +205,7 @@ def table(problems: Sequence[Problem]) -> str:
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """A result without problems in a few numbers: cases, labels with their share of all voxels, ranges."""
+    """Summarise a result without problems: cases, labels with their share of all voxels (or cases), and ranges."""
     manifest, fingerprint = cast(Manifest, result.manifest), cast(Fingerprint, result.fingerprint)
     prints = fingerprint.cases
     total = sum(int(np.prod(case.shape)) for case in prints.values())

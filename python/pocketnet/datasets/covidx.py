@@ -1,7 +1,7 @@
 """The layout of COVIDx: `train.txt` and `test.txt` (patient, file, class, source), images in `train/` and `test/`.
 
-The lists may carry the version in their names, as in `train_COVIDx9B.txt`. A line has the patient, the file's name,
-its class and, in all but the first versions, its source, with spaces between them.
+The names of the lists may contain the version, as in `train_COVIDx9B.txt`. A line has the patient, the file name, the
+class and, except in the first versions, the source, separated by spaces.
 
 Source: https://github.com/lindawangg/COVID-Net/blob/master/docs/COVIDx.md; Wang et al., Scientific Reports 10, 19549
 (2020).
@@ -20,7 +20,7 @@ PARTS = ("train", "test")
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder looks like this layout: a list and a folder for training and for test each."""
+    """Return whether a folder has this layout: a list and a folder each for training and test."""
     return all((folder / part).is_dir() and _lists(folder, part) for part in PARTS)
 
 
@@ -29,11 +29,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: The dataset's folder.
-        preset: Names the modality and the classes.
-        wanted: The modalities to use; empty: all.
+        preset: Gives the modality and the classes.
+        wanted: Modalities to use; empty: all.
 
     Raises:
-        UsageError: A wanted modality is not there.
+        UsageError: A wanted modality does not exist.
     """
     entries: list[Entry] = []
     problems: list[Problem] = []
@@ -61,13 +61,17 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 
 def _lists(folder: Path, part: str) -> list[Path]:
-    """`train.txt`, or else every `train_<version>.txt`."""
+    """Return `<part>.txt` if it exists, otherwise all files `<part>_<version>.txt`."""
     plain = folder / f"{part}.txt"
     return [plain] if plain.is_file() else sorted(folder.glob(f"{part}_*.txt"))
 
 
 def _entry(words: list[str], part: str, line: str, preset: Preset) -> Entry | None:
-    """A line's words as an entry: the file's name is what ends like an image, and may hold spaces."""
+    """Parse the words of a line; the file name ends with an image suffix and may contain spaces.
+
+    Returns:
+        The entry; None if the line has another form.
+    """
     end = max((i for i, word in enumerate(words) if is_picture(word)), default=0)
     if end < 1 or not 1 <= len(words) - end - 1 <= 2:
         return None

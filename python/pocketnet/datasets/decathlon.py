@@ -1,8 +1,7 @@
 """The layout of the Medical Segmentation Decathlon and of nnU-Net: `dataset.json`, `imagesTr/`, `labelsTr/`.
 
-`dataset.json` names modalities, labels and the training cases (`index.py`). Several modalities are the volumes of
-one 4D file `<case>.nii.gz`, as in the decathlon, or one file each, `<case>_0000.nii.gz`, `<case>_0001.nii.gz` …, as
-nnU-Net lays them.
+`dataset.json` lists modalities, labels and training cases (`index.py`). Several modalities are either the volumes of
+one 4D file `<case>.nii.gz` (decathlon) or separate files `<case>_0000.nii.gz`, `<case>_0001.nii.gz` … (nnU-Net).
 
 Source: http://medicaldecathlon.com; Antonelli et al., Nature Communications 13, 4128 (2022).
 """
@@ -21,7 +20,7 @@ from .presets import Preset
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder looks like this layout."""
+    """Return whether a folder has this layout."""
     return (folder / INDEX).is_file() or all((folder / name).is_dir() for name in FOLDERS)
 
 
@@ -30,11 +29,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: The dataset's folder.
-        preset: Its `modalities`, where given, take the place of those in `dataset.json`.
-        wanted: The modalities to use; empty: all.
+        preset: Its `modalities`, if given, replace those in `dataset.json`.
+        wanted: Modalities to use; empty: all.
 
     Raises:
-        UsageError: A wanted modality is not there.
+        UsageError: A wanted modality does not exist.
     """
     try:
         index = indices.read(folder)
@@ -102,10 +101,10 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 
 def _inside(path: str) -> str:
-    """`./imagesTr/x.nii.gz` to `imagesTr/x.nii.gz`.
+    """Normalise a path: `./imagesTr/x.nii.gz` becomes `imagesTr/x.nii.gz`.
 
     Raises:
-        ValueError: The path leaves the folder.
+        ValueError: The path points outside the folder.
     """
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or not pure.name:
@@ -115,9 +114,9 @@ def _inside(path: str) -> str:
 
 def _image(folder: Path, listed: str, channel: int,
            channels: int) -> tuple[list[str], tuple[str, str] | None]:
-    """The files of one modality of an entry, and (file, problem) when there isn't exactly one.
+    """Return the files of one modality of an entry, and (file, problem) unless there is exactly one.
 
-    A modality in a 4D file is that file with the number of its volume (`geometry.file_and_volume`).
+    A modality in a 4D file is returned as the file with the index of the volume (`geometry.file_and_volume`).
     """
     whole = os.path.exists(folder / listed)
     if channels == 1 and whole:

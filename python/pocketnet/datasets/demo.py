@@ -1,8 +1,8 @@
-"""The demo's cases: real anatomy without a download, made from the MNI152 template that nilearn ships.
+"""Make the demo dataset from the MNI152 template in nilearn: real anatomy without a download.
 
-Each case is the template's skull-stripped T1 image, turned and scaled a little, bent by a random smooth
-deformation, shaded by a random bias field, with noise. Its label is the tissue that is likelier at the
-voxel by the template's grey and white matter maps (the ones that nilearn's tissue masks are cut from).
+Each case is the template's skull-stripped T1 image with a small random rotation, scaling and shift, a random smooth
+deformation, a random bias field and noise. The label of a voxel is the more probable tissue in the template's maps of
+grey and white matter (the maps from which nilearn derives its tissue masks).
 
 Source: ICBM 152 nonlinear symmetric 2009a, as resampled by nilearn (`nilearn.datasets.load_mni152_template`).
 """
@@ -32,24 +32,24 @@ LABELS = {0: "background", 1: "grey matter", 2: "white matter"}
 TEMPLATE_MM = 2
 SHAPE = (48, 56, 48)
 SPACING_MM = 3.75
-CENTRE_MM = (0.0, -18.0, 9.0)  # of the brain, in the template's coordinates
-BRAIN = 0.2                    # intensity from which the template is brain, nilearn's own threshold
-TISSUE = 0.2                   # likewise for grey and white matter
+CENTRE_MM = (0.0, -18.0, 9.0)  # centre of the brain in template coordinates
+BRAIN = 0.2                    # intensity threshold of the brain in the template, as in nilearn
+TISSUE = 0.2                   # threshold of the grey and white matter maps
 
-ANGLE_DEGREES = 6.0            # standard deviations of what is drawn for each case
+ANGLE_DEGREES = 6.0            # standard deviation of each case's random rotation; likewise below
 SCALE = 0.04
 SHIFT_MM = 4.0
 BEND_MM = 3.0
-BEND_KNOTS = (6, 7, 6)         # of the deformation's grid: about 30 mm apart
+BEND_KNOTS = (6, 7, 6)         # knots of the deformation grid, about 30 mm apart
 BIAS = 0.12
 BIAS_KNOTS = (4, 4, 4)
-NOISE = 0.02                   # of the brightest voxel
+NOISE = 0.02                   # relative to `BRIGHTEST`
 BRIGHTEST = 1000.0
 
 
 @dataclass(frozen=True)
 class Template:
-    """Intensities and tissue maps, (x, y, z) in RAS+, 0…1, and the matrix from mm to voxel index (4×4)."""
+    """Intensities and tissue maps, (x, y, z) in RAS+, 0…1, and the 4×4 matrix from mm to voxel index."""
 
     image: np.ndarray
     grey: np.ndarray
@@ -59,18 +59,18 @@ class Template:
 
 def make(folder: Path, *, cases: int = 12, seed: int = 0,
          progress: Callable[[Iterable[int], int], Iterable[int]] = lambda items, total: items) -> None:
-    """Write the demo's dataset in the decathlon layout, whole or not at all.
+    """Write the demo dataset in the decathlon layout. The write is atomic.
 
-    The same seed gives the same bytes, and case n does not depend on how many there are.
+    The same seed produces the same bytes. Case n does not depend on the number of cases.
 
     Args:
-        folder: Where to; an earlier demo there is replaced.
-        cases: How many.
-        seed: Of everything random.
-        progress: Passes the case numbers through and shows how many of the total are done.
+        folder: Output folder; an earlier demo in it is replaced.
+        cases: Number of cases.
+        seed: Seed of all random numbers.
+        progress: Passes the case numbers through and shows progress.
 
     Raises:
-        UsageError: The folder has other things in it, or fewer than one case is asked for.
+        UsageError: The folder contains other files, or `cases` is below 1.
     """
     if cases < 1:
         raise UsageError(f"At least one case. Received: {cases}", where="--cases")
@@ -90,7 +90,7 @@ def make(folder: Path, *, cases: int = 12, seed: int = 0,
 
 
 def load_template() -> Template:
-    """The template and its tissue maps at 2 mm from nilearn's wheel, smoothed for `SPACING_MM`."""
+    """Load the template and its tissue maps at 2 mm from the nilearn package, smoothed for `SPACING_MM`."""
     from nilearn import datasets
 
     image, grey, white = (load(resolution=TEMPLATE_MM) for load in (
@@ -103,15 +103,15 @@ def load_template() -> Template:
 
 def make_case(template: Template, random: np.random.Generator,
               affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One case.
+    """Make one case.
 
     Args:
-        template: What it is made from.
-        random: Where its random numbers come from.
-        affine: 4×4, voxel index to mm.
+        template: The template.
+        random: Random number generator.
+        affine: 4×4 matrix from voxel index to mm.
 
     Returns:
-        Image (int16, 0 outside the brain) and label (uint8: 1 grey, 2 white matter), (x, y, z) of `SHAPE`.
+        Image (int16, 0 outside the brain) and label map (uint8: 1 grey matter, 2 white matter), (x, y, z) of `SHAPE`.
     """
     indices = template.to_index @ np.concatenate([_places(random, affine), np.ones((1, np.prod(SHAPE)))])
 
@@ -128,7 +128,7 @@ def make_case(template: Template, random: np.random.Generator,
 
 
 def _places(random: np.random.Generator, affine: np.ndarray) -> np.ndarray:
-    """Where in the template each voxel of a case comes from: (3, voxels), mm."""
+    """Return the template position of each voxel of a case: (3, voxels), mm."""
     grid = np.stack(np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij"))
     centre = np.array(CENTRE_MM)[:, None]
     place = affine[:3, :3] @ grid.reshape(3, -1) + affine[:3, 3:] - centre
@@ -140,7 +140,7 @@ def _places(random: np.random.Generator, affine: np.ndarray) -> np.ndarray:
 
 
 def _smooth(random: np.random.Generator, knots: tuple[int, ...]) -> np.ndarray:
-    """A smooth random field of `SHAPE`: normal values on a coarse grid, joined by cubic splines."""
+    """Return a smooth random field of `SHAPE`: normal values on a coarse grid, interpolated by cubic splines."""
     field = random.standard_normal(knots)
     for axis, n in enumerate(SHAPE):
         spline = CubicSpline(np.linspace(0, 1, knots[axis]), field, axis=axis, bc_type="natural")
@@ -149,7 +149,7 @@ def _smooth(random: np.random.Generator, knots: tuple[int, ...]) -> np.ndarray:
 
 
 def nifti(data: np.ndarray, affine: np.ndarray) -> bytes:
-    """The bytes of a `.nii.gz` file, without the time of writing."""
+    """Return the bytes of a `.nii.gz` file without a time stamp."""
     import nibabel as nib
 
     image = nib.Nifti1Image(data, affine)
@@ -158,7 +158,7 @@ def nifti(data: np.ndarray, affine: np.ndarray) -> bytes:
 
 
 def index(names: list[str], seed: int) -> dict[str, Any]:
-    """The demo's `dataset.json`."""
+    """Return the content of the demo's `dataset.json`."""
     return {
         "name": TITLE,
         "description": "Grey and white matter in the MNI152 template, bent, shaded and noisy at random "

@@ -1,6 +1,6 @@
-"""What every layout's adapter speaks of: cases, problems, names.
+"""Types and functions that all layout adapters share: cases, problems, file names.
 
-Paths in them are relative to the dataset's folder.
+Paths are relative to the dataset's folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong. `case` or `file` is empty where it concerns the whole dataset."""
+    """One problem. `case` or `file` is empty if the problem concerns the whole dataset."""
 
     case: str
     file: str
@@ -30,14 +30,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Case:
-    """A case as it lies in the folder; a file that is missing is left out and reported as a problem.
+    """The files of a case. Missing files are omitted and reported as problems.
 
     Attributes:
-        name: The case's name.
-        images: Modality → path.
-        label: Path of the label map; None when there is none.
-        class_name: The image's class, in a classification.
-        patient: Whom it shows, where the dataset says.
+        name: Name of the case.
+        images: Path by modality.
+        label: Path of the label map; None without one.
+        class_name: Class of the image in a classification.
+        patient: The patient; None if the dataset does not tell.
     """
 
     name: str
@@ -48,23 +48,23 @@ class Case:
 
     @property
     def labelled(self) -> bool:
-        """Whether there is something to learn from."""
+        """Whether the case has a label map or a class."""
         return self.label is not None or self.class_name is not None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What an adapter found.
+    """The cases that an adapter found.
 
     Attributes:
         modalities: The modalities to use, in order.
-        classes: Class name → values, where the folder itself says (`dataset.json`); else None.
+        classes: Label values by class name, if the folder defines them (`dataset.json`); otherwise None.
         cases: All cases, sorted by name.
-        problems: What is wrong with names and files, before any file is opened.
-        missing_labels: Label maps that should be there; cases that are said to have none are not among them.
-        warnings: What a person should know but may be meant so.
-        todo: What to do about the problems, where there is more to say than "mend the files".
-        test: The dataset's own list of test cases; None where it has none.
+        problems: Problems with names and files, found before any file is opened.
+        missing_labels: Missing label maps, except those of cases that the dataset lists without a label.
+        warnings: Unusual findings that may be intended.
+        todo: Advice on the problems, beyond "mend the files".
+        test: The dataset's own list of test cases; None without one.
     """
 
     modalities: tuple[str, ...]
@@ -78,40 +78,40 @@ class Listing:
 
 
 def stem(name: str) -> str:
-    """A file name without `.nii.gz` or `.nii`."""
+    """Return a file name without `.nii.gz` or `.nii`."""
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
 
 
 def is_nifti(name: str) -> bool:
-    """Whether a file name ends like a NIfTI file."""
+    """Return whether a file name has a NIfTI suffix."""
     return name.endswith(SUFFIXES)
 
 
 def visible(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted by name; hidden files (such as macOS's `._*` in archives) are ignored."""
+    """List a folder, sorted by name, without hidden files (such as macOS's `._*` in archives)."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder that we may read, sorted by name."""
+    """List the readable subfolders of a folder, sorted by name."""
     return [path for path in visible(folder) if path.is_dir() and os.access(path, os.R_OK | os.X_OK)]
 
 
 def unreadable(error: OSError) -> str:
-    """The problem of a file or folder that the system does not let us read."""
+    """Return the problem text for a file or folder that cannot be read."""
     return f"cannot be read: {error.strerror or error}"
 
 
 def find(folder: Path, relative: str) -> list[str]:
-    """The files of a path without suffix: none, one, or `.nii.gz` and `.nii` both."""
+    """Return the existing files for a path without suffix: `.nii.gz`, `.nii`, both or none."""
     return [relative + suffix for suffix in SUFFIXES if os.path.exists(folder / (relative + suffix))]
 
 
 def select_modalities(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The modalities to use, in the order asked for; all when none is asked for.
+    """Return the wanted modalities in the given order, or all known ones if none are given.
 
     Raises:
-        UsageError: One is not known, or is asked for twice.
+        UsageError: A modality is unknown or given twice.
     """
     for name in wanted:
         if name not in known:
@@ -122,7 +122,7 @@ def select_modalities(wanted: Sequence[str], known: Sequence[str]) -> tuple[str,
 
 
 def name_problems(names: Iterable[str]) -> list[Problem]:
-    """Case names that cannot be file names everywhere, and names that differ in upper and lower case only."""
+    """Return problems for case names that are not portable file names or differ only in upper and lower case."""
     problems = []
     alike = defaultdict(set)
     for name in names:

@@ -1,6 +1,6 @@
 """The layout of a table of classes: a folder `images/` and one CSV file with the columns `filename` and `class`.
 
-A column `patient` keeps the images of a patient on one side of every split; other columns are not used.
+With a column `patient`, every split keeps the images of a patient together. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COLUMNS = ("filename", "class")
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder looks like this layout."""
+    """Return whether a folder has this layout."""
     return (folder / IMAGES).is_dir() and bool(_tables(folder))
 
 
@@ -27,11 +27,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: The dataset's folder.
-        preset: Names the modality, and the classes where it knows them.
-        wanted: The modalities to use; empty: all.
+        preset: Gives the modality and, if known, the classes.
+        wanted: Modalities to use; empty: all.
 
     Raises:
-        UsageError: A wanted modality is not there.
+        UsageError: A wanted modality does not exist.
     """
     tables = _tables(folder)
     entries: list[Entry] = []
@@ -60,7 +60,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 
 def _tables(folder: Path) -> list[Path]:
-    """The CSV files of a folder whose header has the columns."""
+    """Return the CSV files of a folder whose headers contain `COLUMNS`."""
     return [path for path in sorted(folder.glob("*.csv")) if set(COLUMNS) <= set(_header(path))]
 
 

@@ -1,7 +1,7 @@
-"""`dataset.json`, as the Medical Segmentation Decathlon and nnU-Net write it.
+"""Read `dataset.json` in the formats of the Medical Segmentation Decathlon and nnU-Net.
 
-The decathlon (and nnU-Net 1) list the cases under `training`, with `modality` and `labels` by number. nnU-Net 2 has
-`channel_names`, `labels` by name and `file_ending`, and the cases are the files of `imagesTr/` and `labelsTr/`.
+The decathlon and nnU-Net 1 list the cases under `training`, with `modality` and `labels` by number. nnU-Net 2 has
+`channel_names`, `labels` by name and `file_ending`; its cases are the files of `imagesTr/` and `labelsTr/`.
 
 Source: http://medicaldecathlon.com; nnU-Net, documentation/dataset_format.md.
 """
@@ -24,14 +24,14 @@ IMAGES, LABELS = FOLDERS = ("imagesTr", "labelsTr")
 
 @dataclass(frozen=True)
 class Index:
-    """What a `dataset.json` says.
+    """Content of a `dataset.json`.
 
     Attributes:
-        modalities: In the order of the channels.
-        classes: Class name → values in the label maps.
+        modalities: Modalities in channel order.
+        classes: Values in the label maps by class name.
         training: Entries with `image` and `label`, paths relative to the folder.
-        count: `numTraining`, where the file has one and it is a number.
-        warnings: What a person should know but may be meant so.
+        count: `numTraining`, if present and a number; otherwise None.
+        warnings: Unusual findings that may be intended.
     """
 
     modalities: tuple[str, ...]
@@ -45,8 +45,8 @@ def read(folder: Path) -> Index:
     """Read a folder's `dataset.json`.
 
     Raises:
-        ValueError: It is missing, not JSON, or lacks something; or it has what is not supported.
-        OSError: It cannot be read.
+        ValueError: The file is missing, not JSON, incomplete, or uses an unsupported feature.
+        OSError: The file cannot be read.
     """
     path = folder / INDEX
     if not path.is_file():
@@ -70,7 +70,7 @@ def read(folder: Path) -> Index:
 
 
 def _parts(value: dict[str, Any], readers: Mapping[str, Callable[..., Any]], where: str) -> list[Any]:
-    """Each key read, or one error that names all that cannot be."""
+    """Parse each key with its reader; raise one ValueError that names all keys that fail."""
     found, faults = [], []
     for key, read_part in readers.items():
         try:
@@ -83,7 +83,7 @@ def _parts(value: dict[str, Any], readers: Mapping[str, Callable[..., Any]], whe
 
 
 def _modalities(value: dict[str, str]) -> tuple[str, ...]:
-    """Names by channel; two channels of one name get their numbers behind it."""
+    """Return the modalities in channel order; duplicate names get the channel number as a suffix."""
     names = {key: str(value[key]) for key in sorted(value, key=int)}
     if not names:
         raise ValueError(value)
@@ -92,7 +92,7 @@ def _modalities(value: dict[str, str]) -> tuple[str, ...]:
 
 
 def _numbered(value: dict[str, str]) -> dict[str, tuple[int, ...]]:
-    """Decathlon's labels: number → name. Values of one name are one class; value 0 is background."""
+    """Parse the decathlon's labels (number → name): equal names form one class, value 0 is background."""
     classes: dict[str, tuple[int, ...]] = {}
     for number in sorted(int(key) for key in value):
         if number != 0:
@@ -110,15 +110,15 @@ def _list(value: list[Any]) -> list[Any]:
 
 
 def _named_values(value: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """nnU-Net's labels: name → a value, or the values of a region; in the file's order."""
+    """Parse nnU-Net's labels (name → value, or values of a region) in file order."""
     return {str(name): tuple(int(v) for v in (values if isinstance(values, list) else [values]))
             for name, values in value.items()}
 
 
 def _classes(labels: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
-    """nnU-Net's labels as classes that exclude each other.
+    """Convert nnU-Net's labels to mutually exclusive classes, and return warnings about overlapping regions.
 
-    Of regions that overlap, the last has a value, as when nnU-Net writes them one over the other.
+    A value in several regions belongs to the last one, as nnU-Net writes later regions over earlier ones.
 
     Raises:
         ValueError: There is an `ignore` label, or no class.
@@ -148,7 +148,7 @@ def _ending(value: dict[str, Any]) -> str:
 
 
 def _entries(folder: Path, ending: str) -> list[dict[str, Any]]:
-    """nnU-Net's cases: `imagesTr/<case>_0000<ending>` …, `labelsTr/<case><ending>`."""
+    """List nnU-Net's cases: `imagesTr/<case>_0000<ending>` …, `labelsTr/<case><ending>`."""
     channel = re.compile(rf"(.+)_\d{{4}}{re.escape(ending)}")
     names = {match.group(1) for name in _names(folder / IMAGES) if (match := channel.fullmatch(name))}
     names |= {name.removesuffix(ending) for name in _names(folder / LABELS) if name.endswith(ending)}

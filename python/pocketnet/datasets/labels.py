@@ -1,4 +1,4 @@
-"""Which classes are learned, and from which values of the label files."""
+"""Choose the classes to learn and their values in the label files."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Classes = Mapping[str, tuple[int, ...]]
 
 
 def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
-    """The classes to learn.
+    """Choose the classes to learn.
 
     Args:
-        text: The name of one of the preset's label sets; or `name=1+2,other=4`; None: the default.
+        text: Name of a label set of the preset, or `name=1+2,other=4`; None: the default.
         preset: The dataset's preset.
-        folder: The classes that the folder's `dataset.json` names, where there is one.
+        folder: The classes in the folder's `dataset.json`; None without one.
 
     Returns:
-        Class name → values in the label files, in order; empty when neither preset, folder nor text name any.
+        Values in the label files by class name, in order; empty if no classes are defined.
 
     Raises:
-        UsageError: No such label set, not of that form, a value that the dataset doesn't have, or a value in
-            two classes.
+        UsageError: The label set is unknown, the text is malformed, the dataset lacks a value, or a value is in two
+            classes.
     """
     sets: Mapping[str, Classes] = preset.label_sets or {}
     if not text:
@@ -51,14 +51,14 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
 
 
 def known_values(preset: Preset, folder: Classes | None, chosen: Classes) -> frozenset[int]:
-    """All values that a label file may have, 0 included: what the dataset says, else those of the chosen classes."""
+    """Return all valid values of label files, with 0: the dataset's values, or else those of the chosen classes."""
     sets = [*(preset.label_sets or {}).values(), folder or {}]
     sets = sets if any(sets) else [chosen]
     return frozenset({0}.union(*(values for classes in sets for values in classes.values())))
 
 
 def unnamed(folder: Path, path: str | None) -> UsageError:
-    """The error for a dataset that names no labels, with the values of one of its label maps."""
+    """Return the error for a dataset without named labels; it shows the values of the label map at `path`."""
     todo = 'Name them: --labels "lesion=1", or in a preset file.'
     if path:
         values = [int(value) for value in np.unique(read(folder / path, label=True).data) if value]
@@ -68,7 +68,7 @@ def unnamed(folder: Path, path: str | None) -> UsageError:
 
 
 def as_manifest(classes: Classes) -> tuple[Label, ...]:
-    """The `labels` of a manifest: classes 1…K in order."""
+    """Return the `labels` of a manifest: classes 1…K in order."""
     return tuple(Label(name, value, tuple(source)) for value, (name, source) in enumerate(classes.items(), start=1))
 
 

@@ -1,4 +1,4 @@
-"""The layouts that are understood, by name, and which one a folder has."""
+"""Supported folder layouts by name, and their detection."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ LAYOUTS = {"decathlon": decathlon, "brats": brats, "csv": table, "covidx": covid
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
-    """List a dataset's folder by its preset's layout.
+    """List the cases of a dataset's folder in its preset's layout.
 
     Args:
         folder: The dataset's folder.
-        preset: Which dataset it is.
-        wanted: The modalities to use; empty: all.
+        preset: The dataset's preset.
+        wanted: Modalities to use; empty: all.
 
     Raises:
-        UsageError: The folder is not there, has another layout than the preset's, the layout is not known,
-            or a wanted modality is not there.
+        UsageError: The folder is missing, unreadable or has a different layout, the layout is unknown, or a wanted
+            modality does not exist.
     """
     if preset.layout not in LAYOUTS and not preset.files:
         raise presets.unknown("layout", preset.layout, LAYOUTS, option=f"the preset {preset.name}")
@@ -41,7 +41,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
 
 
 def fitting(folder: Path) -> list[Preset]:
-    """The presets of ours whose layout a folder has; those of the folder's own first, then the ones for any dataset."""
+    """Return the shipped presets whose layout a folder has: presets of one dataset first, then the general ones."""
     return [preset for preset in map(presets.load, presets.names()) if _matches(folder, preset)]
 
 
@@ -52,12 +52,12 @@ def _matches(folder: Path, preset: Preset) -> bool:
 
 
 def describe(preset: Preset) -> str:
-    """A preset's layout in words."""
+    """Describe a preset's layout for messages: the first line of the adapter's docstring, or the file templates."""
     return templates.describe(preset) if preset.files else str(LAYOUTS[preset.layout].__doc__).split("\n")[0]
 
 
 def _refuse(folder: Path, preset: Preset) -> None:
-    """Raise what helps: another preset, a folder further in, or what the layout looks like."""
+    """Raise a UsageError that suggests another preset or a subfolder, or describes the layout."""
     found = fitting(folder)
     if found:
         names = list(dict.fromkeys(other.layout for other in found))

@@ -1,4 +1,4 @@
-"""What the layouts of 2D images share: file names to cases, listed images against those that are there."""
+"""Functions that the layouts of 2D images share: make cases from file names, compare listed and existing images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Entry:
     """A line of a list of images.
 
     Attributes:
-        line: Where it stands, for messages.
-        folder: The images' folder, relative to the dataset's.
-        file: The image's name in it.
-        class_name: Its class.
-        patient: Whom it shows, where the list says.
-        test: Whether the dataset lists it for the test.
+        line: List and line number, for messages.
+        folder: Folder of the image, relative to the dataset's folder.
+        file: File name of the image.
+        class_name: Class of the image.
+        patient: The patient; None if the list does not tell.
+        test: Whether the image belongs to the dataset's test set.
     """
 
     line: str
@@ -38,29 +38,29 @@ class Entry:
 
     @property
     def path(self) -> str:
-        """Relative to the dataset's folder."""
+        """Path of the image, relative to the dataset's folder."""
         return f"{self.folder}/{self.file}"
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file name ends like a 2D image."""
+    """Return whether a file name has the suffix of a 2D image."""
     return name.lower().endswith(SUFFIXES)
 
 
 def listing(folder: Path, preset: Preset, wanted: Sequence[str], entries: Sequence[Entry],
             problems: Sequence[Problem], has_test: bool) -> Listing:
-    """Entries as cases, and what is wrong with them.
+    """Convert entries to cases and collect their problems.
 
     Args:
         folder: The dataset's folder.
-        preset: Names the one modality, and the classes where it knows them.
-        wanted: Modalities asked for.
-        entries: The lists' lines, in order.
-        problems: What the adapter has found already.
-        has_test: Whether the dataset has a test list of its own.
+        preset: Gives the single modality and, if known, the classes.
+        wanted: Modalities to use; empty: all.
+        entries: The lines of the lists, in order.
+        problems: Problems that the adapter has already found.
+        has_test: Whether the dataset has its own test list.
 
     Raises:
-        UsageError: A wanted modality is not there.
+        UsageError: A wanted modality does not exist.
     """
     modalities = select_modalities(wanted, preset.modalities or ("image",))
     problems, warnings = list(problems), []

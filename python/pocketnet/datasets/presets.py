@@ -1,7 +1,7 @@
-"""Dataset presets: what lies in a dataset's folder and how it is prepared by default.
+"""Dataset presets: the layout of a dataset's folder and its default preprocessing.
 
-The presets are data, `presets.json`. A person's own dataset needs no code either: a JSON file with one such
-entry is given to `--dataset` by its path.
+The shipped presets are in `presets.json`. For other datasets, `--dataset` also takes the path of a JSON file with one
+such entry.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ class Preset:
     """One dataset.
 
     Attributes:
-        name: The key in `presets.json`, or the stem of a person's own preset file.
-        title: For people.
-        layout: The folder's layout, a key of `layouts.LAYOUTS`, or any name with `files`.
-        files: Of a layout that is described by its files' names, their templates (`templates.py`): `images` by
-            modality, `label`, `case`, `ignored`.
-        modalities: All modalities that the dataset has, in order; None: those that the folder says.
-        label_sets: Set name → class name → the values in the label files; None: those that the folder says.
-        default_labels: The label set when none is asked for; None with `label_sets` None.
-        preprocessing: The plan's defaults: `crop`, `normalisation`, `spacing_mm`.
-        source: `where` it comes from and its `licence`.
-        aliases: Other spelling of a modality in file names → its name.
-        label_grid: `own`: a label map's header must say its image's grid; `image`: it does not count.
-        extras: Endings of files that may lie beside a case's images without being used.
+        name: Key in `presets.json`, or the stem of a user's preset file.
+        title: Display name.
+        layout: Layout of the folder: a key of `layouts.LAYOUTS`, or any name together with `files`.
+        files: File name templates (`templates.py`) for a layout that is defined by them: `images` by modality, `label`,
+            `case`, `ignored`.
+        modalities: All modalities of the dataset, in order; None: taken from the folder.
+        label_sets: Values in the label files by set name and class name; None: taken from the folder.
+        default_labels: Name of the default label set; None if `label_sets` is None.
+        preprocessing: Defaults for the plan: `crop`, `normalisation`, `spacing_mm`.
+        source: Origin of the data (`where`) and `licence`.
+        aliases: Modality by its alternative spelling in file names.
+        label_grid: `own`: the grid of a label map must be that of its image; `image`: the label map's affine is
+            ignored.
+        extras: Endings of files that may be in a case's folder but are not used.
         task: `segmentation`, or `classification` of whole 2D images.
-        classes: A classification's classes in order, the one to be found last; None: those that the folder's table
-            has, sorted.
-        caution: What every result on this dataset must say; empty for nothing.
+        classes: Classes of a classification in order, the positive class last; None: the classes in the folder's table,
+            sorted.
+        caution: Text that every result on this dataset must show; empty for none.
     """
 
     name: str
@@ -62,16 +63,16 @@ class Preset:
 
 
 def names() -> list[str]:
-    """The presets that are shipped."""
+    """Return the names of the shipped presets."""
     return list(_shipped())
 
 
 def load(name: str | Path) -> Preset:
-    """The preset of a name, or of the path of a JSON file with one entry as in `presets.json`.
+    """Load a shipped preset by name, or a preset file by its path.
 
     Raises:
-        UsageError: No preset has this name (the known ones and the nearest are said), or the file is not
-            there or not a preset.
+        UsageError: The name is unknown (the message lists the known names and the closest one), or the file is missing
+            or not a valid preset.
     """
     name = str(name)
     if name in _shipped():
@@ -83,7 +84,15 @@ def load(name: str | Path) -> Preset:
 
 
 def unknown(what: str, name: str, known: Iterable[str], *, option: str, todo: str = "") -> UsageError:
-    """The error for a name that is not known, with the nearest and all known names."""
+    """Return the error for an unknown name, with the closest and all known names.
+
+    Args:
+        what: Kind of name, for example `modality`.
+        name: The unknown name.
+        known: The known names.
+        option: The command-line option or place that the name comes from.
+        todo: Further advice.
+    """
     known = list(known)
     near = difflib.get_close_matches(name.lower(), {word.lower(): word for word in known}, n=1, cutoff=0.5)
     nearest = next((word for word in known if near and word.lower() == near[0]), None)

@@ -1,7 +1,7 @@
 """The layout of a table: `dataset.csv` with a case a row, a modality a column, `case`, `label` and perhaps `split`.
 
-Paths are relative to the folder that the table lies in. An empty label says that a case has none. `split` is
-`train` or `test`: with any `test`, these cases are the test set.
+Paths are relative to the table's folder. An empty label means that the case has no label map. `split` is `train` or
+`test`; if any case is `test`, these cases form the test set.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARTS = ("train", "test")
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder looks like this layout."""
+    """Return whether a folder has this layout."""
     return (folder / TABLE).is_file()
 
 
@@ -28,9 +28,9 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     """List the cases of a table.
 
     Args:
-        folder: Where the table lies.
-        preset: Its `modalities`, where given, are the columns to use; else every other column is a modality.
-        wanted: The modalities to use; empty: all.
+        folder: Folder of the table.
+        preset: Its `modalities`, if given, are the image columns; otherwise all other columns are modalities.
+        wanted: Modalities to use; empty: all.
 
     Raises:
         UsageError: A wanted modality is not a column.
@@ -81,7 +81,10 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 def _usable(folder: Path, case: str, column: str, path: str, absent: list[Problem],
             problems: list[Problem] | None = None) -> bool:
-    """Whether a path is one of a NIfTI file in the folder; else a problem, in `absent` when the file is missing."""
+    """Return whether a path is an existing NIfTI file in the folder.
+
+    If it is not, add a problem to `absent` (the file is missing) or to `problems` (otherwise; `absent` if None).
+    """
     problems = absent if problems is None else problems
     pure = PurePosixPath(path)
     if not path:

@@ -1,7 +1,7 @@
-"""Layouts that a preset describes by its files' names: LiTS, NFBS, and those of one's own.
+"""Layouts that a preset defines by file name templates: LiTS, NFBS and user datasets.
 
-`volume-{case}` stands for `volume-<any name>.nii` or `.nii.gz` in any folder of the dataset; a template may say
-folders, too, and `{case}` more than once: `{case}/sub-{case}_T1w`.
+The template `volume-{case}` matches `volume-<any name>.nii` or `.nii.gz` in any folder of the dataset. A template can
+contain folders and several `{case}`: `{case}/sub-{case}_T1w`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ LABEL = "label"
 
 
 def matches(folder: Path, preset: Preset) -> bool:
-    """Whether a folder looks like this layout: some file is called like an image."""
+    """Return whether a folder has this layout: some file matches an image template."""
     patterns = [_pattern(template) for template in _files_of(preset)["images"].values()]
     return any(pattern.fullmatch(path) for path in _files(folder) for pattern in patterns)
 
 
 def describe(preset: Preset) -> str:
-    """The layout in words, for messages."""
+    """Describe the layout for messages."""
     images = ", ".join(f"{template}.nii.gz" for template in _files_of(preset)["images"].values())
     return f"{images} with {_files_of(preset)['label']}.nii.gz"
 
@@ -35,11 +35,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: The dataset's folder.
-        preset: Its `files` has the templates of each modality, of the label map, and of files that are not used.
-        wanted: The modalities to use; empty: all.
+        preset: Its `files` has the templates of the modalities, the label map and the files to ignore.
+        wanted: Modalities to use; empty: all.
 
     Raises:
-        UsageError: A wanted modality is not one of the preset's.
+        UsageError: The preset lacks a wanted modality.
     """
     images = _files_of(preset)["images"]
     modalities = select_modalities(wanted, tuple(images))
@@ -73,12 +73,12 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 
 def _files_of(preset: Preset) -> Mapping[str, Any]:
-    """The templates of a preset whose layout they describe."""
+    """Return the templates of a preset that has them."""
     return cast(Mapping[str, Any], preset.files)
 
 
 def _name(preset: Preset, part: str) -> str:
-    """The case's name: what `{case}` stood for, in the preset's template for it."""
+    """Return the name of a case: the text matched by `{case}`, inserted into the preset's `case` template."""
     return _files_of(preset).get("case", "{case}").replace("{case}", part)
 
 
@@ -88,14 +88,14 @@ def _bare(preset: Preset, name: str) -> str:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """A template as a pattern of whole relative paths."""
+    """Compile a template to a pattern that matches whole relative paths."""
     first, *rest = (re.escape(part) for part in template.split("{case}"))
     middle = first + "".join(("(?P=case)" if number else r"(?P<case>[^/]+)") + part for number, part in enumerate(rest))
     return re.compile(rf"(?:.*/)?{middle}(?:\.nii|\.nii\.gz)")
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The NIfTI files below a folder, relative to it, without hidden ones, sorted within each folder."""
+    """Yield the NIfTI files below a folder as relative paths, without hidden ones, sorted within each folder."""
     for where, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):

@@ -1,4 +1,4 @@
-"""One case: every file is read once, for its checksum, its problems and its numbers."""
+"""Check one case: read every file once, for its checksum, problems and statistics."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SAMPLE = 500
 
 @dataclass
 class Checked:
-    """What reading a case gave.
+    """Result of checking a case.
 
     Attributes:
         case: The case.
-        problems: What is wrong with its files.
-        warnings: What may be meant so.
-        sha256: Path → checksum of the file's bytes.
-        fingerprint: The case's entry in `fingerprint.json`; None when it has problems.
+        problems: Problems of its files.
+        warnings: Unusual findings that may be intended.
+        sha256: Checksum of the file by path.
+        fingerprint: The case's entry in `fingerprint.json`; None if there are problems.
     """
 
     case: Case
@@ -43,20 +43,20 @@ class Checked:
     fingerprint: CaseFingerprint | None = None
 
     def problem(self, file: str, text: str) -> None:
-        """Note a problem of one of the case's files."""
+        """Add a problem of one of the case's files."""
         self.problems.append(Problem(self.case.name, file, text))
 
 
 def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], known: frozenset[int],
            label_grid: str = "own") -> Checked:
-    """Read a case's files, look for everything that could be wrong, and measure.
+    """Read a case's files, check them for problems, and compute its fingerprint.
 
     Args:
         folder: The dataset's folder.
-        case: The case; files that are missing are not in it.
-        classes: Class name → values of the label files.
-        known: All values that a label file may have.
-        label_grid: `image`: a label map's header does not count where its shape is the image's.
+        case: The case, without its missing files.
+        classes: Values in the label files by class name.
+        known: All valid values of label files.
+        label_grid: `image`: a label map with the image's shape takes the image's grid, whatever its own affine.
     """
     out = Checked(case)
     volumes: dict[str, Volume] = {}
@@ -86,9 +86,9 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], kno
 
 
 def _read(folder: Path, path: str, opened: dict[str, Nifti1Image | None], out: Checked) -> Volume | None:
-    """One volume's voxels (float32, RAS+); None and a problem when it cannot be used.
+    """Read one volume (float32, RAS+); if it is unusable, add a problem and return None.
 
-    `opened` has the case's files that were read already, None for one that could not be.
+    `opened` caches the case's files; it has None for files that could not be read.
     """
     file, _ = file_and_volume(path)
     try:
@@ -114,7 +114,7 @@ def _read(folder: Path, path: str, opened: dict[str, Nifti1Image | None], out: C
 
 
 def _take_grid(volumes: dict[str, Volume], label: str, out: Checked) -> None:
-    """Lay the label map on the first image's grid where only its header says otherwise."""
+    """Move the label map to the first image's grid if it has the same shape but another affine."""
     grid = next(iter(volumes.values())).grid
     if volumes[label].grid.shape == grid.shape and not same_grid(volumes[label].grid, grid):
         out.warnings.append(f"{label}: its header says another grid than its image's; taken voxel by voxel")
@@ -122,7 +122,7 @@ def _take_grid(volumes: dict[str, Volume], label: str, out: Checked) -> None:
 
 
 def _compare_grids(volumes: Mapping[str, Volume], out: Checked) -> None:
-    """All files of a case lie on the grid of the first that can be read."""
+    """Check that all volumes of a case have the grid of the first readable one."""
     first_path = next(iter(volumes), "")
     for path, volume in volumes.items():
         first, grid = volumes[first_path].grid, volume.grid
@@ -134,13 +134,13 @@ def _compare_grids(volumes: Mapping[str, Volume], out: Checked) -> None:
 
 
 def _rows(grid: Grid) -> str:
-    """An affine's first three rows as text, without negative zeros."""
+    """Format the first three rows of an affine, without negative zeros."""
     rows = np.round(grid.affine[:3], 6) + 0.0
     return "[" + "; ".join(" ".join(f"{value:.6g}" for value in row) for row in rows) + "]"
 
 
 def _check_image(data: np.ndarray, path: str, out: Checked) -> None:
-    """NaN or infinite voxels, or an image of one value only."""
+    """Check an image for NaN and infinite voxels and for a single constant value."""
     if not _check_finite(data, path, out):
         return
     low, high = data.min(), data.max()
@@ -149,8 +149,8 @@ def _check_image(data: np.ndarray, path: str, out: Checked) -> None:
 
 
 def _check_finite(data: np.ndarray, path: str, out: Checked) -> bool:
-    """Whether all voxels are finite; else a problem that counts those that aren't."""
-    if np.isfinite(data.sum(dtype=np.float64)):  # a sum in float64 of float32 voxels cannot overflow
+    """Return whether all voxels are finite; if not, add a problem with their number."""
+    if np.isfinite(data.sum(dtype=np.float64)):  # a float64 sum of float32 voxels cannot overflow
         return True
     nan, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
     counts = [f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count]
@@ -159,7 +159,7 @@ def _check_finite(data: np.ndarray, path: str, out: Checked) -> bool:
 
 
 def _check_label(data: np.ndarray, path: str, known: frozenset[int], out: Checked) -> dict[int, int] | None:
-    """Count the voxels of each value; None when they are no labels."""
+    """Check a label map and count the voxels of each non-zero value; None if a voxel is not finite."""
     if not _check_finite(data, path, out):
         return None
     values, counts = np.unique(data[data != 0], return_counts=True)
@@ -181,13 +181,13 @@ def _some(values: np.ndarray, most: int = 5) -> str:
 
 def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxels: dict[str, int],
              first: Volume) -> CaseFingerprint:
-    """The case's entry in `fingerprint.json`.
+    """Compute the case's entry in `fingerprint.json`.
 
     Args:
-        images: Modality → (x, y, z), RAS+.
-        labelled: (x, y, z), the voxels of any class; None without a label map.
-        voxels: Class name → voxels.
-        first: The volume whose grid stands for the case's.
+        images: Image by modality, (x, y, z) in RAS+.
+        labelled: Mask of the voxels of all classes, (x, y, z); None without a label map.
+        voxels: Number of voxels by class name.
+        first: The volume that defines the case's grid.
     """
     anywhere = np.zeros(first.data.shape, bool)
     for data in images.values():
@@ -202,13 +202,13 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
 
 
 def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, most: int = SAMPLE) -> Intensities:
-    """Statistics over the voxels of one modality that are not zero, and a sample.
+    """Compute statistics of the non-zero voxels of one modality, and a sample of intensities.
 
     Args:
-        modality: Its name.
-        data: Voxels.
-        population: What at most `most` values are sampled from, such as the labelled voxels; None for none.
-        most: Values that the sample has at most.
+        modality: Name of the modality.
+        data: All voxels.
+        population: Values from which the sample is taken, such as the labelled voxels; None: no sample.
+        most: Maximum size of the sample.
     """
     values = data[data != 0].astype(np.float64)
     low, median, high = np.percentile(values, (0.5, 50, 99.5))
@@ -220,11 +220,11 @@ def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, 
 
 
 def _evenly(values: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the values, evenly spaced."""
+    """Return at most `most` of the values, evenly spaced."""
     count = min(most, values.size)
     return values[np.arange(count) * values.size // max(count, 1)]
 
 
 def number(value: float) -> float:
-    """Seven significant digits, float32's own precision: the same text wherever it was computed."""
+    """Round to seven significant digits, the precision of float32, so that all machines write the same text."""
     return float(f"{value:.7g}")

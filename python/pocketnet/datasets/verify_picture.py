@@ -1,4 +1,4 @@
-"""One 2D image: read once, for its checksum, its problems and its numbers; and the classes of all images."""
+"""Check one 2D image (read once, for its checksum, problems and statistics), and the classes of all images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .presets import Preset
 from .verify import Checked, intensities
 
 SAMPLE = 50
-"""Pixels of each image that the fingerprint keeps: there are far more images than volumes in a dataset."""
+"""Pixels per image in the fingerprint; fewer than for volumes, because image datasets have far more cases."""
 
 
 def verify_picture(folder: Path, case: Case) -> Checked:
-    """Read an image, look for everything that could be wrong, and measure.
+    """Read an image, check it for problems, and compute its fingerprint.
 
     Args:
         folder: The dataset's folder.
-        case: The case; an image that is missing was reported by its layout and is passed over here.
+        case: The case. Its layout has already reported missing images; they are skipped here.
     """
     out = Checked(case)
     measured = []
@@ -53,10 +53,15 @@ def verify_picture(folder: Path, case: Case) -> Checked:
 
 
 def classes_of(listing: Listing, preset: Preset, asked: str | None) -> list[str]:
-    """The classes to tell apart, in order.
+    """Return the classes of a classification, in order.
+
+    Args:
+        listing: The dataset's cases.
+        preset: The dataset's preset.
+        asked: Value of `--labels`, which a classification does not support.
 
     Raises:
-        UsageError: Labels were asked for: an image has its class from the dataset's list.
+        UsageError: `asked` is given.
     """
     if asked:
         raise UsageError("A classification has its classes from the dataset's list; --labels is for segmentation.",
@@ -65,7 +70,7 @@ def classes_of(listing: Listing, preset: Preset, asked: str | None) -> list[str]
 
 
 def class_problems(listing: Listing, classes: Sequence[str], folds: int | None) -> list[Problem]:
-    """Classes with too few images to be split, and a dataset of one class only."""
+    """Return problems for classes that have too few images to split, and for a dataset with a single class."""
     if not listing.cases:
         return []
     counts = Counter(case.class_name for case in listing.cases)

@@ -1,4 +1,4 @@
-"""The same networks of two runs side by side: another recipe, more steps, other code."""
+"""Compare the networks of a run with the same networks of a baseline run (another recipe, more steps, other code)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ NAME = "baseline"
 
 
 def against(rows: pd.DataFrame, baseline: pd.DataFrame) -> tuple[Baseline, list[str]]:
-    """Pair each network with itself in a baseline, by case and fold.
+    """Pair each network with the same network of a baseline, by case and fold.
 
     Args:
-        rows: As `comparison.compare` takes them.
-        baseline: The same of the other run.
+        rows: Rows of this run, as for `comparison.compare`.
+        baseline: Rows of the baseline run.
 
     Returns:
-        What `baseline.json` says, and notes. A pair's difference is this − baseline.
+        The content of `baseline.json`, and notes. Differences are this − baseline.
 
     Raises:
-        UsageError: They are of different datasets or tasks, have no network and case in common, or the baseline's rows
-            cannot be compared by themselves.
+        UsageError: The runs have different datasets or tasks, or no network and case in common, or the baseline's rows
+            are not comparable with each other.
     """
     check(baseline, allow_mixed_code=True)
     if rows["dataset"].iloc[0] != baseline["dataset"].iloc[0] or (set(rows.columns) != set(baseline.columns)):

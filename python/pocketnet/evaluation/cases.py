@@ -1,4 +1,4 @@
-"""Read a case's reference and prediction from files and measure every label."""
+"""Read a case's reference and prediction and measure every label."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .metrics import measure
 
 
 def prediction_path(folder: Path, case: str) -> Path:
-    """Where `pocket-infer` wrote a case, `.nii.gz` before `.nii`."""
+    """Return the path of a case's prediction by `pocket-infer`: `.nii` if it exists, otherwise `.nii.gz`."""
     plain = folder / f"{case}.nii"
     return plain if plain.is_file() else folder / f"{case}.nii.gz"
 
 
 def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str) -> None:
-    """Refuse a manifest whose classes are not the model's.
+    """Check that the manifest's classes are those of the model.
 
     Args:
-        labels: The manifest's.
-        learned: The model's.
-        where: Both, for the message.
+        labels: Labels of the manifest.
+        learned: Labels of the model.
+        where: Manifest and model, for the message.
 
     Raises:
-        UsageError: Names both.
+        UsageError: The classes differ; the message lists both.
     """
     ours, theirs = ({label.name: label.value for label in side} for side in (labels, learned))
     if ours != theirs:
@@ -42,20 +42,20 @@ def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str)
 
 def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],
               label_grid: str | None = None) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-    """A case's reference and prediction as classes on one grid.
+    """Read a case's reference and prediction as classes on one grid.
 
     Args:
         reference_path: The case's label file, with the dataset's own values.
-        predicted_path: What `pocket-infer` wrote, already classes.
+        predicted_path: Output of `pocket-infer`, already in classes.
         labels: The manifest's `labels`.
-        label_grid: The manifest's: `image` for references whose headers do not count.
+        label_grid: The manifest's `label_grid`; `image` ignores the affine of the reference.
 
     Returns:
         Reference and prediction, uint8 (x, y, z) in RAS+, and the spacing in mm.
 
     Raises:
-        DataError: A file cannot be read, the two lie on different grids, or the prediction has other values than
-            the manifest's classes.
+        DataError: A file cannot be read, the grids differ, or the prediction has values that are not classes of the
+            manifest.
     """
     prediction = geometry.read(predicted_path, label=True)
     reference = read_label(reference_path, label_grid, prediction.grid)
@@ -74,11 +74,11 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
                  labels: Sequence[Label]) -> list[dict[str, Any]]:
-    """Metrics of each label: `label` and the fields of `metrics.Measurement`.
+    """Measure each label and return its `label` and the fields of `metrics.Measurement`.
 
     Args:
         reference: Classes, (x, y, z).
-        prediction: Classes, likewise.
+        prediction: Classes, (x, y, z).
         spacing: mm along the axes.
         labels: The manifest's `labels`.
     """

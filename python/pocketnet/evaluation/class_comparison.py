@@ -1,4 +1,4 @@
-"""`comparison.json` of a classification: the full network against every other width, paired by case."""
+"""Compare the networks of a classification for `comparison.json`: full against every other width, paired by case."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TESTS = {"auc": "DeLong", "accuracy": "McNemar"}
 
 
 def network(arch: str, width: str, label: str, rows: pd.DataFrame) -> NetworkRow:
-    """One row of `networks`: a class's metrics of a network."""
+    """Return one row of `networks`: a network's metrics for one class."""
     found = values(rows, label)
     metrics = {name: MetricSummary(one.value, None, None, one.n, 0, one.interval)
                for name, one in ((name, getattr(found, name)) for name in METRICS)}
@@ -25,7 +25,7 @@ def network(arch: str, width: str, label: str, rows: pd.DataFrame) -> NetworkRow
 
 
 def pairs(arch: str, width: str, reference_width: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[Pair]:
-    """Every metric's paired difference, for each class that numbers are given for."""
+    """Compute the paired difference of every metric for each reported class."""
     keys = ["fold", "case"]
     shared = reference[keys].merge(other[keys])
     sides = [rows.merge(shared).sort_values(keys, ignore_index=True) for rows in (reference, other)]

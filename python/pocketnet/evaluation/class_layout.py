@@ -1,4 +1,4 @@
-"""A classification's comparison as tables: CSV for machines, Markdown and LaTeX laid out like the paper's Table II."""
+"""Format the comparison of a classification as CSV, and as Markdown and LaTeX in the form of the paper's Table II."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ HOW_PAIRED = ("Other − full on the same cases. AUC: DeLong's test and interval
 
 
 def number(value: float | None, signed: bool = False) -> str:
-    """A share for people, four decimals; a dash for nothing."""
+    """Format a value with four decimals; a dash for None."""
     return "–" if value is None else f"{value:{'+' if signed else ''}.4f}".replace("-", "−")
 
 
 def interval_text(interval: Sequence[float] | None, signed: bool = False) -> str:
-    """A confidence interval for people."""
+    """Format a confidence interval; a dash for None."""
     return "–" if interval is None else f"[{number(interval[0], signed)}, {number(interval[1], signed)}]"
 
 
 def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """A row a network, class and metric, with the columns `CSV_COLUMNS`."""
+    """Return one row per network, class and metric, with the columns `CSV_COLUMNS`."""
     rows = []
     for network in comparison.networks:
         for metric in METRICS:
@@ -48,7 +48,7 @@ def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def networks_table(comparison: Comparison) -> Table:
-    """A row a network and class, laid out like the paper's Table II."""
+    """Return a table with one row per network and class, as in the paper's Table II."""
     header = ["Class", "Architecture", "Variant", "Parameters (M)", "Cases", *TITLES.values()]
     rows = [[row.label, row.arch, row.width, f"{row.parameters / 1e6:.3f}", str(row.cases),
              *(f"{number(row.metrics[m].mean)} {interval_text(row.metrics[m].interval)}" for m in METRICS)]
@@ -57,7 +57,7 @@ def networks_table(comparison: Comparison) -> Table:
 
 
 def differences_table(comparison: Comparison) -> Table:
-    """A row a pair of networks, class and metric; none without pairs."""
+    """Return a table with one row per pair of networks, class and metric; empty without pairs."""
     header = ["Class", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "Test", "p",
               "p, Holm", "Equivalence"]
     rows = [[pair.label, pair.arch, pair.width, TITLES[pair.metric], str(pair.n),
@@ -68,7 +68,7 @@ def differences_table(comparison: Comparison) -> Table:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Title, a table of the networks like the paper's Table II, a table of the differences, and the notes."""
+    """Return the comparison in Markdown: title, table of networks, table of differences, and notes."""
     lines = [f"# {comparison.dataset}: comparison of networks", "", f"Recipe `{comparison.recipe}`.", ""]
     lines += [*networks_table(comparison).markdown(), "", HOW]
     if comparison.pairs:
@@ -79,5 +79,5 @@ def markdown(comparison: Comparison) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    """Both tables as LaTeX."""
+    """Return both tables in LaTeX."""
     return two_tables(networks_table(comparison), differences_table(comparison))

@@ -1,8 +1,8 @@
-"""What a classifier's predictions are worth: `classification.json`, and the same numbers for a comparison.
+"""Compute the metrics of a classifier for `classification.json` and for comparisons.
 
-With two classes the last one is the positive class, and all numbers are about it. With more, each class has its numbers
-against the rest. The area under the ROC curve is the mean over folds, whose networks' scores are not comparable;
-accuracy, sensitivity and specificity count every case once.
+With two classes, the last one is the positive class and the only one reported. With more classes, each class is
+compared with the rest. The area under the ROC curve is the mean over folds, because scores of different networks are
+not comparable. Accuracy, sensitivity and specificity count every case once.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ MOST_WRONG = 6
 
 
 def positives(rows: pd.DataFrame) -> list[str]:
-    """The classes that numbers are given for: the last of two, or each of several."""
+    """Return the reported classes: the last of two, or all of three and more."""
     classes = classes_of(rows)
     return classes[-1:] if len(classes) == 2 else classes
 
 
 def areas(rows: Sequence[pd.DataFrame], positive: str) -> roc.Areas:
-    """The networks' areas under the ROC curve on the same cases, averaged over folds.
+    """Compute the networks' areas under the ROC curve (AUC) on the same cases, averaged over folds.
 
     Args:
-        rows: A table a network, each with the same cases.
-        positive: The class to be found.
+        rows: One table per network, all with the same cases.
+        positive: The positive class.
 
     Raises:
-        DataError: A fold has cases of one class only.
+        DataError: All cases of a fold are positive, or none is.
     """
     tables = [table.set_index(["fold", "case"]).sort_index() for table in rows]
     parts = []
@@ -54,25 +54,25 @@ def areas(rows: Sequence[pd.DataFrame], positive: str) -> roc.Areas:
 
 
 def curves(rows: pd.DataFrame, positive: str) -> dict[int, list[tuple[float, float]]]:
-    """The ROC curve of each fold."""
+    """Return the ROC curve of each fold."""
     return {int(fold): roc.curve(group[PROBABILITY + positive].to_numpy(), (group["class"] == positive).to_numpy())
             for fold, group in rows.groupby("fold")}
 
 
 def correct(rows: pd.DataFrame, positive: str) -> np.ndarray:
-    """Whether each case was put rightly into or out of a class; with two classes: was classified rightly."""
+    """Return for each case whether the prediction is right about membership of class `positive`."""
     return ((rows["class"] == positive) == (rows["predicted"] == positive)).to_numpy()
 
 
 def proportion(rows: pd.DataFrame, positive: str, metric: str) -> tuple[int, int]:
-    """Successes and trials of accuracy, sensitivity or specificity."""
+    """Return the number of successes and trials of accuracy, sensitivity or specificity."""
     right, truth = correct(rows, positive), (rows["class"] == positive).to_numpy()
     chosen = {"accuracy": np.ones(len(rows), bool), "sensitivity": truth, "specificity": ~truth}[metric]
     return int(right[chosen].sum()), int(chosen.sum())
 
 
 def values(rows: pd.DataFrame, positive: str) -> ClassMetrics:
-    """Each metric of one class, with intervals by DeLong (AUC) and Wilson."""
+    """Compute each metric of one class, with intervals by DeLong (AUC) and Wilson (all others)."""
     found = areas([rows], positive)
     out = {"auc": Estimate(float(found.values[0]), roc.interval(found) or None, len(rows))}
     for metric in METRICS[1:]:
@@ -82,10 +82,10 @@ def values(rows: pd.DataFrame, positive: str) -> ClassMetrics:
 
 
 def describe(rows: pd.DataFrame, caution: str | None = None) -> Classification:
-    """What `classification.json` says of the cases of one network.
+    """Return the content of `classification.json` for the cases of one network.
 
     Raises:
-        DataError: A fold has cases of one class only.
+        DataError: For a reported class, all cases of a fold are positive, or none is.
     """
     classes = classes_of(rows)
     confusion = tuple(tuple(int(((rows["class"] == true) & (rows["predicted"] == found)).sum()) for found in classes)
@@ -101,7 +101,7 @@ def describe(rows: pd.DataFrame, caution: str | None = None) -> Classification:
 
 
 def confidently_wrong(rows: pd.DataFrame, most: int = MOST_WRONG) -> pd.DataFrame:
-    """The cases that were classified wrongly, the most confident first, with `probability` of their true class."""
+    """Return the misclassified cases, most confident first, with the `probability` of their true class."""
     truth = [row[PROBABILITY + row["class"]] for _, row in rows.iterrows()]
     wrong = rows.assign(probability=truth)[(rows["class"] != rows["predicted"]).to_numpy()]
     return wrong.sort_values(["probability", "case"]).head(most)

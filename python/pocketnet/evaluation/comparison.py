@@ -1,7 +1,7 @@
-"""`comparison.json`: the networks of one dataset side by side, the full network against every other width.
+"""Compare the networks of one dataset for `comparison.json`: the full network against every other width.
 
-Cases are paired by case and fold: both networks of a pair have seen the same training cases. A case's `mean`
-is the mean over its labels that are defined. A classification's numbers are in `class_comparison.py`.
+Pairs match by case and fold, so that both networks of a pair have the same training cases. A case's label `mean` is the
+mean over its labels with a defined value. `class_comparison.py` handles classifications.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison
     """Build a comparison from the rows of every `metrics.csv`.
 
     Args:
-        rows: The columns of `metrics.csv` and `file`, where each row is from.
-        allow_mixed_code: Take rows of networks that were trained by different code, with a note.
+        rows: The columns of `metrics.csv`, and `file`, the source of each row.
+        allow_mixed_code: Whether to accept networks trained by different code; a note is added.
 
     Returns:
-        What `comparison.json` says.
+        The content of `comparison.json`.
 
     Raises:
-        UsageError: Rows of several datasets, recipes or (unless allowed) codes, a case and label twice for one
-            network, or one network with several parameter counts or numbers of training steps.
+        UsageError: There are rows of several datasets, recipes or (unless allowed) code versions, duplicate rows for a
+            case and label of one network, or one network with several parameter counts or numbers of training steps.
     """
     notes = check(rows, allow_mixed_code)
     task = task_of(rows)
@@ -67,24 +67,32 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison
 
 
 def _order(item: tuple[Any, ...]) -> tuple[Any, ...]:
-    """By architecture, the reference first, then from many parameters to few."""
+    """Return the sort key: by architecture, reference first, then by decreasing number of parameters."""
     (arch, width), group = item
     return arch, width != REFERENCE, -int(group["parameters"].iloc[0]), width
 
 
 def label_order(comparison: Comparison) -> list[str]:
-    """The labels in the dataset's order, the mean last."""
+    """Return the labels in the dataset's order, the mean last."""
     return [*(comparison.labels or dict.fromkeys(row.label for row in comparison.networks if row.label != MEAN)), MEAN]
 
 
 def networks_of(rows: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """The rows of each (arch, width), of a segmentation with those of the label `mean`."""
+    """Group the rows by (arch, width); for a segmentation, add rows with the label `mean`."""
     rows = rows if task_of(rows) == CLASSIFICATION else _with_mean(rows)
     return dict(iter(rows.groupby(["arch", "width"], sort=False)))
 
 
 def check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
-    """Refuse rows that cannot be compared, as `compare` says; what is worth a note."""
+    """Check that the rows are comparable, and return notes on differences that are allowed.
+
+    Args:
+        rows: As for `compare`.
+        allow_mixed_code: As for `compare`.
+
+    Raises:
+        UsageError: As for `compare`.
+    """
     notes = []
     for column in ("dataset", "recipe"):
         if rows[column].nunique() > 1:
@@ -124,13 +132,13 @@ def check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
 
 
 def _groups(rows: pd.DataFrame, column: str) -> str:
-    """Each value of a column with the files that hold it."""
+    """Format each value of a column with the files that contain it."""
     return "; ".join(f"{value}: {', '.join(dict.fromkeys(group['file']))}"
                      for value, group in rows.groupby(column))
 
 
 def _with_mean(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows and, a case and network, one more with label `mean`."""
+    """Add one row with the label `mean` per case and network."""
     import pandas as pd
 
     keys = ["dataset", "case", "fold", "arch", "width", "recipe", "seed", "parameters", "code"]
@@ -145,7 +153,15 @@ def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> NetworkR
 
 
 def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[Pair]:
-    """The `pairs` of a network with a reference called `name`, of rows as `networks_of` gives them."""
+    """Compute the `pairs` of a network with a reference.
+
+    Args:
+        arch: Architecture of the network.
+        width: Width of the network.
+        name: Name of the reference.
+        reference: Rows of the reference, from `networks_of`.
+        other: Rows of the network, from `networks_of`.
+    """
     if task_of(other) == CLASSIFICATION:
         return class_comparison.pairs(arch, width, name, reference, other)
     result = []
@@ -163,7 +179,7 @@ def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, oth
 
 
 def correct(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs with Holm's correction: one family a metric over the labels, another over the means of labels."""
+    """Apply Holm's correction to the pairs; each metric has one family for the labels and one for their mean."""
     out = list(pairs)
     for family in {(pair.metric, pair.label == MEAN) for pair in pairs}:
         places = [place for place, pair in enumerate(pairs) if (pair.metric, pair.label == MEAN) == family]
@@ -173,7 +189,7 @@ def correct(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def unpaired(arch: str, one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]) -> list[str]:
-    """What keeps cases of two networks, each a name and rows, from being paired."""
+    """Return notes on cases of one network (name and rows) that the other network lacks."""
     notes = []
     for (name, here), (other_name, there) in ((one, other), (other, one)):
         keys = set(zip(here["case"], here["fold"], strict=True))
@@ -186,7 +202,7 @@ def unpaired(arch: str, one: tuple[str, pd.DataFrame], other: tuple[str, pd.Data
 
 
 def _undefined(networks: Sequence[NetworkRow]) -> list[str]:
-    """A note for each network and label with cases in which the label is in neither mask."""
+    """Return a note for each network and label with cases in which neither mask has the label."""
     return [f"{row.arch} {row.width}, {row.label}: {row.metrics['dice'].undefined} of {row.cases} "
             "cases have the label neither in the reference nor in the prediction and are left out of the means."
             for row in networks if row.label != MEAN and row.metrics["dice"].undefined]

@@ -1,4 +1,4 @@
-"""A classifier's predictions on a manifest's cases, measured and drawn."""
+"""Evaluate a classifier's predictions for a manifest's cases, and draw pictures."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ PICTURE_SIDE = 320  # pixels of the longer side
 
 def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path
              ) -> Classification:
-    """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the cases that are confidently wrong.
+    """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the most confident errors.
 
     Args:
         listing: The manifest.
-        where: Its path, for messages.
+        where: Path of the manifest, for messages.
         folder: The dataset's folder.
-        predictions: The folder of `predictions.csv`, or that file.
-        run: The model's.
-        output: Where to write.
+        predictions: The file `predictions.csv` or its folder.
+        run: Provenance of the model.
+        output: Output folder.
 
     Returns:
-        What `classification.json` says.
+        The content of `classification.json`.
 
     Raises:
-        DataError: Predictions are missing or no probabilities, a picture cannot be read, or all cases are of one class.
+        DataError: Predictions are missing or not probabilities, an image cannot be read, or all cases have one class.
     """
     import pandas as pd
 
@@ -77,14 +77,14 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
 
 
 def cautions(metrics: Sequence[Path]) -> list[str]:
-    """What the evaluations beside these `metrics.csv` files say that every result must say, each once."""
+    """Collect the cautions of the evaluations in the folders of these `metrics.csv` files, without duplicates."""
     beside = [Path(path).with_name("classification.json") for path in metrics]
     found = [Classification.read(path).caution for path in beside if path.is_file()]
     return list(dict.fromkeys(filter(None, found)))
 
 
 def text(described: Classification) -> str:
-    """The numbers for people, a line a class."""
+    """Format the metrics as text, one line per class."""
     lines = [f"{described.cases} cases"]
     for one in described.positive:
         shown = [f"{name.upper() if name == 'auc' else name} {_number(getattr(one.metrics, name))}"
@@ -101,7 +101,7 @@ def _number(metric: Estimate) -> str:
 
 
 def draw(path: Path, image: np.ndarray) -> None:
-    """An image as a PNG in grey, small enough for a page; (row, column), from its 0.5th to its 99.5th percentile."""
+    """Write an image (row, column) as a small grey PNG, scaled from its 0.5th to its 99.5th percentile."""
     from PIL import Image
 
     low, high = np.percentile(image, (0.5, 99.5))
@@ -113,7 +113,7 @@ def draw(path: Path, image: np.ndarray) -> None:
 
 
 def draw_curves(path: Path, rows: pd.DataFrame) -> None:
-    """The ROC curve of each class that numbers are given for, as a PNG."""
+    """Write the ROC curves of the reported classes as a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2, 4.2), dpi=120, layout="constrained")

@@ -1,4 +1,4 @@
-"""A segmentation's predictions on a manifest's cases, measured and drawn."""
+"""Evaluate the predictions of a segmentation for a manifest's cases, and draw pictures."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> pd.DataFrame:
-    """Write `metrics.csv`, and pictures of the best, the median and the worst case.
+    """Write `metrics.csv`, and pictures of the best, median and worst case.
 
     Args:
         listing: The manifest.
-        where: Its path, for messages.
+        where: Path of the manifest, for messages.
         folder: The dataset's folder.
-        predictions: The folder of the predicted label maps.
-        run: The model's.
-        output: Where to write.
-        progress: Passes the cases through and shows how far it is.
+        predictions: Folder of the predicted label maps.
+        run: Provenance of the model.
+        output: Output folder.
+        progress: Passes the cases through and shows progress.
 
     Returns:
         The rows of `metrics.csv`.
 
     Raises:
-        DataError: Predictions are missing, or cases cannot be evaluated; all are named.
+        DataError: Predictions are missing, or cases cannot be evaluated; the message lists all of them.
     """
     labelled = {case.case: case for case in listing.cases if case.label}
     if not labelled:
@@ -54,7 +54,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
 
 def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case]
               ) -> pd.DataFrame:
-    """The rows of all cases; what is wrong with those that cannot be measured is told at the end, of all at once."""
+    """Return the rows of all cases; if some cases fail, raise one DataError at the end that lists all of them."""
     import pandas as pd
 
     rows, problems = [], []
@@ -86,7 +86,7 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """The number of cases, and by label the mean of each metric, None where it is not defined."""
+    """Return the number of cases, and the mean of each metric by label; None for an undefined mean."""
     import pandas as pd
 
     return {"cases": rows["case"].nunique(),
@@ -95,7 +95,7 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def text(rows: pd.DataFrame) -> str:
-    """The same for people, a line a label."""
+    """Format the summary as text, one line per label."""
     lines = [f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
              f"NSD at 1 mm {row.nsd_1mm:.4f}" for label, row in _means(rows).iterrows()]
     return "\n".join([f"{rows['case'].nunique()} cases", *lines])

@@ -1,4 +1,4 @@
-"""Tables as LaTeX (booktabs), ready to paste into a paper."""
+"""Format tables in LaTeX (booktabs), ready to paste into a paper."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _SIGNS = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"
 
 
 def escape(text: str) -> str:
-    """Text with LaTeX's special characters, and the signs that our tables use, written for LaTeX."""
+    """Escape LaTeX's special characters and convert the symbols used in the tables."""
     return "".join(_SIGNS.get(sign, sign) for sign in text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int, caption: str) -> str:
-    """A `table*` with rules of the package booktabs, scaled to the text's width (graphicx).
+    """Return a `table*` with booktabs rules, scaled to the text width (graphicx).
 
     Args:
-        header: A name a column.
-        rows: Cells as people read them.
-        numeric: Columns from this one on are right-aligned.
-        caption: Above the table.
+        header: Column names.
+        rows: Cells as text.
+        numeric: Index of the first right-aligned column.
+        caption: Text above the table.
     """
     columns = "l" * numeric + "r" * (len(header) - numeric)
     lines = ["\\begin{table*}", "\\centering", f"\\caption{{{escape(caption)}}}", "\\resizebox{\\textwidth}{!}{%",

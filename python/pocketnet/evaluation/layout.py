@@ -1,4 +1,4 @@
-"""A comparison as tables: CSV for machines, Markdown and LaTeX laid out like the paper's Table I."""
+"""Format a comparison as CSV, and as Markdown and LaTeX in the form of the paper's Table I."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .metrics import METRICS
 NEEDS = "% needs \\usepackage{booktabs} and \\usepackage{graphicx}"
 TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "asd_mm": "ASD (mm)", "nsd_1mm": "NSD at 1 mm"}
 SHARES = ("dice", "nsd_1mm")
-"""Metrics from 0 to 1, the more the better."""
+"""Metrics from 0 to 1; higher is better."""
 WITH_INTERVAL = "dice"
-"""The metric whose mean a table for people gives with its interval; the CSV gives all."""
+"""The metric that Markdown and LaTeX tables show with the interval of its mean; the CSV has all intervals."""
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "mean_low", "mean_high",
                "sd", "median", "reference", "pairs", "difference", "interval_low", "interval_high", "p_value",
                "p_holm", "p_equivalence")
 
 
 class Table(NamedTuple):
-    """A table for people.
+    """A table with formatted cells.
 
     Attributes:
-        header: A name a column.
+        header: Column names.
         rows: Cells as text.
-        numeric: Columns from this one on are right-aligned.
-        caption: What it shows.
+        numeric: Index of the first right-aligned column.
+        caption: Caption of the table.
     """
 
     header: Sequence[str]
@@ -38,16 +38,16 @@ class Table(NamedTuple):
     caption: str
 
     def markdown(self) -> list[str]:
-        """Its lines in Markdown, without the caption."""
+        """Return the table's lines in Markdown, without the caption."""
         return markdown_table(self.header, self.rows, self.numeric)
 
     def latex(self) -> str:
-        """Itself in LaTeX."""
+        """Return the table in LaTeX."""
         return tex.table(self.header, self.rows, self.numeric, self.caption)
 
 
 def number(value: float | None, metric: str, signed: bool = False) -> str:
-    """A metric's value for people: four decimals of a share, two of mm; a dash for nothing."""
+    """Format a metric: four decimals for values from 0 to 1, two for mm; a dash for None."""
     if value is None:
         return "–"
     text = f"{value:{'+' if signed else ''}.{4 if metric in SHARES else 2}f}"
@@ -55,26 +55,26 @@ def number(value: float | None, metric: str, signed: bool = False) -> str:
 
 
 def p_text(value: float | None) -> str:
-    """A p-value for people."""
+    """Format a p-value; a dash for None."""
     if value is None:
         return "–"
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def interval_text(interval: Sequence[float] | None, metric: str, signed: bool = True) -> str:
-    """A confidence interval for people: of a difference signed, of a mean not."""
+    """Format a confidence interval: signed for a difference, unsigned for a mean; a dash for None."""
     if interval is None:
         return "–"
     return f"[{', '.join(number(end, metric, signed) for end in interval)}]"
 
 
 def summary_columns(metric: str) -> list[str]:
-    """What a table for people says of a metric over cases."""
+    """Return the column names of a metric's summary over cases."""
     return ["mean ± sd", *(["95 % interval"] if metric == WITH_INTERVAL else []), "median"]
 
 
 def summary_cells(values: MetricSummary, metric: str) -> list[tuple[float | None, str]]:
-    """Number (to sort by) and text of each of `summary_columns`, of a network's `metrics` in a comparison."""
+    """Return the cells of `summary_columns` for a network's metric: the number to sort by, and the text."""
     mean = values.mean, f"{number(values.mean, metric)} ± {number(values.sd, metric)}"
     interval = values.mean, interval_text(values.interval, metric, signed=False)
     median = values.median, number(values.median, metric)
@@ -82,7 +82,7 @@ def summary_cells(values: MetricSummary, metric: str) -> list[tuple[float | None
 
 
 def pair_of(comparison: Comparison, network: NetworkRow, metric: str) -> Pair | None:
-    """The pair that compares this row of `networks` with the full network; None for the full network itself."""
+    """Return the pair that compares a row of `networks` with the full network; None for the full network itself."""
     keys = ("arch", "width", "label")
     for pair in comparison.pairs:
         if pair.metric == metric and all(getattr(pair, key) == getattr(network, key) for key in keys):
@@ -91,7 +91,7 @@ def pair_of(comparison: Comparison, network: NetworkRow, metric: str) -> Pair | 
 
 
 def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """A row a network, label and metric, with the columns `CSV_COLUMNS`."""
+    """Return one row per network, label and metric, with the columns `CSV_COLUMNS`."""
     rows = []
     for network in comparison.networks:
         for metric in METRICS:
@@ -109,7 +109,7 @@ def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def networks_table(comparison: Comparison) -> Table:
-    """A row a network and label, laid out like the paper's Table I."""
+    """Return a table with one row per network and label, as in the paper's Table I."""
     header = ["Label", "Architecture", "Variant", "Parameters (M)", "Cases"]
     for metric in METRICS:
         first, *rest = summary_columns(metric)
@@ -129,7 +129,7 @@ def networks_table(comparison: Comparison) -> Table:
 
 
 def differences_table(comparison: Comparison) -> Table:
-    """A row a pair of networks, label and metric; none without pairs."""
+    """Return a table with one row per pair of networks, label and metric; empty without pairs."""
     header = ["Label", "Architecture", "Variant", "Metric", "Pairs", "Difference", "95 % interval", "p", "p, Holm",
               "Equivalence"]
     rows = [[pair.label, pair.arch, pair.width, TITLES[pair.metric], str(pair.n),
@@ -142,7 +142,13 @@ def differences_table(comparison: Comparison) -> Table:
 
 
 def baseline_markdown(comparison: Comparison, baseline: Baseline, differences: Callable[[Comparison], Table]) -> str:
-    """A `baseline.json`'s pairs, by the function that lays out those of a comparison."""
+    """Return the pairs of a `baseline.json` in Markdown.
+
+    Args:
+        comparison: The comparison of this run.
+        baseline: The pairs with the baseline.
+        differences: The function that makes the table of differences of a comparison.
+    """
     steps = " or ".join(f"{steps:,}" for steps in baseline.steps)
     lines = [f"Difference to the same network of the baseline (recipe `{baseline.recipe}`"
              + (f", {steps} steps" if steps else "") + "; this − baseline), paired by case:"]
@@ -150,7 +156,7 @@ def baseline_markdown(comparison: Comparison, baseline: Baseline, differences: C
 
 
 def markdown(comparison: Comparison) -> str:
-    """Title, a table of the networks like the paper's Table I, a table of the differences, and the notes."""
+    """Return the comparison in Markdown: title, table of networks, table of differences, and notes."""
     lines = [f"# {comparison.dataset}: comparison of networks", "",
              f"Recipe `{comparison.recipe}`. The 95 % interval is of the mean, by bootstrap over cases.", ""]
     lines += networks_table(comparison).markdown()
@@ -167,29 +173,29 @@ def markdown(comparison: Comparison) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    """Both tables as LaTeX."""
+    """Return both tables in LaTeX."""
     return two_tables(networks_table(comparison), differences_table(comparison))
 
 
 def two_tables(networks: Table, differences: Table) -> str:
-    """LaTeX of the networks and, where there are pairs, of their differences."""
+    """Return the LaTeX of the non-empty tables, after a comment that names the required packages."""
     parts = [NEEDS, *(table.latex() for table in (networks, differences) if table.rows)]
     return "\n\n".join(parts) + "\n"
 
 
 def _rank(comparison: Comparison, label: str) -> int:
-    """Labels in the dataset's order, the mean last."""
+    """Return the position of a label in the dataset's order; the mean is last."""
     order = list(dict.fromkeys(row.label for row in comparison.networks))
     return order.index(label)
 
 
 def p_equivalence(pair: Pair | None) -> float | None:
-    """The p-value of a pair's equivalence; None without such a test."""
+    """Return the p-value of a pair's equivalence test; None without a test."""
     return pair.equivalence.p_value if pair and pair.equivalence else None
 
 
 def equivalence_text(pair: Pair) -> str:
-    """Whether one Dice point of equivalence is shown; nothing for a metric that has no such test."""
+    """Format the result of a pair's equivalence test; empty for a metric without the test."""
     outcome = pair.equivalence
     if outcome is None:
         return ""
@@ -199,7 +205,7 @@ def equivalence_text(pair: Pair) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> list[str]:
-    """A Markdown table whose columns from `numeric` on are right-aligned.
+    """Return the lines of a Markdown table whose columns from `numeric` on are right-aligned.
 
     Raises:
         ValueError: A row has more or fewer cells than the header.
@@ -211,7 +217,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric
 
 
 def csv_text(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """Rows for machines as CSV: six significant digits, nothing for None."""
+    """Format rows as CSV with six significant digits and empty fields for None."""
     import pandas as pd
 
     return pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, float_format="%.6g", lineterminator="\n")

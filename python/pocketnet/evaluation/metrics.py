@@ -1,23 +1,24 @@
-"""How well a predicted mask covers a reference mask: Dice, HD95, average surface distance, surface Dice at 1 mm.
+"""Compare a predicted with a reference mask: Dice, HD95, average surface distance (ASD), surface Dice at 1 mm (NSD).
 
-Definitions, the same in every table of this project:
+All tables of this project use these definitions:
 
-- A mask's surface is its voxels with at least one of the face neighbours outside the mask; beyond the
+- The surface of a mask consists of its voxels with at least one face neighbour outside the mask. Everything beyond the
   image's edge is outside. Distances are between centres of surface voxels, in mm.
-- HD95 is the larger of the two directed 95th percentiles (linear interpolation); ASD is the mean over both
-  directed sets pooled. NSD (normalised surface Dice) is the share of both sets pooled that is at most 1 mm off.
-- Over voxel sets: the distance from each voxel of one mask to the nearest voxel of the other, zero where they
-  overlap; HD95 and the average of them as above. SimpleITK's Hausdorff filter takes masks so, and so the paper's
-  HD95 seems to (docs/paper.md): two masks that overlap by more than 95 % have an HD95 of 0 then.
-- A label that is in neither mask: every metric is NaN. In one of them only: Dice and NSD 0, and both distances are
-  the image's diagonal in mm (as the BraTS challenge does).
+- HD95 is the larger of the two directed 95th percentiles (linear interpolation). ASD is the mean of the pooled
+  distances of both directions. NSD (normalised surface Dice) is the fraction of the pooled distances of at most 1 mm.
+- The voxel-set variants use the distance from each voxel of one mask to the nearest voxel of the other mask, zero in
+  the overlap. HD95 and the average are computed as above. SimpleITK's Hausdorff filter uses this definition, and the
+  paper's HD95 appears to use it too (docs/paper.md). With it, two masks that overlap by more than 95 % have an HD95
+  of 0.
+- If neither mask has the label, every metric is NaN. If only one mask has it, Dice and NSD are 0, and both distances
+  are the image's diagonal in mm (as in the BraTS challenge).
 
-MONAI defines the same surface. SimpleITK's LabelContour does not take the image's edge for a surface, so the
-two agree wherever a mask keeps off the edge, and everywhere once the image is padded by a voxel.
+MONAI defines the surface in the same way. SimpleITK's LabelContour does not count the image's edge as surface; the two
+agree if the mask does not touch the edge, for example after padding the image by one voxel.
 
-The distances come from a k-d tree over the surface voxels of the joint bounding box, not from a distance
-map: its time follows the surface (some 10^4 voxels) and not the volume. `make bench-metrics` times it beside
-MONAI, DeepMind's surface-distance and SimpleITK on a real tumour.
+Distances come from a k-d tree of the surface voxels in the joint bounding box instead of a distance map: the time grows
+with the surface (about 10^4 voxels), not with the volume. `make bench-metrics` compares the time with MONAI, DeepMind's
+surface-distance and SimpleITK on a real tumour.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ from ..preprocessing.boxes import bounding_box, crop
 
 METRICS = ("dice", "hd95_mm", "asd_mm", "nsd_1mm")
 PAPER_METRICS = METRICS[:3]
-"""Those that the paper reports."""
+"""Metrics that the paper reports."""
 TOLERANCE_MM = 1.0
-"""Of the surface Dice; a distance that is 1 mm but for rounding is within it."""
+"""Tolerance of the surface Dice; distances of 1 mm count as within it despite rounding errors."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One label of one case.
+    """Metrics of one label in one case. All except the volumes are NaN if neither mask has the label.
 
     Attributes:
-        dice: 0 to 1, NaN where the label is in neither mask.
-        hd95_mm: 95th percentile Hausdorff distance in mm, NaN likewise.
-        asd_mm: Average symmetric surface distance in mm, NaN likewise.
-        reference_ml: The reference's volume in millilitres.
-        predicted_ml: The prediction's volume in millilitres.
-        hd95_voxels_mm: 95th percentile Hausdorff distance of the voxel sets in mm, NaN likewise.
-        asd_voxels_mm: Average symmetric distance of the voxel sets in mm, NaN likewise.
-        nsd_1mm: Normalised surface Dice with a tolerance of 1 mm, 0 to 1, NaN likewise.
+        dice: Dice coefficient, 0 to 1.
+        hd95_mm: 95th percentile Hausdorff distance in mm.
+        asd_mm: Average symmetric surface distance in mm.
+        reference_ml: Volume of the reference in millilitres.
+        predicted_ml: Volume of the prediction in millilitres.
+        hd95_voxels_mm: 95th percentile Hausdorff distance of the voxel sets in mm.
+        asd_voxels_mm: Average symmetric distance of the voxel sets in mm.
+        nsd_1mm: Normalised surface Dice with a tolerance of 1 mm, 0 to 1.
     """
 
     dice: float
@@ -62,7 +63,7 @@ class Measurement:
 
 
 def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float]) -> Measurement:
-    """All metrics of one label.
+    """Compute all metrics of one label.
 
     Args:
         reference: Boolean mask, 2D or 3D.
@@ -83,7 +84,7 @@ def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[flo
 
 
 def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """Dice coefficient, 2|R∩P| / (|R|+|P|); NaN when both masks are empty.
+    """Compute the Dice coefficient, 2|R∩P| / (|R|+|P|); NaN if both masks are empty.
 
     Args:
         reference: Boolean mask of any shape.
@@ -95,11 +96,12 @@ def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
 
 def directed_distances(reference: np.ndarray, prediction: np.ndarray,
                        spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Distance in mm from each surface voxel of one mask to the other mask's surface, both ways.
+    """Compute the distances in mm from each surface voxel of one mask to the surface of the other, in both directions.
 
     Returns:
-        Reference to prediction, and prediction to reference: each one value a surface voxel, in no particular
-        order; infinite where the other mask is empty, of length 0 where the own mask is.
+        Distances from reference to prediction, and from prediction to reference. Each array has one value per surface
+        voxel of the first mask, in no particular order. It is infinite if the second mask is empty, and has length 0
+        if the first mask is empty.
 
     Raises:
         ValueError: Shapes or the number of spacings differ.
@@ -111,10 +113,10 @@ def directed_distances(reference: np.ndarray, prediction: np.ndarray,
 
 def voxel_set_distances(reference: np.ndarray, prediction: np.ndarray,
                         spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Distance in mm from each voxel of one mask to the other mask's nearest voxel, both ways.
+    """Compute the distances in mm from each voxel of one mask to the nearest voxel of the other, in both directions.
 
     Returns:
-        As for `directed_distances`, one value a voxel of the mask; zero where the masks overlap.
+        As for `directed_distances`, but with one value per voxel of the first mask; zero in the overlap.
 
     Raises:
         ValueError: Shapes or the number of spacings differ.
@@ -125,7 +127,7 @@ def voxel_set_distances(reference: np.ndarray, prediction: np.ndarray,
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
-    """The voxels of `mask` that have a face neighbour outside it; beyond the array's edge is outside.
+    """Return the voxels of a mask with a face neighbour outside it; everything beyond the array's edge is outside.
 
     Args:
         mask: Boolean array.
@@ -144,7 +146,7 @@ def surface(mask: np.ndarray) -> np.ndarray:
 
 
 def image_diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
-    """Length of the image's diagonal in mm, voxel edge to voxel edge."""
+    """Return the length of the image's diagonal in mm, from voxel edge to voxel edge."""
     return float(np.linalg.norm(np.asarray(shape) * np.asarray(spacing, dtype=float)))
 
 
@@ -155,7 +157,7 @@ def _check(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[floa
 
 
 def _crop(reference: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both masks within their joint bounding box (as they are when both are empty)."""
+    """Crop both masks to their joint bounding box; two empty masks stay unchanged."""
     boxes = [box for box in (bounding_box(reference), bounding_box(prediction)) if box]
     if not boxes:
         return reference, prediction
@@ -165,10 +167,11 @@ def _crop(reference: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _directed(start: np.ndarray, goal: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Distances in mm from `start` to `goal`: from surface voxels to the surface, and from voxels to the set.
+    """Compute distances in mm from `start` to `goal`: between the surfaces, and between the voxel sets.
 
-    Outside a mask its nearest voxel is one of its surface, so both come from one tree and one search, over the
-    voxels that are outside of `goal` or on the surface of `start`; all others' distances are zero or not asked for.
+    From outside a mask, the nearest voxel of the mask is always on its surface. One search in one tree therefore gives
+    both results. It includes only voxels outside `goal` and surface voxels of `start` that are not on the surface of
+    `goal`; all other distances are zero or not needed.
     """
     from scipy.spatial import cKDTree
 
@@ -186,12 +189,12 @@ def _directed(start: np.ndarray, goal: np.ndarray, spacing: Sequence[float]) -> 
 
 
 def _with_zeros(distances: np.ndarray, count: int) -> np.ndarray:
-    """Distances with zeros after them, `count` in all."""
+    """Append zeros to distances, up to `count` values."""
     return np.concatenate([distances, np.zeros(count - len(distances))])
 
 
 def _within(forth: np.ndarray, back: np.ndarray) -> float:
-    """The share of surface voxels whose distance is at most `TOLERANCE_MM`."""
+    """Return the fraction of surface voxels whose distance is at most `TOLERANCE_MM`; NaN without surface voxels."""
     pooled = np.concatenate([forth, back])
     return float(np.mean(pooled <= TOLERANCE_MM + 1e-6)) if pooled.size else float("nan")
 

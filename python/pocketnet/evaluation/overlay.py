@@ -1,7 +1,7 @@
-"""A case as a picture: three planes with both contours, and below them where the two disagree.
+"""Draw a case: three planes with the contours of reference and prediction, and below them the voxels that differ.
 
-Colours are Okabe and Ito's, told apart by the colour-blind too; line styles differ as well. Planes are shown as
-radiologists do: the patient's right is on the left of the picture.
+The colours are from the colour-blind-safe palette of Okabe and Ito; line styles differ as well. Planes follow the
+radiological convention: the patient's right is on the left of the picture.
 """
 
 from __future__ import annotations
@@ -24,23 +24,26 @@ if TYPE_CHECKING:
     from ..contracts.overlays import Rank
 
 REFERENCE, PREDICTION = "#56B4E9", "#E69F00"  # sky blue, orange
-CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, where all are shown
+CLASSES = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")  # by label, in `label_maps`
 MISSED, ADDED = "#56B4E9", "#D55E00"  # in the reference only, in the prediction only
-GREYS = 28  # levels in the picture: a third of the size, no visible loss
-LETTERS = 12  # points, to be read where the picture is shown at half its size
-MARGIN_MM = 5  # kept around what the image shows
-ROOM = 0.06  # of the longest side, left around a plane for its letters
+GREYS = 28  # grey levels in the picture: a third of the file size, no visible loss
+LETTERS = 12  # points; readable if the picture is shown at half its size
+MARGIN_MM = 5  # margin around the non-zero region
+ROOM = 0.06  # space around a plane for its letters, relative to the longest side
 
 RANKS: tuple[Rank, ...] = ("best", "median", "worst")
 
-# name, axis through the plane, axes left-right and bottom-top, flip the horizontal one, letters left and top
+# name, axis normal to the plane, horizontal and vertical axis, flip the horizontal axis, letters on the left and top
 PLANES = (("axial", 2, (0, 1), True, "R", "A"), ("coronal", 1, (0, 2), True, "R", "S"),
           ("sagittal", 0, (1, 2), True, "A", "S"))
 OPPOSITE = {"R": "L", "A": "P", "S": "I"}
 
 
 def centre(mask: np.ndarray) -> tuple[int, ...]:
-    """The median voxel along each axis; every plane through it meets the mask. The array's centre if empty."""
+    """Return the mask's median index along each axis; every plane through it meets the mask.
+
+    An empty mask returns the array's centre.
+    """
     where = np.nonzero(mask)
     if not where[0].size:
         return tuple(n // 2 for n in mask.shape)
@@ -48,9 +51,9 @@ def centre(mask: np.ndarray) -> tuple[int, ...]:
 
 
 def pick(mean_dice: dict[str, float]) -> list[tuple[Rank, str]]:
-    """Cases to show as (rank, case): best, median and worst by mean Dice, each case once.
+    """Return the cases to show as (rank, case): best, median and worst by mean Dice, each case once.
 
-    Cases without a defined Dice are not shown; of two cases there is no median.
+    Cases with an undefined Dice are excluded. Two cases have no median.
     """
     order = sorted((case for case, value in mean_dice.items() if not np.isnan(value)),
                    key=lambda case: (-mean_dice[case], case))
@@ -67,11 +70,11 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
 
     Args:
         path: The file.
-        image: (x, y, z) in RAS+, shown in grey between its 1st and 99th percentile.
+        image: (x, y, z) in RAS+, shown in grey between the 1st and 99th percentile of its non-zero voxels.
         reference: Classes, (x, y, z).
         prediction: Classes, (x, y, z).
         spacing: mm along x, y, z.
-        title: Above the picture.
+        title: Text above the picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -129,7 +132,7 @@ def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.nd
 
 
 def _letters(axis: Axes, plane: tuple[Any, ...], size: float = LETTERS) -> None:
-    """Which side of the patient is where, in the room around a plane."""
+    """Write the letters for the patient's sides into the space around a plane."""
     _, _, _, _, left, top = plane
     for text, x, y, side in ((left, 0.01, 0.5, "left"), (OPPOSITE[left], 0.99, 0.5, "right"),
                              (top, 0.5, 0.97, "center"), (OPPOSITE[top], 0.5, 0.03, "center")):
@@ -138,7 +141,7 @@ def _letters(axis: Axes, plane: tuple[Any, ...], size: float = LETTERS) -> None:
 
 
 def _stroked() -> list[Any]:
-    """Letters to be read on any grey."""
+    """Return a text outline that keeps letters readable on any grey."""
     from matplotlib.patheffects import withStroke
 
     return [withStroke(linewidth=2, foreground="black")]
@@ -146,7 +149,7 @@ def _stroked() -> list[Any]:
 
 def _crop(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
           spacing: Sequence[float]) -> tuple[np.ndarray, ...]:
-    """All three within a box around everything that is not zero in any of them, with a margin."""
+    """Crop all three to the box around the voxels that are non-zero in any of them, with a margin."""
     box = bounding_box((image != 0) | (reference > 0) | (prediction > 0))
     if box is None:
         return image, reference, prediction
@@ -157,7 +160,7 @@ def _crop(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
 
 
 def _palette() -> Image.Image:
-    """A picture whose palette has the greys, the colours, and their blends for smooth edges."""
+    """Return an image whose palette has the greys, the colours, and blends of both for smooth edges."""
     from matplotlib.colors import to_rgb
     from PIL import Image
 
@@ -171,16 +174,16 @@ def _palette() -> Image.Image:
 
 
 def plane_of(volume: np.ndarray, index: int, plane: tuple[Any, ...]) -> np.ndarray:
-    """One plane as (rows from the bottom, columns from the left)."""
+    """Return one plane as (rows from the bottom, columns from the left)."""
     _, through, (across, up), flip, _, _ = plane
     cut = np.take(volume, index, axis=through)
-    if across < up:  # the remaining axes stand in ascending order
+    if across < up:  # `np.take` leaves the other axes in ascending order
         cut = cut.T
     return cut[:, ::-1] if flip else cut
 
 
 def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """RGBA picture of the voxels where the two differ."""
+    """Return an RGBA picture of the voxels that differ."""
     from matplotlib.colors import to_rgba
 
     picture = np.zeros((*truth.shape, 4))
@@ -191,7 +194,16 @@ def _errors(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 def outline(axis: Axes, mask: np.ndarray, box: tuple[Any, ...], colour: str,
             style: str | tuple[int, tuple[int, int]], closed: bool = True) -> None:
-    """The outline of a mask, along voxel edges' middle; it closes at the picture's edge unless told not to."""
+    """Draw the outline of a mask, halfway between inner and outer voxel centres.
+
+    Args:
+        axis: The axes to draw on.
+        mask: Mask of the plane, (rows from the bottom, columns from the left).
+        box: Extent of the plane: left, right, bottom, top.
+        colour: Colour of the line.
+        style: Line style of matplotlib.
+        closed: Whether the outline closes at the edge of the picture.
+    """
     rows, columns = mask.shape
     step_x, step_y = box[1] / columns, box[3] / rows
     x = (np.arange(-1, columns + 1) + 0.5) * step_x
@@ -203,15 +215,15 @@ def outline(axis: Axes, mask: np.ndarray, box: tuple[Any, ...], colour: str,
 
 def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
                labels: Sequence[Label], title: str) -> Figure:
-    """A figure of several labels at once: the reference above, the prediction below, in three planes.
+    """Draw all labels in three planes: the reference in the upper row, the prediction in the lower row.
 
     Args:
         image: (x, y, z) in RAS+, shown in grey.
         reference: Classes, (x, y, z).
         prediction: Classes, (x, y, z).
         spacing: mm along x, y, z.
-        labels: The manifest's `labels`: a colour each.
-        title: Above the figure.
+        labels: The manifest's `labels`; each has its own colour.
+        title: Text above the figure.
 
     Returns:
         A matplotlib figure.

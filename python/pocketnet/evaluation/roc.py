@@ -1,7 +1,7 @@
-"""Receiver operating characteristic: curve, area, DeLong's variance; and proportions with Wilson's interval.
+"""Receiver operating characteristic (ROC): curve, area, DeLong's variance; and Wilson's interval of proportions.
 
-Scores are any numbers of which larger ones speak for the positive class. Several test sets (folds, each scored by a
-network of its own, whose scores are not comparable between folds) are combined as the mean of their areas.
+A larger score means that the positive class is more likely. The area over several folds is the mean of their areas,
+because each fold has its own network and scores of different networks are not comparable.
 
 Sources: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 837 (1988); computed by midranks as Sun and Xu, IEEE Signal
 Processing Letters 21, 1389 (2014). LeDell, Petersen and van der Laan, Electronic Journal of Statistics 9, 1583 (2015),
@@ -23,8 +23,8 @@ class Areas:
     """Areas under the ROC curves of several networks on the same cases.
 
     Attributes:
-        values: An area a network.
-        covariance: Of the areas, (networks, networks); NaN where a class has one case only.
+        values: Area of each network.
+        covariance: Covariance of the areas, (networks, networks); NaN if a class has only one case.
     """
 
     values: np.ndarray
@@ -37,9 +37,9 @@ class Difference:
 
     Attributes:
         value: Other − reference.
-        interval: 95 % interval; None where there is no standard error.
-        p_value: Two-sided p of DeLong's test; None likewise.
-        p_equivalence: The larger p of two one-sided tests against the margin; None likewise.
+        interval: 95 % interval; None without a standard error.
+        p_value: Two-sided p-value of DeLong's test; None without a standard error.
+        p_equivalence: The larger p-value of two one-sided tests against the margin; None without a standard error.
     """
 
     value: float
@@ -49,17 +49,19 @@ class Difference:
 
 
 def auc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve: the chance that a positive case scores above a negative one, ties a half.
+    """Compute the area under the ROC curve: the probability that a positive case scores higher than a negative one.
+
+    Ties count one half.
 
     Args:
         scores: (cases,).
         positive: Boolean, (cases,).
 
     Returns:
-        0 to 1; NaN where a score is NaN, as after a training that diverged.
+        The area, 0 to 1; NaN if a score is NaN, for example after a diverged training.
 
     Raises:
-        ValueError: Only one class is there.
+        ValueError: All cases are of one class.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -68,14 +70,14 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def areas(scores: np.ndarray, positive: np.ndarray) -> Areas:
-    """Areas of several networks with DeLong's covariance.
+    """Compute the areas of several networks and their covariance by DeLong.
 
     Args:
         scores: (networks, cases).
         positive: Boolean, (cases,).
 
     Raises:
-        ValueError: Only one class is there.
+        ValueError: All cases are of one class.
     """
     from scipy.stats import rankdata
 
@@ -83,7 +85,7 @@ def areas(scores: np.ndarray, positive: np.ndarray) -> Areas:
     m, n = _both_classes(positive)
     above, below = scores[:, positive], scores[:, ~positive]
     together = rankdata(np.concatenate([above, below], axis=1), axis=1)
-    of_positive = (together[:, :m] - rankdata(above, axis=1)) / n  # share of negatives below each positive
+    of_positive = (together[:, :m] - rankdata(above, axis=1)) / n  # fraction of negatives below each positive
     of_negative = 1 - (together[:, m:] - rankdata(below, axis=1)) / m
     unknown = np.full((len(scores),) * 2, np.nan)
     spread = [np.atleast_2d(np.cov(part)) / size if size > 1 else unknown
@@ -92,7 +94,7 @@ def areas(scores: np.ndarray, positive: np.ndarray) -> Areas:
 
 
 def _both_classes(positive: np.ndarray) -> tuple[int, int]:
-    """How many cases are positive and negative; ValueError where there is no case of one."""
+    """Return the number of positive and negative cases; raise ValueError if one is 0."""
     m = int(np.count_nonzero(positive))
     n = len(positive) - m
     if not m or not n:
@@ -101,13 +103,13 @@ def _both_classes(positive: np.ndarray) -> tuple[int, int]:
 
 
 def mean_areas(parts: Sequence[Areas]) -> Areas:
-    """The mean over test sets that share no case: areas averaged, covariances added and divided by their square."""
+    """Average areas over test sets without common cases; covariances are summed and divided by the squared count."""
     return Areas(np.mean([part.values for part in parts], axis=0),
                  np.sum([part.covariance for part in parts], axis=0) / len(parts) ** 2)
 
 
 def interval(found: Areas, index: int = 0) -> tuple[float, float] | None:
-    """The 95 % interval of one area within 0 and 1; None without a standard error, as for an area of exactly 1."""
+    """Return the 95 % interval of one area, clipped to 0…1; None if the standard error is unknown or 0."""
     error = _error(found.covariance[index, index])
     if not error:
         return None
@@ -116,7 +118,7 @@ def interval(found: Areas, index: int = 0) -> tuple[float, float] | None:
 
 
 def difference(found: Areas, margin: float, reference: int = 0, other: int = 1) -> Difference:
-    """DeLong's test of two areas on the same cases, and two one-sided tests of equivalence within ±`margin`."""
+    """Compare two areas on the same cases: DeLong's test, and two one-sided tests of equivalence within ±`margin`."""
     from scipy.stats import norm
 
     value = float(found.values[other] - found.values[reference])
@@ -132,7 +134,7 @@ def difference(found: Areas, margin: float, reference: int = 0, other: int = 1) 
 
 
 def _error(variance: float) -> float | None:
-    """A standard error; 0 for a variance that is zero but for rounding, None for an unknown one."""
+    """Return the standard error: 0 for a variance of 0 within rounding errors, None for an unknown variance."""
     if np.isnan(variance):
         return None
     return 0.0 if variance < 1e-15 else float(variance) ** 0.5
@@ -145,7 +147,7 @@ def _z() -> float:
 
 
 def curve(scores: np.ndarray, positive: np.ndarray) -> list[tuple[float, float]]:
-    """The ROC curve's corners as (false positive rate, true positive rate), from (0, 0) to (1, 1)."""
+    """Return the corners of the ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1)."""
     from sklearn.metrics import roc_curve
 
     false, true, _ = roc_curve(positive, scores)
@@ -153,19 +155,19 @@ def curve(scores: np.ndarray, positive: np.ndarray) -> list[tuple[float, float]]
 
 
 def mean_curve(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
-    """Curves averaged vertically (mean true positive rate at each false positive rate): its area is the mean area."""
+    """Average curves vertically (mean true positive rate at each false positive rate); the area is the mean area."""
     if len(curves) == 1:
         return list(curves[0])
     places = np.unique(np.concatenate([[x for x, _ in points] for points in curves]))
     sides = []
-    for side in ("left", "right"):  # a step has two values at one place: before and after it
+    for side in ("left", "right"):  # a step has two values at one position: before and after it
         sides.append(np.mean([_heights(points, places, side) for points in curves], axis=0))
     return [(0.0, 0.0)] + [(float(x), float(y)) for x, *pair in zip(places, *sides, strict=True)
                            for y in dict.fromkeys(pair)] + [(1.0, 1.0)]
 
 
 def _heights(points: Sequence[tuple[float, float]], places: np.ndarray, side: str) -> np.ndarray:
-    """True positive rates of a curve at some false positive rates, below or above each step."""
+    """Return a curve's true positive rates at the given false positive rates, before or after each step."""
     x, y = np.array(points).T
     found = np.interp(places, x, y)
     for index, place in enumerate(places):
@@ -176,7 +178,7 @@ def _heights(points: Sequence[tuple[float, float]], places: np.ndarray, side: st
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float] | None:
-    """Wilson's 95 % interval of a proportion; None without a trial."""
+    """Return Wilson's 95 % interval of a proportion; None without trials."""
     from scipy.stats import binomtest
 
     if not trials:
@@ -186,11 +188,11 @@ def wilson(successes: int, trials: int) -> tuple[float, float] | None:
 
 
 def mcnemar(reference: np.ndarray, other: np.ndarray) -> float:
-    """Exact two-sided McNemar test of two networks' correct answers on the same cases; 1 when they never differ.
+    """Return the p-value of the exact two-sided McNemar test of two networks on the same cases; 1 if they never differ.
 
     Args:
-        reference: Whether each case was answered rightly, boolean.
-        other: Likewise.
+        reference: Whether the reference network classifies each case correctly, boolean.
+        other: The same for the other network.
     """
     from scipy.stats import binomtest
 

@@ -1,6 +1,6 @@
-"""Statistics of paired comparisons: each case is measured under two networks.
+"""Statistics of paired comparisons, in which two networks are measured on the same cases.
 
-Every function takes plain arrays in which NaN stands for an undefined value.
+All functions take arrays in which NaN marks an undefined value.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MARGIN = 0.01  # one Dice point, the difference below which two networks count as equivalent
+MARGIN = 0.01  # equivalence margin: one Dice point
 RESAMPLES = 10_000
 CHUNK = 5_000_000  # values resampled at a time: 80 MB
-ROUNDING = 1e-12  # differences of scores that are no further apart are equal
+ROUNDING = 1e-12  # score differences closer than this count as equal
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, sample standard deviation and median over the defined values; None where there are too few.
+    """Mean, sample standard deviation and median of the defined values; None if there are too few values.
 
     Attributes:
-        interval: 95 % bootstrap confidence interval of the mean over the values; None for fewer than two.
-        n: Defined values.
-        undefined: Values that were left out because they are NaN.
+        interval: 95 % bootstrap confidence interval of the mean; None for fewer than two values.
+        n: Number of defined values.
+        undefined: Number of excluded NaN values.
     """
 
     mean: float | None
@@ -39,11 +39,11 @@ class Paired:
     """A paired difference, other − reference.
 
     Attributes:
-        n: Pairs in which both values are defined.
-        undefined: Pairs that were left out.
+        n: Number of pairs with two defined values.
+        undefined: Number of excluded pairs.
         difference: Mean difference.
-        interval: 95 % bootstrap confidence interval of the mean difference over pairs; None for fewer than two.
-        p_value: Two-sided Wilcoxon signed-rank test; 1 when no pair differs; None without a pair.
+        interval: 95 % bootstrap confidence interval of the mean difference; None for fewer than two pairs.
+        p_value: P-value of the two-sided Wilcoxon signed-rank test; 1 if no pair differs; None without pairs.
     """
 
     n: int
@@ -54,7 +54,7 @@ class Paired:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Summary of one column of values."""
+    """Summarise one column of values."""
     given = np.asarray(values, dtype=float)
     defined = given[~np.isnan(given)]
     n = len(defined)
@@ -66,12 +66,12 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 def compare_paired(reference: Sequence[float], other: Sequence[float], seed: int = 0) -> Paired:
-    """Mean paired difference with its interval and p-value.
+    """Compute the mean paired difference with its interval and p-value.
 
     Args:
-        reference: Values of the reference network, a case each.
+        reference: Values of the reference network, one per case.
         other: Values of the other network for the same cases in the same order.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         ValueError: The lengths differ.
@@ -85,25 +85,25 @@ def compare_paired(reference: Sequence[float], other: Sequence[float], seed: int
 
 
 def bootstrap_interval(values: np.ndarray, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap confidence interval of the mean, resampling the values (seeded, 10,000 resamples).
+    """Compute the percentile bootstrap confidence interval of the mean from 10,000 resamples.
 
     Args:
-        values: At least two.
-        seed: Of the resampling.
-        level: Of the interval.
+        values: At least two values.
+        seed: Seed of the resampling.
+        level: Confidence level.
     """
     from scipy.stats import bootstrap
 
-    batch = max(1, CHUNK // len(values))  # the numbers drawn do not depend on it
+    batch = max(1, CHUNK // len(values))  # does not affect the random numbers
     found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, batch=batch, confidence_level=level,
                       method="percentile", rng=np.random.default_rng(seed)).confidence_interval
     return float(found.low), float(found.high)
 
 
 def wilcoxon(differences: np.ndarray) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test; zero differences are dropped, and 1 if all are zero.
+    """Return the two-sided p-value of the Wilcoxon signed-rank test without zero differences; 1 if all are zero.
 
-    scipy takes the exact distribution for small samples without ties and the normal approximation else.
+    SciPy uses the exact distribution for small samples without ties, otherwise the normal approximation.
     """
     from scipy.stats import wilcoxon as test
 
@@ -112,12 +112,13 @@ def wilcoxon(differences: np.ndarray) -> float:
 
 
 def equivalence(reference: Sequence[float], other: Sequence[float], margin: float = MARGIN) -> float | None:
-    """p of two one-sided paired t-tests: small means that the mean difference lies within ±`margin`.
+    """Test equivalence by two one-sided paired t-tests (TOST).
 
-    A large Wilcoxon p says that no difference was found, which is not equivalence; this test is.
+    A small p-value means that the mean difference is within ±`margin`. In contrast, a large Wilcoxon p-value only means
+    that no difference was found; it does not show equivalence.
 
     Returns:
-        The larger of the two one-sided p-values, None for fewer than two pairs.
+        The larger of the two one-sided p-values; None for fewer than two pairs.
 
     Raises:
         ValueError: The lengths differ.
@@ -127,7 +128,7 @@ def equivalence(reference: Sequence[float], other: Sequence[float], margin: floa
     differences = _differences(reference, other)
     if len(differences) < 2:
         return None
-    if np.ptp(differences) < ROUNDING:  # no spread, so no t-distribution
+    if np.ptp(differences) < ROUNDING:  # the t-test is undefined without spread
         return 0.0 if abs(float(differences.mean())) < margin else 1.0
     above = ttest_1samp(differences, -margin, alternative="greater").pvalue
     below = ttest_1samp(differences, margin, alternative="less").pvalue
@@ -135,7 +136,7 @@ def equivalence(reference: Sequence[float], other: Sequence[float], margin: floa
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's correction for testing several hypotheses at once; None stays None and does not count."""
+    """Apply Holm's correction for multiple testing; None stays None and does not count."""
     present = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
@@ -146,7 +147,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def _differences(reference: Sequence[float], other: Sequence[float]) -> np.ndarray:
-    """Other − reference for the pairs in which both are defined."""
+    """Return other − reference for the pairs with two defined values."""
     before, after = np.asarray(reference, dtype=float), np.asarray(other, dtype=float)
     if before.shape != after.shape:
         raise ValueError(f"Expected as many values on both sides. Received: {len(before)} and {len(after)}")

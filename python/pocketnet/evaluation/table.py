@@ -1,6 +1,7 @@
-"""`metrics.csv`: a row a case and label. Written by `pocket-evaluate`, read by every step after it.
+"""Read and write `metrics.csv`, which `pocket-evaluate` writes and all later steps read.
 
-Of a classification it has a row a case, with the class, the predicted one and each class's probability.
+The table has one row per case and label. For a classification, it has one row per case, with the true class, the
+predicted class and the probability of each class.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ TEXT = ("dataset", "case", "arch", "width", "recipe", "label", "code", "run_key"
 WHOLE = ("fold", "seed", "parameters")
 RUN = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
 STEPS = "steps"
-"""Training steps in all; a table written by an earlier version lacks them: read as undefined."""
+"""Total number of training steps; undefined in tables of earlier versions, which lack the column."""
 LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm")
-"""Columns that a table written by an earlier version lacks: read as undefined."""
+"""Columns that tables of earlier versions lack; their values are undefined."""
 NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", *LATER)
 COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label", "dice", "hd95_mm", "asd_mm",
            "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER, STEPS)
@@ -41,22 +42,22 @@ OF_CLASSES = (*KEYS, "class", "predicted")
 
 
 def of_run(provenance: Provenance) -> dict[str, Any]:
-    """The columns that are the same in all rows of a model, by its `provenance.json`."""
+    """Return the columns that are equal in all rows of a model, from its `provenance.json`."""
     return {key: getattr(provenance, key) for key in RUN} | {STEPS: provenance.total_steps}
 
 
 def task_of(rows: pd.DataFrame) -> Task:
-    """What was learned, by the columns of the rows."""
+    """Return the task, determined from the columns."""
     return CLASSIFICATION if "predicted" in rows else SEGMENTATION
 
 
 def classes_of(rows: pd.DataFrame) -> list[str]:
-    """A classification's classes in order, by the columns of their probabilities."""
+    """Return the classes of a classification in order, from the probability columns."""
     return [name.removeprefix(PROBABILITY) for name in rows.columns if name.startswith(PROBABILITY)]
 
 
 def columns_of(rows: pd.DataFrame) -> list[str]:
-    """The columns that rows of their task have."""
+    """Return the columns of `metrics.csv` for the task of the rows."""
     if task_of(rows) == SEGMENTATION:
         return list(COLUMNS)
     return [*OF_CLASSES, *(PROBABILITY + name for name in classes_of(rows)), "parameters", "code", "run_key", STEPS]
@@ -73,8 +74,8 @@ def read(path: str | Path) -> pd.DataFrame:
     """Read one `metrics.csv`.
 
     Raises:
-        UsageError: The file is not there.
-        DataError: It is not a table, has no rows, lacks columns, or has text where numbers belong.
+        UsageError: The file does not exist.
+        DataError: The file is not a table, has no rows, lacks columns, or has invalid values.
     """
     import pandas as pd
 
@@ -87,7 +88,7 @@ def read(path: str | Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise UsageError("There is no metrics table here.", where=str(path),
                          todo="pocket-evaluate writes it.") from None
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, UnicodeDecodeError) as error:  # parser errors of pandas are ValueErrors
         raise DataError(f"This metrics table cannot be read: {str(error).splitlines()[0]}", where=str(path),
                         todo="Make it anew with pocket-evaluate.") from None
     for name in LATER if task_of(rows) == SEGMENTATION else ():
@@ -107,12 +108,12 @@ def read(path: str | Path) -> pd.DataFrame:
 
 
 def _problems(rows: pd.DataFrame) -> Iterator[str]:
-    """A line for each value that its row's contract does not take, by the number of the row, from 0."""
+    """Yield a line for each value that violates the contract of its row; rows are numbered from 0."""
     row = LabelRow if task_of(rows) == SEGMENTATION else ClassRow
     values = rows[list(columns(row))].astype(object)
     values = values.where(values.notna(), None).to_dict("records")
     try:
-        rows_of = adapter(tuple[row, ...])  # type: ignore[valid-type]  # the rows' class is chosen at run time
+        rows_of = adapter(tuple[row, ...])  # type: ignore[valid-type]  # the row class is chosen at run time
         rows_of.validate_python(values, by_alias=True, by_name=False)
     except ValidationError as error:
         yield from problems(error, values)
@@ -128,10 +129,10 @@ def _problems(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def read_all(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """Read several tables into one; the extra column `file` says where each row is from.
+    """Read several tables into one; the additional column `file` has the source of each row.
 
     Raises:
-        UsageError: A file is not there, or they are not all of one task and, in a classification, of the same classes.
+        UsageError: A file does not exist, or the tables have different tasks or classes.
         DataError: As for `read`.
     """
     import pandas as pd

@@ -1,4 +1,4 @@
-"""What a comparison means, in words: is the pocket network as good as the full one?"""
+"""State the result of a comparison in words: is the pocket network as good as the full one?"""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from ..models.network import ARCHITECTURES
 from .layout import interval_text, number, p_text
 from .metrics import METRICS
 
-FEW = 20  # paired cases below which intervals and tests are rough
+FEW = 20  # with fewer paired cases, intervals and tests are unreliable
 WORDS = {"dice": ("Mean Dice difference", "Wilcoxon", "Dice"), "auc": ("AUC difference", "DeLong's", "AUC")}
-"""Of a metric that a verdict is about: its difference, the test's name, and the metric itself."""
+"""Words for the metrics of a verdict: name of the difference, of the test, and of the metric."""
 
 
 def arch_name(arch: str) -> str:
-    """An architecture as people write it."""
+    """Return the display name of an architecture."""
     return ARCHITECTURES[arch]["title"] if arch in ARCHITECTURES else arch
 
 
 def headline_pairs(comparison: Comparison) -> list[Pair]:
-    """The pairs that the verdict is about: Dice over labels, a pair an architecture and width; of a classification
-    the area under the ROC curve."""
+    """Return the pairs for the verdict: Dice averaged over labels, or AUC for a classification."""
     return [pair for pair in comparison.pairs
             if pair.metric == "auc" or pair.label == "mean" and pair.metric == METRICS[0]]
 
 
 def verdict(pair: Pair) -> dict[str, Any]:
-    """The verdict on one pair.
+    """Return the verdict on one pair.
 
     Args:
         pair: One of `headline_pairs`.

@@ -1,1 +1,1 @@
-"""From a dataset's fingerprint and a recipe to a plan and its folds."""
+"""Derive a plan and its folds from a dataset's fingerprint and a recipe."""

@@ -1,4 +1,4 @@
-"""What of a plan fits a device: a patch and a batch that do, or what would, before anything is preprocessed."""
+"""Fit a plan's patch and batch size into the memory of a device, before any preprocessing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from ..profiling.devices import Device
 from ..profiling.predict import predict
 
 FEWEST = 2
-"""Patches a batch that the patch is made smaller for: of a single one, batch normalisation knows little."""
+"""Smallest batch before the patch shrinks: batch statistics of a single patch are unreliable."""
 
 
 def configurations(plan: Plan, networks: Sequence[tuple[str, str]], mode: str = "train") -> list[Configuration]:
-    """What the plan runs for each network, an architecture and a width: a training step, or a window's forward pass."""
+    """Return the configuration that the plan runs for each network.
+
+    Args:
+        plan: The plan.
+        networks: Architecture and width of each network.
+        mode: `train` for a training step; `infer` for the forward pass of one window.
+    """
     training, built = plan.training, [plan.network_of(arch, width) for arch, width in networks]
     if mode == "infer":
         return [Configuration(network, training.patch, 1, mode=mode, loss=training.loss, steps=0)
@@ -28,20 +34,21 @@ def configurations(plan: Plan, networks: Sequence[tuple[str, str]], mode: str = 
 
 
 def fitted(plan: Plan, networks: Sequence[tuple[str, str]], device: Device, *, patch: bool, batch: bool) -> Plan:
-    """The plan as it is if every network's training fits, else with the largest batch, then patch, that does.
+    """Return the plan, with a smaller batch or patch if some network's training does not fit the device.
 
-    A batch that the user did not choose goes down to `FEWEST` first; then the patch, if it is free, is taken from
-    where it is longest, as often as it takes.
+    Values that the user chose stay unchanged. The batch shrinks to `FEWEST` first. Then the patch shrinks along its
+    longest axis, step by step. The last resort is the plan's patch with a batch of 1.
 
     Args:
-        plan: The plan as the recipe or the user made it.
-        networks: Architecture and width of each network that is to be trained.
+        plan: The plan made from the recipe and the user's options.
+        networks: Architecture and width of each network to train.
         device: The device to train on.
         patch: Whether the user chose the patch.
         batch: Whether the user chose the batch.
 
     Raises:
-        DeviceMemoryError: What the user chose does not fit, or nothing does; names the largest that would.
+        DeviceMemoryError: The user's values, or even the smallest ones, do not fit. The message names the largest
+            batch and patch that fit.
     """
     for candidate in _candidates(plan, patch, batch):
         if _missing(candidate, networks, device) <= 0:
@@ -50,7 +57,7 @@ def fitted(plan: Plan, networks: Sequence[tuple[str, str]], device: Device, *, p
 
 
 def _candidates(plan: Plan, patch: bool, batch: bool) -> Iterator[Plan]:
-    """The plan, and smaller ones, from large to small."""
+    """Yield the plan and smaller variants in the order in which `fitted` tries them."""
     training = plan.training
     fewest = training.batch if batch else min(FEWEST, training.batch)
     for size in range(training.batch, fewest - 1, -1):
@@ -63,7 +70,7 @@ def _candidates(plan: Plan, patch: bool, batch: bool) -> Iterator[Plan]:
 
 
 def _smaller(plan: Plan) -> Iterator[tuple[int, ...]]:
-    """Smaller patches, each shorter than the one before by one step of its longest axis."""
+    """Yield ever smaller patches; each is one step shorter along the longest axis than the one before."""
     sides, steps = list(plan.training.patch), plan.network.divisor
     while any(side > step for side, step in zip(sides, steps, strict=True)):
         axis = max((a for a, step in enumerate(steps) if sides[a] > step), key=lambda a: sides[a])
@@ -76,7 +83,7 @@ def _changed(plan: Plan, patch: tuple[int, ...], batch: int) -> Plan:
 
 
 def _missing(plan: Plan, networks: Sequence[tuple[str, str]], device: Device) -> float:
-    """MiB that the largest network's training needs over what the device has; negative for what is left."""
+    """Return by how many MiB the largest network's training exceeds the device's memory; negative if it fits."""
     return max(predict(one, device).memory_mib for one in configurations(plan, networks)) - device.usable_mib
 
 

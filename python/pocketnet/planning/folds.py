@@ -1,4 +1,4 @@
-"""How cases are divided into training, validation and test: folds, or nested training sets over one test set."""
+"""Split cases into training, validation and test sets: folds, or nested training sets with one common test set."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ PARTS = ("train", "validation", "test")
 
 
 class Parts(NamedTuple):
-    """Case names of a fold, or of one of nested training sets.
+    """Case names of a fold or of a nested training set.
 
     Attributes:
-        train: Those that the network learns from.
-        validation: Those that choose the best checkpoint.
-        test: Those that are reported.
-        train_size: Number of training cases, of nested training sets.
+        train: Cases that the network learns from.
+        validation: Cases that select the best checkpoint.
+        test: Cases that the results are reported on.
+        train_size: Number of training cases; None for a fold.
     """
 
     train: Sequence[str]
@@ -48,30 +48,30 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Strata:
-    """What stratified folds go by.
+    """Strata of a stratified split.
 
     Attributes:
-        classes: Class by case, in proportion on every side.
-        groups: By case, what it must stay together with; None where each case is by itself.
+        classes: Class of each case; every part keeps the class proportions.
+        groups: Group of each case; a group is never split. None if every case is its own group.
     """
 
     classes: Mapping[str, str]
     groups: Mapping[str, str] | None = None
 
     def distinct(self, names: Iterable[str]) -> set[tuple[str, str]]:
-        """The classes of these cases, once for each group."""
+        """Return the distinct (class, group) pairs of the cases."""
         return {(self.classes[name], (self.groups or {}).get(name, name)) for name in names}
 
 
 def split_cases(manifest: Manifest, folds: int, seed: int) -> tuple[str, list[Parts]]:
-    """The folds of a dataset by the rule that suits it, and that rule in words.
+    """Return the split rule in words and the folds of a dataset.
 
-    A manifest with a listed test set gives one fold; a classification is stratified by class and keeps the
-    images of a patient together.
+    A listed test set results in one fold. Classification datasets are stratified by class, and all images of a patient
+    stay in one part.
 
     Raises:
         UsageError: Fewer than two folds.
-        DataError: Not enough cases, or of some class.
+        DataError: Too few cases, in total or of one class.
     """
     test = manifest.split.test if manifest.split else None
     if manifest.task != CLASSIFICATION:
@@ -89,22 +89,23 @@ def split_cases(manifest: Manifest, folds: int, seed: int) -> tuple[str, list[Pa
 
 def make_folds(cases: Sequence[str], folds: int, seed: int, test: Sequence[str] | None = None,
                strata: Strata | None = None) -> list[Parts]:
-    """Split cases into folds of train, validation and test.
+    """Split cases into folds of training, validation and test cases.
 
-    The test parts follow nnU-Net's rule (sorted names, `KFold(folds, shuffle=True, random_state=seed)`), so
-    that with seed 12345 and five folds they are the ones its published results were made with. The
-    validation part is drawn from the fold's training part and decides "best" and the learning rate.
+    The test parts follow nnU-Net's rule: sorted names, `KFold(folds, shuffle=True, random_state=seed)`. With seed 12345
+    and five folds, they equal the test parts of nnU-Net's published results. The validation part is drawn from the
+    remaining cases of the fold; it selects the best checkpoint and controls the learning rate.
 
     Args:
-        cases: Their names.
-        folds: How many, without a listed test set.
-        seed: Of the shuffling.
-        test: The dataset's own test set: then there is one fold.
-        strata: For stratified folds; the validation part is then about `VALIDATION_SHARE` of the rest.
+        cases: Case names.
+        folds: Number of folds; ignored with a listed test set.
+        seed: Seed of the shuffling.
+        test: The dataset's own test set; it results in one fold.
+        strata: Strata of a stratified split. The validation part then has only about `VALIDATION_SHARE` of the
+            remaining cases.
 
     Raises:
         UsageError: Fewer than two folds.
-        DataError: Not enough cases, or a class has too few or is missing in a part.
+        DataError: Too few cases, too few cases of a class, or a part without any case of a class.
 
     Source: scikit-learn's `KFold`, `StratifiedKFold` and `StratifiedGroupKFold`.
     """
@@ -124,13 +125,13 @@ def make_folds(cases: Sequence[str], folds: int, seed: int, test: Sequence[str] 
 
 
 def group_of(case: Case) -> str:
-    """What a case must stay together with: its patient's images; by itself where the patient is not known."""
+    """Return the group of a case: its patient, or the case itself if the patient is unknown."""
     return f"patient {case.patient}" if case.patient else f"case {case.case}"
 
 
 def _divide(names: Sequence[str], count: int, seed: int, strata: Strata | None
             ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-    """Places of the others and of a part, for each of `count` parts."""
+    """Return, for each of `count` parts, the indices of the other names and the indices of the part."""
     if strata is None:
         return KFold(count, shuffle=True, random_state=seed).split(names)
     classes = [strata.classes[name] for name in names]
@@ -141,9 +142,10 @@ def _divide(names: Sequence[str], count: int, seed: int, strata: Strata | None
 
 
 def _hold_out(names: Sequence[str], seed: int, fold: int, strata: Strata | None) -> tuple[list[str], list[str]]:
-    """Divide sorted cases into training and validation, each sorted.
+    """Split sorted cases into training and validation, each sorted.
 
-    Stratified, the validation part is one of as many equal ones as the share and the rarest class allow.
+    A stratified split makes `1 / VALIDATION_SHARE` equal parts, or fewer if the rarest class is smaller. The first part
+    is the validation part.
     """
     if strata is None:
         order = np.random.default_rng([seed, fold]).permutation(len(names))
@@ -156,7 +158,14 @@ def _hold_out(names: Sequence[str], seed: int, fold: int, strata: Strata | None)
 
 
 def _check_enough(rest: Sequence[str], folds: int, listed: Sequence[str], strata: Strata | None) -> None:
-    """Refuse too few cases; `folds` is 1 with a listed test set, whose cases are not in `rest`."""
+    """Raise DataError if there are too few cases.
+
+    Args:
+        rest: Cases outside the listed test set.
+        folds: Number of folds; 1 with a listed test set.
+        listed: Cases of the listed test set.
+        strata: Strata of a stratified split.
+    """
     if strata:
         lines = too_few(strata.distinct(rest), folds)
         if lines:
@@ -172,7 +181,7 @@ def _check_enough(rest: Sequence[str], folds: int, listed: Sequence[str], strata
 
 
 def _check_classes(folds: Sequence[Parts], classes: Mapping[str, str]) -> None:
-    """Refuse a split in which a part lacks a class, as when few patients have many images."""
+    """Raise DataError if a part lacks a class, for example because few patients have many images."""
     known = set(classes.values())
     lines = [f"fold {number}, {part}: no image of class {name!r}" for number, fold in enumerate(folds) for part in PARTS
              for name in sorted(known - {classes[case] for case in getattr(fold, part)})]
@@ -182,7 +191,7 @@ def _check_classes(folds: Sequence[Parts], classes: Mapping[str, str]) -> None:
 
 
 def split_into_subsets(manifest: Manifest, sizes: list[int] | None, seed: int) -> tuple[str, list[Parts]]:
-    """The nested training sets of a dataset, with its own test list if it has one, and the rule in words."""
+    """Return the split rule in words and the nested training sets; the dataset's own test list is used if present."""
     listed = manifest.split.test if manifest.split else None
     cases = [case for case in manifest.cases if case.labelled]
     test = " (the dataset's own list instead)" if listed else ""
@@ -192,23 +201,24 @@ def split_into_subsets(manifest: Manifest, sizes: list[int] | None, seed: int) -
 
 def make_subsets(cases: Sequence[Case], sizes: list[int] | None, seed: int, test: Sequence[str] | None = None
                  ) -> list[Parts]:
-    """Split cases into nested training sets over one validation and one test set (paper, Section III-E).
+    """Split cases into nested training sets with a common validation and test set (paper, Section III-E).
 
-    Later steps treat each as a fold.
+    Later steps treat each training set as a fold. Subsets keep the class proportions. All cases of a patient stay in
+    one part (training, validation or test).
 
     Args:
-        cases: The manifest's cases; subsets keep the classes' proportions, cases of one patient stay
-            in one part (training, validation or test).
-        sizes: Training cases in each, or None for all of them halved again and again, at most `SIZES` sizes.
-        seed: Of the permutation.
-        test: The dataset's own test cases, if it lists them; else 20 % of all.
+        cases: The manifest's labelled cases.
+        sizes: Number of training cases of each set. None: all training cases, half of them, a quarter, and so on, at
+            most `SIZES` sets.
+        seed: Seed of the permutation.
+        test: The dataset's own test cases; None: 20 % of all cases.
 
     Returns:
-        The parts of each size, from small to large.
+        The parts of each size, smallest first.
 
     Raises:
         DataError: Too few cases.
-        UsageError: A size that cannot be had.
+        UsageError: A size is below 1 or above the number of training cases.
     """
     ordered = _in_proportion(cases, seed)
     if test:
@@ -233,12 +243,12 @@ def make_subsets(cases: Sequence[Case], sizes: list[int] | None, seed: int, test
 
 
 def _halved(most: int) -> list[int]:
-    """`most`, a half, a quarter …, from small to large."""
+    """Return `most`, half of it, a quarter of it and so on, smallest first."""
     return sorted({most // 2**power for power in range(SIZES)} - {0})
 
 
 def _in_proportion(cases: Sequence[Case], seed: int) -> list[Case]:
-    """The cases in a seeded order of which every beginning has the classes in about their proportions."""
+    """Return the cases in a seeded random order in which the first n cases have about the overall class proportions."""
     named = sorted(cases, key=lambda case: case.case)
     shuffled = [named[index] for index in np.random.default_rng([seed, 0]).permutation(len(named))]
     places: dict[str, float] = {}
@@ -249,13 +259,13 @@ def _in_proportion(cases: Sequence[Case], seed: int) -> list[Case]:
 
 
 def _take(ordered: list[Case], share: float) -> list[Case]:
-    """The first cases that make up `share` (at least one), with all others of their patients."""
+    """Return the first `share` of the cases (at least one), with all other cases of the same patients."""
     count = max(1, round(share * len(ordered)))
     patients = {group_of(case) for case in ordered[:count]}
     return [case for case in ordered if group_of(case) in patients]
 
 
 def _without(ordered: list[Case], taken: list[Case]) -> list[Case]:
-    """Those of no patient in `taken`."""
+    """Return the cases whose patients are not in `taken`."""
     patients = {group_of(case) for case in taken}
     return [case for case in ordered if group_of(case) not in patients]

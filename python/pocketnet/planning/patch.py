@@ -1,4 +1,4 @@
-"""The patch that suits the images."""
+"""Choose the patch for the images of a dataset."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from ..models.pooling import Pooling, divisor
 
 def choose_patch(shape: Sequence[float], spacing: Sequence[float], side: int, voxels: int,
                  pooling: Pooling) -> tuple[int, ...]:
-    """The patch for images of `shape` voxels: their shape, within a side and a number of voxels.
+    """Return the largest patch within the limits for a side and for the number of voxels.
 
-    Starts from the median shape after cropping and resampling, rounded to what `pooling` divides, and takes from
-    the axis that is longest in mm until at most `voxels` are left.
+    The patch starts as the median shape, rounded to multiples of the downsampling factors. Then the axis that is
+    longest in mm shrinks, step by step, until at most `voxels` are left.
+
+    Args:
+        shape: Median image shape after cropping and resampling, in voxels.
+        spacing: Spacing per axis in mm.
+        side: Maximum voxels per axis.
+        voxels: Maximum voxels in total.
+        pooling: Factors per axis of each downsampling.
     """
     steps = divisor(pooling, len(shape))
     patch = [min(side // step * step, max(step, round(size / step) * step))

@@ -1,4 +1,4 @@
-"""Making a plan: what suits the images, and the recipe's rest."""
+"""Make a plan from a dataset's images and a recipe."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .preprocessing import median_shape, resolve
 from .recipes import load
 
 WARM_UP_SHARE = 0.1
-"""A warm-up is at most this share of a training's steps: in a short one the learning rate has to get there, too."""
+"""Maximum share of warm-up steps, so that short trainings also reach the full learning rate."""
 
 
 @dataclass(frozen=True)
 class PlanOverrides:
-    """What a user chooses instead of the recipe's; None leaves a value as it is.
+    """The user's values that replace the recipe's; None keeps the recipe's value.
 
     Attributes:
-        patch: Voxels per axis; one number stands for all axes. In a classification the rows and columns that
-            every image is resized to.
+        patch: Voxels per axis, or one number for all axes. In a classification: rows and columns to which every image
+            is resized.
         batch, epochs, steps_per_epoch, accumulate: As in `plan.Training`.
-        depth: Downsamplings, whatever the patch bears.
+        depth: Number of downsamplings, regardless of the patch.
         feature_maps: As in `plan.NetworkPlan`.
-        loss: One of `plan.LOSS_NAMES`; a classification has `cross_entropy`.
+        loss: One of `plan.LOSS_NAMES`; `cross_entropy` in a classification.
         precision: One of `plan.PRECISIONS`.
-        rematerialise: As in `plan.Training`; False leaves it as it is.
+        rematerialise: As in `plan.Training`; False keeps the recipe's value.
     """
 
     patch: Sequence[int] | None = None
@@ -50,18 +50,18 @@ class PlanOverrides:
 
 def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int,
               recipe: dict[str, Any] | None = None, overrides: PlanOverrides = PlanOverrides()) -> Plan:
-    """Make a plan for a dataset by a recipe.
+    """Make a plan for a dataset from a recipe.
 
     Args:
         manifest: The dataset.
-        fingerprint: What its images are like.
-        recipe_name: A recipe of `recipes.json`.
-        seed: Of splits, initial weights, patches and augmentation.
-        recipe: What the recipe says, where it is not (or not only) what `recipes.json` has under its name.
-        overrides: What is chosen instead of the recipe's.
+        fingerprint: The measured properties of its images.
+        recipe_name: Name of a recipe in `recipes.json`.
+        seed: Seed of splits, initial weights, patches and augmentation.
+        recipe: Content of the recipe, if it differs from the one in `recipes.json`.
+        overrides: The user's values that replace the recipe's.
 
     Raises:
-        UsageError: An override that nothing can be built from.
+        UsageError: An override is invalid.
     """
     task = manifest.task
     recipe = recipe or load(recipe_name, task)
@@ -130,21 +130,26 @@ def _at_least(least: int, name: str, value: int) -> int:
 
 
 def output_channels(manifest: Manifest) -> int:
-    """What a network for this dataset tells apart: its classes, and in a segmentation the background, too."""
+    """Return the number of output channels of a network: the labels, plus the background in a segmentation."""
     return len(manifest.labels) + (manifest.task == SEGMENTATION)
 
 
 def without_augmentation(plan: Plan) -> Plan:
-    """The same plan with patches as they are."""
+    """Return the plan with augmentation turned off."""
     training = plan.training
     return replace(plan, training=replace(training, augmentation=training.augmentation.off()))
 
 
 def check_edited(plan: Plan, manifest: Manifest, where: str | Path) -> None:
-    """Refuse an edited plan that is not for this dataset.
+    """Check that an edited plan matches the dataset.
+
+    Args:
+        plan: The edited plan.
+        manifest: The dataset.
+        where: The plan's file, for the message.
 
     Raises:
-        UsageError: Names what the plan says and what the manifest has.
+        UsageError: A value of the plan differs from the manifest; the message names both.
     """
     channels, classes = len(manifest.modalities), output_channels(manifest)
     for name, found, expected in (

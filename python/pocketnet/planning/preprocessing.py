@@ -1,4 +1,4 @@
-"""A preset's rules for preprocessing, resolved to numbers by what the check measured."""
+"""Resolve the preprocessing rules of a dataset to numbers, using its fingerprint."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..errors import DataError
 
 
 def resolve(manifest: Manifest, fingerprint: Fingerprint) -> Preprocessing:
-    """The `preprocessing` section of a plan.
+    """Return the `preprocessing` section of a plan.
 
-    Preprocessing happens once for all folds, so a rule for the target spacing sees every labelled case that is
-    not in a listed test set (as nnU-Net's does); intensity constants are each fold's own (`splits.py`).
+    All folds share one preprocessing. A rule for the target spacing therefore uses every labelled case outside the
+    listed test set, as in nnU-Net. Intensity constants are computed per fold (`splits.py`).
 
     Args:
-        manifest: Its `preprocessing` may have a rule for `spacing_mm` (see `target_spacing`), and
-            `normalisation` `by_modality`: `window` when every modality is CT, else `zscore`.
-        fingerprint: What its images are like.
+        manifest: The dataset. Its `preprocessing` may have a rule for `spacing_mm` (see `target_spacing`) and the
+            `normalisation` `by_modality`, which stands for `window` if all modalities are CT, otherwise `zscore`.
+        fingerprint: The measured properties of its images.
 
     Raises:
-        DataError: A rule, and no case to go by; or the fingerprint has not all of the manifest's cases.
+        DataError: The target spacing follows a rule, but no training case has a label.
     """
     rules = manifest.preprocessing
     spacing, normalisation = rules.spacing_mm, rules.normalisation
@@ -40,10 +40,15 @@ def resolve(manifest: Manifest, fingerprint: Fingerprint) -> Preprocessing:
 
 
 def check_belongs(fingerprint: Fingerprint, manifest: Manifest, where: object) -> None:
-    """Refuse a fingerprint of other cases, modalities or dimensions than the manifest's.
+    """Check that a fingerprint has the manifest's cases, modalities and dimensions.
+
+    Args:
+        fingerprint: The fingerprint.
+        manifest: The dataset.
+        where: The fingerprint's file, for the message.
 
     Raises:
-        DataError: Names what is missing.
+        DataError: The fingerprint does not match; the message lists up to 20 problems.
     """
     problems = []
     for case in manifest.cases:
@@ -65,21 +70,21 @@ def check_belongs(fingerprint: Fingerprint, manifest: Manifest, where: object) -
 
 
 def training_cases(manifest: Manifest) -> list[str]:
-    """The labelled cases that are in no listed test set."""
+    """Return the names of labelled cases outside the listed test set."""
     test = manifest.split.test if manifest.split else ()
     return [case.case for case in manifest.cases if case.label and case.case not in test]
 
 
 def target_spacing(rule: SpacingRule, spacings: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """A target spacing by a rule.
+    """Compute the target spacing from a rule.
 
     Args:
-        rule: Where it has a `through_plane_percentile`, this one is taken along the axis whose median spacing is the
-            largest, or the last of several.
-        spacings: mm per RAS+ axis, a case each.
+        rule: Percentile of the spacings per axis. If set, `through_plane_percentile` applies to the axis with the
+            largest median spacing (the last such axis).
+        spacings: Spacing of each case, in mm per RAS+ axis.
 
     Returns:
-        mm per RAS+ axis, to the micrometre's thousandth.
+        Spacing in mm per RAS+ axis, rounded to 10⁻⁶ mm.
     """
     values = np.asarray(spacings, dtype=np.float64)
     target = np.percentile(values, rule.percentile, axis=0)
@@ -92,15 +97,15 @@ def target_spacing(rule: SpacingRule, spacings: Sequence[Sequence[float]]) -> tu
 
 def median_shape(manifest: Manifest, fingerprint: Fingerprint, preprocessing: Preprocessing
                  ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The median case after cropping and resampling.
+    """Return the median shape and the spacing of the cases after cropping and resampling.
 
     Args:
         manifest: The dataset.
         fingerprint: Shapes and spacings of its cases.
-        preprocessing: As `resolve` gave it.
+        preprocessing: The result of `resolve`.
 
     Returns:
-        Voxels and mm, per RAS+ axis.
+        Shape in voxels and spacing in mm, per RAS+ axis.
     """
     key = "cropped_shape" if preprocessing.crop == "nonzero" else "shape"
     target = preprocessing.spacing_mm

@@ -1,4 +1,4 @@
-"""Recipes: how to train and infer, as data in `recipes.json`."""
+"""Load recipes: the settings for training and inference in `recipes.json`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ RECIPES = Path(__file__).parents[1] / "recipes.json"
 
 
 def load(name: str, task: str = "segmentation") -> dict[str, Any]:
-    """The recipe called `name`, for a task: for a classification, its section of that name overrides the rest.
+    """Load a recipe for a task.
 
-    A recipe that `extends` another has that one's values where it has none of its own, section by section.
+    For a classification, the recipe's section `classification` overrides the other sections. A recipe that `extends`
+    another inherits all values, at any depth, that it does not set itself.
 
     Raises:
-        UsageError: There is none of that name, or it is not for this task; names those that there are.
+        UsageError: The recipe is unknown or does not support the task; the message lists the valid names.
     """
     recipes = json.loads(RECIPES.read_text(encoding="utf-8"))
     if name not in recipes:
@@ -43,7 +44,7 @@ def _extended(recipes: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def patched(value: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object with another laid over it, object by object; `None` removes (RFC 7396)."""
+    """Merge `patch` into a JSON object recursively; a value of None removes the key (JSON Merge Patch, RFC 7396)."""
     out = dict(value)
     for key, change in patch.items():
         if change is None:

@@ -1,4 +1,4 @@
-"""The content of `splits.json`: the folds with the intensity constants of each."""
+"""Compute the content of `splits.json`: the folds and their intensity constants."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .folds import Parts
 
 
 def splits(plan: Plan, rule: str, parts: Sequence[Parts], fingerprint: Fingerprint) -> Splits:
-    """The content of `splits.json`: the folds with the intensity constants of each.
+    """Return the content of `splits.json`.
 
     Args:
-        plan: The plan, whose normalisation says which constants are needed.
-        rule: How the cases were split, in words.
-        parts: A fold's or training set's cases, each.
+        plan: The plan, for the dataset, seed and modalities.
+        rule: The split rule in words.
+        parts: The cases of each fold or training set.
         fingerprint: Intensity samples of the cases.
     """
     return Splits(plan.dataset, rule, plan.seed, tuple(
@@ -30,10 +30,19 @@ def splits(plan: Plan, rule: str, parts: Sequence[Parts], fingerprint: Fingerpri
 
 def intensity_constants(fingerprint: Fingerprint, train: Sequence[str], modalities: Sequence[str]
                         ) -> tuple[Intensity, ...]:
-    """A fold's intensity constants per modality, over the labelled voxels of its training cases only.
+    """Compute a fold's intensity constants per modality from the labelled voxels of its training cases.
 
-    Each case contributes its sample (at most 500 intensities), so that large structures do not drown small
-    ones. All four are of the voxels as they are, before any clipping, in the image's own units (HU for CT).
+    Each case contributes a sample of at most 500 intensities, so that large structures do not dominate small ones. The
+    mean, standard deviation and percentiles (0.5 and 99.5) use intensities before clipping, in the image's units (HU
+    for CT).
+
+    Args:
+        fingerprint: Intensity samples of the cases.
+        train: Training cases of the fold.
+        modalities: Modalities in channel order.
+
+    Raises:
+        DataError: No training case has a labelled voxel.
 
     Source: the paper, Section II-B1 (LiTS), after nnU-Net.
     """

@@ -1,4 +1,4 @@
-"""Boxes of voxels: around what counts, cut out of an array, and larger than an array."""
+"""Compute boxes of voxels and crop arrays to them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ Box = tuple[tuple[int, int], ...]
 
 
 def whole(shape: Sequence[int]) -> Box:
-    """The box of an array of this shape."""
+    """Return the box that covers an array of this shape."""
     return tuple((0, n) for n in shape)
 
 
 def slices(box: Iterable[tuple[int, int]]) -> tuple[slice, ...]:
-    """A box as an index of an array."""
+    """Convert a box to an array index."""
     return tuple(slice(start, stop) for start, stop in box)
 
 
 def crop(array: np.ndarray, box: Box) -> np.ndarray:
-    """The part of `array` in `box` (its leading axes)."""
+    """Crop the leading axes of an array to a box."""
     return array[slices(box)]
 
 
 def bounding_box(mask: np.ndarray) -> Box | None:
-    """The smallest box around the true voxels, None when there are none.
+    """Return the smallest box around the true voxels; None without true voxels.
 
-    `scipy.ndimage.find_objects` gives the same, but looks at each voxel by itself: 100 ms instead of 2 ms for a mask of
+    `scipy.ndimage.find_objects` returns the same box, but visits each voxel: 100 ms instead of 2 ms for a mask of
     240×240×155 voxels.
     """
     box = whole(mask.shape)
@@ -42,20 +42,20 @@ def bounding_box(mask: np.ndarray) -> Box | None:
 
 
 def bounds(hit: np.ndarray) -> tuple[int, int] | None:
-    """The first true place of an axis and the one after the last, None when there is none."""
+    """Return the index of the first true element and the index after the last; None without true elements."""
     found = np.flatnonzero(hit)
     return (int(found[0]), int(found[-1]) + 1) if found.size else None
 
 
 def centred(size: int, side: int) -> int:
-    """Where a window of `side` voxels starts that is centred on an axis of `size <= side` voxels; 0 or negative."""
+    """Return the start (0 or negative) of a window of `side` voxels centred on an axis of `size <= side` voxels."""
     return -((side - size) // 2)
 
 
 def foreground_box(image: np.ndarray) -> Box:
-    """The box of voxels that are not zero in at least one channel.
+    """Return the box around the voxels that are non-zero in at least one channel.
 
     Args:
-        image: (x, y, z, channel). An image without foreground gives its whole extent.
+        image: (x, y, z, channel). The box of an image without foreground covers the whole image.
     """
     return bounding_box((image != 0).any(axis=-1)) or whole(image.shape[:-1])

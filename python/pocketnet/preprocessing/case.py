@@ -1,6 +1,6 @@
-"""A case from its files to what the network sees, and a result back to the case's own grid.
+"""Read a case's images and crop and resample them for the network.
 
-Training and inference both go through `prepare`, so a model cannot be fed otherwise than it was trained.
+Training and inference both use `prepare`, so that a model sees the same preprocessing in both.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Prepared:
         image: (x, y, z, channel), float32, RAS+.
         spacing: mm per axis of `image`.
         source_shape: Voxels per RAS+ axis before cropping.
-        box: What was cropped to, (start, stop) per axis in `source_shape`.
-        statistics: `statistics_for` the plan's normalisation of `image`.
+        box: The crop, (start, stop) per axis in `source_shape`.
+        statistics: Statistics of `image` for the plan's normalisation, see `statistics_for`.
     """
 
     image: np.ndarray
@@ -44,10 +44,10 @@ def read_images(paths: Sequence[str | Path]) -> tuple[np.ndarray, geometry.Volum
     """Read a case's modalities, one file each.
 
     Returns:
-        (x, y, z, channel) float32 in RAS+, and the first modality's volume with its grid.
+        The image, (x, y, z, channel) float32 in RAS+, and the volume of the first modality with its grid.
 
     Raises:
-        DataError: A file cannot be read, has NaN or infinite voxels, or lies on another grid than the first.
+        DataError: A file cannot be read, has NaN or infinite voxels, or has a different grid than the first.
     """
     volumes = [geometry.read(path) for path in paths]
     check_together(paths, [volume.grid for volume in volumes],
@@ -56,15 +56,15 @@ def read_images(paths: Sequence[str | Path]) -> tuple[np.ndarray, geometry.Volum
 
 
 def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], not_finite: Sequence[int]) -> None:
-    """See that a case's modalities can be used together.
+    """Check that a case's modalities have one grid and only finite voxels.
 
     Args:
         paths: The files, for messages.
-        grids: Each file's grid.
-        not_finite: By file, voxels that are NaN or infinite.
+        grids: Grid of each file.
+        not_finite: Number of NaN or infinite voxels of each file.
 
     Raises:
-        DataError: A file has such voxels, or lies on another grid than the first; all are named.
+        DataError: A file has NaN or infinite voxels or a different grid than the first; the message lists all files.
     """
     problems = []
     for path, grid, bad in zip(paths, grids, not_finite, strict=True):
@@ -78,7 +78,7 @@ def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], 
 
 
 def _described(grid: geometry.Grid) -> str:
-    """A grid in words; the origin is told because two grids may differ in nothing else."""
+    """Describe a grid for messages, including the origin: two grids may differ only in it."""
     return (f"shape {grid.shape}, spacing {_round(grid.spacing)} mm, orientation {grid.orientation}, "
             f"origin {_round(grid.affine[:3, 3])} mm")
 
@@ -88,14 +88,14 @@ def _round(values: Iterable[float]) -> tuple[float, ...]:
 
 
 def map_labels(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """A dataset's label map as classes 0…K; values of no class become background.
+    """Map a dataset's label values to classes 0…K; values without a class become background.
 
     Args:
-        values: Integers of any shape.
+        values: Integer array of any shape.
         labels: The manifest's `labels`.
 
     Returns:
-        uint8 of the same shape.
+        uint8 array of the same shape.
     """
     out = np.zeros(values.shape, np.uint8)
     for label in labels:
@@ -109,7 +109,7 @@ def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Prepro
     Args:
         image: (x, y, z, channel), RAS+.
         spacing: mm per axis.
-        preprocessing: The plan's.
+        preprocessing: Preprocessing section of the plan.
     """
     box = foreground_box(image) if preprocessing.crop == "nonzero" else whole(image.shape[:-1])
     cropped = np.ascontiguousarray(crop(image, box))
@@ -121,5 +121,5 @@ def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Prepro
 
 
 def prepare_label(label: np.ndarray, prepared: Prepared) -> np.ndarray:
-    """Crop and resample a case's label map (x, y, z) as its image was."""
+    """Crop and resample a case's label map (x, y, z) like its image."""
     return resample(np.ascontiguousarray(crop(label, prepared.box)), prepared.image.shape[:-1], label=True)

@@ -1,4 +1,4 @@
-"""A dataset's cases from their files to stores."""
+"""Preprocess the cases of a dataset into stores."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .reference import read_label
 
 def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
                  ) -> list[str]:
-    """Preprocess cases into stores; one that cannot be does not stop the others.
+    """Preprocess cases into stores; a case that fails does not stop the others.
 
     Args:
         entries: Cases of the manifest.
         listing: The manifest.
         folder: The dataset's folder.
-        preprocessing: The plan's.
-        output: Where the stores go.
+        preprocessing: Preprocessing section of the plan.
+        output: Folder that receives the stores.
 
     Returns:
         The names of the cases.
 
     Raises:
-        DataError: Cases could not be preprocessed; all are named.
+        DataError: Some cases failed; the message lists all of them.
     """
     problems, done = [], []
     for entry in entries:
@@ -45,10 +45,10 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
 
 
 def write_store(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path) -> None:
-    """Preprocess one case into a store; arguments as of `write_stores`.
+    """Preprocess one case into a store; see `write_stores` for the arguments.
 
     Raises:
-        DataError: A file cannot be used, or the files do not belong together.
+        DataError: A file is unusable, or the files do not belong together.
     """
     paths = [folder / name for name in entry.images]
     if listing.task == CLASSIFICATION:

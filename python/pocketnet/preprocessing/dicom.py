@@ -1,7 +1,7 @@
-"""A DICOM series, a folder or a zip of its files, as a volume.
+"""Read a DICOM series, a folder or a zip of its files, as a volume.
 
-SimpleITK (GDCM) sorts and reads the slices. What it would read without a word and place wrongly is refused: missing or
-doubled slices, two series in one folder, a tilted gantry.
+SimpleITK (GDCM) sorts and reads the slices. This module rejects series that SimpleITK would read silently with a wrong
+geometry: missing or duplicate slices, two series in one folder, a tilted gantry.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 MOST_BYTES = 32 * 2**30
-"""That a zip may unpack to."""
+"""Maximum unpacked size of a zip."""
 TOLERANCE_MM = 0.02
 
 
 def is_series(path: Path) -> bool:
-    """Whether a path may be a series: a zip, or a folder that has a DICOM file."""
+    """Return whether a path may be a series: a zip, or a folder with a DICOM file."""
     if path.is_file():
         return path.name.lower().endswith(".zip")
     return path.is_dir() and any(_is_dicom(file) for file in path.iterdir() if file.is_file())
@@ -46,10 +46,10 @@ def read(path: str | Path) -> tuple[np.ndarray, Grid]:
     """Read a series.
 
     Returns:
-        The voxels along the grid's axes in the series' own numbers (for CT in HU), and the grid.
+        The voxels along the grid's axes in the series' own units (HU for CT), and the grid.
 
     Raises:
-        DataError: No series, more than one, slices missing or twice, or not readable; says what was found.
+        DataError: There is no series or more than one, slices are missing or duplicate, or a file is unreadable.
     """
     with unpacked(Path(path)) as folder:
         return _read_folder(folder, Path(path))
@@ -57,7 +57,7 @@ def read(path: str | Path) -> tuple[np.ndarray, Grid]:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """The folder of a series; of a zip a temporary one.
+    """Yield the folder of a series; a zip is unpacked to a temporary folder.
 
     Raises:
         DataError: The zip cannot be unpacked.
@@ -71,10 +71,14 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 
 def files_of(folder: Path, where: Path) -> list[str]:
-    """The files of the only series in a folder, in order of their position.
+    """Return the files of the only series in a folder, ordered by slice position.
+
+    Args:
+        folder: The folder.
+        where: The path that the user gave, for messages.
 
     Raises:
-        DataError: None, or more than one.
+        DataError: The folder has no series or more than one.
     """
     import SimpleITK as sitk
 
@@ -110,7 +114,7 @@ def _read_folder(folder: Path, where: Path) -> tuple[np.ndarray, Grid]:
 
 
 def grid_of(image: sitk.Image) -> Grid:
-    """The grid of a SimpleITK image."""
+    """Return the grid of a SimpleITK image."""
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
@@ -118,7 +122,7 @@ def grid_of(image: sitk.Image) -> Grid:
 
 
 def _check_slices(files: Sequence[str], where: Path) -> None:
-    """See that slices lie behind each other at equal distances."""
+    """Check that slices are parallel, equally spaced and not shifted sideways."""
     positions, orientations = zip(*map(_plane, files), strict=True)
     first = np.array(orientations[0])
     if any(np.abs(np.array(o) - first).max() > 1e-3 for o in orientations):
@@ -144,7 +148,7 @@ def _check_slices(files: Sequence[str], where: Path) -> None:
 
 
 def _plane(file: str) -> tuple[list[float], list[float]]:
-    """A slice's position and orientation (DICOM 0020,0032 and 0020,0037)."""
+    """Read the position and orientation of a slice (DICOM 0020,0032 and 0020,0037)."""
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
@@ -159,7 +163,7 @@ def _plane(file: str) -> tuple[list[float], list[float]]:
 
 @contextmanager
 def _quiet(sitk: ModuleType) -> Iterator[None]:
-    """Without GDCM's warnings about files that are none of its own."""
+    """Silence GDCM's warnings about files that are not DICOM."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -169,7 +173,7 @@ def _quiet(sitk: ModuleType) -> Iterator[None]:
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Unpack a zip's files flat, under numbers for names, so that no name in it can point elsewhere."""
+    """Unpack all files of a zip into one folder, named by number, so that no name can point outside the folder."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir() and not Path(m.filename).name.startswith(".")]

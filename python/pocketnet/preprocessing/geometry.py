@@ -1,7 +1,9 @@
-"""Geometry, the one place: volumes in memory are RAS+, (x, y, z), spacing in mm in the same order.
+"""Read and write NIfTI volumes. All geometry is defined here.
 
-Reading converts to that, writing converts back to the case's own grid: exact affine, shape and orientation.
-A file with several volumes (4D, as in the decathlon) is named with the number of one: `scan.nii.gz[2]`, counted from 0.
+In memory, volumes are RAS+ with axes (x, y, z); spacing is in mm in the same order. Reading converts to this
+convention. Writing converts back to the file's own grid with the exact affine, shape and orientation.
+
+A path can select one volume of a 4D file (as in the decathlon) by its index from 0: `scan.nii.gz[2]`.
 """
 
 from __future__ import annotations
@@ -24,24 +26,24 @@ READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, nib.
                nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""From the world of DICOM and ITK to that of NIfTI, and back."""
+"""Convert between the world coordinates of DICOM and ITK (LPS) and those of NIfTI (RAS), in both directions."""
 SELECTED = re.compile(r"(?s)(.+\.nii(?:\.gz)?)\[(\d+)\]")
 
 
 def file_and_volume(path: str | Path) -> tuple[str, int | None]:
-    """`scan.nii.gz[2]` to `scan.nii.gz` and 2; the volume is None where none is named."""
+    """Split `scan.nii.gz[2]` into `scan.nii.gz` and 2; the volume is None if the path selects none."""
     match = SELECTED.fullmatch(str(path))
     return (match.group(1), int(match.group(2))) if match else (str(path), None)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A file's own grid: what is needed to write a result in exactly its geometry.
+    """The grid of a file, sufficient to write a result with exactly its geometry.
 
     Attributes:
         shape: Voxels per file axis.
-        affine: 4×4, voxel index to mm (RAS+ world).
-        header: The NIfTI header, for its codes and units; None for a plain grid.
+        affine: 4×4 matrix from voxel index to mm (RAS+ world).
+        header: The NIfTI header, for its codes and units; None if there is none.
     """
 
     shape: tuple[int, int, int]
@@ -61,7 +63,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume in RAS+ with the grid that it was read from.
+    """A volume in RAS+ and the grid of its file.
 
     Attributes:
         data: (x, y, z), float32 for images, integer for labels.
@@ -78,12 +80,12 @@ def read(path: str | Path, *, label: bool = False) -> Volume:
     """Read a NIfTI volume into RAS+.
 
     Args:
-        path: A `.nii` or `.nii.gz` file with three axes (a fourth of length one is dropped), or with four and the
-            number of a volume.
-        label: Read as a label map: values are rounded to int16 and must be whole numbers.
+        path: A 3D `.nii` or `.nii.gz` file (a fourth axis of length 1 is dropped), or a 4D file with the index of a
+            volume.
+        label: Whether to read a label map: values must be integers and are returned as int16.
 
     Raises:
-        DataError: The file is missing, truncated, not NIfTI, not 3D, or a label map with fractions.
+        DataError: The file is missing, truncated, not NIfTI, not 3D, or a label map with fractional values.
     """
     volume = load(open_image(path), path)
     if label:
@@ -95,7 +97,11 @@ def read(path: str | Path, *, label: bool = False) -> Volume:
 
 
 def load(image: nib.Nifti1Image, path: str | Path) -> Volume:
-    """The voxels of an open image as float32 in RAS+; `path` is for messages, and for the number of the volume.
+    """Read the voxels of an open image as float32 in RAS+.
+
+    Args:
+        image: The open image.
+        path: Its path, for messages and the index of the volume.
 
     Raises:
         DataError: The voxels cannot be read.
@@ -112,10 +118,10 @@ def load(image: nib.Nifti1Image, path: str | Path) -> Volume:
 
 
 def open_image(path: str | Path) -> nib.Nifti1Image:
-    """Open a 3D NIfTI file, or a 4D one of which `path` names a volume, without reading its voxels.
+    """Open a 3D NIfTI file, or a 4D file with a volume selected by `path`, without reading its voxels.
 
     Raises:
-        DataError: The file is missing, not NIfTI, not 3D, or without this volume.
+        DataError: The file is missing, not NIfTI, not 3D, or lacks the selected volume.
     """
     file = file_and_volume(path)[0]
     if not Path(file).is_file():
@@ -128,22 +134,25 @@ def open_image(path: str | Path) -> nib.Nifti1Image:
 
 
 def parse(content: bytes, path: str | Path) -> nib.Nifti1Image:
-    """Open the content of a NIfTI file that was read already, as `open_image` would; `path` says by its suffix
-    whether it is gzipped.
+    """Open the content of a NIfTI file that is already in memory.
 
-    Unlike `open_image` this reads a gzip stream to its end, so a wrong length or checksum is found.
+    Unlike `open_image`, this reads a gzip stream to its end and so detects a wrong length or checksum.
+
+    Args:
+        content: The bytes of the file.
+        path: Its path, for messages, the index of the volume, and the suffix that tells whether it is gzipped.
 
     Raises:
-        DataError: Truncated, not gzip, not NIfTI, not 3D, or without the volume that `path` names.
+        DataError: The content is truncated, not gzip, not NIfTI, not 3D, or lacks the selected volume.
     """
     return parse_content(unzipped(content, path), path)
 
 
 def read_content(path: str | Path) -> bytes:
-    """What a NIfTI file holds, unzipped and checked to its end.
+    """Read the content of a NIfTI file, decompressed and checked to its end.
 
     Raises:
-        DataError: It is not there, cannot be read, or its gzip stream is not sound.
+        DataError: The file is missing or unreadable, or its gzip stream is damaged.
     """
     try:
         return unzipped(Path(path).read_bytes(), path)
@@ -154,10 +163,10 @@ def read_content(path: str | Path) -> bytes:
 
 
 def unzipped(content: bytes, path: str | Path) -> bytes:
-    """The content of a file that is gzipped where its name says so.
+    """Decompress the content of a file if its suffix is `.gz`.
 
     Raises:
-        DataError: Truncated, damaged or not gzip.
+        DataError: The content is truncated, damaged or not gzip.
     """
     if not file_and_volume(path)[0].endswith(".gz"):
         return content
@@ -172,7 +181,7 @@ def unzipped(content: bytes, path: str | Path) -> bytes:
 
 
 def parse_content(content: bytes, path: str | Path) -> nib.Nifti1Image:
-    """Open the unzipped content of a NIfTI file; raises as `parse` does."""
+    """Open the decompressed content of a NIfTI file; raises the same errors as `parse`."""
     kind = nib.Nifti2Image if content[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nib.Nifti1Image
     try:
         image = kind.from_bytes(content)
@@ -187,7 +196,7 @@ def parse_content(content: bytes, path: str | Path) -> nib.Nifti1Image:
 
 
 def volumes(path: str | Path) -> int:
-    """How many volumes a NIfTI file has, by its header; 0 when it cannot be read."""
+    """Return the number of volumes in a NIfTI file's header; 0 if the file is unreadable."""
     try:
         shape = cast(nib.spatialimages.SpatialImage, nib.load(path)).shape
     except READ_ERRORS:
@@ -196,10 +205,10 @@ def volumes(path: str | Path) -> int:
 
 
 def usable(image: nib.spatialimages.SpatialImage, path: str | Path) -> nib.Nifti1Image:
-    """The image when it is one that we can use, with the volume that `path` names.
+    """Return the image if it is NIfTI with numeric voxels, a regular affine and the volume that `path` selects.
 
     Raises:
-        DataError: Why it cannot be used.
+        DataError: The image is unusable; the message gives the reason.
     """
     if not isinstance(image, nib.Nifti1Image):
         raise DataError(f"Expected NIfTI, found {type(image).__name__}.", where=str(path))
@@ -221,40 +230,40 @@ def _short(error: Exception) -> str:
 
 
 def to_ras(data: np.ndarray, grid: Grid, *, copy: bool = True) -> np.ndarray:
-    """Reorder and flip file axes (first three of `data`) to RAS+; without `copy` as a view."""
+    """Reorder and flip the first three axes of `data` from file order to RAS+; without `copy`, return a view."""
     turned = orientations.apply_orientation(data, nib.io_orientation(grid.affine))
     return np.ascontiguousarray(turned) if copy else turned
 
 
 def from_ras(data: np.ndarray, grid: Grid) -> np.ndarray:
-    """The inverse of `to_ras`: back to the file's own axes."""
+    """Reorder and flip RAS+ axes back to file order; the inverse of `to_ras`."""
     back = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), nib.io_orientation(grid.affine))
     return orientations.apply_orientation(data, back)
 
 
 def ras_spacing(grid: Grid) -> tuple[float, float, float]:
-    """mm along the RAS+ axes."""
+    """Return the spacing in mm along the RAS+ axes."""
     order = np.argsort(nib.io_orientation(grid.affine)[:, 0])
     return cast(tuple[float, float, float], tuple(float(grid.spacing[axis]) for axis in order))
 
 
 def same_grid(a: Grid, b: Grid, tolerance: float = 1e-3) -> bool:
-    """Whether two files lie on the same grid: shape, and affine within `tolerance` mm per voxel index."""
+    """Return whether two grids have the same shape, and the same affine within `tolerance` mm per element."""
     return a.shape == b.shape and np.allclose(a.affine, b.affine, atol=tolerance)
 
 
 def write(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "", slope: float = 1.0) -> None:
-    """Write a RAS+ array as NIfTI in exactly `grid`, whole or not at all.
+    """Write a RAS+ array as NIfTI with exactly the geometry of `grid`. The write is atomic.
 
     Args:
-        path: `.nii` or `.nii.gz`.
-        data: (x, y, z) in RAS+ on the RAS+ form of `grid`; integers are written as they are.
-        grid: The geometry of the file to write.
-        note: Goes into the header's description, at most 79 bytes.
-        slope: What readers multiply the numbers by.
+        path: A `.nii` or `.nii.gz` file.
+        data: (x, y, z) in RAS+ on the RAS+ form of `grid`; written with its own data type.
+        grid: The geometry of the file.
+        note: Description for the header, at most 79 bytes.
+        slope: Factor by which readers multiply the stored values.
 
     Raises:
-        ValueError: The shape is not the grid's.
+        ValueError: The shape differs from the grid's.
     """
     from ..files import atomic
 
@@ -271,7 +280,7 @@ def write(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "", slo
 
 
 def _header(dtype: np.dtype, grid: Grid) -> nib.Nifti1Header:
-    """The header of a file on a grid: with its affine, and the units and codes that its own header has."""
+    """Return a header with the grid's affine, units and form codes."""
     image = nib.Nifti1Image(np.broadcast_to(np.zeros((), dtype), grid.shape), grid.affine, dtype=dtype)
     units = ("mm", "sec") if grid.header is None else grid.header.get_xyzt_units()
     codes = [1, 1] if grid.header is None else [int(grid.header[name]) or 1 for name in ("qform_code", "sform_code")]

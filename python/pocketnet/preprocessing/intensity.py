@@ -1,4 +1,4 @@
-"""Intensity normalisation, used alike by training and inference."""
+"""Normalise intensities, in the same way for training and inference."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from ..contracts.splits import Intensity
 
 
 class Moments:
-    """Mean and standard deviation per channel of an image that comes in parts.
+    """Mean and standard deviation per channel of an image that is processed in parts.
 
     Args:
-        channels: How many.
-        scheme: The normalisation that they are for: over the foreground (voxels that are not zero), or, for
-            `zscore_image`, over all voxels.
+        channels: Number of channels.
+        scheme: Normalisation scheme. `zscore_image` uses all voxels, the others only the non-zero voxels.
 
-    Source: Chan, Golub and LeVeque, 1979, for joining the parts.
+    Source: Chan, Golub and LeVeque, 1979, for combining the parts.
     """
 
     def __init__(self, channels: int, scheme: str):
@@ -27,7 +26,7 @@ class Moments:
         self._sums = [(0, 0.0, 0.0)] * channels  # voxels, mean, variance
 
     def add(self, image: np.ndarray) -> None:
-        """Count a part in, (…, channel)."""
+        """Add a part of the image, (…, channel)."""
         for channel, before in enumerate(self._sums):
             values = image[..., channel]
             values = values if self._everywhere else values[values != 0]
@@ -36,7 +35,7 @@ class Moments:
                 self._sums[channel] = _joined(before, part) if before[0] else part
 
     def statistics(self) -> tuple[Statistics, ...]:
-        """By channel, in the image's units; 0 and 1 for a channel without voxels that count."""
+        """Return mean and standard deviation per channel, in the image's units; 0 and 1 if no voxel counts."""
         return tuple(Statistics(mean, variance**0.5 or 1.0) for _, mean, variance in self._sums)
 
 
@@ -47,7 +46,7 @@ def _joined(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[i
 
 
 def statistics_for(image: np.ndarray, scheme: str) -> tuple[Statistics, ...]:
-    """The statistics of an image (…, channel) that a `Normaliser` needs for a scheme, as of `Moments`."""
+    """Compute the statistics of an image (…, channel) for a normalisation scheme; see `Moments`."""
     moments = Moments(image.shape[-1], scheme)
     moments.add(image)
     return moments.statistics()
@@ -55,12 +54,12 @@ def statistics_for(image: np.ndarray, scheme: str) -> tuple[Statistics, ...]:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Normalises images, or patches of them, for a network.
+    """Normalise images or patches for a network.
 
     Attributes:
         scheme: `zscore` (paper, BraTS: over non-zero voxels, zero stays zero), `window` (paper, LiTS) or
             `zscore_image` (over the whole image).
-        constants: The fold's constants per modality, used by `window`.
+        constants: The fold's constants per modality, for `window`.
     """
 
     scheme: str
@@ -68,24 +67,24 @@ class Normaliser:
 
     def __call__(self, image: np.ndarray, statistics: Sequence[Statistics], out: np.ndarray | None = None
                  ) -> np.ndarray:
-        """Normalise an image or a patch of it.
+        """Normalise an image or a patch.
 
         Args:
             image: (x, y, z, channel) in the file's units.
-            statistics: The case's `statistics_for` this scheme; not used by `window`.
-            out: Where to put it, float32 of the same shape; None: anew.
+            statistics: The case's statistics for this scheme (`statistics_for`); `window` ignores them.
+            out: Array for the result, float32 of the same shape; None allocates one.
 
         Returns:
-            float32, same shape.
+            The normalised image, float32 of the same shape.
 
         Raises:
-            ValueError: Unknown scheme.
+            ValueError: The scheme is unknown.
         """
         image = image.astype(np.float32, copy=False)
         out = np.empty(image.shape, np.float32) if out is None else out
         if self.scheme == "zscore":
-            # Plane by plane, which the processor's cache holds, in rows of an axis with its channels: NumPy is slow
-            # where the last axis has a few numbers only.
+            # Work plane by plane, so that the data stay in the CPU cache, and merge the last spatial axis with the
+            # channels: NumPy is slow if the last axis is short.
             mean, std = (np.tile(_row(statistics, key), image.shape[-2]) for key in ("mean", "std"))
             for plane, into in zip(image, out, strict=True):
                 rows = plane.reshape(-1, mean.size)

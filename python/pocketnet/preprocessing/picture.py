@@ -1,7 +1,7 @@
-"""2D images: from a PNG or JPEG file to what a classifier sees.
+"""Read PNG and JPEG images and prepare them for a classifier.
 
-In memory an image is (row, column, channel), float32, in the file's own grey values. Training and inference both go
-through `read` and `prepare`.
+In memory, an image is (row, column, channel), float32, in the file's own grey values. Training and inference both use
+`read` and `prepare`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def read(path: str | Path) -> np.ndarray:
 
 
 def parse(content: bytes, path: str | Path) -> np.ndarray:
-    """Decode an image file's content: 8- or 16-bit grey values, or colour converted to grey (ITU-R 601-2 luma).
+    """Decode an image file: 8- or 16-bit grey values, or colour converted to grey (ITU-R 601-2 luma).
 
-    A rotation that the camera has noted is applied; transparency is ignored.
+    The EXIF orientation is applied; transparency is ignored.
 
     Args:
         content: The bytes of a PNG or JPEG file.
@@ -51,7 +51,7 @@ def parse(content: bytes, path: str | Path) -> np.ndarray:
         (row, column) float32 in the file's grey values.
 
     Raises:
-        DataError: Not an image, or truncated.
+        DataError: The content is not a PNG or JPEG image, or is truncated.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -70,10 +70,10 @@ def parse(content: bytes, path: str | Path) -> np.ndarray:
 
 
 def read_images(paths: Sequence[str | Path]) -> np.ndarray:
-    """A case's image, (row, column, channel) float32, one file a channel.
+    """Read a case's image, (row, column, channel) float32, from one file per channel.
 
     Raises:
-        DataError: A file cannot be decoded, or differs from the first in size.
+        DataError: A file cannot be decoded, or its size differs from the first.
     """
     images = [read(path) for path in paths]
     problems = [f"{path}: {image.shape[0]}×{image.shape[1]}" for path, image in zip(paths, images, strict=True)
@@ -85,17 +85,17 @@ def read_images(paths: Sequence[str | Path]) -> np.ndarray:
 
 
 def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Resize to `size` rows and columns, whatever the aspect ratio, as the paper does with X-rays.
+    """Resize an image to `size` without keeping the aspect ratio, as the paper does with X-rays.
 
-    Linear interpolation; where the image becomes smaller, over as many pixels as fall onto one, so that fine
-    patterns do not alias.
+    Interpolation is linear. Downsampling widens the filter to all pixels that contribute to a new pixel, which prevents
+    aliasing.
 
     Args:
         image: (row, column, channel).
         size: Rows and columns of the result.
 
     Returns:
-        float32 (*size, channel).
+        (*size, channel), float32.
 
     Source: Pillow's `resize` with `BILINEAR`.
     """
@@ -110,11 +110,11 @@ def resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def prepare(image: np.ndarray, preprocessing: Preprocessing) -> Prepared:
-    """Resize an image and take its statistics; its pixels' size in mm is not known and counts as 1.
+    """Resize an image and compute its statistics. The pixel size in mm is unknown and set to 1.
 
     Args:
         image: (row, column, channel).
-        preprocessing: The plan's, with its `size`.
+        preprocessing: Preprocessing section of the plan, with its `size`.
     """
     resized = resize(image, preprocessing.size or image.shape[:-1])
     return Prepared(resized, (1.0, 1.0), image.shape[:-1], whole(image.shape[:-1]),

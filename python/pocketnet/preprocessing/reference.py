@@ -1,4 +1,4 @@
-"""Label maps whose headers do not say on which grid they lie, as some of LiTS: they lie on the image's."""
+"""Read label maps. Some datasets (LiTS) have label maps with a wrong header; these take the image's grid."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from . import geometry
 from .geometry import Grid, Volume
 
 BY_IMAGE = "image"
-"""The manifest's `label_grid` that has label maps taken voxel by voxel on the image's grid."""
+"""Value of the manifest's `label_grid`: ignore the label map's affine and use the image's grid."""
 
 
 def read_label(path: str | Path, label_grid: str | None, image: Grid) -> Volume:
-    """A label map in RAS+.
+    """Read a label map into RAS+.
 
     Args:
         path: The file.
-        label_grid: The manifest's; None or `own` takes the file's header as it is.
-        image: The file grid of the case's image.
+        label_grid: The manifest's `label_grid`; None or `own` uses the file's own header.
+        image: File grid of the case's image.
 
     Raises:
-        DataError: It cannot be read, or has another shape than the image whose grid it should have.
+        DataError: The file is unreadable, or the image's grid is to be used and has another shape.
     """
     volume = geometry.read(path, label=True)
     return on_grid(volume, image, path) if label_grid == BY_IMAGE else volume
 
 
 def on_grid(volume: Volume, grid: Grid, path: str | Path) -> Volume:
-    """The same voxels, in the order of the file, on another grid of the same shape; `path` is for messages."""
+    """Move a volume to another grid of the same shape; the voxels keep their file order.
+
+    Args:
+        volume: The label map.
+        grid: The image's grid.
+        path: The label map's file, for messages.
+
+    Raises:
+        DataError: The shapes differ.
+    """
     if volume.grid.shape != grid.shape:
         raise DataError(f"The label map has shape {volume.grid.shape}, its image {grid.shape}.", where=str(path))
     in_file = geometry.from_ras(volume.data, volume.grid)

@@ -1,4 +1,4 @@
-"""Cropping and resampling between a case's grid and the network's."""
+"""Resample volumes between a case's grid and the network's grid."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 
 
 def resampled_shape(shape: tuple[int, ...], spacing: tuple[float, ...], target: tuple[float, ...]) -> tuple[int, ...]:
-    """Voxels per axis after resampling from `spacing` to `target` mm."""
+    """Return the voxels per axis after resampling from `spacing` to `target` mm."""
     return tuple(max(1, round(n * s / t)) for n, s, t in zip(shape, spacing, target, strict=True))
 
 
 def resample(array: np.ndarray, shape: tuple[int, ...], *, label: bool = False) -> np.ndarray:
-    """Resample a volume to `shape` voxels over the same extent in space.
+    """Resample a volume to `shape` voxels over the same physical extent.
 
-    Voxel edges stay where they are: the first and last voxel's outer faces coincide before and after.
+    The outer faces of the first and last voxel stay in place.
 
     Args:
         array: (x, y, z), or (x, y, z, channel) for images and probabilities.
         shape: Voxels per axis.
-        label: Nearest neighbour instead of linear interpolation.
+        label: Whether to use nearest-neighbour instead of linear interpolation.
 
     Returns:
-        Same type as `array`.
+        The resampled volume, with the data type of `array`.
 
     Source: SimpleITK's `Resample`.
     """
@@ -33,7 +33,7 @@ def resample(array: np.ndarray, shape: tuple[int, ...], *, label: bool = False) 
 
 
 def needed_planes(depth: int, new_depth: int, start: int, stop: int) -> tuple[int, int]:
-    """Which planes of an axis of `depth` voxels the planes from `start` to `stop` of `new_depth` are made from."""
+    """Return the range of planes (of `depth`) that the resampled planes `start` to `stop` (of `new_depth`) need."""
     if depth == new_depth:
         return start, stop
     step = depth / new_depth
@@ -43,14 +43,14 @@ def needed_planes(depth: int, new_depth: int, start: int, stop: int) -> tuple[in
 
 def resample_planes(part: np.ndarray, first: int, depth: int, shape: tuple[int, ...], start: int,
                     stop: int) -> np.ndarray:
-    """A part of a resampled volume, from the planes that it needs: `resample(volume, shape)[:, :, start:stop]`.
+    """Compute `resample(volume, shape)[:, :, start:stop]` from only the planes that it needs.
 
     Args:
-        part: (x, y, planes) or (x, y, planes, channel): the volume's planes from `first` on, at least those that
-            `needed_planes` says.
+        part: (x, y, planes) or (x, y, planes, channel): planes of the volume from `first` on, at least those of
+            `needed_planes`.
         first: Index of the first plane of `part` in the volume.
         depth: Planes of the whole volume.
-        shape: Voxels per axis of the whole volume resampled.
+        shape: Voxels per axis of the whole resampled volume.
         start: First plane to compute, in the resampled volume.
         stop: Plane after the last one to compute.
     """

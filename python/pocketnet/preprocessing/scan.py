@@ -1,7 +1,6 @@
-"""A case's images as their files hold them, converted part by part, so that memory follows the part.
+"""Read and preprocess a case's images part by part to limit memory: voxels stay in the file's data type until used.
 
-`PreparedScan` gives the planes of what `case.prepare` would give as a whole: the same box, the same resampling, the
-same statistics.
+`PreparedScan` computes planes of the result of `case.prepare`, with the same crop, resampling and statistics.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .intensity import Moments
 from .resample import needed_planes, resample_planes, resampled_shape
 
 PART_BYTES = 64 * 2**20
-"""Of float32 voxels that a pass over a scan holds at once."""
+"""Maximum bytes of float32 voxels that a pass over a scan holds at once."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Channel:
     """One modality.
 
     Attributes:
-        raw: (x, y, z) in RAS+, a view of the numbers in the file.
-        slope, inter: The file's scaling of them.
+        raw: (x, y, z) in RAS+, a view of the values stored in the file.
+        slope, inter: The file's scaling of the stored values.
     """
 
     raw: np.ndarray
@@ -41,7 +40,7 @@ class Channel:
     inter: float = 0.0
 
     def read(self, part: tuple[slice, ...], out: np.ndarray | None = None) -> np.ndarray:
-        """The voxels of a part as float32, in `out` if that is given, scaled to the bit as nibabel does."""
+        """Read a part as float32, into `out` if given; the scaling is bit-identical to nibabel's."""
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = nib.volumeutils.apply_read_scaling(self.raw[part], self.slope, self.inter)
             if out is None:
@@ -55,9 +54,9 @@ class Scan:
     """A case's modalities on one grid.
 
     Attributes:
-        channels: In the model's order.
+        channels: Modalities in the model's order.
         spacing: mm along x, y, z.
-        grid: The first file's own grid; None for arrays.
+        grid: Grid of the first file; None for a scan of an array.
     """
 
     channels: tuple[Channel, ...]
@@ -71,18 +70,18 @@ class Scan:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the numbers of the files."""
+        """Bytes of the stored values of all channels."""
         return sum(channel.raw.nbytes for channel in self.channels)
 
     def read(self, part: tuple[slice, ...]) -> np.ndarray:
-        """A part, (x, y, z, channel) float32."""
+        """Read a part, (x, y, z, channel) float32."""
         out = np.empty((*self.channels[0].raw[part].shape, len(self.channels)), np.float32)
         for index, channel in enumerate(self.channels):
             channel.read(part, out[..., index])
         return out
 
     def parts(self, box: Box | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """The first plane and the voxels of part after part along z, of the whole scan or of a box."""
+        """Yield the parts of the scan, or of a box, along z: the index of the first plane, and the voxels."""
         (*across, (low, high)) = box or whole(self.shape)
         sides = slices(across)
         depth = planes_at_once(self.shape[:2], 4 * len(self.channels))
@@ -90,7 +89,7 @@ class Scan:
             yield start, self.read((*sides, slice(start, min(start + depth, high))))
 
     def foreground_box(self) -> Box:
-        """As `boxes.foreground_box` of the whole."""
+        """Return `boxes.foreground_box` of the whole scan."""
         hit = [np.zeros(n, bool) for n in self.shape]
         for start, part in self.parts():
             mask = (part != 0).any(axis=-1)
@@ -101,18 +100,18 @@ class Scan:
 
 
 def planes_at_once(across: Sequence[int], bytes_per_voxel: int) -> int:
-    """How many planes of (x, y) voxels a pass takes at once."""
+    """Return how many planes of (x, y) voxels fit into `PART_BYTES`, at least 1."""
     return max(1, PART_BYTES // (int(np.prod(across)) * bytes_per_voxel))
 
 
 def read_scan(paths: Sequence[str | Path]) -> Scan:
-    """Read a case's modalities, one file each, to their ends: a wrong checksum of a `.gz` is found.
+    """Read a case's modalities, one file each. Files are read to their ends, so that `.gz` checksums are verified.
 
     Args:
         paths: Files, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series, in the model's order.
 
     Raises:
-        DataError: A file cannot be read, has NaN or infinite voxels, or lies on another grid than the first.
+        DataError: A file cannot be read, has NaN or infinite voxels, or has a different grid than the first.
     """
     contents: dict[str, bytes] = {}
     channels, grids = [], []
@@ -125,7 +124,7 @@ def read_scan(paths: Sequence[str | Path]) -> Scan:
 
 
 def _read(path: str | Path, contents: dict[str, bytes]) -> tuple[Channel, geometry.Grid]:
-    """One modality and its grid; `contents` keeps a file of several volumes from being read again."""
+    """Read one modality and its grid; `contents` caches the last file, for several volumes of one file."""
     if dicom.is_series(Path(path)):
         data, grid = dicom.read(path)
         return Channel(geometry.to_ras(data, grid, copy=False)), grid
@@ -142,7 +141,7 @@ def _read(path: str | Path, contents: dict[str, bytes]) -> tuple[Channel, geomet
 
 
 def _not_finite(channel: Channel) -> int:
-    """How many voxels are NaN or infinite; whole numbers are not looked at."""
+    """Count NaN and infinite voxels; integer data with finite scaling are skipped."""
     if channel.raw.dtype.kind in "iu" and np.isfinite([channel.slope, channel.inter]).all():
         return 0
     depth = planes_at_once(channel.raw.shape[:2], 4)
@@ -151,17 +150,17 @@ def _not_finite(channel: Channel) -> int:
 
 
 def scan_of(image: np.ndarray, spacing: Sequence[float]) -> Scan:
-    """A scan of an array (x, y, z, channel) in RAS+; it is not copied."""
+    """Make a scan from an array (x, y, z, channel) in RAS+ without copying it."""
     return Scan(tuple(Channel(image[..., index]) for index in range(image.shape[-1])),
                 cast(tuple[float, float, float], tuple(map(float, spacing))))
 
 
 class PreparedScan:
-    """A scan cropped and resampled plane by plane, not yet normalised.
+    """A scan that is cropped and resampled plane by plane, not yet normalised.
 
     Attributes:
-        scan: Where it comes from.
-        box: What is cropped to, (start, stop) per axis of the scan.
+        scan: The source.
+        box: The crop, (start, stop) per axis of the scan.
         shape: Voxels per axis after resampling.
         spacing: mm per axis after resampling.
     """
@@ -174,7 +173,7 @@ class PreparedScan:
         self.shape = resampled_shape(self.cropped, scan.spacing, self.spacing)
 
     def planes(self, start: int, stop: int) -> np.ndarray:
-        """The planes from `start` to `stop` along z, (x, y, planes, channel) float32."""
+        """Compute the planes from `start` to `stop` along z, (x, y, planes, channel) float32."""
         low, high = needed_planes(self.cropped[2], self.shape[2], start, stop)
         (x, y, z) = self.box
         part = self.scan.read((slice(*x), slice(*y), slice(z[0] + low, z[0] + high)))
@@ -182,7 +181,7 @@ class PreparedScan:
 
     @cached_property
     def dark(self) -> bool:
-        """Whether zero means that there is nothing, and most of the border is that: a skull-stripped head, say."""
+        """Whether zero is background (`zscore`) and fills most of the box's faces, as in a skull-stripped head."""
         if self._scheme != "zscore":
             return False
         faces = []
@@ -195,7 +194,7 @@ class PreparedScan:
 
     @cached_property
     def statistics(self) -> Sequence[Statistics]:
-        """`intensity.statistics_for` the plan's normalisation of the whole; empty for one that needs none."""
+        """Statistics of the whole scan for the normalisation (`intensity.statistics_for`); empty for `window`."""
         if self._scheme == "window":
             return []
         moments = Moments(len(self.scan.channels), self._scheme)

@@ -1,9 +1,9 @@
-"""Stores: a preprocessed case on disk, read patch by patch.
+"""Write and read stores: preprocessed cases on disk that are read patch by patch.
 
 A store is a folder `<case>/` with `image.b2nd` (x, y, z, channel; float32, not normalised), `label.b2nd`
-(x, y, z; uint8) and `case.json`. Arrays are Blosc2 (`b2nd`), compressed in small blocks, so that a random
-patch is read without reading the volume. In a classification `image.b2nd` is (row, column, channel), and instead of
-`label.b2nd` there is `class` in `case.json`. The measurement behind this choice: `docs/results/store.md`.
+(x, y, z; uint8) and `case.json`. Arrays are Blosc2 files (`b2nd`), compressed in small blocks, so that reading a random
+patch does not read the whole volume. In a classification, `image.b2nd` is (row, column, channel), and `class` in
+`case.json` replaces `label.b2nd`. `docs/results/store.md` has the measurements behind this choice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FOREGROUND_SAMPLE = 500
 
 
 def _write_array(path: Path, array: np.ndarray, axes: int = 3) -> None:
-    """Write an array of `axes` spatial axes; an image of two is read as a whole and is one chunk."""
+    """Write an array with `axes` spatial axes; a 2D image is always read as a whole and is therefore one chunk."""
     import blosc2
 
     space, tail = array.shape[:axes], array.shape[axes:]
@@ -38,22 +38,22 @@ def _write_array(path: Path, array: np.ndarray, axes: int = 3) -> None:
     blocks = (space if axes == 2 else tuple(min(BLOCK, n) for n in space)) + tail
     parameters = {"codec": blosc2.Codec.LZ4, "clevel": 5, "nthreads": 1, "filters": [blosc2.Filter.SHUFFLE]}
     compressed = blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, cparams=parameters)
-    # Written by Python, because Blosc2 does not say why a write failed, for example that the disk is full.
+    # Python writes the file, because Blosc2 does not report why a write failed (for example, a full disk).
     path.write_bytes(compressed.to_cframe())
 
 
 def write(folder: str | Path, case: str, modalities: Sequence[str], prepared: Prepared, label: np.ndarray | None,
           labels: dict[str, int], class_name: str | None = None) -> Path:
-    """Write one case's store, whole or not at all.
+    """Write one case's store. The write is atomic.
 
     Args:
-        folder: Where the store `<case>/` goes.
+        folder: Folder that receives the store `<case>/`.
         case: Name of the case.
-        modalities: Channels of the image, in order.
+        modalities: Modalities in channel order.
         prepared: The cropped and resampled image.
-        label: (x, y, z) classes on the prepared grid, or None for a case without reference.
+        label: (x, y, z) classes on the prepared grid; None for a case without a reference.
         labels: Class value by name.
-        class_name: The case's class, in a classification.
+        class_name: Class of the case in a classification.
     """
     target = Path(folder) / case
     foreground: dict[str, Any] = {
@@ -73,7 +73,7 @@ def write(folder: str | Path, case: str, modalities: Sequence[str], prepared: Pr
 
 
 def _sample(mask: np.ndarray) -> list[list[int]]:
-    """At most `FOREGROUND_SAMPLE` voxel indices of a mask, evenly spaced in scan order."""
+    """Return at most `FOREGROUND_SAMPLE` voxel indices of a mask, evenly spaced in scan order."""
     found = np.flatnonzero(mask)
     if found.size > FOREGROUND_SAMPLE:
         found = found[np.linspace(0, found.size - 1, FOREGROUND_SAMPLE).astype(np.int64)]
@@ -87,13 +87,13 @@ class Store:
         folder: The store's folder.
 
     Attributes:
-        digest: Checksum of what the store holds (from its `case.json`).
+        digest: Checksum of the store's content, from its `case.json`.
         sha256: Checksum by file.
-        spacing: Of the voxels, in mm.
-        foreground: By label, voxels that have it: (n, 3) int32, at most `FOREGROUND_SAMPLE`.
+        spacing: Voxel spacing in mm.
+        foreground: Voxel indices by label, (n, 3) int32, at most `FOREGROUND_SAMPLE` per label.
 
     Raises:
-        DataError: The store is incomplete, or its `case.json` does not validate.
+        DataError: The store is incomplete, or its `case.json` is invalid.
     """
 
     def __init__(self, folder: str | Path):
@@ -106,25 +106,25 @@ class Store:
         self.digest = files.digest(stored.to_file())
         self.case, self.shape, self.spacing = stored.case, stored.shape, stored.spacing_mm
         self.statistics = stored.statistics
-        # Arrays, as a training holds those of all its cases.
+        # Arrays save memory: a training holds these indices for all cases.
         self.foreground = {name: np.array(voxels, np.int32)
                            for name, voxels in stored.foreground.items()}
         self.class_name, self.sha256 = stored.class_name, stored.sha256
 
     def read_image(self, start: tuple[int, ...], size: tuple[int, ...],
                    transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
-        """The patch of `size` voxels at `start`, (x, y, z, channel) float32; zeros outside the volume.
+        """Read a patch of the image, (x, y, z, channel) float32, padded with zeros outside the volume.
 
         Args:
             start: First voxel of the patch per axis; may be negative.
             size: Voxels of the patch per axis.
-            transform: Applied to the voxels inside the volume before zeros are put around them, so that the
-                padding is zero after normalisation, too.
+            transform: Function applied to the voxels inside the volume before padding, so that the padding is also
+                zero after normalisation.
         """
         return self._read("image.b2nd", start, size, transform)
 
     def read_label(self, start: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
-        """The same of the label map, (x, y, z) uint8; background outside the volume."""
+        """Read a patch of the label map, (x, y, z) uint8, padded with background outside the volume."""
         return self._read("label.b2nd", start, size)
 
     def _read(self, name: str, start: tuple[int, ...], size: tuple[int, ...],
@@ -134,7 +134,7 @@ class Store:
         path = self.folder / name
         if not path.is_file():
             raise DataError(f"The store has no {name}.", where=str(self.folder), todo="Preprocess the case again.")
-        # Opened for each patch: thousands of cases would else run out of file handles.
+        # Open the file for each patch: keeping thousands of cases open would exhaust the file handles.
         return _read_padded(blosc2.open(str(path), mode="r"), start, size, self.shape, transform)
 
 
@@ -153,10 +153,10 @@ def _read_padded(array: blosc2.NDArray, start: tuple[int, ...], size: tuple[int,
 
 
 def open_stores(folders: list[Path]) -> dict[str, Store]:
-    """Stores by case name, from folders that are stores or hold stores.
+    """Open stores by case name, from folders that are stores or contain stores.
 
     Raises:
-        DataError: There is none, or two of one case.
+        DataError: There are no stores, or two stores of one case.
     """
     found: dict[str, Store] = {}
     for folder in folders:

@@ -3,7 +3,7 @@
 No activation follows the decoder's transposed convolution, so it forms a linear operation with the next convolution. In
 conv([up(x), skip]), the part that reads up(x) therefore equals a single transposed convolution with kernel k + 2. For
 kernels 2 and 3 in 3D, it costs 8 multiplications per voxel and pair of feature maps instead of 28. Neither up(x) nor
-its concatenation with the skip connection is ever in memory. The bias of the transposed convolution contributes less
+its concatenation with the skip connection is ever in memory. The bias of the transposed convolution adds other values
 near the border than inside. An input channel of ones represents it, because the border cuts off this channel like x.
 
 The last softmax runs over whole class planes instead of the few values of each voxel, which took 2 % of the time.

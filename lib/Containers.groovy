@@ -1,22 +1,22 @@
 import java.nio.file.Path
 
-/** What tasks in a container are given beside their work directory: the folders that they write to themselves
-    (checkpoints, the MLflow store), and a GPU where they ask for one. */
+/** Container options of tasks: they mount the folders that tasks write to outside their work directory (checkpoints, the
+    MLflow store), and pass a GPU to tasks that request one. */
 class Containers {
 
-    /** Options of `docker run` for a task; `accelerator` is what it asks for, or null. */
+    /** Options of `docker run` for a task; `accelerator` is the task's request for a GPU, or null. */
     static String docker(Map given, Object accelerator) {
-        // The shell that starts the container says who the user is.
+        // The shell that starts the container expands these to the current user and group.
         '-u $(id -u):$(id -g) ' +
             words(folders(given).collectMany { folder -> ['-v', "$folder:$folder"] } + (accelerator ? ['--gpus', 'all'] : []))
     }
 
-    /** Options of `apptainer exec` and `singularity exec`. */
+    /** Options of `apptainer exec` and `singularity exec` for a task. */
     static String apptainer(Map given, Object accelerator) {
         words(folders(given).collectMany { folder -> ['--bind', folder] } + (accelerator ? ['--nv'] : []))
     }
 
-    /** The folders, absolute: the output folder, and that of a SQLite store elsewhere. */
+    /** Absolute paths of the folders to mount: the output folder, and the folder of a SQLite store outside it. */
     static List<Path> folders(Map given) {
         def outdir = Path.of(given.outdir).toAbsolutePath().normalize()
         def store = Parameters.storeFile(given)?.parent

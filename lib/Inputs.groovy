@@ -3,15 +3,15 @@ import java.nio.file.Files
 import java.nio.file.Path
 import java.security.MessageDigest
 
-/** The dataset's folder: where it is, and what stands for its content. */
+/** The dataset's folder: its path, and a checksum of its content. */
 class Inputs {
 
-    /** The preset file that `--dataset` names, absolute; null when it names a preset of ours. */
+    /** Absolute path of the preset file in `--dataset`; null if it is the name of a built-in preset. */
     static Path preset(Map given) {
         given.dataset?.endsWith('.json') ? Path.of(given.dataset).toAbsolutePath().normalize() : null
     }
 
-    /** The dataset's name: a preset's, or the stem of a preset file. */
+    /** The dataset's name: the name of a preset, or the stem of a preset file. */
     static String name(Map given) { Path.of(given.results).fileName.toString() }
 
     /** `--input`, else `$POCKET_DATA/<dataset>`, else null. */
@@ -21,7 +21,7 @@ class Inputs {
         text == null ? null : Path.of(text.toString()).toAbsolutePath().normalize()
     }
 
-    /** Checksum of the names, sizes and times of all files in a folder: changes when any of them does. */
+    /** Checksum of the names, sizes and modification times of all files in a folder. */
     static String listing(Path folder) {
         def lines = []
         Files.walk(folder, FileVisitOption.FOLLOW_LINKS).withCloseable { paths ->

@@ -1,10 +1,10 @@
 import groovy.json.JsonSlurper
 
-/** JSON as maps and lists that several threads may read. JsonSlurper's own maps are built when they are first read, by
-    whoever reads, so two operators that read one at the same time may each see a part of it. */
+/** JSON as thread-safe maps and lists. JsonSlurper builds its maps lazily on first access, so two operators that read one
+    at the same time may see an incomplete map. */
 class Json {
 
-    /** The value of a text, its keys in the text's order. JsonException where the text is none. */
+    /** Parse JSON, keeping the order of keys. Throws JsonException if the text is not JSON. */
     static Object parse(String text) { built(new JsonSlurper().parseText(text)) }
 
     private static Object built(Object value) {

@@ -1,7 +1,7 @@
-/** What a run says when it ends. */
+/** Messages at the end of a run. */
 class Messages {
 
-    /** Where everything is; `experiment` is a name, or null. */
+    /** List the paths of all results; `experiment` is a name, or null. */
     static String done(Object folder, String mlflowUri, Object project, String experiment) {
         def base = experiment ? "$folder/experiments/$experiment" : folder
         def lines = experiment ? [['table', "$base/table.md"], ['', "$base/table.csv"], ['figure', "$base/figure.svg"],
@@ -20,8 +20,8 @@ class Messages {
         (['', 'Done.'] + lines.collect { name, text -> "  ${name.padRight(9)} $text" }).join('\n') + '\n'
     }
 
-    /** What to do about a failure: what a step's exit code means stands in python/pocketnet/errors.py. `error` is
-        Nextflow's own message, or null. */
+    /** Advice after a failure. python/pocketnet/errors.py defines the exit codes of steps. `error` is Nextflow's own
+        message, or null. */
     static String failed(Integer exitStatus, String error) {
         def again = 'Then start again with -resume; what is done is kept.'
         if (error in ['SIGINT', 'SIGTERM', 'SIGHUP']) {

@@ -4,14 +4,15 @@ import java.nio.file.Path
 import java.nio.file.attribute.BasicFileAttributes
 
 /**
- * The parameters of a run. What Nextflow has depends on its version and on where a value comes from: `--members 2` is a
- * number or a text, a `-params-file` may hold either, and lists. Everything after `of` sees the schema's types only.
+ * The parameters of a run. In Nextflow, the type of a value depends on its version and on the source of the value:
+ * `--members 2` may be a number or text, and a `-params-file` may contain either, or lists. `of` converts all values to
+ * the types of the schema; all other code uses its result.
  */
 class Parameters {
 
-    /** The given parameters by their types in the schema: Boolean, Integer or Long, text, or a list of these; those not
-        given have their default, else null (a boolean false). A path's `~` is the user's home. A value that has not its
-        type, and an unknown parameter, stay as they are: Problems names them. */
+    /** Convert the given parameters to their types in the schema: Boolean, Integer or Long, text, or a list of these.
+        Missing parameters get their default, or null without one (false for a boolean). A leading `~` in a path becomes
+        the user's home. Values that do not match their type, and unknown parameters, stay unchanged; Problems reports them. */
     static Map<String, Object> of(Map given, Object project) {
         def rules = Schema.of(project).rules
         def found = given.findAll { name, value -> !rules.containsKey(name) } + rules.collectEntries { name, rule ->
@@ -38,31 +39,31 @@ class Parameters {
         }
     }
 
-    /** A path with the user's home for a leading `~`. */
+    /** Replace a leading `~` in a path by the user's home. */
     private static String home(String path) {
         path == '~' || path.startsWith('~/') ? System.getProperty('user.home') + path.substring(1) : path
     }
 
-    /** Where the runs are tracked: a server's address, or a SQLite store with an absolute path. */
+    /** The tracking store: a server's address, or a SQLite URI with an absolute path. */
     static String store(Map given) {
         def file = storeFile(given)
         file ? "sqlite:///$file" : given.mlflow_uri
     }
 
-    /** The SQLite store's file, absolute: in the output folder where nothing else is said. Null for a server. */
+    /** Absolute path of the SQLite store, by default in the output folder; null for a server. */
     static Path storeFile(Map given) {
         def uri = given.mlflow_uri ?: "sqlite:///${given.outdir}/mlflow/mlflow.db"
         uri.startsWith('sqlite:///') ? Path.of(home(uri.substring('sqlite:///'.size()))).toAbsolutePath().normalize() : null
     }
 
-    /** Leave the parameters among the run's records. */
+    /** Write the parameters to the run's records. */
     static void save(Map given, Object project) {
         def file = Path.of(given.results, 'pipeline_info', "params_${given.started}.json")
         Files.createDirectories(file.parent)
         file.text = JsonOutput.prettyPrint(JsonOutput.toJson(given.findAll { name, value -> Schema.of(project).rules.containsKey(name) })) + '\n'
     }
 
-    /** Remove the record that Nextflow began before the parameters were refused, and the folders made for it. */
+    /** Remove the trace file that Nextflow created before the parameters were rejected, and the folders created for it. */
     static void discardTrace(Map given) {
         def path = Path.of("${given.results}/pipeline_info/trace_${given.started}.txt").toAbsolutePath()
         Files.deleteIfExists(Path.of(System.getProperty('java.io.tmpdir'), "trace_${given.started}.txt"))  // nextflow.config

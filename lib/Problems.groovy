@@ -4,8 +4,8 @@ import java.nio.file.Files
 import java.nio.file.NoSuchFileException
 import java.nio.file.Path
 
-/** What keeps a run from starting, all of it at once, each with the nearest valid name or value. Takes the parameters
-    as Parameters.of gives them. */
+/** Find all problems that prevent a run from starting, with the nearest valid name or value for each. The parameters are
+    those from Parameters.of. */
 class Problems {
 
     private final Schema schema
@@ -16,7 +16,7 @@ class Problems {
         rules = schema.rules
     }
 
-    /** What is wrong with the given parameters, a line each; empty when nothing is. */
+    /** Problems with the parameters, one line each; empty if there are none. */
     List<String> of(Map given) {
         def unknown = given.keySet().findAll { name -> !rules.containsKey(name) }
             .groupBy { name -> snake(name) }  // Nextflow adds fooBar to a given foo-bar
@@ -29,28 +29,28 @@ class Problems {
         (unknown + missing + (wrong ?: together(given)))*.toString()
     }
 
-    /** What is wrong with words of the command line that belong to no parameter. */
+    /** A problem if words on the command line belong to no parameter. */
     static List<String> leftOver(List<String> words) {
         words ? ["${words.collect { word -> "'$word'" }.join(', ')} on the command line ${words.size() > 1 ? 'belong' : 'belongs'} to no parameter. " +
                  'A list has no spaces (--width pocket,full; -profile test,slurm), a text with spaces stands in quotes, ' +
                  "and a parameter's name begins with --.".toString()] : []
     }
 
-    /** What is wrong when the container's image is a file that is not there; empty for an image of a daemon. */
+    /** A problem if the container image is a missing SIF file; images of a daemon are not checked. */
     static List<String> missingImage(Object container) {
         def image = container.toString()
         image.endsWith('.sif') && !Files.isRegularFile(Path.of(image)) ?
             ["there is no container image $image: make it with `make image` and `make sif`, or give --container.".toString()] : []
     }
 
-    /** What is wrong when tasks are to be SLURM jobs and this machine cannot submit any. */
+    /** A problem if tasks are to run as SLURM jobs and this machine cannot submit jobs. */
     static List<String> missingSlurm(Object executor) {
         def folders = (System.getenv('PATH') ?: '').tokenize(File.pathSeparator)
         executor.toString() == 'slurm' && !folders.any { folder -> Files.isExecutable(Path.of(folder, 'sbatch')) } ?
             ['there is no sbatch on PATH, and -profile slurm submits every step with it: start this on a login node of the cluster, or leave slurm out of -profile.'] : []
     }
 
-    /** What is wrong with a folder that nothing can be written to, and why. */
+    /** A problem, with its reason, if a folder is not writable. */
     static List<String> notWritable(Path folder) {
         try {
             Files.createDirectories(folder)
@@ -63,7 +63,7 @@ class Problems {
         }
     }
 
-    /** What is wrong with parameters that are each valid alone. */
+    /** Problems with combinations of parameters that are valid individually. */
     private List<String> together(Map given) {
         def found = []
         def beyond = (given.fold ?: []).findAll { fold -> fold >= given.folds }
@@ -81,7 +81,7 @@ class Problems {
         found
     }
 
-    /** What is wrong with the place of the data. */
+    /** Problems with the dataset's folder. */
     private static List<String> data(Map given) {
         def folder = Inputs.folder(given)
         def both = "give --input, the dataset's folder, or set POCKET_DATA to the folder that has it as ${Inputs.name(given)}"
@@ -92,7 +92,7 @@ class Problems {
         !Files.isDirectory(folder) ? ["there is no folder $folder (from POCKET_DATA, ${System.getenv('POCKET_DATA')}). What to do: $both.".toString()] : []
     }
 
-    /** What keeps an experiment from being run on the dataset, or with the other parameters. */
+    /** Problems of an experiment with the dataset or the other parameters. */
     private List<String> experiment(Map given) {
         if (!given.experiment) return []
         def experiments = Selection.entries(schema.project)
@@ -110,25 +110,26 @@ class Problems {
         found
     }
 
-    /** What is learned on the dataset, by its preset: segmentation or classification. */
+    /** The dataset's task, according to its preset: segmentation or classification. */
     private String taskOf(Map given) {
         def own = Inputs.preset(given)
         def text = own ? (Files.isRegularFile(own) ? own.text : '{}') : null
         try {
             def preset = text != null ? Json.parse(text) : schema.json('conf/datasets.json')[given.dataset]
             return (preset instanceof Map ? preset.task : null) ?: 'segmentation'
-        } catch (groovy.json.JsonException ignored) {  // the check says what is wrong with the file
+        } catch (groovy.json.JsonException ignored) {  // pocket-check reports the error in the file
             return 'segmentation'
         }
     }
 
-    /** A value as a message may show it: before the @ of an address stands a secret; a SQLite file's path may hold an @. */
+    /** Format a value for messages. The part of an address before `@` is hidden, because it may contain a password; the
+        path of a SQLite store may contain `@`. */
     private static String shown(Map rule, Object value) {
         def text = value instanceof Collection ? value.join(',') : value.toString()
         rule['x-no-credentials'] ? text.replaceAll(/(?s)^(?!sqlite:)(.*?)\/\/.*@/, '$1//…@') : text
     }
 
-    /** Whether a parameter stood alone on the command line, for which Nextflow has true or the text of it, or is empty. */
+    /** Whether a parameter has no value: it is empty, or alone on the command line, where Nextflow sets it to true or 'true'. */
     private static boolean valueless(Object value) {
         def one = value instanceof Collection && value.size() == 1 ? value[0] : value
         one.toString().trim() in ['true', '']
@@ -184,7 +185,7 @@ class Problems {
             ["its name is used: letters, digits, '_', '-' and '.', beginning with a letter or digit."]
     }
 
-    /** What is wrong with a path that Nextflow would put into a script as it is: a shell replaces parts of it. */
+    /** A problem if a path contains characters that the shell expands, because Nextflow inserts paths into scripts unquoted. */
     static List<String> unsafe(Path path) {
         path.toAbsolutePath().toString() =~ /[$`\n]/ ?
             ["Nextflow cannot pass on a path with \$, ` or a line break in it (${path.toAbsolutePath()}): rename it, or give a link to it."] : []
@@ -200,7 +201,7 @@ class Problems {
         name.replace('-', '_').replaceAll(/([a-z0-9])([A-Z])/) { all, before, capital -> "${before}_${capital}" }.toLowerCase()
     }
 
-    /** Levenshtein distance: how many single-character edits lie between two words. */
+    /** Levenshtein distance: the minimum number of single-character edits between two words. */
     static int distance(String a, String b) {
         def previous = (0..b.size()).toList()
         a.eachWithIndex { x, i ->

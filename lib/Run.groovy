@@ -2,13 +2,13 @@ import java.lang.management.ManagementFactory
 import java.nio.file.Path
 import nextflow.Global
 
-/** A run's start and its end, as far as they are not tasks. */
+/** The start and end of a run, outside its tasks. */
 class Run {
 
-    /** Everything that keeps the run from starting, a line each. */
+    /** All problems that prevent the run from starting, one line each. */
     static List<String> problems(Map given, Object project, Object workflow) {
         def words = Global.session.binding.getVariable('args') as List<String>
-        if (workflow.stubRun) words = words - 'true'  // Nextflow's own, after -stub-run
+        if (workflow.stubRun) words = words - 'true'  // Nextflow adds it after -stub-run
         def found = Problems.leftOver(words) + new Problems(project).of(given)
         if (found || given.help) return found
         found + Problems.missingImage(workflow.container) +
@@ -16,14 +16,14 @@ class Run {
                 Problems.unsafe(workflow.workDir) + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
     }
 
-    /** Leave the parameters among the run's records. */
+    /** Configure the run, and write the parameters to its records. */
     static void prepare(Map given, Object project, Object workflow) {
-        // Not inputs of the training: another --outdir or --mlflow_uri is no reason to train again. In the form of a web
-        // address's query, since Nextflow writes these into a script without quoting them; modules/train.nf decodes them.
+        // Environment variables, not inputs of the training, so that another --outdir or --mlflow_uri does not cause a new
+        // training. URL-encoded, because Nextflow writes them into a script unquoted; modules/train.nf decodes them.
         Global.session.config.env.POCKET_LIVE_MLFLOW_URI = URLEncoder.encode(given.mlflow_uri ?: 'none', 'UTF-8')
         Global.session.config.env.POCKET_CHECKPOINTS = URLEncoder.encode(new File(given.results, 'checkpoints').absolutePath, 'UTF-8')
-        // What no closure can say. The local executor shares the machine among its tasks; the others have queues for that,
-        // and job arrays of two tasks or more.
+        // Closures cannot set these. The local executor divides the machine among its tasks. Other executors have queues
+        // for that, and support job arrays of at least two tasks.
         def config = Global.session.config
         if ((config.process.executor ?: 'local') == 'local') {
             config.executor.cpus = given.max_cpus ?: Runtime.runtime.availableProcessors()
@@ -34,7 +34,7 @@ class Run {
         if (!workflow.preview) Parameters.save(given, project)
     }
 
-    /** Say where everything is, or what to do. */
+    /** Print the paths of the results, or advice after a failure. */
     static void ended(Map given, Object project, Object workflow) {
         if (workflow.preview) return
         println(workflow.success ? Messages.done(Path.of(given.results).toAbsolutePath().normalize(), Parameters.store(given), project, given.experiment)

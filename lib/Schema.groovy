@@ -2,12 +2,12 @@ import java.nio.file.Path
 import java.util.concurrent.ConcurrentHashMap
 
 /**
- * The pipeline's parameters as nextflow_schema.json describes them. Nextflow's own plugin for this would need a download.
+ * The pipeline's parameters as described in nextflow_schema.json. Nextflow's own plugin for this would need a download.
  *
- * Understood of JSON Schema: type, enum, pattern, minimum, items, minItems, maxItems, uniqueItems, required;
- * format directory-path and file-path for paths, which with exists must be there; x-keys-of names a JSON file whose
- * keys are the valid values; x-no-credentials refuses user:password@ in an address; x-or-file is the suffix of a file
- * whose path is valid too. A list may be text with commas.
+ * Supported JSON Schema keywords: type, enum, pattern, minimum, items, minItems, maxItems, uniqueItems, required, and
+ * format with directory-path and file-path. Paths with exists must exist. x-keys-of names a JSON file whose keys are the
+ * valid values. x-no-credentials rejects user:password@ in an address. x-or-file is the suffix of files whose path is
+ * also valid. A list may be comma-separated text.
  */
 class Schema {
 
@@ -17,7 +17,7 @@ class Schema {
 
     private static final Map<Path, Schema> KNOWN = new ConcurrentHashMap<>()
 
-    /** The schema in the pipeline's folder, read once. */
+    /** The schema in the pipeline's folder, cached. */
     static Schema of(Object project) { KNOWN.computeIfAbsent(project as Path) { folder -> new Schema(folder) } }
 
     private Schema(Path folder) {
@@ -26,10 +26,10 @@ class Schema {
         rules = groups.collectEntries { group -> group.properties }
     }
 
-    /** A JSON file of the pipeline's folder. */
+    /** Read a JSON file in the pipeline's folder. */
     Map json(String path) { Json.parse(project.resolve(path).toFile().text) as Map }
 
-    /** Every parameter by group, with its type, default, valid values and help. */
+    /** The help text: all parameters by group, with type, default, valid values and description. */
     String help() {
         def lines = ['Usage: nextflow run main.nf --dataset <name> --input <folder> [parameters] [-profile <profiles>] [-resume]',
                      '', 'A list is text with commas: --width pocket,full,capped128']
@@ -52,17 +52,17 @@ class Schema {
         lines.join('\n')
     }
 
-    /** The valid values of a parameter or item, or examples of them; empty where there are none. */
+    /** The valid values of a parameter or item, or examples; empty if there are none. */
     List<String> choices(Map rule) {
         (rule.enum ?: rule['x-keys-of'] ? rule.enum ?: json(rule['x-keys-of']).keySet() : rule.examples ?: []).collect { it.toString() }
     }
 
-    /** A sentence with the valid values; empty where there are none. */
+    /** A sentence with the valid values; empty if there are none. */
     String known(Map rule) {
         def values = choices(rule)
         values ? " ${rule.pattern ? 'For example' : 'Known'}: ${values.join(', ')}${rule['x-or-file'] ? ", or a ${rule['x-or-file']} file" : ''}." : ''
     }
 
-    /** What --help and messages call a parameter's type. */
+    /** Name of a parameter's type in --help and messages. */
     static String typeName(Map rule) { rule.type == 'array' ? 'list' : rule.format?.replace('-path', '') ?: rule.type }
 }

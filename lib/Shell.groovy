@@ -1,7 +1,7 @@
-/** Text in the scripts of tasks. */
+/** Quoting for the scripts of tasks. */
 class Shell {
 
-    /** One word of a shell command that stands for the text, whatever characters it holds. */
+    /** Quote any text as a single word of a shell command. */
     static String word(Object text) {
         def plain = text.toString()
         plain ==~ /[\w@%+=:,.\/-]+/ ? plain : "'" + plain.replace("'", "'\\''") + "'"

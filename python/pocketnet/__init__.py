@@ -12,8 +12,8 @@ __all__ = ["Predictor"]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that `--help` of every command answers at once.
-    # By name, because every step imports this file and only `pocket-infer` depends on the predictor.
+    # Import on first use, so that `--help` of every command is fast. Import by name, so that the predictor's code does
+    # not count as code of every step (`code.py`).
     if name == "Predictor":
         return import_module("pocketnet.inference.predictor").Predictor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

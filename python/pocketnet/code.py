@@ -1,19 +1,20 @@
-"""What counts as a step's code: a checksum over the modules that it imports, directly or not.
+"""Compute a checksum of a step's code: all modules that it imports, directly or indirectly.
 
-`-resume` and a training's run key must change when the code behind a step changes, and must not when other
-code does, or when only words do: editing the report or a docstring retrains nothing. The rule is static:
+`-resume` and run keys of trainings depend on this checksum. It must change when the code of a step changes, but not
+when only other code or text changes: editing the report or a docstring must not cause a new training. The rules are
+static:
 
-1. start from `pocketnet.cli.<step>` and follow every `import` of a module of this package, wherever in the
-   file it stands (late imports count);
-2. importing a module runs the `__init__.py` of the packages that it lies in, so these count too;
-3. of a module its syntax tree counts, without docstrings and type annotations (`syntax.py`);
-4. a data file beside a counted module (JSON, template …) counts when the module names it in a string:
-   `recipes.json` counts for the step that reads it, not for all. Of a folder that the module names, those
-   files count whose name up to the first dot any counted module has as a string. JSON counts by its value,
-   whatever its layout and the order of its keys; a JSON Schema does not count, since it changes no result;
-5. the versions of the libraries that compute (`COMPUTING`) count, for every step.
+1. Start from `pocketnet.cli.<step>` and follow every `import` of a module of this package, anywhere in the file,
+   including imports inside functions.
+2. The `__init__.py` files of a module's packages count too, because importing the module runs them.
+3. A module counts as its syntax tree, without docstrings and most type annotations (`syntax.py`).
+4. A data file (JSON, template, …) next to a counted module counts if the module names it in a string. For example,
+   `recipes.json` counts only for the step that reads it. If a module names a folder, a file in it counts if any counted
+   module has its name, up to the first dot, as a string. JSON counts by value, regardless of layout and key order. JSON
+   Schemas do not count, because they do not change results.
+5. The versions of the computing libraries (`COMPUTING`) count for every step.
 
-Only the standard library is imported, so that the answer comes at once.
+This module imports only the standard library, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -36,27 +37,27 @@ LOCK = "requirements.lock"
 LIBRARIES = ("pocketnet", "tensorflow", "keras", "numpy", "scipy", "pandas", "SimpleITK", "nibabel", "blosc2",
              "openvino", "mlflow")
 COMPUTING = ("blosc2", "keras", "nibabel", "numba", "numpy", "openvino", "scipy", "simpleitk", "tensorflow")
-"""The libraries of which another version may give other numbers. nibabel is among them because it makes voxel values of
-a file's numbers, Numba because its compiler orders the arithmetic of augmentation."""
+"""Libraries whose version may affect numerical results. nibabel scales stored values to voxel values, and Numba's
+compiler decides the order of arithmetic in augmentation."""
 DATA_SUFFIXES = {".json", ".jinja", ".html", ".css", ".js"}
 
 
 def steps(package: Path = PACKAGE) -> list[str]:
-    """The steps that there are: the modules of `pocketnet.cli`, without what they share."""
+    """List all steps: the modules of `pocketnet.cli` except shared ones."""
     names = {path.stem for path in (package / "cli").glob("*.py")}
     return sorted(names - {"__init__", "common", "code"})
 
 
 @cache
 def code_hash(step: str, package: Path = PACKAGE) -> str:
-    """Checksum of the code of one step, 16 hexadecimal digits.
+    """Return the checksum of a step's code, 16 hexadecimal digits.
 
     Args:
         step: The name after `pocket-`, for example `train`.
-        package: The package's folder.
+        package: Folder of the package.
 
     Raises:
-        UsageError: There is no such step.
+        UsageError: The step does not exist.
         DataError: A file of the package cannot be parsed.
     """
     total = hashlib.sha256("\n".join(libraries(package)).encode())
@@ -66,7 +67,7 @@ def code_hash(step: str, package: Path = PACKAGE) -> str:
 
 
 def commit() -> str | None:
-    """The commit that this code was checked out at, with `+` where files differ from it; None outside git."""
+    """Return the commit of the checkout, with `+` if files differ from it; None outside git."""
     def git(*arguments: str) -> str:
         return subprocess.run(["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True,
                               check=True, timeout=20).stdout.strip()
@@ -78,7 +79,7 @@ def commit() -> str | None:
 
 
 def differing(package: Path, other: Path = PACKAGE) -> list[str]:
-    """The steps whose code in one folder of the package is not that in another, sorted."""
+    """List the steps whose code differs between two folders of the package, sorted."""
     if package.resolve() == other.resolve():
         return []
     both = set(steps(package)) & set(steps(other))
@@ -87,10 +88,10 @@ def differing(package: Path, other: Path = PACKAGE) -> list[str]:
 
 
 def libraries(package: Path = PACKAGE) -> list[str]:
-    """The libraries that compute, as `name==version`, sorted.
+    """List the computing libraries as `name==version`, sorted.
 
-    The versions are those that the lock file beside the package pins, as in a clone and in an image made from it: all
-    that it pins for any Python version, so that both give the same answer. Without a lock they are the installed ones.
+    The versions come from the lock file next to the package, with its pins for all Python versions, so that a clone and
+    an image built from it give the same result. Without a lock file, they are the installed versions.
     """
     lock = package.parent / LOCK
     if lock.is_file():
@@ -102,7 +103,7 @@ def libraries(package: Path = PACKAGE) -> list[str]:
 
 
 def _installed(name: str) -> str:
-    """A library's version, without importing it."""
+    """Return a library's version without importing it."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -128,7 +129,7 @@ def _json(path: Path) -> object:
 
 
 def closure(step: str, package: Path = PACKAGE) -> list[Path]:
-    """The files whose content defines a step, sorted by path."""
+    """List the files whose content defines a step, sorted by path."""
     start = package / "cli" / f"{step}.py"
     if not start.is_file():
         raise UsageError(f"There is no step '{step}'.", todo=f"Known steps: {', '.join(steps(package))}.")
@@ -146,7 +147,7 @@ def closure(step: str, package: Path = PACKAGE) -> list[Path]:
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    """A module's syntax tree, of which only what counts is left."""
+    """Return a module's syntax tree, reduced to the parts that count."""
     try:
         return syntax.code_of(path.read_text(encoding="utf-8"), str(path))
     except (SyntaxError, ValueError) as error:
@@ -155,14 +156,14 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _imports(path: Path, package: Path) -> tuple[Path, ...]:
-    """The package's own files that importing `path` may load."""
+    """Return the files of the package that importing `path` may load."""
     here = path.relative_to(package.parent).with_suffix("").parts[:-1]
     return tuple(file for name in _module_names(_tree(path), here) if name[0] == package.name
                  for file in _files(name, package))
 
 
 def _module_names(tree: ast.AST, here: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Every dotted name that an import may mean, as parts; `here` is the importing module's package."""
+    """Yield all dotted names that imports may refer to, split at the dots; `here` is the importing module's package."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -176,7 +177,7 @@ def _module_names(tree: ast.AST, here: tuple[str, ...]) -> Iterator[tuple[str, .
 
 
 def _files(name: tuple[str, ...], package: Path) -> Iterator[Path]:
-    """The source files of a module and of the packages around it; nothing for a name that isn't a module."""
+    """Yield the source files of a module and of its parent packages; for other names, only those of the packages."""
     folder = package.parent
     for part in name:
         module, folder = folder / f"{part}.py", folder / part
@@ -191,13 +192,16 @@ def _files(name: tuple[str, ...], package: Path) -> Iterator[Path]:
 
 @cache
 def _strings(module: Path) -> frozenset[str]:
-    """Every string in a module; of a path, its last part."""
+    """Return all strings in a module; of paths, only the last part."""
     return frozenset(node.value.rsplit("/", 1)[-1] for node in ast.walk(_tree(module))
                      if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _data_beside(module: Path, said: set[str]) -> Iterator[Path]:
-    """Data files beside a module that it names; of a folder that it names, the files that `said` has by kind."""
+    """Yield data files next to a module that it names.
+
+    If it names a folder, yield the files whose name up to the first dot is in `said`.
+    """
     for entry in module.parent.iterdir():
         if entry.name in _strings(module) and not (entry / "__init__.py").exists():
             files = [f for f in entry.rglob("*") if f.name.split(".")[0] in said] if entry.is_dir() else [entry]
@@ -206,14 +210,14 @@ def _data_beside(module: Path, said: set[str]) -> Iterator[Path]:
 
 
 def library_versions() -> dict[str, str]:
-    """The versions of Python, this package and the libraries that results depend on; nothing is imported."""
+    """Return the versions of Python, the system, this package and its main libraries, without importing them."""
     import platform
 
     return {"python": platform.python_version(), "system": _system()} | {name: _installed(name) for name in LIBRARIES}
 
 
 def _system() -> str:
-    """The distribution that this runs on, in a container the container's; else the kernel's name."""
+    """Return the name of the Linux distribution (in a container, the container's), or else of the operating system."""
     import platform
 
     try:

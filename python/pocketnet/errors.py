@@ -1,15 +1,15 @@
-"""Errors that a user or a scheduler acts on, each with its documented exit code.
+"""Errors for users and schedulers to act on, each with its exit code.
 
-| exit code | meaning                                              | class          |
-|-----------|------------------------------------------------------|----------------|
-| 0         | done                                                 |                |
-| 1         | a fault of ours (a traceback is shown)               | any other      |
-| 2         | wrong usage: an option, a file that is not there     | `UsageError`   |
-| 3         | bad data: every offending file is named in one go    | `DataError`    |
-| 4         | does not fit in device memory; more host memory won't help | `DeviceMemoryError` |
-| 75        | stopped with a checkpoint; run again as is to go on  | `Stopped`      |
+| exit code | meaning                                                   | class               |
+|-----------|-----------------------------------------------------------|---------------------|
+| 0         | success                                                   |                     |
+| 1         | bug in this software (a traceback is shown)               | any other           |
+| 2         | wrong usage: an invalid option, a missing file            | `UsageError`        |
+| 3         | bad data; the message names every affected file           | `DataError`         |
+| 4         | does not fit in device memory; host memory does not help  | `DeviceMemoryError` |
+| 75        | stopped with a checkpoint; rerun the command to resume    | `Stopped`           |
 
-A message has three parts: what is wrong, where (unless it is the command as a whole), and what to do.
+A message has three parts: what is wrong, where (unless it concerns the whole command), and what to do.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from collections.abc import Sequence
 
 
 class PocketError(Exception):
-    """Base of every error that is reported without a traceback.
+    """Base class of all errors that are reported without a traceback.
 
     Args:
         what: What is wrong, in one sentence.
-        where: The file, case or option that it was found in.
+        where: The file, case or option with the problem.
         todo: What the user can do about it.
 
     Attributes:
-        usual: What to do where a command ends by an error that does not say it.
+        usual: Default for `todo` when a command ends with this error.
     """
 
     exit_code = 1
@@ -37,7 +37,7 @@ class PocketError(Exception):
         super().__init__(self.render())
 
     def render(self) -> str:
-        """The message as shown on a terminal, one part a line."""
+        """Return the message for a terminal, one part per line."""
         parts = [self.what]
         if self.where:
             parts.append(f"  where: {self.where}")
@@ -54,11 +54,13 @@ class UsageError(PocketError):
 
 
 class DataError(PocketError):
-    """The data cannot be used as it is (exit code 3).
+    """The data cannot be used (exit code 3).
 
     Args:
         what: What is wrong, in one sentence.
-        problems: One line for each offending file, all of them.
+        problems: One line for every affected file.
+        where: As for `PocketError`.
+        todo: As for `PocketError`.
     """
 
     exit_code = 3
@@ -70,7 +72,7 @@ class DataError(PocketError):
         super().__init__(what, where=where, todo=todo)
 
     def render(self) -> str:
-        """The message with every problem on a line of its own."""
+        """Return the message with each problem on its own line."""
         lines = super().render().split("\n")
         return "\n".join(lines[:1] + [f"  - {problem}" for problem in self.problems] + lines[1:])
 
@@ -82,6 +84,6 @@ class DeviceMemoryError(PocketError):
 
 
 class Stopped(PocketError):
-    """Stopped before the end, with a checkpoint to go on from (exit code 75, EX_TEMPFAIL)."""
+    """Stopped before the end, with a checkpoint to resume from (exit code 75, EX_TEMPFAIL)."""
 
     exit_code = 75

@@ -1,4 +1,4 @@
-"""Files between the steps: written whole or not at all, JSON checked, checksums."""
+"""Write files and folders atomically, and compute checksums."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .outputs import sha256 as sha256
 
 @contextmanager
 def atomic(path: str | Path, kind: str | None = None, *, private: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block ends without an error.
+    """Yield a temporary path next to `path`; rename it to `path` when the block ends without an error.
 
-    The temporary name keeps the suffixes of `path`, so that writers that go by the suffix work. Nothing
-    is left behind when the block raises, and a reader never sees half a file.
+    The temporary name keeps the suffixes of `path` for writers that depend on them. Nothing is left behind if the block
+    raises, and a reader never sees an incomplete file.
 
     Args:
-        path: The file to write. Its folder is made.
-        kind: Of JSON with a schema.
-        private: The folder is the program's own: what is there is replaced, and no marker is left.
+        path: The file to write. Its folder is created.
+        kind: The kind, if the file is JSON with a schema.
+        private: Whether the folder belongs to the program: existing files are replaced, and no marker is written.
 
     Raises:
         UsageError: There is a file that may not be replaced (`outputs`).
@@ -43,7 +43,7 @@ def atomic(path: str | Path, kind: str | None = None, *, private: bool = False) 
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
         if not private:
-            outputs.check_files({path: kind})  # again: something may have come
+            outputs.check_files({path: kind})  # again: a file may have appeared since
             outputs.record(path.parent, {path.name: sha256(temporary)})
         os.replace(temporary, path)
     except OSError as error:
@@ -55,16 +55,16 @@ def atomic(path: str | Path, kind: str | None = None, *, private: bool = False) 
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path` when the block ends without an error.
+    """Yield a temporary folder; rename it to `path` when the block ends without an error.
 
-    Where `path` is a folder already, what was written takes the place of what its marker lists.
+    If `path` already exists, the new files replace those in its marker.
 
     Raises:
-        UsageError: In `path` lies what may not be replaced (`outputs`).
+        UsageError: `path` contains files that may not be replaced (`outputs`).
     """
     path, given = Path(path).resolve(), Path(path)
     outputs.check_folder(path)
-    beside = path if path.is_dir() else path.parent  # within one that is there, which may be a mount
+    beside = path if path.is_dir() else path.parent  # inside an existing folder, because it may be a mount point
     try:
         beside.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{outputs.PART}{path.name[:50]}-", dir=beside))
@@ -78,7 +78,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
                      for one in sorted(temporary.rglob("*")) if one.is_file()}
         outputs.record(temporary, checksums)
         if temporary.parent == path or not _became(temporary, path):
-            outputs.check_folder(path)  # again: something may have come
+            outputs.check_folder(path)  # again: files may have appeared since
             outputs.record(path, checksums)
             outputs.clear(path)
             for one in sorted(temporary.iterdir(), key=_when_to_move):
@@ -91,12 +91,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def _when_to_move(path: Path) -> tuple[bool, int]:
-    """As they were written, because the last ones say that the others are whole; the marker at the end."""
+    """Sort key: the order of writing, because the last files mark the others as complete; the marker at the end."""
     return path.name == outputs.MARKER, path.stat().st_mtime_ns
 
 
 def _became(temporary: Path, path: Path) -> bool:
-    """Give a folder its name; False where there is a folder with something in it."""
+    """Rename a folder to `path`; return False if `path` is a folder that is not empty."""
     try:
         os.replace(temporary, path)
     except OSError as error:
@@ -107,7 +107,7 @@ def _became(temporary: Path, path: Path) -> bool:
 
 
 def _name(error: OSError, path: Path) -> None:
-    """Put what was to be written into an error that does not say it, as that of a full disk."""
+    """Add the path to an error that lacks one, for example after a full disk."""
     if error.filename is None and error.errno is not None:
         error.filename = str(path)
 
@@ -119,12 +119,12 @@ def _umask() -> int:
 
 
 def write_text(path: str | Path, text: str, kind: str | None = None) -> None:
-    """Write `text` whole or not at all; raises as `atomic`."""
+    """Write `text` atomically. Raises the errors of `atomic`."""
     with atomic(path, kind) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def digest(value: Any) -> str:
-    """Checksum of a JSON value, independent of the order of its keys (16 hexadecimal digits)."""
+    """Return a checksum of a JSON value, 16 hexadecimal digits, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

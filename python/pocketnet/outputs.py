@@ -1,17 +1,17 @@
-"""What a command may replace: files that it wrote itself. The one home of this rule; `files` keeps it on every write.
+"""Protect existing files: a command replaces only files that it wrote itself. `files` enforces this on every write.
 
-Each folder that a command writes into gets a marker: a line for each file, with the command and the file's checksum.
+Each folder that a command writes to gets a marker file, with one line per file: its name, the command and its checksum.
 
-| at the output lies                                       | the command            | with `--overwrite` |
+| at the output path                                        | the command            | with `--overwrite` |
 |-----------------------------------------------------------|------------------------|--------------------|
 | nothing                                                   | writes                 | writes             |
-| a file that it wrote itself and nobody changed            | replaces it            | replaces it        |
+| an unchanged file from the same command                   | replaces it            | replaces it        |
 | JSON of the same kind without a marker (published, moved) | replaces it            | replaces it        |
-| a file that another command wrote, or changed since       | refuses                | replaces it        |
+| a file from another command, or changed since             | refuses                | replaces it        |
 | anything else                                             | refuses                | refuses            |
 
-A command whose output is a whole folder (a model, a store) takes the folder as one: it is new, empty, or holds nothing
-but files that may be replaced. Others write named files beside whatever else there is.
+Some commands write a whole folder (a model, a store). This folder must be new, empty, or contain only files that may be
+replaced. Other commands write single files and leave the rest of the folder alone.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from .errors import UsageError
 
 MARKER = ".pocketnet-output.jsonl"
 PART = ".part-"
-"""Names of files and folders that are not finished begin so; a killed command leaves nothing else."""
+"""Prefix of unfinished files and folders. A killed command leaves no other partial output."""
 SHOWN = 5
-"""Files that an error names."""
+"""Maximum number of files that an error names."""
 _MOST_OF_A_MARKER = 2**26
-"""Bytes that are read of a marker at most."""
+"""Maximum bytes to read from a marker."""
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Who writes.
+    """The command that writes files.
 
     Attributes:
-        command: `train` of `pocket-train`; `python` for a program that uses the package.
-        overwrite: Also replace files that another command wrote, or that were changed since.
+        command: For example `train` for `pocket-train`; `python` for a program that uses the package.
+        overwrite: Whether to replace files that another command wrote or that were changed since.
     """
 
     command: str = "python"
@@ -55,7 +55,7 @@ _writer = Writer()
 
 @contextmanager
 def writing(command: str, overwrite: bool = False) -> Iterator[None]:
-    """Say which command writes until the block ends."""
+    """Set the writing command for the duration of the block."""
     global _writer
     before, _writer = _writer, Writer(command, overwrite)
     try:
@@ -65,14 +65,14 @@ def writing(command: str, overwrite: bool = False) -> Iterator[None]:
 
 
 def check_files(paths: Mapping[Path, str | None], inputs: Iterable[Path] = ()) -> None:
-    """See before any work that named files may be written.
+    """Check in advance that files may be written.
 
     Args:
-        paths: Each file with its kind, where it is JSON with a schema, else None.
-        inputs: What the command reads; no output may be one of these.
+        paths: Each file with its kind if it is JSON with a schema, otherwise with None.
+        inputs: Files that the command reads; no output may be one of them.
 
     Raises:
-        UsageError: Names what is in the way.
+        UsageError: A file may not be written; the error names the obstacles.
     """
     _refuse_inputs(paths, inputs)
     found: dict[Path, list[_Obstacle]] = {}
@@ -85,14 +85,14 @@ def check_files(paths: Mapping[Path, str | None], inputs: Iterable[Path] = ()) -
 
 
 def check_folder(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """See before any work that a folder may be written as a whole.
+    """Check in advance that a whole folder may be written.
 
     Args:
-        path: New, empty, or with nothing in it but what may be replaced.
-        inputs: What the command reads; the folder may be none of these.
+        path: The folder; it must be new, empty, or contain only files that may be replaced.
+        inputs: Paths that the command reads; the folder may not be one of them.
 
     Raises:
-        UsageError: Names what is in the way.
+        UsageError: The folder may not be written; the error names the obstacles.
     """
     _refuse_inputs([path], inputs)
     if not os.path.lexists(path):
@@ -105,7 +105,7 @@ def check_folder(path: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def record(folder: Path, checksums: Mapping[str, str]) -> None:
-    """Add files to a folder's marker: name within the folder to SHA-256."""
+    """Add files to a folder's marker; `checksums` maps names relative to the folder to SHA-256."""
     lines = "".join(json.dumps({"file": name, "command": _writer.command, "sha256": checksum}) + "\n"
                     for name, checksum in checksums.items()).encode()
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -116,13 +116,13 @@ def record(folder: Path, checksums: Mapping[str, str]) -> None:
 
 
 def remove(path: Path, kind: str | None = None) -> None:
-    """Remove a file that may be replaced, if it is there; raises as `check_files`."""
+    """Remove a file if it exists and may be replaced. Raises the errors of `check_files`."""
     check_files({path: kind})
     path.unlink(missing_ok=True)
 
 
 def remove_earlier(folder: Path, pattern: str) -> None:
-    """Remove those files of a folder that may be replaced; others stay."""
+    """Remove the files in a folder that match `pattern` and may be replaced; keep all others."""
     entries = _entries(folder)
     for path in folder.glob(pattern):
         if _obstacle(path, entries.get(path.name, {}), None) is None:
@@ -130,7 +130,7 @@ def remove_earlier(folder: Path, pattern: str) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what a folder's marker lists, and the folders that this empties; raises as `check_folder`."""
+    """Remove the files in a folder's marker, and subfolders that become empty. Raises the errors of `check_folder`."""
     check_folder(folder)
     for name in _entries(folder).keys() & {path.relative_to(folder).as_posix() for path in _walk(folder)}:
         (folder / name).unlink()
@@ -140,19 +140,19 @@ def clear(folder: Path) -> None:
 
 
 def sha256(path: str | Path) -> str:
-    """Checksum of a file's bytes, as hexadecimal text."""
+    """Return the SHA-256 of a file as hexadecimal text."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def is_private(path: Path) -> bool:
-    """Whether a path lies in a folder that isn't finished, whose content is nobody else's."""
+    """Return whether a path lies in an unfinished folder, whose files belong to the current command only."""
     return any(part.startswith(PART) for part in path.absolute().parts[:-1])
 
 
 @dataclass(frozen=True)
 class _Obstacle:
-    """What must not be replaced: its name, why, and whether `--overwrite` would."""
+    """A file that must not be replaced: its name, the reason, and whether `--overwrite` would replace it."""
 
     name: str
     why: str
@@ -161,7 +161,14 @@ class _Obstacle:
 
 def _obstacle(path: Path, recorded: Mapping[str, set[str]], kind: str | None,
               name: str | None = None) -> _Obstacle | None:
-    """Why a file that is there may not be replaced; None: it may. `recorded` is its checksums by command."""
+    """Return why an existing file may not be replaced; None if it may.
+
+    Args:
+        path: The file.
+        recorded: Its checksums in the marker, by command.
+        kind: Its kind if it is JSON with a schema.
+        name: Name for messages; None for the file name.
+    """
     name = name or path.name
     mode = path.lstat().st_mode
     if not stat.S_ISREG(mode):
@@ -180,7 +187,7 @@ def _obstacle(path: Path, recorded: Mapping[str, set[str]], kind: str | None,
 
 
 def _obstacles(folder: Path) -> Iterator[_Obstacle]:
-    """What in a folder may not be replaced."""
+    """Yield everything in a folder that may not be replaced."""
     entries = _entries(folder)
     ours = {parent.as_posix() for name in entries for parent in Path(name).parents}
     for path in _walk(folder):
@@ -193,7 +200,7 @@ def _obstacles(folder: Path) -> Iterator[_Obstacle]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Everything below a folder but its marker and what is not finished; links are not followed."""
+    """Yield everything below a folder except its marker and unfinished files; links are not followed."""
     for path in sorted(folder.iterdir()):
         if path.name != MARKER and not path.name.startswith(PART):
             yield path
@@ -202,7 +209,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> dict[str, dict[str, set[str]]]:
-    """A marker's files: their checksums by command. A line that is damaged says nothing."""
+    """Read a folder's marker: for each file, its checksums by command. Damaged lines are ignored."""
     try:
         if not stat.S_ISREG((folder / MARKER).lstat().st_mode):
             return {}
@@ -223,7 +230,7 @@ def _entries(folder: Path) -> dict[str, dict[str, set[str]]]:
 
 
 def _kind(path: Path) -> str | None:
-    """What a JSON file of ours says it is."""
+    """Return the kind of a JSON file with a schema of this package; None for other files."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -240,10 +247,10 @@ def _refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def _check_place(folder: Path) -> None:
-    """See that a folder is there, or can be made.
+    """Check that a folder exists or can be created.
 
     Raises:
-        UsageError: A file is in its place, or it may not be written.
+        UsageError: A file is in its place, or permission to write is missing.
     """
     there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
     if not there.is_dir():

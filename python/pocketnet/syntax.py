@@ -1,15 +1,15 @@
-"""What a module does, as text: the same after a change of words, of formatting, and under each Python version.
+"""Represent a module's behaviour as text that does not depend on comments, formatting or the Python version.
 
 The text is the module's abstract syntax tree without
 
-- docstrings, other lone constants, `pass`, and the `help=` texts of options;
-- annotations of functions without decorators and of variables outside a class body. Those of a class body count, since
-  dataclasses and pydantic read them; so do those of a decorated function, since its decorator may;
-- imports that only annotations need: of `typing`, `collections.abc` and `__future__`, and those under
+- docstrings, other standalone constants, `pass`, and the `help=` texts of options;
+- annotations of undecorated functions and of variables outside a class body. Annotations in a class body count, because
+  dataclasses and pydantic read them. Those of a decorated function count, because the decorator may read them;
+- imports that only annotations need: from `typing`, `collections.abc` and `__future__`, and those under
   `if TYPE_CHECKING`.
 
-Everything else counts: names, the order of statements, and strings, error messages among them. Comments and
-formatting are not in a syntax tree to begin with.
+Everything else counts: names, the order of statements, and strings, including error messages. A syntax tree contains no
+comments or formatting.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import cast
 
 TYPE_MODULES = {"typing", "collections.abc", "__future__"}
 IGNORED_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
-"""Fields that repeat what the place of a node says, or that compute nothing."""
+"""Fields that are redundant or have no effect on the computation."""
 
 
 def code_of(source: str, name: str = "<text>") -> ast.Module:
-    """Parse a module and drop what does not count.
+    """Parse a module and remove the parts that do not count.
 
     Args:
         source: The module's text.
-        name: Of the module, for messages.
+        name: The module's name for messages.
 
     Raises:
         SyntaxError: The text is not Python.
@@ -38,10 +38,10 @@ def code_of(source: str, name: str = "<text>") -> ast.Module:
 
 
 def canonical(node: object) -> str:
-    """A syntax tree as text.
+    """Convert a syntax tree to text.
 
-    Unlike `ast.dump` it has no version-dependent parts: fields that are None or empty are left out, so that those which
-    a newer Python adds (`type_params`) make no difference, and constants are ASCII.
+    Unlike `ast.dump`, the text does not depend on the Python version: it omits fields that are None or empty, including
+    those that newer versions add (`type_params`), and it writes constants in ASCII.
     """
     if isinstance(node, ast.Constant):
         return ascii(node.value)
@@ -55,10 +55,10 @@ def canonical(node: object) -> str:
 
 
 class _Stripper(ast.NodeTransformer):
-    """Drops what does not count and writes f-strings in one way."""
+    """Remove the parts that do not count, and normalise f-strings."""
 
     def __init__(self) -> None:
-        self._in_class = False  # whether the statement at hand stands directly in a class body
+        self._in_class = False  # whether the current statement is directly in a class body
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return self._inside(node, in_class=True)
@@ -106,7 +106,7 @@ class _Stripper(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
-        """Neighbouring pieces of text become one: Python 3.12 and later cut them otherwise than 3.11."""
+        """Join adjacent pieces of text, because Python 3.12 and later split them differently from 3.11."""
         self.generic_visit(node)
         node.values = [piece for is_text, pieces in groupby(_pieces(node), _is_text)
                        for piece in (_joined(pieces) if is_text else pieces)]

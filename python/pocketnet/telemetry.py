@@ -1,6 +1,6 @@
-"""Telemetry of the libraries, off: nothing is sent to anyone whom the user did not name (docs/security.md).
+"""Turn off the telemetry of libraries: data goes only to servers that the user names (docs/security.md).
 
-Imported first, by the package itself, because libraries look at the environment as they are imported. It imports none.
+The package imports this module first, because libraries read the environment on import. It imports none of them.
 """
 
 import os
@@ -11,15 +11,15 @@ OFF = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reports to Microsoft, from native code
     "ENABLE_RUNTIME_UPTIME_TELEMETRY": "0",  # TensorFlow
-    "HF_HUB_DISABLE_TELEMETRY": "1",  # Keras can load from there
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # Hugging Face Hub, which Keras can load from
 }
-"""Variables, the same in the image, in the pipeline's tasks and in make."""
+"""Environment variables; the image, the pipeline's tasks and make set the same ones."""
 
 WITHOUT_A_VARIABLE = "openvino_telemetry"
-"""OpenVINO has no variable: it reports wherever this module can be imported, and works without it."""
+"""OpenVINO has no variable. It reports whenever it can import this module, and works without it."""
 
 
 def turn_off() -> None:
-    """Set the variables for this process and those that it starts, and let OpenVINO find nothing to report with."""
+    """Set the variables for this process and its children, and hide OpenVINO's telemetry module."""
     os.environ.update(OFF)
-    sys.modules.setdefault(WITHOUT_A_VARIABLE, None)  # type: ignore[arg-type]  # None: it cannot be imported
+    sys.modules.setdefault(WITHOUT_A_VARIABLE, None)  # type: ignore[arg-type]  # None blocks the import

@@ -1,4 +1,4 @@
-"""How strongly each feature map of a network's last layer responds to the test data (paper, Section III-D)."""
+"""Mean activation of each feature map in a network's last layer on the test data (paper, Section III-D)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ HEAD = "logits"
 
 
 def last_layer(model: keras.Model) -> keras.layers.Layer:
-    """The network up to what its head reads: the activation of the last layer before voxel-wise classification.
+    """Return the network without its head, up to the last activation before the voxel-wise classification.
 
     Args:
-        model: A segmentation network of `pocketnet.models`, whose head is named `logits`.
+        model: A segmentation network from `pocketnet.models`; its head is named `logits`.
 
     Returns:
         A model from (batch, *patch, channel) to (batch, *patch, feature maps).
@@ -35,11 +35,11 @@ def last_layer(model: keras.Model) -> keras.layers.Layer:
 
 
 def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterator[np.ndarray]:
-    """The windows that inference lays over a case, normalised, each (1, *patch, channel) float32.
+    """Yield the inference windows of a case, normalised, each (1, *patch, channel) float32.
 
     Args:
-        store: The case.
-        plan: The plan that the network was trained by.
+        store: Store of the case.
+        plan: The plan that the network was trained with.
         constants: The fold's intensity constants.
     """
     size, normalise = plan.training.patch, Normaliser(plan.preprocessing.normalisation, constants)
@@ -49,14 +49,14 @@ def patches(store: Store, plan: Plan, constants: Sequence[Intensity]) -> Iterato
 
 
 def channel_means(model: keras.Model, images: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
-    """The paper's F_i: the mean over patches of each feature map's mean over voxels.
+    """Return the paper's F_i: for each feature map, the mean over voxels, averaged over patches.
 
     Args:
-        model: What `last_layer` gives.
+        model: The result of `last_layer`.
         images: Patches, each (1, *patch, channel).
 
     Returns:
-        (feature maps,) float64, and how many patches there were.
+        The means, (feature maps,) float64, and the number of patches.
     """
     total, count = 0.0, 0
     for image in images:

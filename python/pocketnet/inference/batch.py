@@ -1,4 +1,4 @@
-"""Many cases, one after the other: finished ones are skipped, and a bad one does not stop the others."""
+"""Segment many cases in sequence. Finished cases are skipped, and a failed case does not stop the others."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FollowCase = Callable[[str], Follow]
 
 @dataclass
 class Done:
-    """What became of the cases.
+    """The outcome of all cases.
 
     Attributes:
-        cases: Of each case that was segmented or skipped: `case`, `output`, `skipped`, `seconds`, `volumes` and more.
-        problems: A text for each case that could not be.
-        exit_codes: Theirs.
+        cases: One dict per segmented or skipped case: `case`, `output`, `skipped`, `seconds`, `volumes` and more.
+        problems: One message per failed case.
+        exit_codes: Exit codes of the failed cases.
     """
 
     cases: list[dict[str, Any]] = field(default_factory=list)
@@ -44,10 +44,10 @@ class Done:
 
 def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, wanted: Wanted,
                  labels: Sequence[Label]) -> None:
-    """See before any work that results can be written, and that they overwrite no image and nothing foreign.
+    """Check in advance that results can be written without overwriting images or files of other programs.
 
     Raises:
-        UsageError: They cannot, or they would.
+        UsageError: The results cannot be written, or they would overwrite such a file.
     """
     folder = output.parent if single else output
     try:
@@ -64,7 +64,7 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
     written = list(_tables(output, single).values()) if wanted.extras else []
     for case, paths in inputs.items():
         target = target_of(output, case, paths, single)
-        if not results.is_noted(target):  # else it may be finished, and `_one` looks
+        if not results.is_noted(target):  # otherwise the case may be finished; `_one` checks that
             written += [target, *wanted.paths(target, labels).values()]
         if target.resolve() in images:
             raise UsageError("The result would overwrite an image.", where=str(target),
@@ -73,16 +73,16 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
 
 
 class _Tried(Exception):
-    """Leaves `check_output`'s attempt before its file gets its name."""
+    """Ends `check_output`'s trial write before the temporary file is renamed."""
 
 
 def target_of(output: Path, case: str, paths: list[Path], single: bool) -> Path:
-    """Where a case's label map goes: called as its image is."""
+    """Return the path of a case's label map, which is named like its image."""
     return output if single else output / f"{case}{suffix(Path(geometry.file_and_volume(paths[0])[0]))}"
 
 
 def _tables(output: Path, single: bool) -> dict[str, Path]:
-    """The files of all cases together, beside the label maps."""
+    """Return the paths of the files about all cases; they are next to the label maps."""
     prefix, folder = (f"{stem(output)}_", output.parent) if single else ("", output)
     return {"volumes": folder / f"{prefix}volumes.csv", "ITK-SNAP": folder / f"{prefix}labels.txt",
             "3D Slicer": folder / f"{prefix}labels.ctbl"}
@@ -90,16 +90,16 @@ def _tables(output: Path, single: bool) -> dict[str, Path]:
 
 def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: Path, *, single: bool, wanted: Wanted,
                   again: bool, follow: FollowCase) -> Done:
-    """Segment cases and write what is wanted of them.
+    """Segment cases and write their results.
 
     Args:
         predictor: The network or ensemble.
         work: The files of each case, in the model's order of modalities.
-        output: A folder, or with `single` the label map.
+        output: The output folder; the label map if `single`.
         single: Whether `output` is the label map of the only case.
-        wanted: What to write besides label maps.
-        again: Also the cases that are finished.
-        follow: Gives, for a case, what shows progress over its windows.
+        wanted: Results to write in addition to the label maps.
+        again: Whether to segment finished cases again.
+        follow: Function of the case name; returns the progress wrapper for its list of windows.
     """
     done = Done()
     volumes: dict[str, dict[str, Any]] = {}
@@ -128,7 +128,7 @@ def _on_one_line(error: PocketError) -> str:
 
 def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wanted: Wanted, again: bool,
          follow: Follow) -> dict[str, Any]:
-    """Segment one case, unless it is finished; its row of the result."""
+    """Segment one case unless it is finished, and return its entry in `Done.cases`."""
     labels = predictor.model.plan.labels
     others = wanted.paths(target, labels)
     key = _key(predictor, paths, wanted)
@@ -156,7 +156,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)
-        geometry.write(target, found.classes, grid, note=note)  # last: a case that has it is finished
+        geometry.write(target, found.classes, grid, note=note)  # last, because it marks the case as finished
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
@@ -168,7 +168,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
 
 def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], labels: Sequence[Label],
            others: dict[str, Path], note: str) -> None:
-    """Write what stands beside the label map."""
+    """Write the uncertainty map and the picture, if wanted."""
     if "uncertainty" in others:
         results.write_map(others["uncertainty"], cast("np.ndarray", found.uncertainty),
                           cast(geometry.Grid, scan.grid), note)
@@ -178,7 +178,7 @@ def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], 
 
 
 def _key(predictor: Predictor, paths: list[Path], wanted: Wanted) -> str:
-    """Checksum of what a result depends on: models, options and images."""
+    """Return a checksum of everything that the result depends on: models, options and images."""
     options = asdict(predictor.options) | {"threads": None, "max_memory_mib": None, "engine": predictor.engine_name}
     return files.digest({"models": [model.digest for model in predictor.models], "options": options,
                          "images": [_checksum(path) for path in paths]})

@@ -1,4 +1,4 @@
-"""Which files make a case, for people who call `pocket-infer` with files, folders or a list of them."""
+"""Group the files and folders given to `pocket-infer` into cases."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUFFIXES = (".nii.gz", ".nii")
 
 @dataclass
 class Found:
-    """What was found.
+    """The cases found.
 
     Attributes:
-        cases: The files of each case, in the model's order of modalities, by the case's name; a name has `/` where the
-            case lies in a folder below the one that was given.
-        problems: Files that make no whole case, a line each.
+        cases: The files of each case, in the model's order of modalities, by case name. A name contains `/` if the
+            case is in a subfolder of the input folder.
+        problems: One line per file or case that cannot be used.
     """
 
     cases: dict[str, list[Path]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class _File:
 
 
 def stem(path: Path, suffixes: Sequence[str] = SUFFIXES) -> str:
-    """The file's name without its suffix."""
+    """Return the file name without its suffix."""
     for suffix in (*suffixes, ".zip"):
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
@@ -43,28 +43,32 @@ def stem(path: Path, suffixes: Sequence[str] = SUFFIXES) -> str:
 
 
 def suffix(path: Path) -> str:
-    """`.nii` for an image called so, `.nii.gz` for all others: the name that its label map gets."""
+    """Return the suffix of an image's label map: `.nii` for a `.nii` image, otherwise `.nii.gz`."""
     return ".nii" if path.name.lower().endswith(".nii") else ".nii.gz"
 
 
 def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[str] = SUFFIXES,
           pattern: str | None = None, outside: Path | None = None) -> Found:
-    """Files by case.
+    """Group files by case.
 
-    For a model of one modality every file is a case, and so is a DICOM series (a folder or a zip of its files). For
-    several, the files of a case are named `<case>_<modality>.nii.gz` (or with a hyphen), or nnU-Net's
-    `<case>_0000.nii.gz`, or as `pattern` says; or they are the volumes of one 4D file, as in the decathlon; or they are
-    given one by one as `modality=file`, which makes one case.
+    For a model with one modality, every file is a case, and so is every DICOM series (a folder or zip of its files).
+    For a model with several modalities, the files of a case are given in one of these ways:
+
+    - by name, as `<case>_<modality>.nii.gz` or `<case>-<modality>.nii.gz`;
+    - by nnU-Net's names, as `<case>_0000.nii.gz`;
+    - by `pattern`;
+    - as the volumes of one 4D file, as in the Medical Segmentation Decathlon;
+    - individually as `modality=file`, for a single case.
 
     Args:
         inputs: Files, or folders of files.
         modalities: The model's modalities, in order.
-        suffixes: Of the files to take from folders, and that do not belong to a case's name.
-        pattern: Where the modality stands in a path, for example `{case}/{modality}.nii.gz`.
-        outside: A folder that files are not taken from: where the results go.
+        suffixes: Suffixes of the files to read from folders; case names exclude them.
+        pattern: Position of case and modality in a path, for example `{case}/{modality}.nii.gz`.
+        outside: Folder to ignore, because the results go there.
 
     Raises:
-        UsageError: There are no images at all, a path is not there, or the pattern lacks `{case}` or `{modality}`.
+        UsageError: There are no images, a path does not exist, or the pattern lacks `{case}` or `{modality}`.
     """
     named, rest = _named(inputs, modalities)
     files = [file for path in rest for file in _files(path, suffixes, outside)]
@@ -101,7 +105,7 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
 
 
 def naming(modalities: Sequence[str]) -> str:
-    """How files must be named, for messages."""
+    """Return a hint for messages about how to name files."""
     return (f"Name them <case>_<modality>.nii.gz with the modalities {', '.join(modalities)}, say how they are named "
             f"with --pattern, or give one case as {' '.join(f'{m}=FILE' for m in modalities)}.")
 
@@ -115,7 +119,7 @@ def _misfit(number: int, modalities: Sequence[str], pattern: str | None) -> str:
 
 
 def _files(path: Path, suffixes: Sequence[str], outside: Path | None) -> list[_File]:
-    """What a path gives: itself, the images below it, or the DICOM series in it or below it."""
+    """Return the files of a path: the file itself, the images below a folder, or the DICOM series in or below it."""
     if not path.exists():
         raise UsageError("There is no such file.", where=str(path))
     if not path.is_dir():
@@ -132,7 +136,7 @@ def _files(path: Path, suffixes: Sequence[str], outside: Path | None) -> list[_F
 
 
 def _named(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[tuple[str, Path]], list[Path]]:
-    """The inputs of the form `modality=file`, and the others."""
+    """Split the inputs into those of the form `modality=file` and all others."""
     named, rest = [], []
     for path in inputs:
         name, equals, file = str(path).partition("=")

@@ -1,4 +1,4 @@
-"""From a classifier's model folder and images to class probabilities."""
+"""Classify images with a trained model folder."""
 
 from __future__ import annotations
 
@@ -28,10 +28,15 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: str | Path, *, engine: str = "auto", threads: int | None = None) -> Classifier:
-        """Open a model folder, verified by its checksums; arguments and errors as of `Predictor.load`.
+        """Open a model folder and verify its checksums.
+
+        Args:
+            folder: The model folder of a classifier.
+            engine: `auto`, or one of `engines.ENGINES`.
+            threads: CPU threads; None for all cores.
 
         Raises:
-            UsageError: It is not a classifier's, there is none, or no such engine.
+            UsageError: The folder does not exist, its model is not a classifier, or the engine is unknown.
             DataError: The folder is incomplete or was altered.
         """
         model = ModelFolder.open(folder)
@@ -41,17 +46,17 @@ class Classifier:
         return cls(model, engines.make(engine, model.path, plan.training.patch, plan.network.channels, threads))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Class probabilities of an image.
+        """Return the class probabilities of an image.
 
         Args:
-            image: (row, column, channel) or (row, column) for one channel, of any size, in the units of the training
-                images.
+            image: (row, column, channel), or (row, column) for one channel; any size, with the intensity units of the
+                training images.
 
         Returns:
-            (classes,) float32, which add up to 1.
+            (classes,) float32, with sum 1.
 
         Raises:
-            DataError: Another number of channels than the model has, or values that are not finite.
+            DataError: The number of channels differs from the model's, or a value is not finite.
         """
         plan = self.model.plan
         image = image[..., None] if image.ndim == 2 else image
@@ -65,10 +70,13 @@ class Classifier:
         return self.engine(normalised[None])[0].copy()
 
     def classify_files(self, images: Sequence[str | Path]) -> dict[str, float]:
-        """Probability by class of a case, one file a modality.
+        """Return the probability of each class for a case.
+
+        Args:
+            images: One file per modality, in the model's order.
 
         Raises:
-            DataError: An image cannot be decoded, or does not fit the others or the model.
+            DataError: An image cannot be decoded, or does not match the others or the model.
         """
         probabilities = self(read_images(images))
         return {name: float(value) for name, value in zip(self.classes, probabilities, strict=True)}

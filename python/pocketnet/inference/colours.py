@@ -1,7 +1,7 @@
-"""A colour a label, the same in the label files and the pictures.
+"""Label colours, the same in label files and pictures.
 
-The first eight are Okabe and Ito's, told apart by the colour-blind too; those after them go round the colour circle by
-the golden angle, so that neighbours differ.
+The first eight are the colour-blind-safe palette of Okabe and Ito. Further colours step around the colour circle by the
+golden angle, so that neighbours differ.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Colour = tuple[int, int, int]
 
 
 def colour(value: int) -> Colour:
-    """Red, green and blue (0…255) of a label's value, 1 upwards."""
+    """Return red, green and blue (0…255) for a label value from 1."""
     if value <= len(FIRST):
         return FIRST[value - 1]
     red, green, blue = colorsys.hsv_to_rgb(value * GOLDEN % 1, 0.65, 0.95)
@@ -29,7 +29,7 @@ def colour(value: int) -> Colour:
 
 
 def itksnap(labels: Sequence[Label]) -> str:
-    """ITK-SNAP's label descriptions: index, red, green, blue, opacity, visible, in 3D, name."""
+    """Return ITK-SNAP label descriptions: index, red, green, blue, opacity, visible, visible in 3D, name."""
     lines = ["# ITK-SNAP label descriptions", '    0     0    0    0        0  0  0    "Clear Label"']
     lines += ['{:>5}   {:>3}  {:>3}  {:>3}        1  1  1    "{}"'.format(
         label.value, *colour(label.value), label.name.replace('"', "'")) for label in labels]
@@ -37,7 +37,7 @@ def itksnap(labels: Sequence[Label]) -> str:
 
 
 def slicer(labels: Sequence[Label]) -> str:
-    """3D Slicer's colour table: index, name without spaces, red, green, blue, opacity."""
+    """Return a 3D Slicer colour table: index, name without spaces, red, green, blue, opacity."""
     lines = ["# 3D Slicer colour table", "0 background 0 0 0 0"]
     lines += ["{} {} {} {} {} 255".format(label.value, "_".join(label.name.split()), *colour(label.value))
               for label in labels]
@@ -45,6 +45,6 @@ def slicer(labels: Sequence[Label]) -> str:
 
 
 def write(for_itksnap: Path, for_slicer: Path, labels: Sequence[Label]) -> None:
-    """Write the labels' names and colours for ITK-SNAP (`.txt`) and 3D Slicer (`.ctbl`)."""
+    """Write the names and colours of labels for ITK-SNAP (`.txt`) and 3D Slicer (`.ctbl`)."""
     write_text(for_itksnap, itksnap(labels))
     write_text(for_slicer, slicer(labels))

@@ -1,4 +1,4 @@
-"""A label map as a DICOM segmentation object beside the series that it belongs to, by highdicom."""
+"""Write a label map as a DICOM segmentation object that refers to its source series, with highdicom."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     import pydicom
 
 SCHEME = "99POCKETNET"
-"""Coding scheme of the labels: they are the dataset's own, no dictionary has them."""
+"""Private coding scheme of the labels, because datasets define their own."""
 
 
 def check(path: Path) -> None:
-    """See that there is a series to refer to, before any work.
+    """Check in advance that there is a series to refer to.
 
     Raises:
-        DataError: The image is no DICOM series.
+        DataError: The image is not a DICOM series.
     """
     if not dicom.is_series(path):
         raise DataError("A DICOM segmentation refers to a DICOM series, which this image is not.", where=str(path),
@@ -35,17 +35,17 @@ def check(path: Path) -> None:
 
 
 def write(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid, labels: Sequence[Label]) -> None:
-    """Write the segmentation, a segment a label, whole or not at all.
+    """Write the segmentation atomically, with one segment per label.
 
     Args:
         path: The DICOM file to write.
-        series: The folder or zip that the image was read from, one file a slice.
+        series: Folder or zip that the image was read from, with one file per slice.
         classes: (x, y, z) in RAS+.
-        grid: The series'.
+        grid: Grid of the series.
         labels: The labels of `classes`.
 
     Raises:
-        DataError: The series is one file of several frames, or lacks what DICOM asks of every image.
+        DataError: The series is a multi-frame file, or lacks attributes that DICOM requires of every image.
     """
     import highdicom
     import pydicom
@@ -75,7 +75,7 @@ def write(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid, la
 
 
 def _complete(one: pydicom.Dataset, thickness: float) -> None:
-    """Add the attributes that DICOM wants to be there, and that may be empty (type 2), where a series lacks them."""
+    """Add missing attributes that DICOM requires but allows to be empty (type 2), and the slice thickness (mm)."""
     for name in ("AccessionNumber", "StudyID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "PatientID",
                  "PatientName", "ReferringPhysicianName"):
         if name not in one:

@@ -1,7 +1,7 @@
-"""Engines: what runs a trained network on a patch. Each gives the same probabilities to float tolerance.
+"""Engines run a trained network on patches. All return the same probabilities within floating-point tolerance.
 
-`auto` is TensorFlow where there is an NVIDIA driver and OpenVINO on a processor, where it was the fastest that was
-measured (docs/results/inference.md) and starts without TensorFlow.
+`auto` selects TensorFlow if there is an NVIDIA driver, and OpenVINO otherwise. On CPUs, OpenVINO is the fastest engine
+measured (docs/results/inference.md), and it starts without TensorFlow.
 """
 
 from __future__ import annotations
@@ -19,29 +19,30 @@ if TYPE_CHECKING:
 
 ENGINES = ("auto", "openvino", "tensorflow")
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
-"""By name, OpenVINO's. Probabilities in bfloat16 may differ by 0.05 from the reference's, in float32 by 0.001."""
+"""OpenVINO's name of each precision. Probabilities may differ from the reference by 0.001 in float32 and by 0.05 in
+bfloat16."""
 
 
 class Engine(Protocol):
-    """Runs a network on one batch of patches."""
+    """A network that runs on batches of patches."""
 
     name: str
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """From (batch, *patch, channel) float32 to probabilities (batch, *patch, classes) float32.
+        """Return probabilities (batch, *patch, classes) float32 for a batch (batch, *patch, channel) float32.
 
-        What it gives is good until the next call, and may lie in memory class by class.
+        The result is valid until the next call. Classes may be the slowest axis in memory.
         """
 
     def release(self) -> None:
-        """Give back memory that the next call takes again."""
+        """Free memory that the next call allocates again."""
 
 
 class OpenVinoEngine:
-    """The network by OpenVINO on the CPU; starts without TensorFlow.
+    """Run the network with OpenVINO on the CPU; starts without TensorFlow.
 
     Attributes:
-        activation_mib: Memory in MiB that the network's activations take, by its graph.
+        activation_mib: Memory of the network's activations in MiB, computed from its graph.
     """
 
     name = "openvino"
@@ -56,7 +57,7 @@ class OpenVinoEngine:
             fusion.free_sizes(graph)
             graph.reshape([1, *patch, channels])
             given = list(graph.output(0).get_shape())[:-1]
-            if given not in ([1, *patch], [1]):  # a classifier gives one vector for an image
+            if given not in ([1, *patch], [1]):  # [1]: a classifier returns one vector per image
                 raise RuntimeError(f"it gives {given[1:]}")
             fusion.fuse_skips(graph)
             self._classes_first = fusion.classes_first(graph)
@@ -65,7 +66,7 @@ class OpenVinoEngine:
                             f"{str(error).splitlines()[0][:160]}.", where=str(folder / "model.xml"),
                             todo="Use --windows plan, or --engine tensorflow.") from None
         self.activation_mib = fusion.activation_bytes(graph) / 2**20
-        # Without the hint it computes in bfloat16 where the processor has it, which is not the reference's result.
+        # Without this hint, OpenVINO computes in bfloat16 if the CPU supports it, which differs from the reference.
         settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
         self._core, self._graph = core, graph
         self._settings = settings | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
@@ -73,7 +74,7 @@ class OpenVinoEngine:
         self._request: openvino.InferRequest | None = None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Probabilities of a batch, computed image by image; see `Engine`."""
+        """Return the probabilities of a batch, computed image by image; see `Engine`."""
         if self._request is None:
             self._compiled = self._core.compile_model(self._graph, "CPU", self._settings)
             self._request = self._compiled.create_infer_request()
@@ -82,7 +83,7 @@ class OpenVinoEngine:
         return np.concatenate([self._one(one[None]).copy() for one in image])
 
     def _one(self, image: np.ndarray) -> np.ndarray:
-        """Without copies of what goes in and what comes out."""
+        """Run the network on one image without copying input or output."""
         request = cast("openvino.InferRequest", self._request)
         out = request.infer([np.ascontiguousarray(image)], share_inputs=True, share_outputs=True)[0]
         return np.moveaxis(out, 1, -1) if self._classes_first else out
@@ -93,7 +94,7 @@ class OpenVinoEngine:
 
 
 class KerasEngine:
-    """The network by Keras on its backend (TensorFlow, or JAX): the reference.
+    """Run the network with Keras on its backend (TensorFlow or JAX): the reference engine.
 
     Attributes:
         network: The Keras model.
@@ -111,18 +112,20 @@ class KerasEngine:
         self.network = load(folder / "model.keras")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Probabilities of a batch; see `Engine`."""
+        """Return the probabilities of a batch; see `Engine`."""
         return np.asarray(self.network.predict_on_batch(image))
 
     def release(self) -> None:
-        """The backend keeps its memory."""
+        """Do nothing: the backend keeps its memory."""
 
 
 def choose(name: str, folder: Path) -> str:
-    """The engine for `auto`: OpenVINO on a machine without an NVIDIA driver, where the folder carries it.
+    """Return the engine to use.
+
+    `auto` means OpenVINO if the folder has its files and the machine has no NVIDIA driver, otherwise TensorFlow.
 
     Raises:
-        UsageError: Unknown name, or the folder has no OpenVINO files.
+        UsageError: The name is unknown, or the folder has no OpenVINO files.
     """
     has_openvino = (folder / "model.xml").is_file()
     if name == "auto":
@@ -138,18 +141,18 @@ def choose(name: str, folder: Path) -> str:
 
 def make(name: str, folder: Path, patch: tuple[int, ...], channels: int, threads: int | None = None,
          precision: str = "float32") -> Engine:
-    """Make an engine by name (see `choose`) for a model folder.
+    """Create an engine for a model folder.
 
     Args:
-        name: `auto`, or one of `ENGINES`.
+        name: One of `ENGINES`, see `choose`.
         folder: The model folder.
-        patch: Voxels of a window per axis.
-        channels: Channels of the network's input.
+        patch: Window size in voxels per axis.
+        channels: Number of input channels of the network.
         threads: CPU threads; None for all cores.
-        precision: One of `PRECISIONS`.
+        precision: A key of `PRECISIONS`.
 
     Raises:
-        UsageError: No such engine, or one that cannot compute in this precision.
+        UsageError: The engine or precision is unknown, or the engine does not support the precision.
         DataError: The network cannot be loaded.
     """
     if precision not in PRECISIONS:

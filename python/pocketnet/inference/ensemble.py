@@ -1,4 +1,4 @@
-"""Several predictions of a window made one: the mean over models and mirrors, and how far they disagree."""
+"""Combine predictions of a window: the mean over models and mirrored images, and their disagreement."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ from .threads import Share, alone
 
 
 class Member:
-    """One model's part of a prediction.
+    """One model's share of a prediction.
 
     Args:
-        model: Its folder, whose normaliser is used.
+        model: Its folder, which defines the normalisation.
         engine: Runs its network.
-        mirrors: Sets of axes that the image is mirrored along, `()` for as it is; the mean is taken over them.
-        of: How many predictions there are in all, of all members; with several comes a last channel, their entropy
-            in nats.
-        share: Its work among threads.
+        mirrors: Sets of axes to mirror the image along, `()` for none; the predictions are averaged.
+        of: Total number of predictions of all members. If greater than 1, a last channel holds their entropy in nats.
+        share: Distributes work over threads.
     """
 
     def __init__(self, model: ModelFolder, engine: Engine, mirrors: Sequence[tuple[int, ...]], of: int,
                  share: Share = alone):
         self.engine, self.of, self._share = engine, of, share
         self._normalise, self._mirrors = model.normaliser, mirrors
-        self._normalised: np.ndarray | None = None  # memory that is new each time costs more than what is computed
+        self._normalised: np.ndarray | None = None  # reused: allocating it for each window costs more than filling it
 
     def __call__(self, image: np.ndarray, statistics: Sequence[Statistics], pad: list[tuple[int, int]]) -> np.ndarray:
-        """This member's share of a window's mean prediction.
+        """Return this member's share of a window's mean prediction.
 
         Args:
-            image: (x, y, z, channel), not normalised; what of the window lies in the volume.
-            statistics: The case's.
-            pad: Zeros around it per axis, which are zero for the network too.
+            image: The part of the window inside the volume, (x, y, z, channel), not normalised.
+            statistics: Intensity statistics of the case.
+            pad: Number of voxels to pad per axis, before and after; they are 0 after normalisation.
 
         Returns:
-            (*window, classes) float32, of several predictions with the entropy's channel.
+            (*window, classes) float32, with an additional entropy channel if there are several predictions.
         """
         shape = tuple(before + side + after for (before, after), side in zip(pad, image.shape, strict=False))
         if self._normalised is None or self._normalised.shape[:-1] != shape or any(map(any, pad)):
@@ -64,7 +63,7 @@ class Member:
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Shannon's entropy over the last axis, in nats; 0 · ln 0 is 0."""
+    """Return the Shannon entropy over the last axis, in nats; 0 · ln 0 is 0."""
     out = np.zeros(probabilities.shape[:-1], np.float32)
     for channel in range(probabilities.shape[-1]):
         p = probabilities[..., channel]
@@ -73,14 +72,14 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def disagreement(merged: np.ndarray, of: int) -> np.ndarray:
-    """How far predictions disagree: 0 where all say the same, 1 where they differ as much as so many can.
+    """Return the disagreement of predictions: 0 if all agree, 1 if they differ as much as possible.
 
-    The mutual information of class and member (the mean's entropy minus the mean entropy), as a share of the most that
-    `of` members and these classes can have.
+    This is the mutual information of class and member (entropy of the mean minus mean entropy), divided by its maximum
+    for `of` predictions and this number of classes.
 
     Args:
-        merged: (…, classes + 1): mean probabilities, and last the mean entropy.
-        of: How many predictions `merged` is the mean of.
+        merged: (…, classes + 1): mean probabilities, then the mean entropy.
+        of: Number of predictions averaged in `merged`.
 
     Source: Smith and Gal, Understanding measures of uncertainty, UAI 2018.
     """
@@ -89,10 +88,10 @@ def disagreement(merged: np.ndarray, of: int) -> np.ndarray:
 
 
 def mirrors_of(plan: Plan) -> list[tuple[int, ...]]:
-    """Every combination of the axes that training mirrored.
+    """Return all combinations of the axes that were mirrored in training.
 
     Raises:
-        UsageError: It mirrored none: the network has not learnt to see mirrored images.
+        UsageError: Training mirrored no axis, so mirroring would only do harm.
     """
     augmentation = plan.training.augmentation
     axes = augmentation.flip_axes if augmentation.flip_axes is not None else range(plan.network.dimensions)
@@ -103,10 +102,10 @@ def mirrors_of(plan: Plan) -> list[tuple[int, ...]]:
 
 
 def check_alike(models: Sequence[ModelFolder]) -> None:
-    """See that models can be averaged: same images in, same preparation, same classes out, same windows.
+    """Check that models can be averaged: same task, modalities, labels, preprocessing, patch and inference settings.
 
     Raises:
-        UsageError: They differ; says in what.
+        UsageError: They differ; the error lists the differences.
     """
     first = models[0].plan
     problems = []

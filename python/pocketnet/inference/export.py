@@ -1,6 +1,6 @@
-"""A trained network for other engines, in one folder with all that its images need, verified as it is written.
+"""Export a trained network for other engines, with a description of its preprocessing, and verify the result.
 
-The folder is a model folder too: `pocket-infer --model` takes it as it is.
+The exported folder is also a model folder: `pocket-infer --model` accepts it.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ if TYPE_CHECKING:
 RECORDS = ("model.keras", "plan.json", "labels.json", "provenance.json")
 DESCRIPTION = "deployment.json"
 NETWORKS = {"onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
-"""What can be written, and as what."""
+"""File name of each export format."""
 MOST_DIFFERENCE = 1e-3
-"""Of probabilities from the reference engine's."""
+"""Maximum difference of a probability from the reference engine."""
 LEAST_EQUAL = 0.9999
-"""Share of voxels that get the reference engine's label."""
+"""Minimum share of voxels with the same label as the reference engine."""
 
 Run = Callable[[np.ndarray], np.ndarray]
 
 
 def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETWORKS)) -> Deployment:
-    """Write a folder to deploy, whole or not at all.
+    """Write a deployment folder atomically.
 
     Args:
         model: The model folder to export.
-        output: The folder: new, empty, or an earlier export.
-        formats: Some of `NETWORKS`.
+        output: The folder to write: new, empty, or an earlier export.
+        formats: Keys of `NETWORKS`.
 
     Returns:
-        What `deployment.json` says.
+        The content of `deployment.json`.
 
     Raises:
-        UsageError: No such format, another backend than TensorFlow, or a folder that may not be written.
-        DataError: The network cannot be loaded, or a written one gives something else than the reference.
+        UsageError: A format is unknown, the backend is not TensorFlow, or the folder may not be written.
+        DataError: The network cannot be loaded, or an exported network differs from the reference.
     """
     check_formats(formats)
     outputs.check_folder(output, [model.path])
@@ -73,7 +73,7 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
 
 
 def export_onnx_file(model: ModelFolder, output: Path) -> Deployment:
-    """Write one ONNX file, whose metadata (`pocketnet`) say how images are to be prepared; raises as `export`."""
+    """Write one ONNX file whose metadata (`pocketnet`) describe the preprocessing. Raises the errors of `export`."""
     check_formats(["onnx"])
     with files.atomic(output) as temporary:
         reference = engines.KerasEngine(model.path, None)
@@ -83,7 +83,11 @@ def export_onnx_file(model: ModelFolder, output: Path) -> Deployment:
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """See that they can be written; raises as `export`."""
+    """Check that the formats can be written.
+
+    Raises:
+        UsageError: A format is unknown, there is none, or the backend is not TensorFlow.
+    """
     unknown = [name for name in formats if name not in NETWORKS]
     if unknown or not formats:
         raise UsageError(f"Unknown format '{', '.join(unknown)}'.", todo=f"Use some of: {', '.join(NETWORKS)}.")
@@ -93,7 +97,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deployment:
-    """What a program needs that feeds the network itself: axes, classes, preparation with its numbers, windows."""
+    """Return what a program needs to run the network: axes, classes, preprocessing with its constants, windows."""
     plan = model.plan
     spatial = ("x", "y", "z") if plan.network.dimensions == 3 else ("row", "column")
     classified = plan.task == CLASSIFICATION
@@ -114,7 +118,19 @@ def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deploy
 
 
 def write_networks(model: ModelFolder, folder: Path, formats: Sequence[str]) -> dict[str, ExportedNetwork]:
-    """Write and verify them; by format the file, the largest difference of probabilities, the share of equal labels."""
+    """Write and verify networks.
+
+    Args:
+        model: The model folder to export.
+        folder: The folder to write to.
+        formats: Keys of `NETWORKS`.
+
+    Returns:
+        By format: the file, the maximum difference of probabilities, the share of equal labels.
+
+    Raises:
+        DataError: An exported network differs from the reference.
+    """
     from ..models.export import export_openvino
 
     written: dict[str, tuple[str, Run]] = {}
@@ -137,13 +153,13 @@ def write_networks(model: ModelFolder, folder: Path, formats: Sequence[str]) -> 
 
 
 def _onnx(model: ModelFolder, network: keras.Model, path: Path) -> None:
-    """Write ONNX with the preparation in its metadata."""
+    """Write ONNX with the preprocessing in its metadata."""
     import onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network(np.zeros((1, *model.plan.training.patch, model.plan.network.channels), np.float32))  # Keras asks for it
+        network(np.zeros((1, *model.plan.training.patch, model.plan.network.channels), np.float32))  # Keras requires it
         network.export(path, format="onnx", verbose=False)
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, {"pocketnet": json.dumps(_metadata(model))})
@@ -152,7 +168,7 @@ def _onnx(model: ModelFolder, network: keras.Model, path: Path) -> None:
 
 
 def _metadata(model: ModelFolder) -> dict[str, Any]:
-    """What an ONNX file says of itself: a `deployment.json` without its networks."""
+    """Return the metadata of an ONNX file: the content of `deployment.json` without `networks`."""
     value = describe(model, {"onnx": ExportedNetwork(NETWORKS["onnx"], 0.0, 1.0)}).to_json()
     del value["networks"]
     return value
@@ -168,16 +184,16 @@ def _run_onnx(path: Path) -> Run:
 def _run_saved_model(path: Path) -> Run:
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(path)  # the loader of what was just written here; nothing from outside
+    loaded = tf.saved_model.load(path)  # safe: this process wrote the file
     return lambda image: loaded.serve(tf.constant(image)).numpy()
 
 
 def _verified(model: ModelFolder, reference: Run, written: dict[str, tuple[str, Run]]
               ) -> dict[str, ExportedNetwork]:
-    """Hold every written network against the reference on the same patch of noise.
+    """Compare every exported network with the reference on the same patch of noise.
 
     Raises:
-        DataError: One gives something else.
+        DataError: One differs.
     """
     shape = (1, *model.plan.training.patch, model.plan.network.channels)
     image = np.random.default_rng(0).normal(size=shape).astype(np.float32)

@@ -1,12 +1,12 @@
-"""A graph of OpenVINO's made ready for windows of any size, and its decoder made cheaper without changing its result.
+"""Prepare an OpenVINO graph for windows of any size, and make its decoder cheaper without changing its result.
 
-The decoder's transposed convolution has no activation, so it and the convolution that reads its output are linear
-together: of conv([up(x), skip]) the part that reads up(x) is one transposed convolution of a kernel of k + 2, which
-costs 8 multiplications a voxel and pair of maps where the two cost 28 (kernels 2 and 3, 3D). Neither up(x) nor its
-concatenation with the skip is then ever in memory. What the transposed convolution's bias adds near the border differs
-from what it adds inside; a channel of ones, which the border cuts off as it does x, carries it.
+No activation follows the decoder's transposed convolution, so it forms a linear operation with the next convolution. In
+conv([up(x), skip]), the part that reads up(x) therefore equals a single transposed convolution with kernel k + 2. For
+kernels 2 and 3 in 3D, it costs 8 multiplications per voxel and pair of feature maps instead of 28. Neither up(x) nor
+its concatenation with the skip connection is ever in memory. The bias of the transposed convolution adds other values
+near the border than inside. An input channel of ones represents it, because the border cuts off this channel like x.
 
-The last softmax runs over whole planes of a class, not over the few numbers of a voxel, which took 2 % of the time.
+The last softmax runs over whole class planes instead of the few values of each voxel, which took 2 % of the time.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import openvino
 
 MOST_WEIGHTS = 2**21
-"""Of a fused kernel; that of a wide network costs more to make and to hold than it saves."""
+"""Maximum weights of a fused kernel. Larger kernels, in wide networks, cost more time and memory than they save."""
 
 
 def free_sizes(graph: openvino.Model) -> None:
-    """Let transposed convolutions follow their input's size, where a size was written into the graph."""
+    """Remove fixed output sizes of transposed convolutions, so that they adapt to their input."""
     from openvino import opset13 as op
     from openvino.utils import replace_node
 
@@ -39,10 +39,10 @@ def free_sizes(graph: openvino.Model) -> None:
 
 
 def fuse_skips(graph: openvino.Model) -> int:
-    """Fuse what can be fused of a graph with static shapes; see above.
+    """Fuse the decoder's convolutions in a graph with static shapes, as described above.
 
     Returns:
-        How many convolutions were fused.
+        Number of fused convolutions.
     """
     from openvino.utils import replace_node
 
@@ -63,10 +63,11 @@ def fuse_skips(graph: openvino.Model) -> int:
 
 
 def classes_first(graph: openvino.Model) -> bool:
-    """Let the network give (batch, classes, *patch) and take its softmax over that axis.
+    """Change the output to (batch, classes, *patch), with the softmax over axis 1.
 
     Returns:
-        Whether it ends in a softmax over the last of several axes, as a segmentation's does.
+        Whether the graph was changed. It is unchanged unless it ends in a softmax over the last of at least 3 axes, as
+        a segmentation network does.
     """
     from openvino import opset13 as op
     from openvino.utils import replace_node
@@ -82,7 +83,7 @@ def classes_first(graph: openvino.Model) -> bool:
 
 
 def _upsampling(output: openvino.Output) -> tuple[openvino.Output, np.ndarray, np.ndarray | None] | None:
-    """The input, weights and bias of a transposed convolution that `output` is; None where it is something else."""
+    """Return input, weights and bias if `output` is that of a transposed convolution, otherwise None."""
     node, bias = output.get_node(), None
     if node.get_type_name() == "Add" and node.input_value(1).get_node().get_type_name() == "Constant":
         bias = node.input_value(1).get_node().get_data()
@@ -96,7 +97,7 @@ def _upsampling(output: openvino.Output) -> tuple[openvino.Output, np.ndarray, n
 
 
 def _is_plain(node: openvino.Node) -> bool:
-    """Whether a node is a convolution of stride 1 that keeps its input's size."""
+    """Return whether a node is a convolution with stride 1 that preserves the size of its input."""
     if node.get_type_name() != "Convolution" or node.input_value(1).get_node().get_type_name() != "Constant":
         return False
     attributes, kernel = node.get_attributes(), list(node.input_value(1).get_shape())[2:]
@@ -106,7 +107,7 @@ def _is_plain(node: openvino.Node) -> bool:
 
 def _fused(up: tuple[openvino.Output, np.ndarray, np.ndarray | None], skip: openvino.Output,
            reader: openvino.Node) -> openvino.Node | None:
-    """What replaces a convolution; None where the fused kernel would be too large."""
+    """Return the replacement of a convolution; None if the fused kernel would be too large."""
     from openvino import opset13 as op
 
     x, weights, bias = up
@@ -129,11 +130,11 @@ def _fused(up: tuple[openvino.Output, np.ndarray, np.ndarray | None], skip: open
 
 
 def compose(up: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The kernel of a transposed convolution that does what a transposed convolution and then a convolution do.
+    """Return the kernel of the transposed convolution that equals a transposed convolution followed by a convolution.
 
     Args:
-        up: (inputs, middle, *sides), of strides equal to its sides.
-        kernel: (outputs, middle, *sides), odd sides.
+        up: Kernel of the transposed convolution, (inputs, middle, *sides), with strides equal to its sides.
+        kernel: Kernel of the convolution, (outputs, middle, *sides), with odd sides.
 
     Returns:
         (inputs, outputs, *sides) float32.
@@ -151,9 +152,9 @@ def compose(up: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def activation_bytes(graph: openvino.Model) -> int:
-    """Most bytes of activations that are alive at once, for a graph with static shapes.
+    """Return the peak size of live activations in bytes, for a graph with static shapes.
 
-    What follows a convolution voxel by voxel (bias, activation, sum) is taken to be written in its place.
+    Voxel-wise operations after a convolution (bias, activation, sum) count as computed in place.
     """
     order = [node for node in graph.get_ordered_ops() if node.get_type_name() not in ("Constant", "Result")]
     place = {node.get_name(): index for index, node in enumerate(order)}

@@ -1,4 +1,4 @@
-"""Images of nibabel and SimpleITK as scans, and label maps back as images of the same kind."""
+"""Convert nibabel and SimpleITK images to scans, and label maps to images of the same kind."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 
 def scan_of_images(images: Any) -> tuple[Scan, str]:
-    """A scan of one image in memory, or of a list of them, one a modality; and of what kind they are.
+    """Convert images in memory to a scan.
+
+    Args:
+        images: A nibabel or SimpleITK image, or a list with one image per modality.
+
+    Returns:
+        The scan, and the kind of the first image: `nibabel` or `SimpleITK`.
 
     Raises:
-        DataError: Something else, not 3D, with NaN or infinite voxels, or on different grids.
+        DataError: An image has another type, is not 3D, has NaN or infinite voxels, or the grids differ.
     """
     images = images if isinstance(images, list | tuple) else [images]
     found = [_of_nibabel(image) if isinstance(image, nib.spatialimages.SpatialImage) else _of_simpleitk(image)
@@ -36,7 +42,7 @@ def scan_of_images(images: Any) -> tuple[Scan, str]:
 
 
 def to_image(classes: np.ndarray, scan: Scan, kind: str) -> nib.Nifti1Image | sitk.Image:
-    """A label map (RAS+) as an image of a kind, in the geometry of its scan."""
+    """Convert a label map (RAS+) to an image of the given kind, with the geometry of its scan."""
     grid = cast(geometry.Grid, scan.grid)
     data = geometry.from_ras(classes, grid)
     if kind == "nibabel":
@@ -45,7 +51,7 @@ def to_image(classes: np.ndarray, scan: Scan, kind: str) -> nib.Nifti1Image | si
 
 
 def as_simpleitk(data: np.ndarray, affine: np.ndarray) -> sitk.Image:
-    """An array in file axes and its affine (RAS+) as a SimpleITK image."""
+    """Convert an array in file axes and its affine (RAS+) to a SimpleITK image."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(data.T))

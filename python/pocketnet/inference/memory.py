@@ -1,4 +1,4 @@
-"""How much memory a case takes, known before its first window, and windows that fit into what there is."""
+"""Predict the memory of a case before its first window, and choose windows that fit the limit."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from ..preprocessing.scan import PART_BYTES, PreparedScan
 from .windows import Tiling
 
 DEFAULT_MIB = 3584
-"""What is kept to where nothing else is said, as far as the smallest windows allow it."""
+"""Default memory limit in MiB, exceeded only if the smallest windows need more."""
 START_MIB = 260
-"""The interpreter and its libraries, OpenVINO's included."""
+"""Memory of the interpreter and its libraries, including OpenVINO."""
 RELEASE_VOXELS = 2**25
-"""Of a case whose components take more memory than a network that is kept for the next case is worth."""
+"""With more voxels, the networks are released before the search for components, and recompiled for the next case."""
 COMPONENT_BYTES = 7
-"""A voxel of the search for the largest components: a mask, its copy, numbers in 32 bits and lines of them."""
+"""Bytes per voxel in the search for the largest components: mask, copy of the mask, 32-bit numbers and their runs."""
 WINDOW_VOXELS = tuple(round(2**(exponent / 2)) for exponent in range(46, 25, -1))
-"""Most voxels of a window to try, from 8,388,608 on downwards."""
+"""Maximum voxels per window to try, in decreasing order from 8,388,608."""
 UNITS = {"k": 2**-10, "m": 1.0, "g": 2.0**10, "t": 2.0**20}
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a case takes at its peak, in MiB by part.
+    """Memory of a case in MiB, by part.
 
     Attributes:
         start: The interpreter and its libraries.
-        images: The numbers of the files, and the label map.
-        layer: The planes of a layer of windows: the image's and the merged predictions.
-        network: One window: its activations, what goes in and what comes out.
-        parts: What the passes over planes hold.
-        reading: What unzipping the files took, which holds their numbers twice; it is over when the rest begins.
-        components: Finding the largest ones, when the layers are gone, and the network where it is not kept.
+        images: The voxels of the images, and the label map.
+        layer: The planes of one layer of windows: the image and the merged predictions.
+        network: One window: its activations, input and output.
+        parts: Buffers of the passes over planes.
+        reading: Decompression of the files, which holds their voxels twice. It ends before the other parts begin.
+        components: The search for the largest components, after the layers are freed; includes the network if kept.
     """
 
     start: float
@@ -47,21 +47,21 @@ class Need:
 
     @property
     def mib(self) -> int:
-        """In all, rounded up."""
+        """Peak memory of the process, rounded up."""
         return math.ceil(self.start + max(self.reading, self.images + self.layer + self.network + self.parts,
                                           self.images + self.components))
 
 
 def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: float,
          largest_component: bool = False) -> Need:
-    """The memory of a case.
+    """Predict the memory of a case.
 
     Args:
         prepared: The case.
-        tiling: Where its windows lie.
-        channels: Of what a window predicts.
-        activation_mib: Of the network for this window.
-        largest_component: Whether they are looked for.
+        tiling: Its windows.
+        channels: Number of channels of a window's prediction.
+        activation_mib: Memory of the network's activations for this window, in MiB.
+        largest_component: Whether the largest components are searched for.
     """
     scan = prepared.scan
     plane, inputs = math.prod(prepared.shape[:2]), len(scan.channels)
@@ -76,16 +76,16 @@ def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: 
 
 def fitting(tilings: list[Tiling], need_of: Callable[[Tiling], Need], limit_mib: float | None,
             case: str) -> tuple[Tiling, Need]:
-    """The first tiling that fits.
+    """Return the first tiling that fits the limit, and its memory.
 
     Args:
-        tilings: The one to prefer first.
+        tilings: Tilings in order of preference.
         need_of: Predicts the memory of a tiling.
-        limit_mib: What must be kept to; None: `DEFAULT_MIB`, as far as possible.
-        case: For messages.
+        limit_mib: Hard limit in MiB. None for `DEFAULT_MIB`; if no tiling fits that, the smallest is returned.
+        case: Name of the case for messages.
 
     Raises:
-        DeviceMemoryError: None fits; says the smallest limit that works.
+        DeviceMemoryError: No tiling fits `limit_mib`; the error names the smallest limit that works.
     """
     needs = [need_of(tiling) for tiling in tilings]
     for tiling, wanted in zip(tilings, needs, strict=True):
@@ -100,10 +100,10 @@ def fitting(tilings: list[Tiling], need_of: Callable[[Tiling], Need], limit_mib:
 
 
 def parse_size(text: str) -> float:
-    """`2G`, `1500M` or `1500` (MiB) to MiB.
+    """Convert `2G`, `1500M` or `1500` (MiB) to MiB.
 
     Raises:
-        UsageError: Something else.
+        UsageError: The text is not a positive size.
     """
     number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "m")
     try:

@@ -1,4 +1,4 @@
-"""Merging windows layer by layer, so that memory follows one layer of windows and not the volume."""
+"""Merge windows layer by layer, so that memory depends on one layer of windows and not on the volume."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ Follow = Callable[[list[Any]], Iterator[Any]]
 
 def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
           follow: Follow = iter, share: Share = alone) -> Iterator[tuple[int, np.ndarray]]:
-    """What the windows say about each voxel, plane by plane.
+    """Yield the Gaussian-weighted mean prediction, slab by slab.
 
     Args:
-        tiling: Where the windows lie.
-        channels: Of what a window predicts.
-        members: Each from a window's places to its share of the prediction, (*window, channels) float32. One after the
-            other has all windows of a layer, so that only one network's activations are in memory at a time.
-        follow: Wraps the list of windows, to show progress.
-        share: The work among threads.
+        tiling: The windows.
+        channels: Number of channels of a window's prediction.
+        members: Functions from a window's places to the member's share of the prediction, (*window, channels) float32.
+            Each member predicts all windows of a layer before the next, so that only one network's activations are in
+            memory at a time.
+        follow: Wraps the list of windows to show progress.
+        share: Distributes work over threads.
 
     Yields:
         The first plane and (x, y, planes, channels) float32, in the order of planes, each plane once. The array is
-        good until the next one is asked for.
+        valid until the next iteration.
     """
     layers = tiling.places[-1]
     weight = gaussian_weight(tiling.window, tiling.sigma)
@@ -52,22 +53,22 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
         if end < layers[-1].high:
             for array in (total, weights):
                 _move_up(array, done)
-    next(steps, None)  # so that progress ends
+    next(steps, None)  # ends the progress display
 
 
 def _add(total: np.ndarray, weights: np.ndarray | None, weight: np.ndarray, weighted: np.ndarray,
          window: tuple[Place, ...], said: np.ndarray, base: int, slab: slice) -> None:
-    """Count a slab of a window in, and its weight where `weights` is given.
+    """Add a slab of a window's prediction to the weighted sums.
 
     Args:
         total: Weighted sums of predictions, changed in place.
-        weights: Sums of weights, changed in place; None where they are not needed.
+        weights: Sums of weights, changed in place; None to leave them out.
         weight: Weight of each voxel of a window.
-        weighted: Room for a window.
-        window: Where the window lies, a place per axis.
+        weighted: Buffer for a window.
+        window: Place of the window on each axis.
         said: The window's prediction, (*window, channels) float32.
-        base: The first plane of `total`.
-        slab: Of the window's first axis.
+        base: Index of the first plane of `total` in the volume.
+        slab: Slice of the window's first axis.
     """
     np.multiply(said[slab], weight[slab][..., None], out=weighted[slab])
     first, *across, last = window
@@ -85,7 +86,7 @@ def _divide(total: np.ndarray, weights: np.ndarray, slab: slice) -> None:
 
 
 def _move_up(array: np.ndarray, planes: int) -> None:
-    """Drop the first planes and let zeros follow the last; in steps that do not overlap, which need no copy."""
+    """Shift planes to the front and fill the end with zeros, in steps that do not overlap and so need no copy."""
     depth = array.shape[2]
     for start in range(0, depth, planes):
         kept = array[:, :, start + planes: start + 2 * planes]
@@ -94,13 +95,15 @@ def _move_up(array: np.ndarray, planes: int) -> None:
 
 
 def _channel_by_channel(shape: tuple[int, ...], channels: int) -> np.ndarray:
-    """Zeros (*shape, channels) that lie in memory as most engines give them: NumPy is slow over a few numbers."""
+    """Return zeros (*shape, channels) with channels as the slowest axis in memory.
+
+    Most engines use this layout, and NumPy is slow on a short fastest axis.
+    """
     return np.moveaxis(np.zeros((channels, *shape), np.float32), 0, -1)
 
 
 def most_likely(probabilities: np.ndarray) -> np.ndarray:
-    """The class with the highest probability over the last axis, the first of equal ones: `argmax`, but quick where
-    the classes lie one after the other.
+    """Return the most probable class: `argmax` over the last axis, but fast if classes are the slowest axis in memory.
 
     Args:
         probabilities: (…, classes), at most 256 classes.

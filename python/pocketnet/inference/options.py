@@ -1,4 +1,4 @@
-"""How to predict: what a person may choose."""
+"""User options for inference."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from dataclasses import dataclass
 
 WINDOWS = ("auto", "plan", "sparse", "large")
 SPARSE_OVERLAP = 0.25
-"""It costs Dice where patches are small beside the image (docs/results/inference.md)."""
+"""Overlap of `sparse` windows; lowers Dice if patches are small relative to the image (docs/results/inference.md)."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to predict.
+    """Inference options.
 
     Attributes:
         engine: `auto`, `openvino` or `tensorflow`.
         threads: CPU threads; None for all cores.
-        windows: `plan`: the paper's, as the model's plan says; `large`: few large ones (OpenVINO), smaller ones only to
-            keep to the memory; `auto`: `large`, or where the network cannot take them the plan's; `sparse`: of the
-            plan's size, but overlapping by a quarter. All but `plan` leave out windows that are empty.
-        tta: Average over mirrored images, too, along the axes that training mirrored; None as the model's plan says.
-        precision: `float32`, or `bfloat16`.
-        max_memory_mib: Most memory of the whole process; None for what is usual (`memory.DEFAULT_MIB`), unless the
+        windows: `plan`: the paper's windows, as in the model's plan. `large`: few large windows (OpenVINO), as large
+            as memory allows. `auto`: `large`, or `plan` if the network does not support other sizes. `sparse`: windows
+            of the plan's size that overlap by a quarter. All except `plan` skip empty windows.
+        tta: Whether to average over images mirrored along the axes that were mirrored in training; None to follow the
+            model's plan.
+        precision: `float32` or `bfloat16`.
+        max_memory_mib: Memory limit of the whole process in MiB. None for `memory.DEFAULT_MIB`, exceeded only if the
             case needs more.
     """
 

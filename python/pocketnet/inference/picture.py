@@ -1,6 +1,6 @@
-"""A case's result as a picture for a quick look: three planes through the labels, without and with them.
+"""Draw a case's result as a picture for a quick check: three planes through the labels, without and with overlay.
 
-Drawn with Pillow, which starts in no time. Planes are shown as radiologists do: the patient's right is on the left.
+Pillow draws it, because it imports fast. Planes follow the radiological convention: the patient's right is on the left.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .colours import colour
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-# name, axis through the plane, axis to the right, axis upwards, letters left and right, top and bottom
+# name, axis normal to the plane, horizontal axis, vertical axis, letters at the left, right, top and bottom
 PLANES = (("axial", 2, 0, 1, "RLAP"), ("coronal", 1, 0, 2, "RLSI"), ("sagittal", 0, 1, 2, "APSI"))
 HEIGHT, GAP, TEXT = 260, 6, 22
 
 
 def middle(classes: np.ndarray) -> tuple[int, ...]:
-    """Per axis the plane with most labelled voxels; the middle of the volume where there is none."""
+    """Return for each axis the plane with most labelled voxels; the middle plane if there are none."""
     counts = [np.zeros(n, np.int64) for n in classes.shape]
     for x, plane in enumerate(classes):
         mask = plane > 0
@@ -37,15 +37,15 @@ def middle(classes: np.ndarray) -> tuple[int, ...]:
 
 def draw(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[Label], millilitres: Mapping[str, float],
          title: str) -> None:
-    """Write the picture as PNG, whole or not at all.
+    """Write the picture as PNG, atomically.
 
     Args:
         path: The PNG to write.
-        scan: Its first modality is shown in grey between its 1st and 99th percentile.
+        scan: The case; its first modality is shown in grey, between the 1st and 99th percentile.
         classes: (x, y, z) in RAS+.
         labels: The labels of `classes`.
-        millilitres: By label, told in the legend.
-        title: Above the picture.
+        millilitres: Volume of each label in mL, shown in the legend.
+        title: Text above the picture.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -86,12 +86,12 @@ def _cut(plane: tuple[Any, ...], at: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _plane(cut: np.ndarray, plane: tuple[Any, ...]) -> np.ndarray:
-    """A cut as rows from the top and columns from the left, the first axis' high end on the left."""
+    """Return a cut as picture rows (from the top) and columns; the high ends of both axes are at the top left."""
     return np.ascontiguousarray(cut.T[::-1, ::-1])
 
 
 def _outlined(plain: Image.Image, found: np.ndarray) -> Image.Image:
-    """The grey picture with each label's outline in its colour and a light wash inside."""
+    """Return the picture with each label outlined and lightly filled in its colour."""
     from PIL import Image
 
     picture = np.asarray(plain).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What happens to a predicted label map before it is written."""
+"""Postprocess a predicted label map before it is written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def largest_components(classes: np.ndarray) -> np.ndarray:
-    """Keep each class's largest face-connected component; the rest becomes background. Works in place.
+    """Keep each class's largest face-connected component and set the rest to background, in place.
 
     Args:
         classes: (x, y, z) integers, 0 is background.
@@ -14,7 +14,7 @@ def largest_components(classes: np.ndarray) -> np.ndarray:
     Returns:
         The same array.
 
-    Source: the paper, Section II-B4, per label; SimpleITK's `ConnectedComponent`, within the box of each class.
+    Source: the paper, Section II-B4, applied per label with SimpleITK's `ConnectedComponent` in each class's box.
     """
     from scipy.ndimage import find_objects
 
@@ -26,7 +26,7 @@ def largest_components(classes: np.ndarray) -> np.ndarray:
 
 
 def _rest(mask: np.ndarray) -> np.ndarray:
-    """The mask without its largest component; works in place."""
+    """Remove the largest component from a mask, in place, and return the mask."""
     import SimpleITK as sitk
 
     components = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.view(np.uint8)), False)

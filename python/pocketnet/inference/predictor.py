@@ -1,4 +1,4 @@
-"""From model folders and images to label maps in the images' own geometry."""
+"""Segment images with trained model folders; label maps have the geometry of the images."""
 
 from __future__ import annotations
 
@@ -55,14 +55,15 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: str | Path | Sequence[str | Path], **options: Any) -> Predictor:
-        """Open a model folder, or several as an ensemble, verified by their checksums.
+        """Open a model folder, or several as an ensemble, and verify their checksums.
 
         Args:
-            folder: One or several.
-            options: As of `Options`, for example `engine="tensorflow"`.
+            folder: One or several model folders.
+            options: Attributes of `Options`, for example `engine="tensorflow"`.
 
         Raises:
-            UsageError: No such folder or engine, not a segmentation's, or folders that are no ensemble.
+            UsageError: A folder does not exist or is not a segmentation model, the engine is unknown, or the models
+                cannot form an ensemble.
             DataError: A folder is incomplete or was altered.
         """
         folders = [folder] if isinstance(folder, str | Path) else list(folder)
@@ -74,7 +75,7 @@ class Predictor:
 
     @property
     def predictions(self) -> int:
-        """How many predictions a voxel's result is the mean of."""
+        """Number of predictions that are averaged at each voxel."""
         return len(self.models) * len(self._mirrors)
 
     @property
@@ -98,16 +99,16 @@ class Predictor:
         """Segment an image in memory.
 
         Args:
-            image: An array (x, y, z, channel), or (x, y, z) for one channel, RAS+ and in the units of the training
-                images; or a nibabel or SimpleITK image, or a list of these, one a modality.
-            spacing: mm per axis of an array; None where the model keeps each image's own.
-            follow: Wraps the list of windows, to show progress.
+            image: An array (x, y, z, channel), or (x, y, z) for one channel, in RAS+ and with the intensity units of
+                the training images; or a nibabel or SimpleITK image, or a list with one image per modality.
+            spacing: Voxel spacing of an array in mm; not needed if the model does not resample.
+            follow: Wraps the list of windows to show progress.
 
         Returns:
-            Of an array (x, y, z) uint8 classes; of an image an image of its kind with its exact geometry.
+            For an array, the classes (x, y, z) uint8; for an image, an image of the same kind and geometry.
 
         Raises:
-            DataError: Another number of channels than the model has, or NaN or infinite voxels.
+            DataError: The number of channels differs from the model's, or a voxel is NaN or infinite.
             UsageError: The model resamples, and `spacing` is missing.
         """
         if not isinstance(image, np.ndarray):
@@ -130,14 +131,14 @@ class Predictor:
 
         Args:
             images: NIfTI files, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series.
-            output: `.nii` or `.nii.gz`; gets the first image's exact affine, shape and orientation.
-            follow: Wraps the list of windows, to show progress.
+            output: `.nii` or `.nii.gz` file to write, with the exact affine, shape and orientation of the first image.
+            follow: Wraps the list of windows to show progress.
 
         Returns:
             The classes in RAS+, (x, y, z) uint8.
 
         Raises:
-            DataError: An image cannot be read or does not fit the others or the model.
+            DataError: An image cannot be read, or does not match the others or the model.
             UsageError: `output` is one of the images, or a file that may not be replaced.
         """
         outputs.check_files({Path(output): None}, [Path(geometry.file_and_volume(image)[0]) for image in images])
@@ -152,18 +153,18 @@ class Predictor:
 
         Args:
             scan: The case's modalities, in the model's order.
-            case: For messages.
-            sink: Is given probabilities, planes after planes (see `Sink`).
-            follow: Wraps the list of windows, to show progress.
+            case: Name of the case for messages.
+            sink: Receives the probabilities, slab by slab (see `Sink`).
+            follow: Wraps the list of windows to show progress.
 
         Raises:
-            DataError: Another number of channels than the model has.
+            DataError: The number of channels differs from the model's.
             DeviceMemoryError: The case does not fit into `max_memory_mib`.
         """
         self._check_channels(len(scan.channels))
         clock = Clock()
         prepared = PreparedScan(scan, self.model.plan.preprocessing)
-        prepared.statistics  # noqa: B018  (its pass over the scan is a part of the preparation)
+        prepared.statistics  # noqa: B018  (computes and caches them here, so that the time counts as preparation)
         clock.lap("preparing")
         tiling, need = self._tiling(prepared, case)
         members = [ensemble.Member(model, engine, self._mirrors, self.predictions, self._share) for model, engine
@@ -186,7 +187,7 @@ class Predictor:
         return out
 
     def _fill(self, out: Segmentation, run: Run, merged: Iterator[tuple[int, np.ndarray]], sink: Sink | None) -> None:
-        """Put planes of probabilities on the case's own grid into a segmentation, as they come."""
+        """Write the classes and the uncertainty of each slab into the segmentation, and pass it to `sink`."""
         inside = slices(run.prepared.box)
         for start, planes in merged:
             run.clock.lap("merging")
@@ -200,7 +201,7 @@ class Predictor:
             run.clock.lap("merging")
 
     def release(self) -> None:
-        """Give back the memory of the networks; the next case takes it again."""
+        """Free the memory of the networks; the next case allocates it again."""
         for engine in self._made[1] if self._made else ():
             engine.release()
 
@@ -211,7 +212,7 @@ class Predictor:
                             f"({', '.join(plan.modalities)}), found {found}.")
 
     def _engines(self, window: tuple[int, ...]) -> list[engines.Engine]:
-        """An engine a model for windows of a size; the last ones made are kept."""
+        """Return one engine per model for a window size; the last ones are cached."""
         if self._made is None or self._made[0] != window:
             self.release()
             plan, options = self.model.plan, self.options
@@ -220,7 +221,7 @@ class Predictor:
         return self._made[1]
 
     def _tiling(self, prepared: PreparedScan, case: str) -> tuple[windows.Tiling, memory.Need | None]:
-        """Where the windows lie, and what memory that takes where the engine tells."""
+        """Choose the windows; also return their memory if the engine can predict it."""
         plan, wanted, limit = self.model.plan, self.options.windows, self.options.max_memory_mib
         patch, sigma = plan.training.patch, plan.inference.gaussian_sigma
         overlap = min(SPARSE_OVERLAP, plan.inference.overlap) if wanted == "sparse" else plan.inference.overlap
@@ -241,9 +242,10 @@ class Predictor:
 
     @cached_property
     def _takes_any_size(self) -> bool:
-        """Whether the networks give in a window of another size what they give in the patch's.
+        """Whether the networks support other window sizes than the patch.
 
-        Instance normalisation takes its statistics over the window, and some graphs have a size written into them.
+        They do not with instance normalisation, which computes its statistics over the window, or if the size is fixed
+        in the graph.
         """
         plan = self.model.plan
         if plan.network.norm == "instance":

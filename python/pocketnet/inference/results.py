@@ -1,4 +1,4 @@
-"""What is written of a case beside its label map, and which cases are finished already."""
+"""Write a case's results other than the label map, and detect finished cases."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ..preprocessing.scan import Scan
 
 COLUMNS = ("case", "label", "value", "voxels", "volume_ml")
 SLOPE = 1 / 255
-"""Of maps between 0 and 1, which are written in 8 bits."""
+"""NIfTI slope of maps between 0 and 1, which are stored in 8 bits."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to write of a case.
+    """The results to write in addition to label maps.
 
     Attributes:
-        extras: A picture of each case, volumes of all in a table, label names and colours.
-        probabilities: A map a label.
-        uncertainty: A map of how far several predictions disagree.
+        extras: A picture of each case, a table of volumes, and label names and colours.
+        probabilities: One probability map per label.
+        uncertainty: A map of the disagreement of several predictions.
         dicom_seg: A DICOM segmentation object, for images that are DICOM series.
     """
 
@@ -41,7 +41,7 @@ class Wanted:
     dicom_seg: bool = False
 
     def paths(self, target: Path, labels: Sequence[Label]) -> dict[str, Path]:
-        """The files of a case beside its label map, by what they are."""
+        """Return the paths of a case's files other than the label map, by kind."""
         from .cases import stem
 
         base = target.parent / stem(target)
@@ -57,22 +57,22 @@ class Wanted:
 
 
 def note_of(key: str) -> str:
-    """What a label map's header says of its origin; `key` is a checksum of images, models and options."""
+    """Return the note on its origin in a label map's header; `key` is a checksum of images, models and options."""
     return f"pocket-infer {__version__} {key}"
 
 
 def is_finished(target: Path, key: str, others: Sequence[Path]) -> bool:
-    """Whether a case has all of its files, made from the same images, models and options."""
+    """Return whether a case has all its files, from the same images, models and options."""
     return all(path.is_file() for path in others) and _note(target) == note_of(key)
 
 
 def is_noted(target: Path) -> bool:
-    """Whether a label map's header says that it is of this version of pocket-infer."""
+    """Return whether this version of pocket-infer wrote a label map, according to its header."""
     return _note(target).startswith(note_of(""))
 
 
 def _note(target: Path) -> str:
-    """What a label map's header says of its origin; nothing where there is none."""
+    """Read the note on its origin from a label map's header; an empty string if there is none."""
     try:
         return bytes(geometry.open_image(target).header["descrip"].item()).decode(errors="replace") \
             if target.is_file() else ""
@@ -81,7 +81,7 @@ def _note(target: Path) -> str:
 
 
 def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Label]) -> dict[str, dict[str, Any]]:
-    """By label: its `value`, its `voxels` and its `volume_ml`."""
+    """Return `value`, `voxels` and `volume_ml` of each label; `spacing` is in mm."""
     counts = np.zeros(256, np.int64)
     for plane in classes:
         counts += np.bincount(plane.ravel(), minlength=256)
@@ -91,7 +91,7 @@ def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Labe
 
 
 def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
-    """Write the table of volumes: a row a case and label."""
+    """Write the table of volumes, with one row per case and label."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -101,12 +101,19 @@ def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]])
 
 
 def write_map(path: Path, values: np.ndarray, grid: geometry.Grid, note: str) -> None:
-    """Write a map between 0 and 1 that is given as uint8 between 0 and 255, (x, y, z) in RAS+."""
+    """Write a map between 0 and 1.
+
+    Args:
+        path: The NIfTI file to write.
+        values: The map times 255, (x, y, z) uint8 in RAS+.
+        grid: Grid of the image.
+        note: Note on the origin for the header.
+    """
     geometry.write(path, values, grid, note=note, slope=SLOPE)
 
 
 class ProbabilityFiles:
-    """Probability maps that are collected on disk, planes by planes, and written as NIfTI in the end."""
+    """Collect probability maps on disk, slab by slab, then write them as NIfTI."""
 
     def __init__(self, folder: Path, shape: tuple[int, ...], labels: Sequence[Label]):
         self._folder, self._shape, self._labels = folder, shape, labels
@@ -115,7 +122,7 @@ class ProbabilityFiles:
         self._files = [self._stack.enter_context((folder / str(label.value)).open("wb")) for label in labels]
 
     def add(self, at: tuple[slice, ...], probabilities: np.ndarray) -> None:
-        """A `run.Sink`."""
+        """Add a slab; a `run.Sink`."""
         self._skip_to(at[2].start)
         for label, file in zip(self._labels, self._files, strict=True):
             planes = np.zeros((*self._shape[:2], probabilities.shape[2]), np.uint8, order="F")
@@ -124,7 +131,7 @@ class ProbabilityFiles:
         self._next = at[2].stop
 
     def write(self, paths: Sequence[Path], scan: Scan, note: str) -> None:
-        """Write a file a label."""
+        """Write one file per label."""
         self._skip_to(self._shape[2])
         for label, file, path in zip(self._labels, self._files, paths, strict=True):
             file.close()
@@ -132,11 +139,11 @@ class ProbabilityFiles:
             write_map(path, values, cast(geometry.Grid, scan.grid), note)
 
     def close(self) -> None:
-        """Close what is open; safe to call twice."""
+        """Close all files; safe to call twice."""
         self._stack.close()
 
     def _skip_to(self, plane: int) -> None:
-        """Zeros for planes outside what the network saw."""
+        """Write zeros up to `plane`, for planes that the network did not see."""
         empty = np.zeros((*self._shape[:2], 1), np.uint8).tobytes()
         for _ in range(self._next, plane):
             for file in self._files:
@@ -146,7 +153,7 @@ class ProbabilityFiles:
 
 @contextmanager
 def probability_files(folder: Path, shape: tuple[int, ...], labels: Sequence[Label]) -> Iterator[ProbabilityFiles]:
-    """Probability maps collected in a temporary folder beside where they go."""
+    """Yield probability files in a temporary subfolder of `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".part-", dir=folder) as temporary:
         out = ProbabilityFiles(Path(temporary), shape, labels)

@@ -1,4 +1,4 @@
-"""One case on its way through the windows: what is read, what is predicted, where the time goes."""
+"""Predict the windows of one case, and measure the time of each part."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from . import engines
 
 Sink = Callable[[tuple[slice, ...], np.ndarray], None]
-"""Is given where planes lie on the case's own grid, in RAS+, and their probabilities (x, y, planes, classes) float32,
-good until it returns. What lies outside what is cropped to is background and does not come."""
+"""Receives the position of a slab on the case's own grid, in RAS+, and its probabilities (x, y, planes, classes)
+float32, valid until the call returns. Voxels outside the crop are background and are not passed."""
 
 
 @dataclass
 class Segmentation:
-    """What was found in a case, in RAS+ on the case's own grid.
+    """The segmentation of a case, in RAS+ on the case's own grid.
 
     Attributes:
         classes: (x, y, z) uint8, 0 is background.
         uncertainty: (x, y, z) uint8, 255 times `ensemble.disagreement`; None for a single prediction.
-        window: Voxels of a window.
-        windows: How many there were, and how many of them were left out because there is nothing in them.
-        seconds: By part: `preparing` (where the image is, its statistics), `starting` (the engine), `resampling` (and
-            cutting windows), `network`, `merging` (and resampling back), `components`.
-        need: Memory as predicted.
+        window: Window size in voxels per axis.
+        windows: Number of windows, and number of them that were empty and skipped.
+        seconds: Time by part: `preparing` (crop box and statistics), `starting` (the engine), `resampling` (and cutting
+            windows), `network`, `merging` (and resampling back), `components`.
+        need: Predicted memory.
     """
 
     classes: np.ndarray
@@ -45,29 +45,34 @@ class Segmentation:
 
 
 class Clock:
-    """Seconds by part of the work."""
+    """Measure seconds by part of the work."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = perf_counter()
 
     def lap(self, part: str) -> None:
-        """Count the time since the last lap to a part."""
+        """Add the time since the last lap to a part."""
         now = perf_counter()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - self._last
         self._last = now
 
 
 class Run:
-    """The windows of one case: reads them a layer at a time, and has each member predict them.
+    """Read the windows of one case, one layer at a time, and let each member predict them.
 
     Args:
-        skip: Whether windows in which every voxel is zero are background without being predicted.
+        plan: The plan of the models.
+        members: The members of the ensemble.
+        prepared: The case.
+        tiling: Its windows.
+        skip: Whether all-zero windows count as background without prediction.
+        clock: Measures the parts.
 
     Attributes:
-        members: For `merge.merge`: each member's share of a window's prediction.
-        channels: Of these: classes, and the entropy where there are several predictions.
-        skipped: Windows left out because they are empty.
+        members: Functions for `merge.merge`: each returns a member's share of a window's prediction.
+        channels: Number of channels of these: the classes, and the entropy if there are several predictions.
+        skipped: Number of empty windows that were skipped.
         prepared, clock: As given.
     """
 
@@ -105,11 +110,11 @@ class Run:
         return predict
 
     def _read(self, window: tuple[Place, ...]) -> np.ndarray:
-        """What of a window lies in the volume, (x, y, z, channel), not normalised."""
+        """Return the part of a window inside the volume, (x, y, z, channel), not normalised."""
         last = window[2]
         low, high = max(0, last.start), min(self._tiling.shape[2], last.start + self._tiling.window[2])
         if self._first != low:
-            self._layer = None  # before the next is made
+            self._layer = None  # frees it before the next layer is read
             self._first, self._layer = low, self.prepared.planes(low, high)
         across = tuple(slice(max(0, p.start), max(0, p.start + side))
                        for p, side in zip(window[:2], self._tiling.window[:2], strict=True))

@@ -1,4 +1,4 @@
-"""From what windows say on the network's grid to what stands on the case's own grid, a few planes at a time."""
+"""Resample predictions from the network's grid to the case's own grid, a few planes at a time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from ..preprocessing.scan import PreparedScan, planes_at_once
 
 
 def on_source(merged: Iterator[tuple[int, np.ndarray]], prepared: PreparedScan) -> Iterator[tuple[int, np.ndarray]]:
-    """Resample planes of probabilities, linearly, to the cropped part of the case's own grid.
+    """Resample slabs of probabilities linearly to the cropped part of the case's own grid.
 
     Args:
-        merged: The first plane and (x, y, planes, channels) float32, in order, each plane once.
-        prepared: The case, whose grid after resampling `merged` is on.
+        merged: The first plane and (x, y, planes, channels) float32, in order, each plane once, on the resampled grid
+            of `prepared`.
+        prepared: The case.
 
     Yields:
-        The same on the grid of `prepared.scan`, in its box; no more than `planes_at_once` at a time.
+        The same on the grid of `prepared.scan`, within its box; at most `planes_at_once` planes each.
     """
     if prepared.shape == prepared.cropped:
         yield from _in_parts(merged)

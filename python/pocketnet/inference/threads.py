@@ -1,4 +1,4 @@
-"""NumPy on all threads: what goes through a whole window is shared out by slabs of its first axis."""
+"""Run NumPy operations on all threads: each thread processes a slab of the window's first axis."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 Share = Callable[[Callable[[slice], object], int], None]
-"""Calls a function with slices that together are `range(length)`, and returns when all are done."""
+"""Calls a function with slices that together cover `range(length)`, and returns when all calls have finished."""
 
 
 def alone(work: Callable[[slice], object], length: int) -> None:
-    """All at once, on the thread that asks."""
+    """Process the whole range in one call, on the calling thread."""
     work(slice(0, length))
 
 
 def share(threads: int | None) -> Share:
-    """A `Share` on so many threads; None for one a core."""
+    """Return a `Share` for a number of threads; None for one thread per core."""
     number = threads or len(os.sched_getaffinity(0))
     if number == 1:
         return alone

@@ -1,4 +1,4 @@
-"""Where the windows of a volume lie, and what each of them counts (paper, Section II-B4, and ways that cost less)."""
+"""Positions and weights of the windows of a volume: as in the paper (Section II-B4), and cheaper alternatives."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..preprocessing.boxes import centred
 
 @dataclass(frozen=True)
 class Place:
-    """One window's place along one axis, in voxels of the volume.
+    """Position of a window along one axis, in voxels of the volume.
 
     Attributes:
-        start: First voxel; negative where the window is larger than the volume, which zeros surround.
-        low, high: The part of it that is in the volume.
+        start: First voxel; negative if the window is larger than the volume, which is then padded with zeros.
+        low, high: The part of the window inside the volume.
     """
 
     start: int
@@ -27,13 +27,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Tiling:
-    """Windows of one size over a volume, each voxel the Gaussian-weighted mean of all that have it.
+    """Windows of one size over a volume. The result at a voxel is the Gaussian-weighted mean of all windows there.
 
     Attributes:
-        shape: Voxels of the volume.
-        window: Voxels of a window.
-        places: By axis, in order.
-        sigma: Standard deviation of a window's importance, as a share of a side.
+        shape: Size of the volume in voxels.
+        window: Size of a window in voxels.
+        places: For each axis, the window positions in order.
+        sigma: Standard deviation of the Gaussian weight, as a share of a window's side.
     """
 
     shape: tuple[int, ...]
@@ -46,19 +46,19 @@ class Tiling:
 
     @property
     def depth(self) -> int:
-        """Most planes along the last axis that are open at once while windows are merged."""
+        """Maximum planes along the last axis that are in memory while windows are merged."""
         return max(place.high - place.low for place in self.places[-1])
 
     def layer(self, last: Place) -> list[tuple[Place, ...]]:
-        """The windows at one place along the last axis."""
+        """Return the windows at one position along the last axis."""
         return [(*across, last) for across in itertools.product(*self.places[:-1])]
 
 
 def starts(size: int, patch: int, overlap: float) -> list[int]:
-    """Where windows of `patch` voxels start along an axis of `size` voxels.
+    """Return the first voxels of windows of `patch` voxels along an axis of `size` voxels.
 
-    Neighbours overlap by `overlap` of a side; the last window ends with the axis. A window larger than the axis is
-    centred on it.
+    Neighbours overlap by the share `overlap` of a side. The last window ends at the end of the axis. A window larger
+    than the axis is centred on it.
     """
     if size < patch:
         return [centred(size, patch)]
@@ -67,27 +67,27 @@ def starts(size: int, patch: int, overlap: float) -> list[int]:
 
 
 def overlapping(shape: tuple[int, ...], patch: tuple[int, ...], overlap: float, sigma: float) -> Tiling:
-    """The paper's windows: patches that overlap by a share of a side."""
+    """Return the paper's windows: patches that overlap by a share of a side."""
     along = [starts(n, p, overlap) for n, p in zip(shape, patch, strict=True)]
     return _tiling(shape, patch, along, sigma)
 
 
 def large(shape: tuple[int, ...], patch: tuple[int, ...], divisor: tuple[int, ...], most_voxels: int, sigma: float,
           pad: bool) -> Tiling:
-    """Few large windows that overlap no more than they must.
+    """Return few large windows with minimal overlap.
 
-    Neighbours overlap by a quarter of the patch, or a voxel of the network's coarsest level where that is more. Of all
-    that have at most `most_voxels` a window, the windows with the fewest voxels in all; none is smaller than the patch
-    unless memory makes it.
+    Neighbours overlap by at least a quarter of the patch and at least one voxel of the network's coarsest level. Among
+    the windows with at most `most_voxels`, the tiling with the fewest voxels in total is chosen. A window is smaller
+    than the patch only if `most_voxels` requires it.
 
     Args:
-        shape: Voxels of the volume per axis.
-        patch: What the network was trained on.
-        divisor: What a window's sides must be multiples of.
-        most_voxels: Of a window; where not even the smallest windows have so few, these are taken.
+        shape: Size of the volume in voxels per axis.
+        patch: Patch size of the training.
+        divisor: The sides of a window must be multiples of this.
+        most_voxels: Maximum voxels per window; if even the smallest windows are larger, these are used.
         sigma: Standard deviation of the Gaussian weight, as a share of a window's side.
-        pad: Whether a window may be larger than the volume. Zeros around an image that has zeros at its border look as
-            it does; around another they make an edge that no training image had.
+        pad: Whether a window may be larger than the volume. Zero padding suits an image with zeros at its border;
+            around other images, it creates an edge that did not occur in training.
     """
     sides = [_sides(n, p, d, max(d, p // 4), pad) for n, p, d in zip(shape, patch, divisor, strict=True)]
     choices = [tuple(zip(*choice, strict=True)) for choice in itertools.product(*sides)]
@@ -102,7 +102,7 @@ def large(shape: tuple[int, ...], patch: tuple[int, ...], divisor: tuple[int, ..
 
 
 def _sides(size: int, patch: int, divisor: int, overlap: int, pad: bool) -> list[tuple[int, int]]:
-    """Windows along an axis as (number, voxels), of every size that makes sense."""
+    """Return the candidate windows along an axis as (number, voxels)."""
     whole = math.ceil(size / divisor) * divisor
     found = {whole: 1} if pad or whole == size or size < patch else {}
     if size >= divisor:
@@ -127,14 +127,14 @@ def _tiling(shape: tuple[int, ...], window: tuple[int, ...], along: list[list[in
 
 
 def gaussian_weight(patch: tuple[int, ...], sigma: float) -> np.ndarray:
-    """Importance of each voxel of a window, at most 1 in the middle.
+    """Return the Gaussian weight of each voxel of a window, with maximum 1 in the middle.
 
     Args:
-        patch: Voxels per axis.
+        patch: Window size in voxels per axis.
         sigma: Standard deviation as a share of each side.
 
     Returns:
-        float32 of shape `patch`, nowhere zero.
+        float32 of shape `patch`, at least 1e-4.
     """
     weight = np.ones((), np.float32)
     for axis, side in enumerate(patch):

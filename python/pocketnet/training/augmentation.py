@@ -1,4 +1,4 @@
-"""Random changes of a training patch: where its voxels are (flips; `warp` has the rest) and what they show."""
+"""Random augmentation of a training patch: flips and intensities. `warp` has the other spatial transforms."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ SMALLEST = np.float32(1e-7)
 
 def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Apply each change with its probability: flips, blur, brightness, contrast, gamma, noise.
+    """Apply flips, blur, brightness, contrast, gamma and noise, each with its probability.
 
     Args:
         image: (x, y, z, channel) or (row, column, channel) float32, normalised.
         label: Classes on the same grid.
         settings: The plan's probabilities and ranges.
-        rng: The only source of chance; the same numbers are drawn whatever is applied.
+        rng: The only source of randomness. Which changes apply does not alter the other changes' numbers.
 
     Returns:
-        Changed copies, contiguous, of the same shapes and types.
+        Augmented image and label, contiguous, with the same shapes and types.
     """
     chances = rng.random(label.ndim)
     allowed = range(label.ndim) if settings.flip_axes is None else settings.flip_axes
     axes = [axis for axis in allowed if chances[axis] < settings.flip]
     if axes:
         image, label = np.flip(image, tuple(axes)), np.flip(label, tuple(axes))
-    # Channel by channel: sums over an array whose last axis is short take ten times as long.
+    # Channel by channel: sums over an array with a short last axis are ten times slower.
     channels = [np.ascontiguousarray(image[..., c]) for c in range(image.shape[-1])]
     chance, size = rng.random(2)
     if chance < settings.blur:
@@ -53,18 +53,18 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
 
 
 def contrast(channel: np.ndarray, factor: float) -> np.ndarray:
-    """Stretch a channel about its mean, within the range that it had."""
+    """Scale a channel's deviations from its mean, and clip to its original range."""
     mean = channel.mean()
     return np.clip((channel - mean) * factor + mean, channel.min(), channel.max())
 
 
 def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
-    """Raise a channel, brought to 0…1, to a power; with the mean and the standard deviation that it had.
+    """Scale a channel to 0…1, raise it to a power, and restore its mean and standard deviation.
 
     Args:
         channel: Voxels of one channel.
         power: The exponent, above 0.
-        inverted: Do so with the inverted image, and invert it back.
+        inverted: Invert the image before, and invert it back after.
     """
     sign = np.float32(-1 if inverted else 1)
     channel = sign * channel
@@ -74,6 +74,6 @@ def gamma(channel: np.ndarray, power: float, inverted: bool) -> np.ndarray:
 
 
 def _between(limits: tuple[float, float] | None, share: float | np.ndarray) -> Any:
-    """A value, or an array of values, between two limits, by share of the way."""
+    """Interpolate linearly between two limits; share 0 gives the lower and 1 the upper limit."""
     low, high = limits or (0.0, 0.0)
     return np.float32(low) + np.float32(high - low) * np.asarray(share, np.float32)

@@ -1,8 +1,8 @@
-"""Checkpoints: a training's whole state in one file, written whole, verified when read.
+"""Checkpoints: the complete state of a training in one file, written atomically and verified when read.
 
-A checkpoint is a NumPy archive of plain arrays (nothing is unpickled): the network's and the optimiser's
-variables, the best network's, and the rest of the state as JSON. The archive carries a checksum for each
-array, so a torn or altered file is noticed, and the one before is used instead.
+A checkpoint is a NumPy archive of plain arrays, without pickles. It holds the variables of the network, of the
+optimiser and of the best network, and the rest of the state as JSON. The archive has a checksum for each array: a
+truncated or altered file is detected, and the previous checkpoint is used.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.err
 
 def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: dict[str, Any],
           keep: int = KEEP) -> Path:
-    """Write the checkpoint of `step` and remove those before the last `keep`.
+    """Write the checkpoint of `step` and remove all but the last `keep` checkpoints.
 
     Args:
-        folder: One run's folder.
-        step: Steps done.
-        arrays: Variables by group, each in its own order.
+        folder: The run's checkpoint folder.
+        step: Number of completed steps.
+        arrays: Variables by group; each group keeps its order.
         state: JSON values.
-        keep: How many checkpoints to keep.
+        keep: Number of checkpoints to keep.
+
+    Returns:
+        The path of the checkpoint.
     """
     path = folder / f"step-{step:08d}.npz"
     named: dict[str, Any] = {f"{group}/{i:05d}": array for group, items in arrays.items()
@@ -50,10 +53,13 @@ def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: d
 
 
 def read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
-    """Read a checkpoint; every array is checked.
+    """Read a checkpoint and verify every array.
+
+    Returns:
+        The variables by group, and the state.
 
     Raises:
-        ValueError: The file is torn, altered or not a checkpoint.
+        ValueError: The file is truncated, altered or not a checkpoint.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -68,11 +74,11 @@ def read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
 
 def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
            ) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]] | None:
-    """The newest checkpoint of a run that is whole; None when there is none.
+    """Read the newest intact checkpoint of a run; return None if there is none.
 
     Args:
-        folder: One run's folder.
-        warn: Called with a line about each checkpoint that had to be passed over.
+        folder: The run's checkpoint folder.
+        warn: Called with a message about each broken checkpoint that is skipped.
     """
     for path in sorted(folder.glob(STEPS), reverse=True):
         try:
@@ -85,10 +91,15 @@ def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
 @contextmanager
 def lock(folder: Path, say: Callable[[str], object] = lambda message: None,
          until: float | None = None) -> Iterator[None]:
-    """Let one process at a time train a run; a second waits, then goes on from what the first has left.
+    """Lock a run for one process. A second process waits, then resumes from the first one's last checkpoint.
+
+    Args:
+        folder: The run's checkpoint folder.
+        say: Called with a message if this process has to wait.
+        until: Value of `time.monotonic()` at which to stop waiting; None for no limit.
 
     Raises:
-        Stopped: It still waits when `time.monotonic()` has come to `until`.
+        Stopped: The lock was not free by `until`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a") as handle:

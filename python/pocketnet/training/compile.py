@@ -1,4 +1,4 @@
-"""A network made ready to train: loss, optimiser, loss scaling. The training and its profile do the same."""
+"""Prepare a network for training: loss, optimiser, loss scaling. Training and profiling share this code."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from .supervision import over_levels
 def compile_for_training(model: keras.Model, loss: str, learning_rate: float, clip_norm: float | None,
                          average_decay: float | None = None, accumulate: int = 1,
                          weight_decay: float | None = None, levels: int = 1) -> None:
-    """Compile a network and make its optimiser's variables.
+    """Compile a network and create the optimiser's variables.
 
-    In float16 small gradients would become zero, so there the loss is scaled up before the backward pass and the
-    gradients down after it, by a factor that Keras halves when a gradient is not finite (that step changes
-    nothing) and doubles after 2,000 steps without one. Clipping sees the gradients after scaling down.
-    bfloat16 has float32's range and needs none. The factor is one of the optimiser's variables and so part of
-    every checkpoint.
+    In float16, small gradients would underflow to zero. Keras therefore scales the loss up before the backward pass
+    and the gradients down after it. It halves the factor and skips the step if a gradient is not finite, and doubles
+    the factor after 2,000 finite steps. Clipping applies to the unscaled gradients. bfloat16 has the range of float32
+    and needs no scaling. The factor is a variable of the optimiser, so every checkpoint contains it.
 
     Args:
-        model: Built in the precision that it is to compute in (`backend.set_precision`).
+        model: A network built in its compute precision (`backend.set_precision`).
         loss: A key of `LOSSES`.
-        learning_rate: The optimiser's first learning rate; a schedule may change it.
-        clip_norm: Global gradient norm at most this; None for no clipping.
-        average_decay: Keep a moving average of the weights with this decay (`averaged`); None for none.
-        accumulate: The optimiser steps after every so many batches, by the mean of their gradients.
-        weight_decay: AdamW with this decay of kernels; biases and what normalisations learn are spared. None for Adam.
-        levels: How many outputs lie behind each other in the network's, see `supervision`.
+        learning_rate: Initial learning rate; a schedule may change it.
+        clip_norm: Maximum global gradient norm; None for no clipping.
+        average_decay: Decay of the moving average of the weights (see `averaged`); None for no average.
+        accumulate: Batches per optimiser step; their gradients are averaged.
+        weight_decay: Decay of AdamW, applied to kernels but not to biases or normalisation parameters. None for Adam.
+        levels: Number of levels concatenated in the network's output, see `supervision`.
     """
     kind = keras.optimizers.Adam if weight_decay is None else keras.optimizers.AdamW
     optimizer = kind(learning_rate, weight_decay=weight_decay, global_clipnorm=clip_norm,
@@ -50,20 +49,22 @@ def compile_for_training(model: keras.Model, loss: str, learning_rate: float, cl
 
 
 def stepping(model: keras.Model, rematerialise: bool) -> keras.Model:
-    """What is to train a compiled network on batches: itself, or with the same variables and optimiser its
-    rematerialised form."""
+    """Return the model to call for training steps.
+
+    It is `model` itself, or its rematerialised form with the same variables and optimiser.
+    """
     return alike(rematerialised(model), model) if rematerialise else model
 
 
 def alike(other: keras.Model, model: keras.Model) -> keras.Model:
-    """Another network, compiled as a compiled one is and with the same optimiser."""
+    """Compile `other` with `model`'s loss and shared optimiser."""
     other.compile(optimizer=model.optimizer, loss=model.loss, auto_scale_loss=False, jit_compile=model.jit_compile)
     return other
 
 
 @contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
-    """Within it the trainable variables are their moving averages, where the optimiser keeps such."""
+    """Use the moving averages as trainable variables within the block, if the optimiser keeps them."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.use_ema:
         yield

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 class Devices:
     """The devices of one training: one, or several of this machine that share every batch (data parallel).
 
-    With several, each holds the network and computes its share of a batch; batch normalisation takes its
-    statistics over the whole batch, gradients are added up, and only then clipped. So the same batch gives
-    the same losses on one device and on several, to rounding, as long as the loss is a mean over samples.
+    Each device holds a copy of the network and computes its share of a batch. Batch normalisation uses the
+    statistics of the whole batch. Gradients are summed over the devices before clipping. If the loss is a mean over
+    samples, a batch therefore gives the same loss on one device and on several, up to rounding.
 
-    TensorFlow: `tf.distribute.MirroredStrategy`, as Keras' own `keras.distribution` does not serve it (Keras
-    3.15); JAX: `keras.distribution.DataParallel`.
+    TensorFlow uses `tf.distribute.MirroredStrategy`, because `keras.distribution` does not support it (Keras 3.15).
+    JAX uses `keras.distribution.DataParallel`.
 
     Args:
-        gpus: Share batches among so many GPUs; 0 for the one device that the backend takes by itself.
-        logical_cpus: Instead, among so many logical devices that the CPU is cut into. They are not faster: this
-            is for trying things out where there is no GPU.
+        gpus: Number of GPUs that share each batch; 0 for the backend's default device.
+        logical_cpus: Number of logical devices to split the CPU into, instead of GPUs. They are not faster: use them
+            to test data-parallel training without a GPU.
 
     Raises:
-        UsageError: There are not so many, or both are given.
+        UsageError: There are fewer devices, or both arguments are given.
     """
 
     def __init__(self, gpus: int = 0, logical_cpus: int = 0):
@@ -65,10 +65,10 @@ class Devices:
             keras.distribution.set_distribution(keras.distribution.DataParallel(devices=names))
 
     def check_batch(self, batch: int) -> None:
-        """See that a batch can be shared equally.
+        """Check that the devices can share a batch equally.
 
         Raises:
-            UsageError: It cannot; names the batches that can.
+            UsageError: They cannot; the message suggests batch sizes.
         """
         if batch % self.count:
             lower = batch // self.count * self.count
@@ -77,12 +77,12 @@ class Devices:
                              todo=f"Use a batch of {fit} (--batch when planning), or another number of devices.")
 
     def scope(self) -> AbstractContextManager[object]:
-        """Where a network is built and compiled that trains on these devices."""
+        """Return the context in which to build and compile a network for these devices."""
         return self._strategy.scope() if self._strategy else contextlib.nullcontext()
 
     def train_step(self, model: keras.Model, loss: Callable[..., Any],
                    clip_norm: float | None) -> Callable[[np.ndarray, np.ndarray], float]:
-        """`step(image, label) -> loss` of a compiled model: one optimiser step on a batch."""
+        """Return `step(image, label) -> loss`, which trains a compiled model on one batch."""
         if self._strategy is None:
             return lambda image, label: float(model.train_on_batch(image, label))
         import keras
@@ -98,8 +98,8 @@ class Devices:
                 share = loss(label, model(image, training=True)) / count
                 scaled = model.optimizer.scale_loss(share)
             gradients = tape.gradient(scaled, model.trainable_variables)
-            # Keras would clip each device's share by itself, and then add up: do it the other way round. What it
-            # adds up after this is the same on every device.
+            # Keras would clip each device's gradients and then sum them. Sum first, then clip. Each device divides
+            # the result by their number, so that Keras' own sum restores it.
             gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
             if clip_norm:
                 gradients, _ = tf.clip_by_global_norm(gradients, model.optimizer.scale_loss(clip_norm))
@@ -118,13 +118,13 @@ class Devices:
         return lambda image, label: float(on_all(shared(image), shared(label)))
 
     def predict(self, model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-        """`predict(image) -> probabilities`, both NumPy arrays, of any number of samples."""
+        """Return `predict(image) -> probabilities` for NumPy arrays with any number of samples."""
         if self.count == 1:
             return model.predict_on_batch
         import numpy as np
 
         if self._strategy is None:
-            def padded(image: np.ndarray) -> np.ndarray:  # Keras shares what it predicts among the devices too
+            def padded(image: np.ndarray) -> np.ndarray:  # Keras splits prediction batches among the devices too
                 missing = -len(image) % self.count
                 filled = np.concatenate([image, np.repeat(image[-1:], missing, axis=0)]) if missing else image
                 return model.predict_on_batch(filled)[:len(image)]
@@ -136,10 +136,10 @@ class Devices:
 
 
 def _require(kind: str, count: int) -> None:
-    """See that the backend has so many devices.
+    """Check that the backend has enough devices.
 
     Raises:
-        UsageError: It has fewer.
+        UsageError: It has fewer than `count`.
     """
     import keras
 

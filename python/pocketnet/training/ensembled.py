@@ -1,4 +1,4 @@
-"""From several trained networks of one fold to a single one that is their mean: one model folder like any other."""
+"""Combine the trained networks of one fold into a single network that computes their mean, as a model folder."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from ..errors import UsageError
 from .model_folder import ModelFolder, folder_of, history_csv, write_records
 
 SAME = ("dataset", "arch", "width", "fold", "recipe", "code", "intensity")
-"""What members must have in common, of their provenance."""
+"""Provenance fields that must be equal in all members."""
 
 
 def write_ensemble(folders: Sequence[Path], output: Path) -> Provenance:
-    """Write the network whose probabilities are the mean of those of some trained networks.
+    """Write a network that averages the probabilities of several trained networks.
 
     Args:
-        folders: The members' model folders: one plan and fold, seeds of their own.
-        output: The model folder to write. Beside the usual files it has each member's `member<N>.provenance.json` and
-            `member<N>.history.csv`; its `history.csv` has the members' means.
+        folders: The members' model folders: same plan and fold, different seeds.
+        output: The model folder to write. In addition to the usual files, it has `member<N>.provenance.json` and
+            `member<N>.history.csv` for each member. Its `history.csv` has the means over the members.
 
     Returns:
-        The provenance that was written: parameters, steps and seconds are sums over the members.
+        The provenance written: parameters, steps and seconds are sums over the members.
 
     Raises:
-        UsageError: Fewer than two, or they are not members of one ensemble, or `output` may not be written.
+        UsageError: There are fewer than two members, they do not form one ensemble, or `output` may not be written.
         DataError: A folder is incomplete or was altered.
     """
     outputs.check_folder(output, [folder_of(folder) for folder in folders])
@@ -58,10 +58,10 @@ def write_ensemble(folders: Sequence[Path], output: Path) -> Provenance:
 
 
 def check_members(members: Sequence[ModelFolder]) -> None:
-    """Refuse what is no ensemble.
+    """Check that trained networks form one ensemble.
 
     Raises:
-        UsageError: Names the folder and what differs.
+        UsageError: There are fewer than two, two differ in plan or provenance, or one is given twice.
     """
     if len(members) < 2:
         raise UsageError(f"An ensemble has at least 2 members. Received: {len(members)}", todo="Give --model again.")
@@ -81,9 +81,9 @@ def check_members(members: Sequence[ModelFolder]) -> None:
 
 
 def combined(provenances: Sequence[Provenance]) -> Provenance:
-    """The provenance of an ensemble: the first member's, with sums, and a run key of its own.
+    """Return the provenance of an ensemble: the first member's, with sums over members and a new run key.
 
-    The best validation loss of the mean was not measured: None.
+    The validation loss is None, because it was not measured for the mean.
     """
     steps = sum(one.steps for one in provenances)
     seconds = round(sum(one.wall_seconds for one in provenances), 2)
@@ -97,7 +97,7 @@ def combined(provenances: Sequence[Provenance]) -> Provenance:
 
 
 def mean_history(histories: Sequence[str]) -> str:
-    """`history.csv` with the members' means, epoch by epoch, as far as all of them have it."""
+    """Return `history.csv` with the members' means per epoch, up to the last epoch of the shortest history."""
     tables = [list(csv.DictReader(io.StringIO(text))) for text in histories]
     rows = [{name: f"{sum(float(row[name]) for row in rows) / len(rows):.10g}" for name in rows[0]}
             for rows in zip(*tables, strict=False)]

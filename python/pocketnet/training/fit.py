@@ -1,7 +1,7 @@
-"""Training one network on one fold, so that stopping and resuming changes nothing.
+"""Train one network on one fold; stopping and resuming does not change the result.
 
-The loop is Keras' `train_on_batch` with the state around it in our hands: after any step everything that the
-next one depends on can be written to a checkpoint.
+The loop calls Keras' `train_on_batch` and keeps all other state itself, so that a checkpoint after any step contains
+everything that the next step depends on.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ Say = Callable[[str], None]
 
 @dataclass
 class State:
-    """What a checkpoint holds beside variables; JSON throughout.
+    """Everything in a checkpoint except variables, as JSON values.
 
     Attributes:
-        step: Steps done.
-        loss_sum: Of the running epoch's steps.
-        history: A row an epoch, see `history_columns`.
-        best: Lowest validation loss so far, None before the first epoch's end.
-        waited: Epochs since the validation loss last became better, or the learning rate was reduced.
-        attempts: A dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`, `devices`.
-        peak_host_memory_mib, peak_device_memory_mib: Largest over the attempts.
-        system: A row an epoch with what it took of the machine, see `SYSTEM_COLUMNS`.
+        step: Number of completed steps.
+        loss_sum: Sum of the losses in the current epoch.
+        history: One row per epoch, see `history_columns`.
+        best: Lowest validation loss so far; None during the first epoch.
+        waited: Epochs since the validation loss last improved or the learning rate was last reduced.
+        attempts: One dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`, `devices`.
+        peak_host_memory_mib, peak_device_memory_mib: Maximum over the attempts.
+        system: One row per epoch about the machine's load, see `SYSTEM_COLUMNS`.
     """
 
     step: int = 0
@@ -61,17 +61,17 @@ class State:
 
 
 SYSTEM_COLUMNS = ("epoch", "step", "seconds", "cpu_percent", "host_memory_mib", "device_memory_mib")
-"""The columns of `system.csv`: CPU over the epoch (100 is one core), resident memory at its end, and the largest
-amount of device memory so far, empty where the device does not tell."""
+"""Columns of `system.csv`: CPU load over the epoch (100 is one core), resident memory at its end, and peak device
+memory so far (empty if the device does not report it)."""
 
 
 def history_columns(task: str) -> tuple[str, ...]:
-    """The columns of `history.csv`."""
+    """Return the columns of `history.csv`."""
     return ("epoch", "step", "learning_rate", "loss", "validation_loss", *TASKS[task].columns, "seconds")
 
 
 def rate_at(settings: Training, step: int) -> float:
-    """The learning rate of a step by the schedules that need nothing but its number, from 1."""
+    """Return the learning rate at a step, counted from 1, for the schedules that depend only on the step."""
     done = (step - 1) / settings.steps
     rising = min(1.0, step / max(settings.warm_up_steps, 1))
     share = (1 - done) ** 0.9 if settings.schedule == "polynomial" else (1 + math.cos(math.pi * done)) / 2
@@ -79,19 +79,19 @@ def rate_at(settings: Training, step: int) -> float:
 
 
 class Trainer:
-    """Trains a network by a plan.
+    """Train a network according to a plan.
 
     Args:
-        model: Built, not compiled.
-        plan: What to train by.
+        model: A built network, not compiled.
+        plan: The plan to follow.
         train: Patches or images of the fold's training cases.
-        validation: Those of its validation cases; only these decide "best" and the learning rate.
+        validation: Patches or images of its validation cases. Only these decide "best" and the learning rate.
         folder: The run's checkpoint folder.
-        devices: What shares the batches; the network was built in its scope. None for the backend's one device.
-        checkpoint_seconds: A checkpoint at least so often.
-        deadline: Stop with a checkpoint before this value of `time.monotonic()`, by as much as the longest step of
-            this attempt took (the first, which compiles, apart); None for no limit.
-        say: Called with a line now and then.
+        devices: The devices that share each batch; build `model` in their scope. None for the backend's default.
+        checkpoint_seconds: Maximum seconds between two checkpoints.
+        deadline: Value of `time.monotonic()` before which to write a checkpoint and stop. The margin is the longest
+            step of this attempt, without the first, which compiles. None for no limit.
+        say: Called with progress messages.
     """
 
     def __init__(self, model: keras.Model, plan: Plan, train: Sampler, validation: Sampler, folder: Path,
@@ -108,7 +108,7 @@ class Trainer:
         self.best_variables: list[np.ndarray] = []
         self._stop_signal: int | None = None
         self._process = psutil.Process()
-        self._process.cpu_percent()  # the next call tells of the time since this one
+        self._process.cpu_percent()  # the next call measures from here
         settings = plan.training
         self.loss = LOSSES[settings.loss]
         self.devices = devices or Devices()
@@ -132,15 +132,15 @@ class Trainer:
 
     def run(self, tick: Callable[[int], None] = lambda step: None,
             epoch_ended: Callable[[State], None] = lambda state: None) -> State:
-        """Train to the last step, from the newest whole checkpoint if there is one.
+        """Train to the last step, starting from the newest intact checkpoint if there is one.
 
         Args:
-            tick: Called after each step with the number of steps done.
+            tick: Called after each step with the number of completed steps.
             epoch_ended: Called after each epoch.
 
         Raises:
-            Stopped: A signal or the time limit came; a checkpoint was written.
-            DeviceMemoryError: The device's memory does not hold a step.
+            Stopped: After a signal or at the time limit; a checkpoint was written.
+            DeviceMemoryError: A step does not fit in device memory.
         """
         self._resume()
         first = self.state.step + 1
@@ -220,7 +220,7 @@ class Trainer:
             state.waited = 0
 
     def _validate(self) -> tuple[float, dict[str, float]]:
-        """Validation loss and the task's scores."""
+        """Return the validation loss and the task's scores."""
         task = TASKS[self.plan.task]
         losses, kept, count = [], [], 0
         for image, label in self.validation_batches:
@@ -274,12 +274,12 @@ class Trainer:
                 signal.signal(number, handler)
 
     def use_last(self, model: keras.Model) -> None:
-        """Give a network of the same kind the variables of now, or their moving averages where such are kept."""
+        """Copy the current weights to a network of the same structure, or their moving averages if kept."""
         with averaged(self.trained):
             model.set_weights(self.model.get_weights())
 
     def use_best(self, model: keras.Model) -> None:
-        """Give a network of the same kind the variables with the best validation loss."""
+        """Copy the variables with the best validation loss to a network of the same structure."""
         _assign(model.variables, self.best_variables)
 
 

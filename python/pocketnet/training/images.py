@@ -1,4 +1,4 @@
-"""Training images of a classification, and the validation of a classifier."""
+"""Training and validation images of a classification."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .sampling import Sampler
 
 
 class ImageSampler(Sampler):
-    """Whole images of a fold: for training shuffled anew in each pass over them, and unchanged for validation.
+    """Whole images of a fold: shuffled again in each pass for training, without augmentation for validation.
 
     Args:
-        plan: Size, batch, augmentation, normalisation, classes.
+        plan: Defines size, batch, augmentation, normalisation and classes.
         stores: Stores by case name.
         cases: The cases to sample from.
         constants: The fold's intensity constants.
-        fold: Enters every sample's random numbers.
+        fold: Number of the fold; part of every sample's random seed.
 
     Raises:
-        DataError: A store has no class, or one that the plan does not know, or another size than the plan's.
+        DataError: A store has no class, a class that is not in the plan, or a size other than the plan's.
     """
 
     def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
@@ -44,13 +44,13 @@ class ImageSampler(Sampler):
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images (batch, row, column, channel) float32 and classes (batch,) uint8 of a training step."""
+        """Return images (batch, row, column, channel) float32 and classes (batch,) uint8 of a training step."""
         size = self.plan.training.batch
         samples = [self._sample((step - 1) * size + position) for position in range(size)]
         return np.stack([image for image, _ in samples]), np.array([value for _, value in samples], np.uint8)
 
     def _shuffled(self, turn: int) -> np.ndarray:
-        """The order of the images in one pass over them, a pure function of seed, fold and pass."""
+        """Return the order of the images in a pass, a pure function of seed, fold and pass."""
         return np.random.default_rng([self.plan.seed, self.fold, 0, turn]).permutation(len(self.stores))
 
     def _sample(self, number: int) -> tuple[np.ndarray, int]:
@@ -70,13 +70,13 @@ class ImageSampler(Sampler):
                             where=str(store.folder)) from error
 
     def fixed(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Every image once, without augmentation: for validation.
+        """Return every image once, without augmentation, for validation.
 
         Returns:
             Batches of images (batch, row, column, channel) and classes (batch,); the last may be smaller.
 
         Raises:
-            DataError: All are of one class, so that nothing can be validated.
+            DataError: All images are of one class, so the AUC is undefined.
         """
         if len(set(self.classes)) < 2:
             raise DataError("All validation images are of one class.",

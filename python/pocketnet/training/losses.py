@@ -1,4 +1,4 @@
-"""Losses, as functions of class indices and probabilities; computed in float32 whatever the network's precision."""
+"""Losses as functions of class indices and probabilities, always computed in float32."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SMALLEST_PROBABILITY = 1e-7
 def l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
     """The L2 relaxation of Dice (paper, Eq. 4).
 
-    Per sample and channel, background included: squared distance over the sum of squared norms; mean over
-    channels, then over the batch. A channel absent from both is 0.
+    For each sample and channel, background included: the squared distance divided by the sum of squared norms. The
+    loss is the mean over channels, then over the batch. A channel that is absent from both counts as 0.
 
     Args:
         y_true: Class indices, (batch, x, y[, z]), integer.
@@ -33,31 +33,31 @@ def l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.Keras
 
 
 def cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-    """Categorical cross-entropy: the mean of -log of the true class' probability.
+    """Categorical cross-entropy: the mean of -log(probability of the true class).
 
     Args:
         y_true: Class indices, (batch[, x, y[, z]]), integer.
         y_pred: Probabilities, (batch[, x, y[, z]], classes).
 
     Returns:
-        A scalar from 0, in nats.
+        A scalar ≥ 0, in nats.
     """
     y_true, y_pred, _ = _prepare(y_true, y_pred)
     return -ops.mean(ops.sum(y_true * ops.log(ops.maximum(y_pred, SMALLEST_PROBABILITY)), axis=-1))
 
 
 def dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-    """Soft Dice loss plus cross-entropy, both with weight 1 (as nnU-Net combines them).
+    """Soft Dice loss plus cross-entropy, both with weight 1 (as in nnU-Net).
 
-    The Dice part is 1 - 2 |t p| / (|t| + |p|) with plain sums, per sample and channel, background included;
-    mean over channels, then over the batch.
+    The Dice term is 1 - 2 |t p| / (|t| + |p|), with plain sums, for each sample and channel, background included; it is
+    averaged over channels, then over the batch.
 
     Args:
         y_true: Class indices, (batch, x, y[, z]), integer.
         y_pred: Probabilities, (batch, x, y[, z], classes).
 
     Returns:
-        A scalar from 0.
+        A scalar ≥ 0.
     """
     one_hot, probabilities, axes = _prepare(y_true, y_pred)
     shared = ops.sum(one_hot * probabilities, axis=axes)
@@ -68,7 +68,7 @@ def dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> 
 
 def _prepare(y_true: keras.KerasTensor,
              y_pred: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor, tuple[int, ...]]:
-    """One-hot truth and probabilities in float32, and the spatial axes."""
+    """Return the one-hot truth and the probabilities in float32, and the spatial axes."""
     y_pred = ops.cast(y_pred, "float32")
     one_hot = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32")
     return one_hot, y_pred, tuple(range(1, len(y_pred.shape) - 1))

@@ -1,4 +1,4 @@
-"""The model folder: self-sufficient, checked, written whole."""
+"""The model folder: self-contained, verified when opened, written atomically."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "check
 
 
 def history_csv(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
-    """History rows as CSV text."""
+    """Format history rows as CSV."""
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
@@ -29,7 +29,7 @@ def history_csv(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
 
 
 def write_records(folder: Path, plan: Plan, provenance: Provenance, history: str) -> None:
-    """Write everything of a model folder beside the network itself, the checksums over all of it last."""
+    """Write all records of a model folder, but not the network. Write the checksums of all files last."""
     plan.write(folder / "plan.json")
     ModelLabels(plan.modalities, plan.labels).write(folder / "labels.json")
     files.write_text(folder / "history.csv", history)
@@ -38,7 +38,7 @@ def write_records(folder: Path, plan: Plan, provenance: Provenance, history: str
 
 
 def write_checksums(folder: Path) -> None:
-    """Write `checksums.json` over every other file of the folder, and of folders in it."""
+    """Write `checksums.json` for all other files in the folder and its subfolders."""
     names = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     for name in ("checksums.json", outputs.MARKER):
         names.pop(name, None)
@@ -46,20 +46,20 @@ def write_checksums(folder: Path) -> None:
 
 
 def folder_of(path: Path) -> Path:
-    """The model folder that is named by itself or by its network's file."""
+    """Return the model folder for a path to the folder or to its network file."""
     return path.parent if path.suffix in (".keras", ".xml") and path.is_file() else path
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A trained model's folder, verified.
+    """A verified folder of a trained model.
 
     Attributes:
         path: The folder.
-        plan: What it was trained by; preprocessing and inference follow it.
-        labels: Its classes.
-        provenance: `provenance.json`.
-        digest: Checksum of all of its files.
+        plan: The plan of the training, also used for preprocessing and inference.
+        labels: The model's classes.
+        provenance: Content of `provenance.json`.
+        digest: Checksum of all files.
     """
 
     path: Path
@@ -70,16 +70,16 @@ class ModelFolder:
 
     @property
     def normaliser(self) -> Normaliser:
-        """By the plan's scheme and the constants of the fold that it was trained on."""
+        """The normalisation of the plan, with the intensity constants of the training fold."""
         return Normaliser(self.plan.preprocessing.normalisation, self.provenance.intensity)
 
     @classmethod
     def open(cls, path: str | Path) -> ModelFolder:
-        """Open and verify a model folder, named by itself or by its network's file.
+        """Open and verify a model folder, given its path or that of its network file.
 
         Raises:
-            UsageError: There is no such folder.
-            DataError: A file is missing or was altered; all are named.
+            UsageError: The folder does not exist.
+            DataError: Files are missing or were altered; the error lists all of them.
         """
         path = folder_of(Path(path))
         if not path.is_dir():

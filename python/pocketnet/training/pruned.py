@@ -1,4 +1,4 @@
-"""From a trained model folder to one of a narrower network, without training."""
+"""Prune the network of a model folder to a narrower one, without training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def write_pruned(folder: Path, width: str, variant: str, output: Path) -> Proven
     """Prune the best network of a model folder and write the result as a model folder.
 
     Args:
-        folder: The wide network's model folder.
+        folder: Model folder of the wide network.
         width: The width to prune to, for example `pocket`.
-        variant: What the tables call the result.
+        variant: Name of the result in tables.
         output: The model folder to write.
 
     Returns:
-        The provenance that was written: no step of its own, and the steps of the wide network as its start.
+        The provenance written: 0 steps, with the wide network's steps recorded in `start`.
 
     Raises:
-        UsageError: The network cannot be pruned to this width, or `output` may not be written.
+        UsageError: The network cannot be pruned to this width, or `output` may not be written to.
         DataError: The folder is incomplete or was altered.
     """
     outputs.check_folder(output, [folder_of(folder)])

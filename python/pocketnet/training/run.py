@@ -1,4 +1,4 @@
-"""One training from its files to its model folder."""
+"""Run one training: read the plan's data, train, write the model folder."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, Store], precision: str,
             start: Start | None = None) -> str:
-    """What defines a training: plan, fold, network, data, precision, code, and what network it starts from, if any.
+    """Return a digest of everything that defines a training.
 
-    Another value of any is another run.
+    This is the plan, the fold, the network, the data, the precision, the code and the network to start from, if any.
     """
     cases = split.train + split.validation
     return files.digest({
@@ -39,16 +39,16 @@ def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, St
 
 
 class Follow(Protocol):
-    """Somebody who is told how a training goes, as `tracking.live.Live` is. Must not raise."""
+    """Observer of a training, for example `tracking.live.Live`. Its methods must not raise."""
 
     def begin(self, record: Identity, plan: Plan) -> None:
-        """The training starts or goes on; `record` is what of `provenance.json` is known then."""
+        """Called when the training starts or resumes; `record` is the part of `provenance.json` known by then."""
 
     def epoch(self, history: dict[str, Any], system: dict[str, Any]) -> None:
-        """An epoch has ended; its rows of `history.csv` and `system.csv`."""
+        """Called after each epoch with its rows of `history.csv` and `system.csv`."""
 
     def end(self, status: str) -> None:
-        """The training has ended: `FINISHED`, `KILLED` (with a checkpoint) or `FAILED`."""
+        """Called at the end with `FINISHED`, `KILLED` (a checkpoint exists) or `FAILED`."""
 
 
 def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
@@ -59,33 +59,33 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     """Train one network on one fold and write its model folder.
 
     Args:
-        plan: What to train by.
+        plan: The plan to follow.
         splits: The folds.
-        store_folders: Folders that are stores or hold stores.
+        store_folders: Stores, or folders that contain stores.
         arch: A key of `network.ARCHITECTURES`.
         width: The width policy as text; see `widths.parse_width`.
         fold: Number of the fold, from 0.
         output: The model folder to write.
-        checkpoint_root: Where this run's checkpoint folder lies, named by its run key.
-        gpus: GPUs that share each batch, see `Devices`; 0 for the one device that the backend takes. Not part
-            of the run key: the result is the same to rounding, and a run begun on one device may go on with two.
-        logical_cpus: Instead, parts of the CPU that share each batch; 0 for none. Not part of the run key either.
-        threads: CPU threads of one operation; None for all cores.
-        time_limit: Stop with a checkpoint in time for this many seconds from now; None for no limit.
-        checkpoint_seconds: Seconds between two checkpoints at most.
-        start: A trained network of the same kind to go on from; None to start from chance.
-        say: Called with a line now and then.
-        tick: Called after each step with the number of steps done.
-        follow: Is told how the training goes, see `Follow`.
+        checkpoint_root: Folder for checkpoint folders, which are named by run key.
+        gpus: GPUs that share each batch, see `Devices`; 0 for the backend's default device. Not part of the run key:
+            the result is the same up to rounding, and a run started on one device may resume on two.
+        logical_cpus: Logical CPU devices that share each batch instead; 0 for none. Not part of the run key.
+        threads: CPU threads per operation; None for all cores.
+        time_limit: Write a checkpoint and stop within this many seconds; None for no limit.
+        checkpoint_seconds: Maximum seconds between two checkpoints.
+        start: A trained network of the same structure to start from; None for random weights.
+        say: Called with progress messages.
+        tick: Called after each step with the number of completed steps.
+        follow: Observer of the training, see `Follow`.
 
     Returns:
-        The provenance that was written.
+        The provenance written.
 
     Raises:
-        UsageError: There is no such fold, or the architecture is not for the plan's task.
-        DataError: A store is missing, or a patch cannot be made.
-        Stopped: A signal or the time limit came; run again to go on.
-        DeviceMemoryError: A step does not fit.
+        UsageError: The fold does not exist, or the architecture does not suit the plan's task.
+        DataError: A store is missing, or a patch cannot be read.
+        Stopped: After a signal or at the time limit; run again to resume.
+        DeviceMemoryError: A step does not fit in device memory.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
     network = plan.network_of(arch, width)
@@ -138,8 +138,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
             validation_loss=state.best if ships == BEST else state.history[-1]["validation_loss"],
             intensity=split.intensity, start=start.record if start else None)
         with files.atomic_folder(output) as temporary:
-            # A second, uncompiled copy is what is saved: the optimiser's state belongs to the checkpoint, and
-            # inference and the exports are in float32 whatever the training's precision was.
+            # Save an uncompiled float32 copy: the optimiser's state belongs in the checkpoint only, and inference
+            # and exports use float32 regardless of the training precision.
             backend.set_precision("float32")
             shipped = build(network)
             for checkpoint, take in ((LAST, trainer.use_last), (BEST, trainer.use_best)):
@@ -154,7 +154,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
 
 def _followed(trainer: Trainer, tick: Callable[[int], None], follow: Follow | None, record: Identity,
               plan: Plan) -> State:
-    """Train, and tell `follow` how it goes."""
+    """Train and report the progress to `follow`."""
     if follow is None:
         return trainer.run(tick)
     follow.begin(record, plan)

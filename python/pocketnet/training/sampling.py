@@ -1,5 +1,8 @@
-"""Training patches: which, from where. A sample's chance is a pure function of seed, fold, step and position,
-so a run that was stopped and resumed sees the same patches as one that was not."""
+"""Sample training patches.
+
+A sample depends only on seed, fold, step and position in the batch, so a resumed run sees the same patches as an
+uninterrupted one.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ from .warp import draw
 
 
 class Sampler(ABC):
-    """What a fold is trained on: a batch a step, made ahead of time.
+    """Base class: training and validation batches of a fold.
 
     Args:
-        plan: What to train by.
+        plan: The plan of the training.
         stores: Stores by case name.
         cases: The cases to sample from.
         constants: The fold's intensity constants.
-        fold: Enters every sample's random numbers.
+        fold: Number of the fold; part of every sample's random seed.
     """
 
     def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
@@ -40,17 +43,22 @@ class Sampler(ABC):
 
     @abstractmethod
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images and classes of a training step."""
+        """Return images and classes of a training step."""
 
     @abstractmethod
     def fixed(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Batches of images and classes for validation, always the same."""
+        """Return batches of images and classes for validation, always the same."""
 
     def stream(self, first: int, last: int, ahead: int = 4) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Steps `first` to `last` (both included) with their batches, made `ahead` of time in a thread.
+        """Yield (step, images, classes) for all steps; a thread prepares the batches in advance.
+
+        Args:
+            first: The first step.
+            last: The last step, included.
+            ahead: Maximum number of batches prepared in advance.
 
         Raises:
-            DataError: A patch could not be made; names the case.
+            DataError: A patch cannot be read; the error names the case.
         """
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches") as pool:
             pending: deque[Any] = deque()
@@ -68,10 +76,10 @@ class Sampler(ABC):
 
 
 class PatchSampler(Sampler):
-    """Random training patches and fixed validation patches of a fold, by the plan's patch, batch and augmentation."""
+    """Random training patches and fixed validation patches of a fold."""
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images (batch, *patch, channel) float32 and classes (batch, *patch) uint8 of a training step."""
+        """Return images (batch, *patch, channel) float32 and classes (batch, *patch) uint8 of a training step."""
         samples = [self._sample(step, position) for position in range(self.plan.training.batch)]
         return np.stack([image for image, _ in samples]), np.stack([label for _, label in samples])
 
@@ -96,7 +104,7 @@ class PatchSampler(Sampler):
 
     def _random_start(self, store: Store, rng: np.random.Generator) -> tuple[int, ...]:
         patch = self.plan.training.patch
-        # Drawn in any case, so that the numbers that follow do not depend on the branch taken.
+        # Draw all numbers on both branches, so that later numbers do not depend on the branch.
         chance, which, where = rng.random(3)
         corner = rng.random(len(patch))
         present = [name for name in sorted(store.foreground) if len(store.foreground[name])]
@@ -111,10 +119,10 @@ class PatchSampler(Sampler):
         return image, store.read_label(start, size)
 
     def fixed(self, most: int = 32) -> list[tuple[np.ndarray, np.ndarray]]:
-        """One patch a case, in the middle of its labelled voxels, without augmentation: for validation.
+        """Return one patch per case for validation, centred on its labelled voxels, without augmentation.
 
         Args:
-            most: At most so many cases, the first by name.
+            most: Maximum number of cases; the first ones in the fold's order are used.
 
         Returns:
             Batches of images (batch, *patch, channel) and classes (batch, *patch); the last may be smaller.
@@ -131,7 +139,10 @@ class PatchSampler(Sampler):
 
 
 def start_around(centre: Sequence[int] | np.ndarray, patch: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Where a patch around a voxel starts: inside the volume where it fits, else centred on the volume."""
+    """Return the first voxel of a patch around `centre`.
+
+    On each axis, the patch is shifted to lie inside the volume; if it is larger, it is centred on the volume.
+    """
     start = []
     for c, p, n in zip(centre, patch, shape, strict=True):
         start.append(int(min(max(c - p // 2, 0), n - p)) if n >= p else centred(n, p))

@@ -1,4 +1,4 @@
-"""What validation says beside the loss, by task: a row's further columns in `history.csv`."""
+"""Validation scores of each task: additional columns of `history.csv`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Task:
-    """How a task's cases are sampled and validated.
+    """How to sample and validate the cases of a task.
 
     Attributes:
-        sampler: Makes its batches.
-        of_batch: What is kept of a validation batch, from its probabilities and classes.
-        scores: From what was kept of each batch to named scores.
-        columns: The scores' names.
+        sampler: Class that samples batches.
+        of_batch: Function of the probabilities and classes of a validation batch; returns an intermediate result.
+        scores: Function of all batches' intermediate results; returns the scores by name.
+        columns: Names of the scores.
     """
 
     sampler: type[Sampler]
@@ -33,7 +33,7 @@ class Task:
 
 
 def dice_of_batch(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
-    """Dice of each patch and class that the patch has or predicts.
+    """Return the Dice of each patch and foreground class, if the class is present in the label or the prediction.
 
     Args:
         probabilities: (batch, *patch, classes).
@@ -49,13 +49,15 @@ def dice_of_batch(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
 
 
 def segmentation_scores(batches: Sequence[list[float]]) -> dict[str, float]:
-    """The mean of all Dice values; 0 when there is none."""
+    """Return the mean of all Dice values; 0 if there are none."""
     scores = [score for batch in batches for score in batch]
     return {"validation_dice": float(np.mean(scores)) if scores else 0.0}
 
 
 def classification_scores(batches: Sequence[Pair]) -> dict[str, float]:
-    """Area under the ROC curve (of the last class; of several classes the mean of each against the rest) and accuracy.
+    """Return the area under the ROC curve and the accuracy.
+
+    With two classes, the area is that of the second; with more, the mean over classes, each against the rest.
 
     Args:
         batches: Probabilities (batch, classes) and classes (batch,).

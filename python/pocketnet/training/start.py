@@ -1,4 +1,4 @@
-"""Starting from a trained network instead of from chance."""
+"""Start a training from a trained network instead of random weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """A trained network that a training goes on from: its best one by validation loss.
+    """A trained network to start a training from: the `model.keras` of its folder.
 
     Attributes:
-        model: Its folder.
-        variant: What the tables call the network that comes out of it.
+        model: Its model folder.
+        variant: Name of the resulting network in tables.
     """
 
     model: ModelFolder
@@ -33,27 +33,27 @@ class Start:
         """Open and verify a model folder.
 
         Raises:
-            UsageError: There is none.
-            DataError: It is incomplete or was altered.
+            UsageError: The folder does not exist.
+            DataError: The folder is incomplete or was altered.
         """
         return cls(ModelFolder.open(folder), variant)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What defines the start, for the run key."""
+        """The part of the run key that identifies the start."""
         return {"variant": self.variant, "model": files.sha256(self.model.path / "model.keras")}
 
     @property
     def record(self) -> Origin:
-        """For the provenance: the run that it was, its name, and the steps until there in all."""
+        """The provenance's record of the start: its run key, its width and its total steps."""
         source = self.model.provenance
         return Origin(source.run_key, source.width, source.total_steps)
 
     def give_weights(self, model: keras.Model, plan: Plan) -> None:
-        """Set the weights of a newly built network.
+        """Copy the weights to a newly built network.
 
         Raises:
-            UsageError: It is another network, or the start was trained on other data or another fold's.
+            UsageError: The network differs, or the start was trained on another dataset or by another plan.
         """
         from ..models.build import load
 

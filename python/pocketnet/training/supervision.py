@@ -1,4 +1,4 @@
-"""Deep supervision: while training, the decoder's coarser levels predict, too, and are held against the same labels."""
+"""Deep supervision: in training, coarser decoder levels predict too and are compared with the same labels."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..errors import UsageError
 
 
 def supervised(model: keras.Model) -> keras.Model:
-    """A network with the same layers and variables, and a head at each of the decoder's coarser levels.
+    """Add an output head at each coarser level of the decoder.
 
-    A head is a convolution of kernel 1 and a softmax, repeated to the finest level's voxels. The network itself stays
-    as it is; the heads are left out of what is shipped.
+    A head is a convolution with kernel 1 and a softmax, upsampled by repetition to the finest level. The returned
+    network shares layers and variables with `model`, which stays unchanged; the exported model has no heads.
 
     Args:
-        model: An encoder-decoder, functional, of at least two downsamplings.
+        model: A functional encoder-decoder with at least two downsamplings.
 
     Returns:
-        From the same input to probabilities (batch, *patch, levels · classes), the finest level's first.
+        A network from the same input to probabilities (batch, *patch, levels · classes), finest level first.
 
     Raises:
-        UsageError: The network has no such levels.
+        UsageError: The network has fewer than two decoder levels.
     """
     depths = sorted(int(found.group(1)) for layer in model.layers if (found := re.fullmatch(r"up(\d+)", layer.name)))
     if len(depths) < 2:
@@ -50,7 +50,7 @@ def _head(x: keras.KerasTensor, classes: int, factors: tuple[int, ...], depth: i
 
 
 def over_levels(loss: Callable[..., Any], levels: int) -> Callable[..., Any]:
-    """The mean of a loss over the levels of `supervised`, each counting half as much as the next finer one."""
+    """Return the weighted mean of a loss over the levels of `supervised`; each weighs half as much as the finer one."""
     weights = [0.5**level / (2 - 0.5 ** (levels - 1)) for level in range(levels)]
 
     def weighted(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:

@@ -1,7 +1,7 @@
-"""Rotation, scaling and elastic deformation of a patch, in one resampling from the volume around it.
+"""Rotate, scale and deform a patch elastically, with a single resampling from the surrounding volume.
 
-The loop over voxels is compiled by Numba: composed of array operations it would go through memory a dozen times. It is
-compiled when first called (a second or two) and not kept on disk: in a container there may be nowhere to write.
+Numba compiles the loop over voxels, because array operations would pass over memory a dozen times. Compilation takes
+a second or two at the first call. The result is not cached on disk, because a container may be read-only.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ..contracts.plan import Augmentation
 
 @dataclass(frozen=True)
 class Warp:
-    """Where each voxel of a patch is taken from.
+    """A spatial transform of a patch.
 
-    A voxel at `centre + v` is taken from `centre + matrix @ v + displacement(v)`, in voxels.
+    The output voxel at `centre + v` is sampled at `centre + matrix @ v + displacement(v)`, in voxels.
 
     Attributes:
-        patch: Voxels per axis of what comes out.
-        matrix: (3, 3) float32, without unit.
-        displacement: In voxels, at control points evenly spaced over the patch, corners included; linear in
-            between: (i, j, k, 3) float32. Empty for none.
+        patch: Output size in voxels per axis.
+        matrix: (3, 3) float32, dimensionless.
+        displacement: (i, j, k, 3) float32, in voxels, at control points evenly spaced over the patch, corners
+            included; interpolated linearly in between. Empty for none.
     """
 
     patch: tuple[int, ...]
@@ -32,7 +32,7 @@ class Warp:
     displacement: np.ndarray
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:
-        """What is needed of the volume: the first voxel relative to the patch's own, and how many per axis."""
+        """Return the source box: its first voxel relative to the patch's first voxel, and its size in voxels."""
         reach = (np.array(self.patch) - 1) / 2
         extent = np.abs(self.matrix) @ reach
         if self.displacement.size:
@@ -41,14 +41,14 @@ class Warp:
         return low, np.ceil(reach + extent).astype(int) + 2 - low
 
     def apply(self, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Resample what `box` asked for: the image linearly, the label by the nearest voxel.
+        """Resample the source box: linear interpolation for the image, nearest neighbour for the label.
 
         Args:
-            image: (x, y, z, channel) float32.
-            label: (x, y, z) of the same grid, any integer type.
+            image: The box from `box`, (x, y, z, channel) float32.
+            label: Label on the same grid, (x, y, z), any integer type.
 
         Returns:
-            Both of `patch` voxels.
+            Image and label of size `patch`.
         """
         low, _ = self.box()
         reach = (np.array(self.patch, np.float32) - 1) / 2
@@ -64,15 +64,18 @@ class Warp:
 
 def draw(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[float, ...],
          rng: np.random.Generator) -> Warp | None:
-    """Draw a rotation, a scaling and an elastic deformation, each with its probability; None for none of them.
+    """Draw a rotation, a scaling and an elastic deformation, each with its probability.
 
-    All are drawn in millimetres, so that voxels that are no cubes do not shear what they show.
+    The transforms are defined in millimetres, so that anisotropic voxels do not cause shear.
 
     Args:
         settings: Probabilities and ranges.
-        patch: Voxels per axis.
-        spacing: Of the voxels, in mm.
-        rng: The only source of chance; the same numbers are drawn whatever is applied.
+        patch: Patch size in voxels per axis.
+        spacing: Voxel spacing in mm.
+        rng: The only source of randomness. Always the same number of values is drawn.
+
+    Returns:
+        The transform; None if none of the three was drawn.
     """
     chances, turn, size = rng.random(3), rng.random(3), rng.random()
     strength, noise_seed = rng.random(), rng.integers(2**32)
@@ -98,7 +101,7 @@ def draw(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[float, .
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:
-    """About the three axes, one after the other; in radians."""
+    """Return the product of rotations about the x, y and z axes; angles in radians."""
     (a, b, c), (x, y, z) = np.cos(angles), np.sin(angles)
     about_x = np.array([[1, 0, 0], [0, a, -x], [0, x, a]])
     about_y = np.array([[b, 0, y], [0, 1, 0], [-y, 0, b]])
@@ -109,7 +112,7 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
 @njit(nogil=True, fastmath=True)
 def _resample(image: np.ndarray, label: np.ndarray, matrix: np.ndarray, origin: np.ndarray, displacement: np.ndarray,
               step: np.ndarray, new_image: np.ndarray, new_label: np.ndarray) -> None:
-    """Fill the new patch; voxels outside the given ones are 0."""
+    """Fill the new image and label in place; voxels outside the source become 0."""
     size_x, size_y, size_z, channels = image.shape
     bent = displacement.size > 0
     moved = np.zeros(3, np.float32)
@@ -132,7 +135,7 @@ def _resample(image: np.ndarray, label: np.ndarray, matrix: np.ndarray, origin: 
 
 @njit(nogil=True, fastmath=True, inline="always")
 def _interpolate(grid: np.ndarray, x: float, y: float, z: float, out: np.ndarray) -> None:
-    """Trilinear: what lies at a place inside the grid (x, y, z, channel), of at least two voxels per axis."""
+    """Interpolate trilinearly inside a grid (x, y, z, channel) with at least two voxels per axis."""
     i, j, k = min(int(x), grid.shape[0] - 2), min(int(y), grid.shape[1] - 2), min(int(z), grid.shape[2] - 2)
     tx, ty, tz = np.float32(x - i), np.float32(y - j), np.float32(z - k)
     sx, sy, sz = np.float32(1) - tx, np.float32(1) - ty, np.float32(1) - tz

@@ -63,7 +63,7 @@ def ours(image: np.ndarray, label: np.ndarray, folder: Path) -> Way:
     """This project's sampler, as a training calls it, one patch a batch."""
     statistics_ = (Statistics(0.0, 1.0),) * image.shape[-1]
     prepared = Prepared(image, (1.0, 1.0, 1.0), image.shape[:3], tuple((0, n) for n in image.shape[:3]), statistics_)
-    written = store.write(folder, CASE, list(MODALITIES), prepared, label, {"tumour": 1})
+    written = store.write_store(folder, CASE, list(MODALITIES), prepared, label, {"tumour": 1})
     plan = Plan.from_json({
         "dataset": "brats", "recipe": "bench", "seed": 1, "modalities": MODALITIES,
         "labels": [{"name": "tumour", "value": 1, "source_values": [1]}], "inference": {

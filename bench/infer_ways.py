@@ -211,7 +211,7 @@ def ct(source: str, output: str, *shape: str) -> None:
 
     grid = geometry.Grid(tuple(map(int, shape)), np.diag([0.8, 0.8, 1.0, 1.0]))
     data = np.rint(geometry.read(source).data).astype(np.int16)
-    geometry.write(output, resample(data, grid.shape), grid)
+    geometry.write_image(output, resample(data, grid.shape), grid)
     print(json.dumps({"mib": os.path.getsize(output) / 2**20}))
 
 
@@ -234,10 +234,10 @@ def forward_pass(engine: str, models_folder: str) -> None:
 def _engines() -> dict:
     def ours(name: str, fuse: bool = True):
         def make(folder: Path):
-            from pocketnet.inference import engines, fusion
+            from pocketnet.inference import engines, openvino_graph
 
             if not fuse:
-                fusion.fuse_skips = lambda graph: 0
+                openvino_graph.fuse_skips = lambda graph: 0
             return engines.make(name, folder / "brats", PATCH, len(MODALITIES), THREADS)
         return make
 
@@ -276,7 +276,7 @@ def peak(models_folder: str) -> None:
     import numpy as np
     import openvino
     from openvino import opset13 as op
-    from pocketnet.inference import fusion
+    from pocketnet.inference import openvino_graph
 
     a = np.random.default_rng(0).normal(size=(4096, 4096)).astype(np.float32)
     given = op.parameter([4096, 4096], np.float32)
@@ -292,10 +292,10 @@ def peak(models_folder: str) -> None:
             seconds.append(time.perf_counter() - begin)
         rates[name] = 2 * 4096**3 / min(seconds) / 1e9
     graph = openvino.Core().read_model(Path(models_folder) / "brats" / "model.xml")
-    fusion.free_sizes(graph)
+    openvino_graph.free_sizes(graph)
     graph.reshape([1, *PATCH, len(MODALITIES)])
     whole = _gflops(graph)
-    fusion.fuse_skips(graph)
+    openvino_graph.fuse_skips(graph)
     print(json.dumps({"gflops_a_second": max(rates.values()), "gflops_a_window": whole, "gflops_fused": _gflops(graph),
                       **{f"gflops_a_second_{name}": rate for name, rate in rates.items()}}))
 

@@ -142,8 +142,8 @@ def fit_factors(configurations: list[Configuration], measurements: Measurements)
             nodes = predict.nodes_of(one.network, one.patch, one.precision)
             moments = (memory.training_moments(nodes, one.rematerialise) if train
                        else memory.inference_moments(predict.computed(nodes, one.engine), openvino))
-            worst = max(moments, key=lambda moment: factors[2:] @ (moment.kept, moment.passing, moment.workspace))
-            held = np.array([worst.kept, worst.passing, worst.workspace]) * one.batch / MIB
+            worst = max(moments, key=lambda moment: factors[2:] @ (moment.kept, moment.transient, moment.workspace))
+            held = np.array([worst.kept, worst.transient, worst.workspace]) * one.batch / MIB
             parts.append([1 if openvino else len(nodes), memory.variables(nodes, 2 if train else 0) / MIB, *held])
         factors, _ = nnls(np.array(parts) / grown[:, None], np.ones(len(grown)))
     found = np.array(parts) @ factors

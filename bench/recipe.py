@@ -75,7 +75,7 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
             models.append(Path(folder) / f"model-{member}")
             made.append(train(replace(plan, seed=args.seed + member), splits, [args.data / "stores"],
                               variant.get("arch", "unet"), variant.get("width", "pocket"), 0, models[-1],
-                              args.output / "checkpoints", say=print))
+                              args.output / "checkpoints", log=print))
         used = resource.getrusage(resource.RUSAGE_SELF)
         scores = scored(models, manifest, splits.folds[0].test, args.input)
     whole = all(len(provenance.attempts) == 1 for provenance in made)

@@ -82,7 +82,7 @@ def write_evaluation(folder: Path, rows: pd.DataFrame) -> Path:
     from PIL import Image
 
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
-    table.write(folder / "metrics.csv", rows)
+    table.write_metrics(folder / "metrics.csv", rows)
     mean = rows.groupby("case")["dice"].mean()
     entries = []
     for rank, case in (("best", mean.idxmax()), ("worst", mean.idxmin())):

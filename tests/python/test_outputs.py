@@ -295,7 +295,7 @@ def test_segmenting_case_after_case_adds_to_a_folder(tmp_path):
     for index in range(2):
         image, _ = tiny.volume(index)
         grid = geometry.Grid(image.shape[:3], np.eye(4))
-        geometry.write(tmp_path / f"{index}.nii.gz", image[..., 0], grid)
+        geometry.write_image(tmp_path / f"{index}.nii.gz", image[..., 0], grid)
 
     def infer(index, *more):
         return CliRunner().invoke(main, ["--model", str(MODEL), str(tmp_path / f"{index}.nii.gz"),

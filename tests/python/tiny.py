@@ -48,8 +48,8 @@ def dataset(folder: Path, cases: int = 6, affine=None) -> Manifest:
         image, label = volume(index)
         source = geometry.Grid(image.shape[:3], grid_affine)
         for channel, modality in enumerate(("t1", "t2")):
-            geometry.write(folder / f"{name}_{modality}.nii.gz", image[..., channel], source)
-        geometry.write(folder / f"{name}_seg.nii.gz", label, source)
+            geometry.write_image(folder / f"{name}_{modality}.nii.gz", image[..., channel], source)
+        geometry.write_image(folder / f"{name}_seg.nii.gz", label, source)
         entries.append({"case": name, "images": [f"{name}_t1.nii.gz", f"{name}_t2.nii.gz"],
                         "label": f"{name}_seg.nii.gz", "sha256": {}})
     return Manifest.from_json({

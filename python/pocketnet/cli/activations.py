@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import command, json_option, output_option, progress, quiet_option, result, say
+from .common import command, json_option, log, output_option, progress, quiet_option, result
 
 EXAMPLES = """
 pocket-activations --model models/unet-pocket/fold0 --splits plan/splits.json --stores stores -o pocket.json
@@ -54,7 +54,7 @@ def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | Non
     found = Activations(run.dataset, run.arch, run.width, run.fold, run.recipe, run.parameters, run.code, run.run_key,
                         len(cases), count, tuple(means.tolist()))
     found.write(output)
-    say(f"{len(means)} feature maps over {count} patches of {len(cases)} cases: {output}", quiet)
+    log(f"{len(means)} feature maps over {count} patches of {len(cases)} cases: {output}", quiet)
     result(found.to_json(), as_json)
 
 

@@ -11,11 +11,11 @@ from .common import (
     command,
     input_option,
     json_option,
+    log,
     output_option,
     progress,
     quiet_option,
     result,
-    say,
     split_list,
 )
 
@@ -61,9 +61,9 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
         input_, presets.load(dataset), modalities=split_list(modalities), label_set=label_set, folds=folds,
         unlabelled=unlabelled,
         progress=lambda items, total: progress(items, "Checking cases", total, quiet))
-    check.write(found, output)
+    check.write_result(found, output)
     for warning in found.warnings:
-        say(f"Warning: {warning}", quiet)
+        log(f"Warning: {warning}", quiet)
     if found.problems:
         table = output / check.PROBLEMS
         result({"problems": [vars(problem) for problem in found.problems], "warnings": found.warnings,
@@ -96,7 +96,7 @@ def _show(problems: Iterable[Problem]) -> None:
         return
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     for row in (columns, *rows):
-        say("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+        log("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _text(numbers: dict[str, Any]) -> str:

@@ -89,7 +89,7 @@ def command(name: str, *, examples: str) -> Callable[..., Any]:
                          context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 
 
-def say(message: str, quiet: bool = False) -> None:
+def log(message: str, quiet: bool = False) -> None:
     """Print a line to standard error; standard output is reserved for results."""
     if not quiet:
         click.echo(message, err=True)
@@ -126,7 +126,7 @@ def progress(items: Iterable[T], description: str, total: int | None = None, qui
         if total and (now - last >= every_seconds or done == total):
             left = (now - start) / done * (total - done)
             rest = f"{left:.0f} s left" if done < total else f"{now - start:.0f} s"
-            say(f"{description}: {done}/{total}, {rest}")
+            log(f"{description}: {done}/{total}, {rest}")
             last = now
 
 
@@ -184,7 +184,7 @@ class StepProgress:
         """Whether a bar is shown."""
         return self._bar is not None
 
-    def tick(self, done: float) -> None:
+    def on_step(self, done: float) -> None:
         """Set the number of finished steps."""
         if self._bar:
             self._bar.update(self._task, completed=done)
@@ -225,9 +225,9 @@ class CasesProgress:
         return steps
 
     def _tick(self, done: float, what: str) -> None:
-        self._bar.tick(done)
+        self._bar.on_step(done)
         now = time.monotonic()
         if now - self._last >= self._every and not self._quiet and not self._bar.shown:
             left = f", {(now - self._begin) / done * (self._cases - done):.0f} s left" if done else ""
-            say(f"{self._description}: {int(done)}/{self._cases}, {what}{left}")
+            log(f"{self._description}: {int(done)}/{self._cases}, {what}{left}")
             self._last = now

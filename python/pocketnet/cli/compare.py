@@ -55,7 +55,7 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
         text += "\n" + label_layout.baseline_markdown(comparison, beside, layout.differences_table)
         text += "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
         beside.write(output / "baseline.json")
-    table.write(output / "metrics.csv", rows)
+    table.write_metrics(output / "metrics.csv", rows)
     write_text(output / "comparison.md", text)
     write_text(output / "comparison.tex", layout.latex(comparison))
     write_text(output / "comparison.csv", label_layout.csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS))

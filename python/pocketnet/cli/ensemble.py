@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import command, json_option, output_option, quiet_option, result, say
+from .common import command, json_option, log, output_option, quiet_option, result
 
 EXAMPLES = """
 pocket-ensemble --model seed1/fold0 --model seed2/fold0 -o ensemble/fold0
@@ -28,7 +28,7 @@ def main(models: tuple[Path, ...], output: Path, quiet: bool, as_json: bool) -> 
     from ..training.ensembled import write_ensemble
 
     provenance = write_ensemble(models, output)
-    say(f"{len(models)} networks {provenance.width} {provenance.arch}, fold {provenance.fold}, as one: "
+    log(f"{len(models)} networks {provenance.width} {provenance.arch}, fold {provenance.fold}, as one: "
         f"{provenance.parameters:,} parameters; model folder: {output}", quiet)
     result(provenance.to_json(), as_json)
 

@@ -42,15 +42,15 @@ def main(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
     multiclass or pruning.
     """
     from .. import outputs
-    from ..experiments import definition, draw
+    from ..experiments import definition, tabulate
     from ..experiments.inputs import read
-    from ..experiments.outcome import FILES, write
+    from ..experiments.outcome import FILES, write_experiment
 
     entry = definition.load(name)
     outputs.check_files({output / file: "experiment" if file.endswith(".json") else None for file in FILES})
     found = read(name, manifest, plan, splits, comparison, models, evaluations, measured, predictions, input_)
     definition.check_fits(name, found.manifest, str(manifest))
-    written = write(output, entry, found, draw(found))
+    written = write_experiment(output, entry, found, tabulate(found))
     text = f"{entry['title']} ({entry['paper']}): {output}/table.md, {output}/figure.svg"
     result(written.to_json(), as_json, text, quiet)
 

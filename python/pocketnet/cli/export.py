@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import command, json_option, output_option, quiet_option, result, say, split_list
+from .common import command, json_option, log, output_option, quiet_option, result, split_list
 
 EXAMPLES = """
 pocket-export --model results/demo/models/unet-pocket/fold0 -o deploy
@@ -37,7 +37,7 @@ def main(model: Path, formats: str, output: Path, quiet: bool, as_json: bool) ->
     else:
         description = export.export(opened, output, split_list(formats))
     for name, found in description.networks.items():
-        say(f"{name}: {output if output.suffix == '.onnx' else output / found.file}, probabilities differ by "
+        log(f"{name}: {output if output.suffix == '.onnx' else output / found.file}, probabilities differ by "
             f"{found.largest_difference:.1g} at most", quiet)
     result(description.to_json(), as_json)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import CasesProgress, command, json_option, output_option, progress, quiet_option, result, say
+from .common import CasesProgress, command, json_option, log, output_option, progress, quiet_option, result
 
 if TYPE_CHECKING:
     from ..training.model_folder import ModelFolder
@@ -109,7 +109,7 @@ def _end(step: Callable[..., Any], done: list[dict[str, Any]], problems: list[st
         raise error
     skipped = sum(case.get("skipped", False) for case in done)
     more = f" ({skipped} were finished already)" if skipped else ""
-    say(f"{len(done)} {WORDS[step]}{more}: {output}", quiet)
+    log(f"{len(done)} {WORDS[step]}{more}: {output}", quiet)
 
 
 def _listed(images: tuple[Path, ...]) -> list[Path]:

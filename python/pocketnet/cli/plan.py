@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from .common import command, integers, json_option, output_option, quiet_option, result, say, split_list
+from .common import command, integers, json_option, log, output_option, quiet_option, result, split_list
 
 if TYPE_CHECKING:
     from ..contracts.plan import Plan
@@ -109,13 +109,13 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     training = plan.training
     largest, count = splits.folds[-1], len(splits.folds)
     words = f"{count} training sets of up to" if training_sizes else f"{count} fold{'s' * (count > 1)} of about"
-    say(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
+    log(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
         f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
         f"{training.steps} steps; {words} {len(largest.train)} training, "
         f"{len(largest.validation)} validation and {len(largest.test)} test cases.", quiet)
     for entry in predicted.configurations:
         if entry.mode == "train":
-            say(_words(entry), quiet)
+            log(_words(entry), quiet)
     result({"plan": plan.to_json(), "folds": count,
             "predicted": predicted.to_json()["configurations"]}, as_json)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import command, integers, json_option, output_option, quiet_option, result, say, split_list
+from .common import command, integers, json_option, log, output_option, quiet_option, result, split_list
 
 if TYPE_CHECKING:
     from ..contracts.plan import Plan
@@ -142,7 +142,7 @@ def _calibrated(path: Path, threads: int | None, quiet: bool) -> Device:
     from ..profiling import devices
     from ..profiling.calibrate import calibrate
 
-    found = calibrate(devices.this_processor(), threads, lambda line: say(f"calibration: {line}", quiet))
+    found = calibrate(devices.this_processor(), threads, lambda line: log(f"calibration: {line}", quiet))
     devices.write_processor(path, found)
     return devices.load(str(path))
 
@@ -164,7 +164,7 @@ def _measured(configurations: list[Configuration], plan: Plan | None, quiet: boo
         entries.append(entry)
         hardware = hardware or seen
         count = f"{number}/{len(configurations)} " if len(configurations) > 1 else ""
-        say(count + _line(configuration, entry), quiet)
+        log(count + _line(configuration, entry), quiet)
     first = entries[0]
     if plan and len(entries) == 1 and first.measured and first.measured.status == "out_of_memory":
         raise DeviceMemoryError(f"{configuration.describe()}: {first.measured.reason}.",

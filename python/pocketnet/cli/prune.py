@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from .common import command, json_option, output_option, quiet_option, result, say
+from .common import command, json_option, log, output_option, quiet_option, result
 
 if TYPE_CHECKING:
     from ..contracts.provenance import Origin
@@ -34,7 +34,7 @@ def main(model: Path, width: str, variant: str, output: Path, quiet: bool, as_js
 
     provenance = write_pruned(model, width, variant, output)
     start = cast("Origin", provenance.start)
-    say(f"{start.width} {provenance.arch} pruned to {width}: {provenance.parameters:,} "
+    log(f"{start.width} {provenance.arch} pruned to {width}: {provenance.parameters:,} "
         f"parameters; model folder: {output}", quiet)
     result(provenance.to_json(), as_json)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .common import command, json_option, output_option, quiet_option, result, say
+from .common import command, json_option, log, output_option, quiet_option, result
 
 EXAMPLES = """
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 -o model
@@ -80,8 +80,8 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
         provenance = train(plan, splits, list(stores), arch, width, fold, output, checkpoints, gpus=gpus,
                            logical_cpus=logical_cpus, threads=threads, time_limit=time_limit,
                            checkpoint_seconds=checkpoint_seconds, start=start, follow=follow,
-                           say=lambda line: say(line, quiet), tick=steps.tick)
-    say(f"model folder: {output}", quiet)
+                           log=lambda line: log(line, quiet), on_step=steps.on_step)
+    log(f"model folder: {output}", quiet)
     result(provenance.to_json(), as_json)
 
 

@@ -179,7 +179,7 @@ def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> Fingerprint:
     return Fingerprint(preset.name, cases, Summary(median("shape"), median("cropped_shape"), median("spacing_mm")))
 
 
-def write(result: Result, out: Path) -> None:
+def write_result(result: Result, out: Path) -> None:
     """Write the manifest and the fingerprint, or only the table of problems.
 
     Outdated files of an earlier check are removed. The manifest is written last, so that it always matches the

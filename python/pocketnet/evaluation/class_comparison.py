@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..contracts.comparison import Equivalence, MetricSummary, NetworkRow, Pair
 from . import roc
-from .classification import METRICS, areas, correct, positives, proportion, values
-from .statistics import MARGIN
+from .classification import CLASS_METRICS, areas, correct, positives, proportion, values
+from .statistics import EQUIVALENCE_MARGIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ def network(arch: str, width: str, label: str, rows: pd.DataFrame) -> NetworkRow
     """Return one row of `networks`: a network's metrics for one class."""
     found = values(rows, label)
     metrics = {name: MetricSummary(one.value, None, None, one.n, 0, one.interval)
-               for name, one in ((name, getattr(found, name)) for name in METRICS)}
+               for name, one in ((name, getattr(found, name)) for name in CLASS_METRICS)}
     return NetworkRow(arch, width, int(rows["parameters"].iloc[0]), tuple(sorted({int(fold) for fold in rows["fold"]})),
                       len(rows), label, metrics)
 
@@ -33,11 +33,12 @@ def pairs(arch: str, width: str, reference_width: str, reference: pd.DataFrame, 
         return []
     out = []
     for label in positives(reference):
-        found = roc.difference(areas(sides, label), MARGIN)
-        same = Equivalence(MARGIN, found.p_equivalence, found.p_equivalence is not None and found.p_equivalence < 0.05)
+        found = roc.difference(areas(sides, label), EQUIVALENCE_MARGIN)
+        same = Equivalence(EQUIVALENCE_MARGIN, found.p_equivalence,
+                           found.p_equivalence is not None and found.p_equivalence < 0.05)
         out.append(Pair(arch, width, reference_width, label, "auc", len(shared), found.value, found.interval or None,
                         found.p_value, undefined=0, equivalence=same, test=TESTS["auc"]))
-        for metric in METRICS[1:]:
+        for metric in CLASS_METRICS[1:]:
             (hits, trials), (other_hits, _) = (proportion(rows, label, metric) for rows in sides)
             p_value = roc.mcnemar(*(correct(rows, label) for rows in sides)) if metric == "accuracy" else None
             out.append(Pair(arch, width, reference_width, label, metric, trials,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..contracts.comparison import Comparison
-from .classification import METRICS
+from .classification import CLASS_METRICS
 from .layout import Table, equivalence_text, p_equivalence, p_text, pair_of, two_tables
 
 TITLES = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
@@ -33,7 +33,7 @@ def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """Return one row per network, class and metric, with the columns `CSV_COLUMNS`."""
     rows = []
     for network in comparison.networks:
-        for metric in METRICS:
+        for metric in CLASS_METRICS:
             found, pair = network.metrics[metric], pair_of(comparison, network, metric)
             low, high = found.interval or (None, None)
             difference_low, difference_high = (pair and pair.interval) or (None, None)
@@ -51,7 +51,7 @@ def networks_table(comparison: Comparison) -> Table:
     """Return a table with one row per network and class, as in the paper's Table II."""
     header = ["Class", "Architecture", "Variant", "Parameters (M)", "Cases", *TITLES.values()]
     rows = [[row.label, row.arch, row.width, f"{row.parameters / 1e6:.3f}", str(row.cases),
-             *(f"{number(row.metrics[m].mean)} {interval_text(row.metrics[m].interval)}" for m in METRICS)]
+             *(f"{number(row.metrics[m].mean)} {interval_text(row.metrics[m].interval)}" for m in CLASS_METRICS)]
             for row in comparison.networks]
     return Table(header, rows, 3, f"{comparison.dataset}, recipe {comparison.recipe}. {HOW}")
 

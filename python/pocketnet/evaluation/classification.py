@@ -21,7 +21,7 @@ from .table import classes_of
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("auc", "accuracy", "sensitivity", "specificity")
+CLASS_METRICS = ("auc", "accuracy", "sensitivity", "specificity")
 MOST_WRONG = 6
 
 
@@ -75,7 +75,7 @@ def values(rows: pd.DataFrame, positive: str) -> ClassMetrics:
     """Compute each metric of one class, with intervals by DeLong (AUC) and Wilson (all others)."""
     found = areas([rows], positive)
     out = {"auc": Estimate(float(found.values[0]), roc.interval(found) or None, len(rows))}
-    for metric in METRICS[1:]:
+    for metric in CLASS_METRICS[1:]:
         hits, trials = proportion(rows, positive, metric)
         out[metric] = Estimate(hits / trials if trials else None, roc.wilson(hits, trials) or None, trials)
     return ClassMetrics(**out)

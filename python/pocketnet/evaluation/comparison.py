@@ -15,7 +15,7 @@ from ..contracts.labels import CLASSIFICATION
 from ..errors import UsageError
 from . import class_comparison, classification
 from .metrics import METRICS
-from .statistics import MARGIN, compare_paired, equivalence, holm, summarise
+from .statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence, holm, summarise
 from .table import STEPS, task_of
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, oth
             same = None
             if metric == "dice":
                 p_value = equivalence(*sides)
-                same = Equivalence(MARGIN, p_value, p_value is not None and p_value < 0.05)
+                same = Equivalence(EQUIVALENCE_MARGIN, p_value, p_value is not None and p_value < 0.05)
             result.append(Pair(arch, width, name, label, metric, **asdict(compare_paired(*sides)), equivalence=same))
     return result
 

@@ -67,12 +67,12 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     for _, row in classification.confidently_wrong(rows).iterrows():
         entry = Overlay(row["case"], f"overlays/wrong_{row['case']}.png", "wrong", class_name=row["class"],
                         predicted=row["predicted"], probability=float(row["probability"]))
-        draw(output / entry.file, read(folder / files_of[row["case"]]))
+        draw_image(output / entry.file, read(folder / files_of[row["case"]]))
         entries.append(entry)
     draw_curves(output / "roc.png", rows)
     Overlays(tuple(entries)).write(output / "overlays.json")
     described.write(output / "classification.json")
-    table.write(output / "metrics.csv", rows)
+    table.write_metrics(output / "metrics.csv", rows)
     return described
 
 
@@ -88,7 +88,7 @@ def text(described: Classification) -> str:
     lines = [f"{described.cases} cases"]
     for one in described.positive:
         shown = [f"{name.upper() if name == 'auc' else name} {_number(getattr(one.metrics, name))}"
-                 for name in classification.METRICS]
+                 for name in classification.CLASS_METRICS]
         lines.append(f"{one.class_name}: {', '.join(shown)}")
     return "\n".join(lines)
 
@@ -100,7 +100,7 @@ def _number(metric: Estimate) -> str:
     return f"{metric.value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
 
-def draw(path: Path, image: np.ndarray) -> None:
+def draw_image(path: Path, image: np.ndarray) -> None:
     """Write an image (row, column) as a small grey PNG, scaled from its 0.5th to its 99.5th percentile."""
     from PIL import Image
 

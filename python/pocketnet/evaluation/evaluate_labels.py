@@ -48,7 +48,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
                         todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
     rows = _measured(listing, folder, paths, run, progress(list(labelled.values())))
     _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output)
-    table.write(output / "metrics.csv", rows)
+    table.write_metrics(output / "metrics.csv", rows)
     return rows
 
 
@@ -80,8 +80,8 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
         image = geometry.read(folder / by_name[name].images[0]).data
         pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels, listing.label_grid)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
-        overlay.draw(output / entries[-1].file, image, *pair,
-                     f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
+        overlay.draw_overlay(output / entries[-1].file, image, *pair,
+                             f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
     Overlays(tuple(entries)).write(output / "overlays.json")
 
 

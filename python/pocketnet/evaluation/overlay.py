@@ -64,8 +64,8 @@ def pick(mean_dice: dict[str, float]) -> list[tuple[Rank, str]]:
     return [(rank, picked[rank]) for rank in RANKS if rank in picked]
 
 
-def draw(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
-         title: str) -> None:
+def draw_overlay(path: Path, image: np.ndarray, reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
+                 title: str) -> None:
     """Write the picture as PNG.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MARGIN = 0.01  # equivalence margin: one Dice point
+EQUIVALENCE_MARGIN = 0.01  # equivalence margin: one Dice point
 RESAMPLES = 10_000
 CHUNK = 5_000_000  # values resampled at a time: 80 MB
 ROUNDING = 1e-12  # score differences closer than this count as equal
@@ -111,7 +111,7 @@ def wilcoxon(differences: np.ndarray) -> float:
     return float(test(differences).pvalue) if len(differences) else 1.0
 
 
-def equivalence(reference: Sequence[float], other: Sequence[float], margin: float = MARGIN) -> float | None:
+def equivalence(reference: Sequence[float], other: Sequence[float], margin: float = EQUIVALENCE_MARGIN) -> float | None:
     """Test equivalence by two one-sided paired t-tests (TOST).
 
     A small p-value means that the mean difference is within ±`margin`. In contrast, a large Wilcoxon p-value only means

@@ -63,7 +63,7 @@ def columns_of(rows: pd.DataFrame) -> list[str]:
     return [*OF_CLASSES, *(PROBABILITY + name for name in classes_of(rows)), "parameters", "code", "run_key", STEPS]
 
 
-def write(path: str | Path, rows: pd.DataFrame) -> None:
+def write_metrics(path: str | Path, rows: pd.DataFrame) -> None:
     """Write rows with the columns of `metrics.csv`; NaN becomes an empty field."""
     with atomic(path) as temporary:
         digits = "%.6g" if task_of(rows) == SEGMENTATION else "%.9g"

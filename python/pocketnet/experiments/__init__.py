@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .outcome import Outcome
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw the table and figure of the experiment named in `inputs`.
 
     Raises:
@@ -33,4 +33,4 @@ def draw(inputs: Inputs) -> Outcome:
         return classification.saturation(inputs)
     return {"accuracy": accuracy, "throughput": throughput, "profile": profile, "ablation": ablation,
             "activations": activations, "saturation": saturation, "multiclass": multiclass,
-            "pruning": pruning}[inputs.name].draw(inputs)
+            "pruning": pruning}[inputs.name].tabulate(inputs)

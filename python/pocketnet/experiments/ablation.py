@@ -26,7 +26,7 @@ def most_feature_maps(network: NetworkPlan, width: str) -> int:
     return parse_width(width).feature_maps(network.feature_maps, network.depth)
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per width, from full (doubling never stops) to pocket (it never starts)."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
     network = inputs.plan.network

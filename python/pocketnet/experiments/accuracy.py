@@ -34,7 +34,7 @@ OVER_VOXELS = ("hd95_voxels_mm", "asd_voxels_mm")
 PUBLISHED_TASKS = {"lits": "LiTS", "brats": "BraTS", "nfbs": "NFBS"}
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per label, network and width, with the mean over labels last, followed by the paper's rows."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows)
     comparison = inputs.compared

@@ -26,7 +26,7 @@ def sorted_means(measured: Sequence[Activations]) -> np.ndarray:
     return np.array([sorted(entry.means, reverse=True) for entry in measured])
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per rank with the mean activation of full and pocket, averaged over folds by rank."""
     inputs.need(measured=inputs.activations)
     groups: dict[tuple[str, str], list[Activations]] = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per label, and a picture of the case with the median mean Dice."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, predictions=inputs.predictions,
                 input=inputs.input)

@@ -53,7 +53,7 @@ def published_order(arches: list[str]) -> list[str]:
     return sorted(arches, key=lambda arch: (order.index(arch) if arch in order else len(order), arch))
 
 
-def write(folder: Path, entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> Experiment:
+def write_experiment(folder: Path, entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> Experiment:
     """Write `FILES` to a folder, each atomically.
 
     Returns:

@@ -37,7 +37,7 @@ def memory_of(entry: ProfiledConfiguration | None) -> tuple[float | None, str]:
     return measured.host_memory_growth_mib, "process"
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per batch and width, with the savings, including configurations that do not fit."""
     found = [entry for entry in inputs.configurations if entry.mode == "train"]
     inputs.need(measured=found)

@@ -18,7 +18,7 @@ from ..evaluation.layout import (
     pair_of,
 )
 from ..evaluation.metrics import PAPER_METRICS
-from ..evaluation.statistics import MARGIN, compare_paired, equivalence
+from ..evaluation.statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
@@ -35,7 +35,7 @@ VARIANTS = {
 }
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per variant with its parameters and steps; compare the two variants with equally many steps."""
     inputs.need(comparison=inputs.comparison, evaluations=inputs.rows, models=inputs.models)
     runs = {(model.provenance.arch, model.provenance.width): model.provenance for model in inputs.models}
@@ -88,14 +88,14 @@ def _equal_steps(inputs: Inputs, rows: list[dict[str, Any]]) -> list[str]:
         both = means[arch]["pruned-tuned"].to_frame("pruned").join(means[arch]["pocket-continued"].rename("pocket"))
         outcome = compare_paired(both["pocket"], both["pruned"])
         p_value = equivalence(both["pocket"], both["pruned"])
-        same = Equivalence(MARGIN, p_value, p_value is not None and p_value < 0.05)
+        same = Equivalence(EQUIVALENCE_MARGIN, p_value, p_value is not None and p_value < 0.05)
         tested = Pair(arch, "pruned-tuned", "pocket-continued", MEAN, "dice", **asdict(outcome), equivalence=same)
         difference = number(outcome.difference, "dice", True)
         interval = interval_text(outcome.interval, "dice")
         lines.append(f"At equally many steps in all ({steps['pruned-tuned']:,} and {steps['pocket-continued']:,}), "
                      f"{arch}: pruned and trained on − pocket trained on = {difference} Dice, 95 % interval "
                      f"{interval}, {outcome.n} pairs, Wilcoxon p {p_text(outcome.p_value)}, equivalent within "
-                     f"{MARGIN:g}: {equivalence_text(tested)}.")
+                     f"{EQUIVALENCE_MARGIN:g}: {equivalence_text(tested)}.")
     return lines
 
 

@@ -33,7 +33,7 @@ def sizes_of(splits: Splits) -> dict[int, int]:
     return sizes
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per size, architecture and width: Dice on the same test cases."""
     inputs.need(evaluations=inputs.rows)
     sizes = sizes_of(inputs.splits)

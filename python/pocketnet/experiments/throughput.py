@@ -22,7 +22,7 @@ def speed_up_percent(full: float, pocket: float) -> float:
     return 100 * (pocket - full) / pocket
 
 
-def draw(inputs: Inputs) -> Outcome:
+def tabulate(inputs: Inputs) -> Outcome:
     """Draw one row per patch size, architecture and width, with the paper's speed-up and the ratio pocket / full."""
     found = [entry for entry in inputs.configurations if entry.mode == "infer"]
     inputs.need(measured=found)

@@ -16,7 +16,7 @@ from ..preprocessing import geometry
 from ..preprocessing.scan import Scan, read_scan
 from . import colours, dicom_seg, picture, results
 from .cases import stem, suffix
-from .merge import Follow
+from .merge import WindowProgress
 from .predictor import Predictor
 from .results import Wanted
 from .run import Segmentation
@@ -24,7 +24,7 @@ from .run import Segmentation
 if TYPE_CHECKING:
     import numpy as np
 
-FollowCase = Callable[[str], Follow]
+CaseProgress = Callable[[str], WindowProgress]
 
 
 @dataclass
@@ -89,7 +89,7 @@ def _tables(output: Path, single: bool) -> dict[str, Path]:
 
 
 def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: Path, *, single: bool, wanted: Wanted,
-                  again: bool, follow: FollowCase) -> Done:
+                  again: bool, follow: CaseProgress) -> Done:
     """Segment cases and write their results.
 
     Args:
@@ -118,7 +118,7 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
         if wanted.extras and volumes:
             tables = _tables(output, single)
             results.write_volumes(tables["volumes"], volumes)
-            colours.write(tables["ITK-SNAP"], tables["3D Slicer"], predictor.model.plan.labels)
+            colours.write_label_tables(tables["ITK-SNAP"], tables["3D Slicer"], predictor.model.plan.labels)
     return done
 
 
@@ -127,7 +127,7 @@ def _on_one_line(error: PocketError) -> str:
 
 
 def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wanted: Wanted, again: bool,
-         follow: Follow) -> dict[str, Any]:
+         follow: WindowProgress) -> dict[str, Any]:
     """Segment one case unless it is finished, and return its entry in `Done.cases`."""
     labels = predictor.model.plan.labels
     others = wanted.paths(target, labels)
@@ -152,11 +152,11 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         writing = time.perf_counter()
         note = results.note_of(key)
         if wanted.dicom_seg:
-            dicom_seg.write(others["DICOM-SEG"], paths[0], found.classes, grid, labels)
+            dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels)
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)
-        geometry.write(target, found.classes, grid, note=note)  # last, because it marks the case as finished
+        geometry.write_image(target, found.classes, grid, note=note)  # last, because it marks the case as finished
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
@@ -173,8 +173,8 @@ def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], 
         results.write_map(others["uncertainty"], cast("np.ndarray", found.uncertainty),
                           cast(geometry.Grid, scan.grid), note)
     if "picture" in others:
-        picture.draw(others["picture"], scan, found.classes, labels,
-                     {name: row["volume_ml"] for name, row in volumes.items()}, case)
+        picture.draw_picture(others["picture"], scan, found.classes, labels,
+                             {name: row["volume_ml"] for name, row in volumes.items()}, case)
 
 
 def _key(predictor: Predictor, paths: list[Path], wanted: Wanted) -> str:

@@ -44,7 +44,7 @@ def slicer(labels: Sequence[Label]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(for_itksnap: Path, for_slicer: Path, labels: Sequence[Label]) -> None:
+def write_label_tables(for_itksnap: Path, for_slicer: Path, labels: Sequence[Label]) -> None:
     """Write the names and colours of labels for ITK-SNAP (`.txt`) and 3D Slicer (`.ctbl`)."""
     write_text(for_itksnap, itksnap(labels))
     write_text(for_slicer, slicer(labels))

@@ -34,7 +34,8 @@ def check(path: Path) -> None:
                         todo="Leave --dicom-seg out, or give the series' folder.")
 
 
-def write(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid, labels: Sequence[Label]) -> None:
+def write_segmentation(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid,
+                       labels: Sequence[Label]) -> None:
     """Write the segmentation atomically, with one segment per label.
 
     Args:

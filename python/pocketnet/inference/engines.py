@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from ..errors import DataError, UsageError
-from . import fusion
+from . import openvino_graph
 
 if TYPE_CHECKING:
     import openvino
@@ -54,18 +54,18 @@ class OpenVinoEngine:
         core = openvino.Core()
         try:
             graph = core.read_model(folder / "model.xml")
-            fusion.free_sizes(graph)
+            openvino_graph.free_sizes(graph)
             graph.reshape([1, *patch, channels])
             given = list(graph.output(0).get_shape())[:-1]
             if given not in ([1, *patch], [1]):  # [1]: a classifier returns one vector per image
                 raise RuntimeError(f"it gives {given[1:]}")
-            fusion.fuse_skips(graph)
-            self._classes_first = fusion.classes_first(graph)
+            openvino_graph.fuse_skips(graph)
+            self._classes_first = openvino_graph.classes_first(graph)
         except RuntimeError as error:
             raise DataError(f"OpenVINO cannot take this network for windows of {'×'.join(map(str, patch))} voxels: "
                             f"{str(error).splitlines()[0][:160]}.", where=str(folder / "model.xml"),
                             todo="Use --windows plan, or --engine tensorflow.") from None
-        self.activation_mib = fusion.activation_bytes(graph) / 2**20
+        self.activation_mib = openvino_graph.activation_bytes(graph) / 2**20
         # Without this hint, OpenVINO computes in bfloat16 if the CPU supports it, which differs from the reference.
         settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
         self._core, self._graph = core, graph

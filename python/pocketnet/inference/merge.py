@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from .threads import Share, alone
-from .windows import Place, Tiling, gaussian_weight
+from .windows import Tiling, WindowSpan, gaussian_weight
 
-Predict = Callable[[tuple[Place, ...]], np.ndarray]
-Follow = Callable[[list[Any]], Iterator[Any]]
+Predict = Callable[[tuple[WindowSpan, ...]], np.ndarray]
+WindowProgress = Callable[[list[Any]], Iterator[Any]]
 
 
 def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
-          follow: Follow = iter, share: Share = alone) -> Iterator[tuple[int, np.ndarray]]:
+          follow: WindowProgress = iter, share: Share = alone) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the Gaussian-weighted mean prediction, slab by slab.
 
     Args:
@@ -57,7 +57,7 @@ def merge(tiling: Tiling, channels: int, members: Sequence[Predict],
 
 
 def _add(total: np.ndarray, weights: np.ndarray | None, weight: np.ndarray, weighted: np.ndarray,
-         window: tuple[Place, ...], said: np.ndarray, base: int, slab: slice) -> None:
+         window: tuple[WindowSpan, ...], said: np.ndarray, base: int, slab: slice) -> None:
     """Add a slab of a window's prediction to the weighted sums.
 
     Args:

@@ -35,8 +35,8 @@ def middle(classes: np.ndarray) -> tuple[int, ...]:
     return tuple(int(c.argmax()) if c.any() else c.size // 2 for c in counts)
 
 
-def draw(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[Label], millilitres: Mapping[str, float],
-         title: str) -> None:
+def draw_picture(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[Label], millilitres: Mapping[str, float],
+                 title: str) -> None:
     """Write the picture as PNG, atomically.
 
     Args:

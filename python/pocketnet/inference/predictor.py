@@ -17,11 +17,11 @@ from ..preprocessing.boxes import slices
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, threads, windows
-from .merge import Follow, merge, most_likely
+from .merge import WindowProgress, merge, most_likely
 from .options import SPARSE_OVERLAP, WINDOWS, Options
 from .postprocessing import largest_components
-from .run import Clock, Run, Segmentation, Sink
-from .source import on_source
+from .resample_back import on_source
+from .run import CasePrediction, Clock, Segmentation, Sink
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -85,17 +85,17 @@ class Predictor:
 
     @overload
     def __call__(self, image: np.ndarray, spacing: Sequence[float] | None = None,
-                 follow: Follow = iter) -> np.ndarray: ...
+                 follow: WindowProgress = iter) -> np.ndarray: ...
 
     @overload
     def __call__(self, image: nib.Nifti1Image | Sequence[nib.Nifti1Image], spacing: None = None,
-                 follow: Follow = iter) -> nib.Nifti1Image: ...
+                 follow: WindowProgress = iter) -> nib.Nifti1Image: ...
 
     @overload
     def __call__(self, image: sitk.Image | Sequence[sitk.Image], spacing: None = None,
-                 follow: Follow = iter) -> sitk.Image: ...
+                 follow: WindowProgress = iter) -> sitk.Image: ...
 
-    def __call__(self, image: Any, spacing: Sequence[float] | None = None, follow: Follow = iter) -> Any:
+    def __call__(self, image: Any, spacing: Sequence[float] | None = None, follow: WindowProgress = iter) -> Any:
         """Segment an image in memory.
 
         Args:
@@ -126,7 +126,8 @@ class Predictor:
             raise DataError("The image has NaN or infinite voxels.")
         return self.segment(scan_of(image, spacing or (1.0, 1.0, 1.0)), follow=follow).classes
 
-    def segment_files(self, images: Sequence[str | Path], output: str | Path, follow: Follow = iter) -> np.ndarray:
+    def segment_files(self, images: Sequence[str | Path], output: str | Path,
+                      follow: WindowProgress = iter) -> np.ndarray:
         """Segment a case, one file per modality in the model's order, and write the label map.
 
         Args:
@@ -144,11 +145,11 @@ class Predictor:
         outputs.check_files({Path(output): None}, [Path(geometry.file_and_volume(image)[0]) for image in images])
         scan = read_scan(images)
         classes = self.segment(scan, case=str(images[0]), follow=follow).classes
-        geometry.write(output, classes, cast(geometry.Grid, scan.grid))
+        geometry.write_image(output, classes, cast(geometry.Grid, scan.grid))
         return classes
 
     def segment(self, scan: Scan, *, case: str = "the image", sink: Sink | None = None,
-                follow: Follow = iter) -> Segmentation:
+                follow: WindowProgress = iter) -> Segmentation:
         """Segment a scan.
 
         Args:
@@ -169,8 +170,8 @@ class Predictor:
         tiling, need = self._tiling(prepared, case)
         members = [ensemble.Member(model, engine, self._mirrors, self.predictions, self._share) for model, engine
                    in zip(self.models, self._engines(tiling.window), strict=True)]
-        run = Run(self.model.plan, members, prepared, tiling,
-                  prepared.dark and self.options.windows != "plan", clock)
+        run = CasePrediction(self.model.plan, members, prepared, tiling,
+                             prepared.background_is_zero and self.options.windows != "plan", clock)
         clock.lap("starting")
         out = Segmentation(np.zeros(scan.shape, np.uint8),
                            np.zeros(scan.shape, np.uint8) if self.predictions > 1 else None,
@@ -186,7 +187,8 @@ class Predictor:
         clock.lap("components")
         return out
 
-    def _fill(self, out: Segmentation, run: Run, merged: Iterator[tuple[int, np.ndarray]], sink: Sink | None) -> None:
+    def _fill(self, out: Segmentation, run: CasePrediction, merged: Iterator[tuple[int, np.ndarray]],
+              sink: Sink | None) -> None:
         """Write the classes and the uncertainty of each slab into the segmentation, and pass it to `sink`."""
         inside = slices(run.prepared.box)
         for start, planes in merged:
@@ -235,8 +237,9 @@ class Predictor:
         per_voxel = cast(engines.OpenVinoEngine, self.engine).activation_mib / np.prod(patch)
         if wanted == "large" or (wanted == "auto" and self._takes_any_size):
             divisor = plan.network.divisor
-            tilings = list(dict.fromkeys(windows.large(prepared.shape, patch, divisor, most, sigma, prepared.dark)
-                                         for most in memory.WINDOW_VOXELS))
+            tilings = list(dict.fromkeys(
+                windows.large(prepared.shape, patch, divisor, most, sigma, prepared.background_is_zero)
+                for most in memory.WINDOW_VOXELS))
         return memory.fitting(tilings, lambda t: memory.need(
             prepared, t, channels, per_voxel * float(np.prod(t.window)), plan.inference.largest_component), limit, case)
 

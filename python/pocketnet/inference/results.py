@@ -109,7 +109,7 @@ def write_map(path: Path, values: np.ndarray, grid: geometry.Grid, note: str) ->
         grid: Grid of the image.
         note: Note on the origin for the header.
     """
-    geometry.write(path, values, grid, note=note, slope=SLOPE)
+    geometry.write_image(path, values, grid, note=note, slope=SLOPE)
 
 
 class ProbabilityFiles:

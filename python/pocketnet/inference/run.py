@@ -12,7 +12,7 @@ import numpy as np
 from ..contracts.plan import Plan
 from ..preprocessing.scan import PreparedScan
 from . import ensemble, memory
-from .windows import Place, Tiling
+from .windows import Tiling, WindowSpan
 
 if TYPE_CHECKING:
     from . import engines
@@ -58,7 +58,7 @@ class Clock:
         self._last = now
 
 
-class Run:
+class CasePrediction:
     """Read the windows of one case, one layer at a time, and let each member predict them.
 
     Args:
@@ -90,8 +90,8 @@ class Run:
         self.skipped = 0
         self.members = [self._predict(member) for member in members]
 
-    def _predict(self, member: ensemble.Member) -> Callable[[tuple[Place, ...]], np.ndarray]:
-        def predict(window: tuple[Place, ...]) -> np.ndarray:
+    def _predict(self, member: ensemble.Member) -> Callable[[tuple[WindowSpan, ...]], np.ndarray]:
+        def predict(window: tuple[WindowSpan, ...]) -> np.ndarray:
             self.clock.lap("merging")
             inside = self._read(window)
             self.clock.lap("resampling")
@@ -109,7 +109,7 @@ class Run:
 
         return predict
 
-    def _read(self, window: tuple[Place, ...]) -> np.ndarray:
+    def _read(self, window: tuple[WindowSpan, ...]) -> np.ndarray:
         """Return the part of a window inside the volume, (x, y, z, channel), not normalised."""
         last = window[2]
         low, high = max(0, last.start), min(self._tiling.shape[2], last.start + self._tiling.window[2])

@@ -12,7 +12,7 @@ from ..preprocessing.boxes import centred
 
 
 @dataclass(frozen=True)
-class Place:
+class WindowSpan:
     """Position of a window along one axis, in voxels of the volume.
 
     Attributes:
@@ -38,7 +38,7 @@ class Tiling:
 
     shape: tuple[int, ...]
     window: tuple[int, ...]
-    places: tuple[tuple[Place, ...], ...]
+    places: tuple[tuple[WindowSpan, ...], ...]
     sigma: float
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Tiling:
         """Maximum planes along the last axis that are in memory while windows are merged."""
         return max(place.high - place.low for place in self.places[-1])
 
-    def layer(self, last: Place) -> list[tuple[Place, ...]]:
+    def layer(self, last: WindowSpan) -> list[tuple[WindowSpan, ...]]:
         """Return the windows at one position along the last axis."""
         return [(*across, last) for across in itertools.product(*self.places[:-1])]
 
@@ -121,7 +121,7 @@ def _evenly(size: int, side: int, number: int) -> list[int]:
 
 
 def _tiling(shape: tuple[int, ...], window: tuple[int, ...], along: list[list[int]], sigma: float) -> Tiling:
-    places = tuple(tuple(Place(s, max(0, s), min(n, s + w)) for s in starts_)
+    places = tuple(tuple(WindowSpan(s, max(0, s), min(n, s + w)) for s in starts_)
                    for n, w, starts_ in zip(shape, window, along, strict=True))
     return Tiling(tuple(shape), tuple(window), places, sigma)
 

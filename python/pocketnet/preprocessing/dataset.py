@@ -34,7 +34,7 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
     problems, done = [], []
     for entry in entries:
         try:
-            write_store(entry, listing, folder, preprocessing, output)
+            preprocess_case(entry, listing, folder, preprocessing, output)
             done.append(entry.case)
         except DataError as error:
             problems.append(f"{entry.case}: {error.render()}")
@@ -44,7 +44,7 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
     return done
 
 
-def write_store(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path) -> None:
+def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path) -> None:
     """Preprocess one case into a store; see `write_stores` for the arguments.
 
     Raises:
@@ -53,7 +53,7 @@ def write_store(entry: Case, listing: Manifest, folder: Path, preprocessing: Pre
     paths = [folder / name for name in entry.images]
     if listing.task == CLASSIFICATION:
         prepared = picture.prepare(picture.read_images(paths), preprocessing)
-        store.write(output, entry.case, listing.modalities, prepared, None, {}, entry.class_name)
+        store.write_store(output, entry.case, listing.modalities, prepared, None, {}, entry.class_name)
         return
     image, volume = cases.read_images(paths)
     prepared = cases.prepare(image, volume.spacing, preprocessing)
@@ -63,5 +63,5 @@ def write_store(entry: Case, listing: Manifest, folder: Path, preprocessing: Pre
         if values.data.shape != volume.data.shape:
             raise DataError(f"The label map has shape {values.data.shape}, the image {volume.data.shape}.")
         label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
-    store.write(output, entry.case, listing.modalities, prepared, label,
-                {item.name: item.value for item in listing.labels})
+    store.write_store(output, entry.case, listing.modalities, prepared, label,
+                      {item.name: item.value for item in listing.labels})

@@ -252,7 +252,7 @@ def same_grid(a: Grid, b: Grid, tolerance: float = 1e-3) -> bool:
     return a.shape == b.shape and np.allclose(a.affine, b.affine, atol=tolerance)
 
 
-def write(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "", slope: float = 1.0) -> None:
+def write_image(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "", slope: float = 1.0) -> None:
     """Write a RAS+ array as NIfTI with exactly the geometry of `grid`. The write is atomic.
 
     Args:

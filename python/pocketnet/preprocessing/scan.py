@@ -180,7 +180,7 @@ class PreparedScan:
         return resample_planes(part, low, self.cropped[2], self.shape, start, stop)
 
     @cached_property
-    def dark(self) -> bool:
+    def background_is_zero(self) -> bool:
         """Whether zero is background (`zscore`) and fills most of the box's faces, as in a skull-stripped head."""
         if self._scheme != "zscore":
             return False

@@ -42,8 +42,8 @@ def _write_array(path: Path, array: np.ndarray, axes: int = 3) -> None:
     path.write_bytes(compressed.to_cframe())
 
 
-def write(folder: str | Path, case: str, modalities: Sequence[str], prepared: Prepared, label: np.ndarray | None,
-          labels: dict[str, int], class_name: str | None = None) -> Path:
+def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepared: Prepared, label: np.ndarray | None,
+                labels: dict[str, int], class_name: str | None = None) -> Path:
     """Write one case's store. The write is atomic.
 
     Args:

@@ -22,7 +22,7 @@ its memory peaks in a convolution."""
 STEPS, WARM_UP = 3, 1
 BUDGET_SECONDS = 35
 FEWEST = 3
-MARGIN = 0.97
+LOWEST_SHARE = 0.97
 """Fraction of the measured memory that a prediction must reach. Heap fragmentation varies by the rest."""
 PRIOR = 0.1
 """Weight of the prior rates; each measured step counts 1. A few steps cannot determine all rates."""
@@ -73,9 +73,9 @@ def workspace_of(nodes: Sequence[Node], batch: int, grown: float, factors: Facto
     """
     bare = replace(factors, workspace=0.0)
     held = [(moment, bare.bytes(moment, len(nodes), variables(nodes), batch)) for moment in training_moments(nodes)]
-    if max(one for _, one in held) >= MARGIN * grown:
+    if max(one for _, one in held) >= LOWEST_SHARE * grown:
         return 0.0
-    return min((MARGIN * grown - one) / (moment.workspace * batch) for moment, one in held if moment.workspace)
+    return min((LOWEST_SHARE * grown - one) / (moment.workspace * batch) for moment, one in held if moment.workspace)
 
 
 def fit(found: Sequence[Timed], usual: Rates) -> Rates:

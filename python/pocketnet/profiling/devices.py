@@ -39,7 +39,7 @@ class Factors:
         variables: Per byte of weights and optimiser state; includes the gradients of the weights.
         kept: Per byte of tensors kept for the backward pass; includes unused allocator memory and tensors freed
             late.
-        passing: Per byte of transient tensors.
+        transient: Per byte of transient tensors.
         workspace: Per byte of a convolution's input and output, for copies in another memory layout. It depends on
             the processor's instruction set; a calibration measures it.
         fixed_mib: MiB independent of the network, for an engine's code and threads.
@@ -48,14 +48,15 @@ class Factors:
     per_layer_mib: float
     variables: float
     kept: float
-    passing: float
+    transient: float
     workspace: float = 0.0
     fixed_mib: float = 0.0
 
     def bytes(self, moment: Moment, layers: float, variables: int, batch: int) -> float:
         """Return the memory growth at a moment, in bytes."""
         return ((self.fixed_mib + self.per_layer_mib * layers) * 2**20 + self.variables * variables
-                + (self.kept * moment.kept + self.passing * moment.passing + self.workspace * moment.workspace) * batch)
+                + batch * (self.kept * moment.kept + self.transient * moment.transient
+                           + self.workspace * moment.workspace))
 
 
 @dataclass(frozen=True)

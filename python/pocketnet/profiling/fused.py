@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..inference.fusion import MOST_WEIGHTS
+from ..inference.openvino_graph import MOST_WEIGHTS
 from .graph import CONCATENATE, CONVOLUTION, POINTWISE, TRANSPOSED, Node
 
 
 def without_upsampled(nodes: Sequence[Node]) -> list[Node]:
-    """Remove the transposed convolutions and concatenations that `inference.fusion` fuses away.
+    """Remove the transposed convolutions and concatenations that `inference.openvino_graph` fuses away.
 
     A convolution that read them then reads the coarser level and the skip connection, and performs the operations of
     both layers.

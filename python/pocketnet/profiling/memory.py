@@ -24,13 +24,13 @@ class Moment:
     Attributes:
         layer: Name of the layer, and whether it computes forward or backward.
         kept: Tensors kept for the backward pass.
-        passing: Transient tensors: gradients, and tensors freed after this layer.
+        transient: Transient tensors: gradients, and tensors freed after this layer.
         workspace: Input and output of a convolution, which its kernel may copy to another memory layout.
     """
 
     layer: str
     kept: int
-    passing: int
+    transient: int
     workspace: int = 0
 
 
@@ -48,8 +48,8 @@ def training_moments(nodes: Sequence[Node], rematerialise: bool = False) -> list
     inner = [node.rule.inner * node.bytes for node in nodes]
     laid_out = [_laid_out(node, nodes, index) for node in nodes]
     forward = [Moment(f"{node.name}, forward", sum(inner[:i]) + sum(n.bytes for n in nodes[:i + 1] if n.name in last),
-                      passing, laid_out[i])
-               for i, (node, passing) in enumerate(zip(nodes, _passing(nodes, last), strict=True))]
+                      transient, laid_out[i])
+               for i, (node, transient) in enumerate(zip(nodes, _transient(nodes, last), strict=True))]
     edges = [(index[name], reader, _gradient(nodes, index, name, node))
              for reader, node in enumerate(nodes) for name in node.sources if nodes[index[name]].kind != INPUT]
     edges.append((len(nodes) - 1, len(nodes), nodes[-1].bytes))  # the loss reads the last layer
@@ -88,7 +88,7 @@ def _rematerialised(nodes: Sequence[Node]) -> list[Moment]:
         kept += sum(n.bytes for n in mine if n.name not in crossing and last.get(n.name, i + 1) <= i)
         kept += sum(nodes[index[name]].bytes for name in given[block[node.name]])
         if backward := plain.get(f"{node.name}, backward"):
-            moments.append(Moment(backward.layer, kept, backward.passing, backward.workspace))
+            moments.append(Moment(backward.layer, kept, backward.transient, backward.workspace))
     return moments
 
 
@@ -100,7 +100,8 @@ def inference_moments(nodes: Sequence[Node], fused: bool = False) -> list[Moment
         fused: Normalisation, activation and addition are fused into the preceding convolution, as in OpenVINO.
     """
     nodes = _branch_by_branch(nodes)
-    return [Moment(node.name, 0, passing) for node, passing in zip(nodes, _passing(nodes, {}, fused), strict=True)]
+    return [Moment(node.name, 0, transient)
+            for node, transient in zip(nodes, _transient(nodes, {}, fused), strict=True)]
 
 
 def variables(nodes: Sequence[Node], slots: int = 2) -> int:
@@ -138,7 +139,7 @@ def _last_users(nodes: Sequence[Node]) -> dict[str, int]:
     return last
 
 
-def _passing(nodes: Sequence[Node], kept: dict[str, int], fused: bool = False) -> Iterator[int]:
+def _transient(nodes: Sequence[Node], kept: dict[str, int], fused: bool = False) -> Iterator[int]:
     """Yield for each layer the bytes that are alive in its forward computation and not kept."""
     readers = {node.name: number for number, node in enumerate(nodes)}
     for number, node in enumerate(nodes):

@@ -51,7 +51,7 @@ def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for row in comparison.networks:
         cells = []
-        for metric in classification.METRICS:
+        for metric in classification.CLASS_METRICS:
             found = row.metrics[metric]
             cells.append((found.mean, class_layout.number(found.mean), class_layout.interval_text(found.interval)))
         pair = pair_of(comparison, row, "auc")

@@ -137,7 +137,7 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     store.log_files(run, artifacts)
     if model.plan and (model.folder / "model.keras").is_file():
         store.log_model(experiment, run, provenance.run_key, fold.name(provenance), provenance.steps,
-                        lambda target: mlflow_model.write(model, target))
+                        lambda target: mlflow_model.write_model(model, target))
     return run
 
 

@@ -22,15 +22,15 @@ class Live:
 
     Args:
         uri: `http://…` or `https://…`.
-        say: Function that prints the warning.
+        log: Function that prints the warning.
 
     Raises:
         UsageError: If the address contains a user name or password.
     """
 
-    def __init__(self, uri: str, say: Callable[[str], None]):
+    def __init__(self, uri: str, log: Callable[[str], None]):
         refuse_credentials(uri)
-        self.uri, self.say = uri, say
+        self.uri, self.log = uri, log
         self._store: Store | None = None
         self._run: str | None = None
         self._dead = False
@@ -84,7 +84,7 @@ class Live:
         except Exception as error:  # the training must continue on any error
             self._dead = True
             reason = error.what if isinstance(error, PocketError) else str(error).strip().split("\n")[0][:200]
-            self.say(f"Warning: the training is not tracked live at {self.uri} any more.\n"
+            self.log(f"Warning: the training is not tracked live at {self.uri} any more.\n"
                      f"  why: {type(error).__name__}: {reason}\n"
                      "  what to do: Nothing now: it goes on; pocket-collect sends the records later.")
 

@@ -30,7 +30,7 @@ NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # in addition to the libr
 TRAINING = {"python", "tensorflow", "keras"}  # not needed with OpenVINO
 
 
-def write(model: Model, target: Path) -> None:
+def write_model(model: Model, target: Path) -> None:
     """Write an MLflow model that `mlflow models serve --env-manager local` serves.
 
     Args:

@@ -27,8 +27,8 @@ STEPS = f"step-{'[0-9]' * 8}.npz"
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, json.JSONDecodeError)
 
 
-def write(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: dict[str, Any],
-          keep: int = KEEP) -> Path:
+def write_checkpoint(folder: Path, step: int, arrays: dict[str, list[np.ndarray]], state: dict[str, Any],
+                     keep: int = KEEP) -> Path:
     """Write the checkpoint of `step` and remove all but the last `keep` checkpoints.
 
     Args:
@@ -89,13 +89,13 @@ def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
 
 
 @contextmanager
-def lock(folder: Path, say: Callable[[str], object] = lambda message: None,
+def lock(folder: Path, log: Callable[[str], object] = lambda message: None,
          until: float | None = None) -> Iterator[None]:
     """Lock a run for one process. A second process waits, then resumes from the first one's last checkpoint.
 
     Args:
         folder: The run's checkpoint folder.
-        say: Called with a message if this process has to wait.
+        log: Called with a message if this process has to wait.
         until: Value of `time.monotonic()` at which to stop waiting; None for no limit.
 
     Raises:
@@ -110,7 +110,7 @@ def lock(folder: Path, say: Callable[[str], object] = lambda message: None,
                 break
             except BlockingIOError:
                 if not waiting:
-                    say(f"Another process is training this run ({folder}); waiting for it.")
+                    log(f"Another process is training this run ({folder}); waiting for it.")
                 waiting = True
                 if until is not None and time.monotonic() >= until:
                     raise Stopped("The time was up while another process was training this run.", where=str(folder),

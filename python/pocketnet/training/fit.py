@@ -28,10 +28,10 @@ from .compile import alike, averaged, compile_for_training, stepping
 from .devices import Devices
 from .losses import LOSSES
 from .sampling import Sampler
-from .scores import TASKS
+from .scores import VALIDATIONS
 from .supervision import supervised
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass
@@ -67,7 +67,7 @@ memory so far (empty if the device does not report it)."""
 
 def history_columns(task: str) -> tuple[str, ...]:
     """Return the columns of `history.csv`."""
-    return ("epoch", "step", "learning_rate", "loss", "validation_loss", *TASKS[task].columns, "seconds")
+    return ("epoch", "step", "learning_rate", "loss", "validation_loss", *VALIDATIONS[task].columns, "seconds")
 
 
 def rate_at(settings: Training, step: int) -> float:
@@ -91,15 +91,15 @@ class Trainer:
         checkpoint_seconds: Maximum seconds between two checkpoints.
         deadline: Value of `time.monotonic()` before which to write a checkpoint and stop. The margin is the longest
             step of this attempt, without the first, which compiles. None for no limit.
-        say: Called with progress messages.
+        log: Called with progress messages.
     """
 
     def __init__(self, model: keras.Model, plan: Plan, train: Sampler, validation: Sampler, folder: Path,
                  *, devices: Devices | None = None, checkpoint_seconds: float = 60,
-                 deadline: float | None = None, say: Say = print):
+                 deadline: float | None = None, log: Log = print):
         self.model, self.plan, self.train_patches = model, plan, train
         self.validation_batches = validation.fixed()
-        self.folder, self.say = folder, say
+        self.folder, self.log = folder, log
         self.checkpoint_seconds = checkpoint_seconds
         self.started = time.monotonic()
         self.deadline = deadline
@@ -130,12 +130,12 @@ class Trainer:
         self._train_step = self.devices.train_step(self._stepper, self.trained.loss, settings.clip_norm)
         self._predict = self.devices.predict(model)
 
-    def run(self, tick: Callable[[int], None] = lambda step: None,
+    def run(self, on_step: Callable[[int], None] = lambda step: None,
             epoch_ended: Callable[[State], None] = lambda state: None) -> State:
         """Train to the last step, starting from the newest intact checkpoint if there is one.
 
         Args:
-            tick: Called after each step with the number of completed steps.
+            on_step: Called after each step with the number of completed steps.
             epoch_ended: Called after each epoch.
 
         Raises:
@@ -155,7 +155,7 @@ class Trainer:
                 self._step(step, image, label)
                 if step > first:
                     self.longest_step = max(self.longest_step, time.monotonic() - began)
-                tick(step)
+                on_step(step)
                 if step % self.plan.training.steps_per_epoch == 0:
                     epoch_ended(self.state)
                 if step == total:
@@ -207,7 +207,7 @@ class Trainer:
             round(self._process.memory_info().rss / 2**20, 1), device), strict=True)))
         better = state.best is None or loss < state.best
         named = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items())
-        self.say(f"epoch {epoch}/{settings.epochs}: loss {training_loss:.4f}, validation loss {loss:.4f}, "
+        self.log(f"epoch {epoch}/{settings.epochs}: loss {training_loss:.4f}, validation loss {loss:.4f}, "
                  f"{named}, learning rate {rate:.2e}, {elapsed:.0f} s{' · best' if better else ''}")
         state.loss_sum = 0.0
         if better:
@@ -221,7 +221,7 @@ class Trainer:
 
     def _validate(self) -> tuple[float, dict[str, float]]:
         """Return the validation loss and the task's scores."""
-        task = TASKS[self.plan.task]
+        task = VALIDATIONS[self.plan.task]
         losses, kept, count = [], [], 0
         for image, label in self.validation_batches:
             probabilities = self._predict(image)
@@ -238,12 +238,12 @@ class Trainer:
         device = backend.peak_device_memory_mib()
         if device is not None:
             state.peak_device_memory_mib = max(state.peak_device_memory_mib or 0.0, device)
-        checkpoints.write(self.folder, state.step, {
+        checkpoints.write_checkpoint(self.folder, state.step, {
             "model": _values(self.trained.variables), "optimizer": _values(self.model.optimizer.variables),
             "best": self.best_variables}, vars(state), keep=1 if ended == "finished" else checkpoints.KEEP)
 
     def _resume(self) -> None:
-        found = checkpoints.latest(self.folder, self.say)
+        found = checkpoints.latest(self.folder, self.log)
         if found is None:
             return
         arrays, state = found
@@ -251,7 +251,7 @@ class Trainer:
         _assign(self.model.optimizer.variables, arrays["optimizer"])
         self.best_variables = arrays.get("best", [])
         self.state = State(**state)
-        self.say(f"going on after step {self.state.step} of {self.plan.training.steps} from a checkpoint")
+        self.log(f"going on after step {self.state.step} of {self.plan.training.steps} from a checkpoint")
 
     def _reason_to_stop(self) -> str | None:
         if self._stop_signal is not None:

@@ -38,7 +38,7 @@ def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, St
     } | ({"start": start.identity} if start else {}))
 
 
-class Follow(Protocol):
+class TrainingObserver(Protocol):
     """Observer of a training, for example `tracking.live.Live`. Its methods must not raise."""
 
     def begin(self, record: Identity, plan: Plan) -> None:
@@ -54,8 +54,8 @@ class Follow(Protocol):
 def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
           checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
           time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
-          say: Callable[[str], None] = print, tick: Callable[[int], None] = lambda step: None,
-          follow: Follow | None = None) -> Provenance:
+          log: Callable[[str], None] = print, on_step: Callable[[int], None] = lambda step: None,
+          follow: TrainingObserver | None = None) -> Provenance:
     """Train one network on one fold and write its model folder.
 
     Args:
@@ -74,8 +74,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
         time_limit: Write a checkpoint and stop within this many seconds; None for no limit.
         checkpoint_seconds: Maximum seconds between two checkpoints.
         start: A trained network of the same structure to start from; None for random weights.
-        say: Called with progress messages.
-        tick: Called after each step with the number of completed steps.
+        log: Called with progress messages.
+        on_step: Called after each step with the number of completed steps.
         follow: Observer of the training, see `Follow`.
 
     Returns:
@@ -103,33 +103,33 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     precision = backend.usable_precision(plan.training.precision)
     key = run_key(plan, split, arch, width, stores, precision, start)
     folder = checkpoint_root / key
-    with checkpoints.lock(folder, say, until=deadline):
+    with checkpoints.lock(folder, log, until=deadline):
         backend.set_precision(precision)
         from ..models.build import build
         from ..models.export import export_openvino
         from .fit import SYSTEM_COLUMNS, Trainer, history_columns
-        from .scores import TASKS
+        from .scores import VALIDATIONS
 
         with devices.scope():
             model = build(network)
         if start:
             start.give_weights(model, plan)
         name, ships = start.variant if start else width, plan.training.checkpoint
-        say(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
+        log(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{plan.training.steps} steps of {plan.training.batch} {images} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
             f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split.train)} training and "
             f"{len(split.validation)} validation cases; run {key}")
-        sampler = TASKS[plan.task].sampler
+        sampler = VALIDATIONS[plan.task].sampler
         train_patches, validation_patches = (
             sampler(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
-        trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, say=say,
+        trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, log=log,
                           checkpoint_seconds=checkpoint_seconds, deadline=deadline)
         record = Identity(
             dataset=plan.dataset, arch=arch, width=name, fold=fold, recipe=plan.recipe, seed=plan.seed,
             precision=precision, parameters=model.count_params(), run_key=key, code=code_hash("train"),
             version=__version__, commit=commit(), versions=backend.versions(), hardware=Hardware(**backend.hardware()))
-        state = _followed(trainer, tick, follow, record, plan)
+        state = _followed(trainer, on_step, follow, record, plan)
         provenance = Provenance(
             **vars(record), steps=state.step, attempts=tuple(Attempt(**attempt) for attempt in state.attempts),
             wall_seconds=round(sum(attempt["seconds"] for attempt in state.attempts), 2),
@@ -152,14 +152,14 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     return provenance
 
 
-def _followed(trainer: Trainer, tick: Callable[[int], None], follow: Follow | None, record: Identity,
+def _followed(trainer: Trainer, on_step: Callable[[int], None], follow: TrainingObserver | None, record: Identity,
               plan: Plan) -> State:
     """Train and report the progress to `follow`."""
     if follow is None:
-        return trainer.run(tick)
+        return trainer.run(on_step)
     follow.begin(record, plan)
     try:
-        state = trainer.run(tick, lambda state: follow.epoch(state.history[-1], state.system[-1]))
+        state = trainer.run(on_step, lambda state: follow.epoch(state.history[-1], state.system[-1]))
     except BaseException as error:
         follow.end("KILLED" if isinstance(error, Stopped) else "FAILED")
         raise

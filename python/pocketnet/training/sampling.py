@@ -21,7 +21,7 @@ from ..preprocessing.boxes import centred
 from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .augmentation import augment
-from .warp import draw
+from .warp import sample_warp
 
 
 class Sampler(ABC):
@@ -89,7 +89,7 @@ class PatchSampler(Sampler):
         try:
             settings = self.plan.training.augmentation
             start = self._random_start(store, rng)
-            warp = draw(settings, self.plan.training.patch, store.spacing, rng)
+            warp = sample_warp(settings, self.plan.training.patch, store.spacing, rng)
             if warp is None:
                 image, label = self._read(store, start, self.plan.training.patch)
             else:

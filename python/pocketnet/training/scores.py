@@ -16,7 +16,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Task:
+class Validation:
     """How to sample and validate the cases of a task.
 
     Attributes:
@@ -72,8 +72,8 @@ def classification_scores(batches: Sequence[Pair]) -> dict[str, float]:
             "validation_accuracy": float((probabilities.argmax(axis=-1) == true).mean())}
 
 
-TASKS = {
-    SEGMENTATION: Task(PatchSampler, dice_of_batch, segmentation_scores, ("validation_dice",)),
-    CLASSIFICATION: Task(ImageSampler, lambda probabilities, label: (probabilities, label), classification_scores,
-                         ("validation_auc", "validation_accuracy")),
+VALIDATIONS = {
+    SEGMENTATION: Validation(PatchSampler, dice_of_batch, segmentation_scores, ("validation_dice",)),
+    CLASSIFICATION: Validation(ImageSampler, lambda probabilities, label: (probabilities, label), classification_scores,
+                               ("validation_auc", "validation_accuracy")),
 }

@@ -62,8 +62,8 @@ class Warp:
         return new_image, new_label
 
 
-def draw(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[float, ...],
-         rng: np.random.Generator) -> Warp | None:
+def sample_warp(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[float, ...],
+                rng: np.random.Generator) -> Warp | None:
     """Draw a rotation, a scaling and an elastic deformation, each with its probability.
 
     The transforms are defined in millimetres, so that anisotropic voxels do not cause shear.

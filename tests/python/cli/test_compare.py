@@ -14,7 +14,7 @@ def run(tmp_path, *frames, options=()):
     paths = []
     for index, frame in enumerate(frames):
         paths.append(tmp_path / f"{index}.csv")
-        table.write(paths[-1], frame)
+        table.write_metrics(paths[-1], frame)
     return CliRunner().invoke(main, [*map(str, paths), "-o", str(tmp_path / "out"), *options])
 
 

@@ -25,8 +25,8 @@ def hippocampi(hippocampus, tmp_path):
     names = sorted(path.name.removesuffix(".nii.gz") for path in (hippocampus / "labelsTr").iterdir())[:4]
     for step, name in enumerate(names):
         volume = geometry.read(hippocampus / "labelsTr" / f"{name}.nii.gz", label=True)
-        geometry.write(tmp_path / "predictions" / f"{name}.nii.gz", np.roll(volume.data, step, 0).astype(np.uint8),
-                       volume.grid)
+        moved = np.roll(volume.data, step, 0).astype(np.uint8)
+        geometry.write_image(tmp_path / "predictions" / f"{name}.nii.gz", moved, volume.grid)
     write_model(tmp_path / "model", fold=1)
     manifest(tmp_path / "manifest.json", [
         {"case": name, "images": [f"imagesTr/{name}.nii.gz"], "label": f"labelsTr/{name}.nii.gz", "sha256": {}}
@@ -71,10 +71,10 @@ def test_every_bad_prediction_is_named(hippocampi, hippocampus, tmp_path):
     volume = geometry.read(moved, label=True)
     affine = volume.grid.affine.copy()
     affine[0, 3] += 2
-    geometry.write(moved, volume.data, geometry.Grid(volume.grid.shape, affine, volume.grid.header))
+    geometry.write_image(moved, volume.data, geometry.Grid(volume.grid.shape, affine, volume.grid.header))
     truncated.write_bytes(truncated.read_bytes()[:200])
     volume = geometry.read(strange, label=True)
-    geometry.write(strange, volume.data * 3, volume.grid)
+    geometry.write_image(strange, volume.data * 3, volume.grid)
     outcome = run(tmp_path, hippocampus)
     assert outcome.exit_code == 3
     assert "3 of 4" in outcome.stderr
@@ -109,7 +109,8 @@ def test_merged_classes_and_a_file_that_is_not_ras(brats, tmp_path):
         name = folder.name
         volume = geometry.read(folder / f"{name}_seg.nii.gz", label=True)
         assert volume.grid.orientation != "RAS"
-        geometry.write(tmp_path / "predictions" / f"{name}.nii.gz", (volume.data > 0).astype(np.uint8), volume.grid)
+        found = (volume.data > 0).astype(np.uint8)
+        geometry.write_image(tmp_path / "predictions" / f"{name}.nii.gz", found, volume.grid)
         cases.append({"case": name, "images": [f"{name}/{name}_flair.nii.gz"], "label": f"{name}/{name}_seg.nii.gz",
                       "sha256": {}})
     manifest(tmp_path / "manifest.json", cases, labels, modalities=["FLAIR"])

@@ -35,8 +35,8 @@ def work(tmp_path_factory):
     for index in range(3):
         image, label = tiny.volume(index)
         prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
-        store.write(root / "stores", f"case_{index}", ["t1", "t2"], prepared, label,
-                    {"ball": 1, "core": 2})
+        store.write_store(root / "stores", f"case_{index}", ["t1", "t2"], prepared, label,
+                          {"ball": 1, "core": 2})
     (root / "predictions").mkdir()
     for case in manifest.cases:
         shutil.copy(root / "data" / case.label, root / "predictions" / f"{case.case}.nii.gz")

@@ -25,7 +25,7 @@ def blocks(kind):
 
 def write(path, array):
     path.parent.mkdir(parents=True, exist_ok=True)
-    geometry.write(path, array, GRID)
+    geometry.write_image(path, array, GRID)
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_the_same_bytes_wherever_the_folder_lies(hippocampus, tmp_path):
     index["training"].reverse()
     (elsewhere / "dataset.json").write_text(json.dumps(index))
     for folder, threads, out in ((hippocampus, 1, "one"), (elsewhere, 4, "two")):
-        check.write(check.check(folder, presets.load("hippocampus"), threads=threads), tmp_path / out)
+        check.write_result(check.check(folder, presets.load("hippocampus"), threads=threads), tmp_path / out)
     for name in ("manifest.json", "fingerprint.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert len(checked.read_json(tmp_path / "one/manifest.json", "manifest")["cases"]) == 14

@@ -48,7 +48,7 @@ def test_what_cannot_be_paired_is_refused(baseline, message):
 
 def test_the_command_writes_it_beside_the_comparison(tmp_path):
     for name, frame in {"ours": metrics("pocket"), "theirs": metrics("pocket", shift=-0.01, recipe="quick")}.items():
-        table.write(tmp_path / f"{name}.csv", frame)
+        table.write_metrics(tmp_path / f"{name}.csv", frame)
     arguments = [str(tmp_path / "ours.csv"), "--baseline", str(tmp_path / "theirs.csv"), "-o", str(tmp_path / "out")]
     outcome = CliRunner().invoke(main, [*arguments, "--json"])
     assert outcome.exit_code == 0, outcome.output
@@ -59,7 +59,7 @@ def test_the_command_writes_it_beside_the_comparison(tmp_path):
 
 def test_a_refused_baseline_leaves_nothing(tmp_path):
     for name, frame in {"ours": metrics("pocket"), "theirs": metrics("full")}.items():
-        table.write(tmp_path / f"{name}.csv", frame)
+        table.write_metrics(tmp_path / f"{name}.csv", frame)
     outcome = CliRunner().invoke(main, [str(tmp_path / "ours.csv"), "--baseline", str(tmp_path / "theirs.csv"), "-o",
                                         str(tmp_path / "out")])
     assert outcome.exit_code == 2

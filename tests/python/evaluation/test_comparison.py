@@ -98,7 +98,7 @@ def test_mixed_code_can_be_allowed_and_is_noted():
 
 def test_a_table_of_an_earlier_version_without_steps_is_read_and_goes_with_others(tmp_path):
     metrics("full").drop(columns="steps").to_csv(tmp_path / "old.csv", index=False)
-    table.write(tmp_path / "new.csv", metrics("full", 1))
+    table.write_metrics(tmp_path / "new.csv", metrics("full", 1))
     both = table.read_all([tmp_path / "old.csv", tmp_path / "new.csv"])
     assert both.groupby("fold")["steps"].max().to_list() == [pd.NA, 120]
     assert compare(both)["networks"][0]["folds"] == [0, 1]
@@ -147,7 +147,7 @@ def test_numbers_for_people(value, metric, signed, text):
 def test_table_keeps_values_and_empty_fields(tmp_path):
     frame = metrics("full", cases=2)
     frame.loc[0, ["dice", "hd95_mm", "asd_mm"]] = NAN
-    table.write(tmp_path / "metrics.csv", frame)
+    table.write_metrics(tmp_path / "metrics.csv", frame)
     again = table.read(tmp_path / "metrics.csv")
     assert again["dice"].isna().sum() == 1
     assert again["dice"][1] == pytest.approx(frame["dice"][1], rel=1e-5)
@@ -180,7 +180,7 @@ def test_text_where_a_number_belongs_is_refused(tmp_path):
 
 
 def test_a_case_named_na_is_a_name(tmp_path):
-    table.write(tmp_path / "metrics.csv", metrics("full", cases=1).assign(case="NA"))
+    table.write_metrics(tmp_path / "metrics.csv", metrics("full", cases=1).assign(case="NA"))
     assert set(table.read(tmp_path / "metrics.csv")["case"]) == {"NA"}
 
 
@@ -197,7 +197,7 @@ def test_a_value_that_cannot_be_is_named(tmp_path, column, value):
     frame = metrics("full", cases=2)
     frame[column] = frame[column].astype(object)
     frame.loc[1, column] = value
-    table.write(tmp_path / "metrics.csv", frame)
+    table.write_metrics(tmp_path / "metrics.csv", frame)
     with pytest.raises(DataError) as caught:
         table.read(tmp_path / "metrics.csv")
     assert f"1.{column}: found" in caught.value.problems[0]

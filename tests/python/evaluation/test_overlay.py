@@ -43,7 +43,7 @@ def test_picture_is_small_and_has_both_colours(tmp_path, shape, spacing):
     truth[10:20, 15:30, 4:9] = 1
     truth[10:20, 30:40, 4:9] = 2
     found[12:22, 15:40, 4:9] = 1
-    overlay.draw(tmp_path / "a.png", image, truth, found, spacing, "a case")
+    overlay.draw_overlay(tmp_path / "a.png", image, truth, found, spacing, "a case")
     assert (tmp_path / "a.png").stat().st_size < 60_000
     colours = {tuple(colour) for colour in np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)}
     assert {(0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00), (0xD5, 0x5E, 0x00)} <= colours
@@ -52,5 +52,5 @@ def test_picture_is_small_and_has_both_colours(tmp_path, shape, spacing):
 @pytest.mark.parametrize("image", [np.zeros((8, 9, 10)), np.full((8, 9, 10), 7.0)])
 def test_empty_masks_and_flat_images_are_drawn(tmp_path, image):
     empty = np.zeros((8, 9, 10), np.uint8)
-    overlay.draw(tmp_path / "a.png", image, empty, empty, (1, 1, 1), "nothing")
+    overlay.draw_overlay(tmp_path / "a.png", image, empty, empty, (1, 1, 1), "nothing")
     assert Image.open(tmp_path / "a.png").size[0] > 100

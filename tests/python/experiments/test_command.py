@@ -101,11 +101,11 @@ def test_multiclass_shows_the_median_case(tmp_path):
     for index, case in enumerate(manifest.cases):
         label = geometry.read(tmp_path / "data" / case.label, label=True)
         found = np.roll(label.data, index, axis=0)  # the first is right, the last the worst
-        geometry.write(tmp_path / "predictions" / f"{case.case}.nii.gz", found.astype(np.uint8), label.grid)
+        geometry.write_image(tmp_path / "predictions" / f"{case.case}.nii.gz", found.astype(np.uint8), label.grid)
         rows += [{"case": case.case, **table.of_run(record), **row}
                  for row in cases.measure_case(label.data, found, label.spacing, manifest.labels)]
     frame = pd.DataFrame(rows)
-    table.write(tmp_path / "evaluation/metrics.csv", frame)
+    table.write_metrics(tmp_path / "evaluation/metrics.csv", frame)
     checked.write_json(tmp_path / "comparison/comparison.json", compare(frame.assign(file="x")), "comparison")
     draw(tmp_path, "multiclass", "--comparison", tmp_path / "comparison", "--evaluations", tmp_path / "evaluation",
          "--predictions", tmp_path / "predictions", "--input", tmp_path / "data")

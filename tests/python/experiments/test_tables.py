@@ -19,10 +19,10 @@ from pocketnet.experiments import (
     accuracy,
     activations,
     definition,
-    draw,
     profile,
     pruning,
     saturation,
+    tabulate,
     throughput,
 )
 from pocketnet.experiments.inputs import Inputs
@@ -57,7 +57,7 @@ def dice(found: Inputs, arch: str, width: str) -> pd.Series:
 
 def test_ablation_stands_beside_the_papers_rows():
     found = inputs("ablation", ("full", "capped128", "capped64", "pocket"))
-    rows = ablation.draw(found).rows
+    rows = ablation.tabulate(found).rows
     assert [row["width"] for row in rows] == ["full", "capped128", "capped64", "pocket"]
     assert [row["stops_after_depth"] for row in rows] == [0, 1, 2, 3]
     assert [row["most_feature_maps"] for row in rows] == [256, 128, 64, 32]
@@ -73,7 +73,7 @@ def test_ablation_stands_beside_the_papers_rows():
 
 def test_accuracy_has_table_one_with_both_tests_and_the_papers_rows():
     found = inputs("accuracy", arches=("unet", "hrnet"))
-    outcome = accuracy.draw(found)
+    outcome = accuracy.tabulate(found)
     ours = [row for row in outcome.rows if row["source"] == "ours"]
     assert [(row["label"], row["arch"], row["width"]) for row in ours] == [
         (label, arch, width) for label in ("Anterior", "Posterior", "mean")
@@ -114,7 +114,7 @@ def test_throughput_gives_the_papers_percentage_and_the_plain_ratio():
     found = Inputs("throughput", MANIFEST, PLAN, splits_of("r", None), configurations=[
         configuration("full", patches_per_second=10.0), configuration("pocket", patches_per_second=12.5),
         configuration("full", patch=128, status="out_of_memory"), configuration("pocket", patch=128)])
-    outcome = throughput.draw(found)
+    outcome = throughput.tabulate(found)
     small, large = outcome.rows[:2], outcome.rows[2:]
     assert small[1]["speed_up_percent"] == pytest.approx(20) and small[1]["ratio"] == pytest.approx(1.25)
     assert small[1]["published_speed_up_percent"] == 5.89 and small[0]["published_images_per_second"] == 17.86
@@ -135,7 +135,7 @@ def test_profile_savings_and_what_does_not_fit():
         configuration("pocket", mode="train", host_memory_growth_mib=1500.0, step_seconds=0.3),
         configuration("full", mode="train", batch=2, status="out_of_memory"),
         configuration("pocket", mode="train", batch=2)])
-    outcome = profile.draw(found)
+    outcome = profile.tabulate(found)
     by_key = {(row["batch"], row["width"]): row for row in outcome.rows}
     assert by_key[1, "pocket"]["memory_saving_percent"] == pytest.approx(25)
     assert by_key[1, "pocket"]["time_saving_percent"] == pytest.approx(25)
@@ -155,7 +155,7 @@ def test_activations_are_sorted_and_averaged_by_rank():
 
     found = Inputs("activations", MANIFEST, PLAN, splits_of("r", None), activations=[
         entry("full", 0, [0.0, 1.0, 0.4]), entry("full", 1, [0.6, 0.0, 3.0]), entry("pocket", 0, [0.2, 0.1, 0.0])])
-    outcome = activations.draw(found)
+    outcome = activations.tabulate(found)
     assert [row["U-Net full"] for row in outcome.rows] == pytest.approx([2.0, 0.5, 0.0])
     assert [row["U-Net pocket"] for row in outcome.rows] == [0.2, 0.1, 0.0]
     assert "| U-Net full | 0.001 | 3 | 2.0 | 2.000 |" in "\n".join(outcome.markdown)
@@ -163,7 +163,7 @@ def test_activations_are_sorted_and_averaged_by_rank():
 
 def test_saturation_compares_on_the_same_cases_size_by_size():
     found = inputs("saturation", splits=splits_of("nested", 8, 16))
-    outcome = saturation.draw(found)
+    outcome = saturation.tabulate(found)
     assert [(row["train_size"], row["width"]) for row in outcome.rows] == [
         (8, "full"), (8, "pocket"), (16, "full"), (16, "pocket")]
     for row in outcome.rows:
@@ -173,7 +173,7 @@ def test_saturation_compares_on_the_same_cases_size_by_size():
     raw, corrected = ([row[key] for row in outcome.rows if row["width"] == "pocket"] for key in ("p_value", "p_holm"))
     assert min(corrected) == pytest.approx(min(1, 2 * min(raw)))
     with pytest.raises(UsageError, match="not training sets of several sizes"):
-        saturation.draw(inputs("saturation", splits=splits_of("r", None)))
+        saturation.tabulate(inputs("saturation", splits=splits_of("r", None)))
 
 
 def test_pruning_states_steps_and_compares_at_equally_many():
@@ -182,7 +182,7 @@ def test_pruning_states_steps_and_compares_at_equally_many():
               for width in widths for fold in (0, 1)
               for start in [{"start": {"run_key": "k", "width": "full", "steps": 120}}
                             if width not in ("full", "pocket") else {}]]
-    outcome = pruning.draw(inputs("pruning", widths, models=models))
+    outcome = pruning.tabulate(inputs("pruning", widths, models=models))
     steps = {row["variant"]: (row["steps"], row["total_steps"]) for row in outcome.rows}
     assert steps == {"full": (120, 120), "pocket": (120, 120), "pruned": (0, 120), "pruned-tuned": (120, 240),
                      "pocket-continued": (120, 240)}
@@ -194,7 +194,7 @@ def test_pruning_states_steps_and_compares_at_equally_many():
 
 def test_what_an_experiment_is_drawn_from_is_asked_for():
     with pytest.raises(UsageError, match="--comparison, --evaluations"):
-        ablation.draw(Inputs("ablation", MANIFEST, PLAN, splits_of("r", None)))
+        ablation.tabulate(Inputs("ablation", MANIFEST, PLAN, splits_of("r", None)))
 
 
 def test_an_experiment_that_does_not_fit_is_refused():
@@ -234,7 +234,7 @@ def auc(rows, fold, width):
 
 def test_classifiers_have_table_two_by_their_auc():
     found = classes("accuracy")
-    outcome = draw(found)
+    outcome = tabulate(found)
     ours = {row["width"]: row for row in outcome.rows if row["source"] == "ours"}
     for width in ("full", "pocket"):
         assert ours[width]["auc"] == pytest.approx(auc(found.rows, 0, width))
@@ -247,7 +247,7 @@ def test_classifiers_have_table_two_by_their_auc():
 
 def test_classifiers_saturate_by_size():
     found = classes("saturation", splits_of("nested", 8, 16))
-    rows = draw(found).rows
+    rows = tabulate(found).rows
     assert [(row["train_size"], row["width"]) for row in rows] == [
         (8, "full"), (8, "pocket"), (16, "full"), (16, "pocket")]
     assert [row["auc"] for row in rows] == pytest.approx(

@@ -26,8 +26,8 @@ def make_stores(folder, data, manifest, plan):
         image, volume = read_images([data / name for name in entry.images])
         prepared = prepare(image, volume.spacing, plan.preprocessing)
         label = map_labels(geometry.read(data / entry.label, label=True).data, plan.labels)
-        store.write(folder, entry.case, list(plan.modalities), prepared, prepare_label(label, prepared),
-                    {label.name: label.value for label in plan.labels})
+        store.write_store(folder, entry.case, list(plan.modalities), prepared, prepare_label(label, prepared),
+                          {label.name: label.value for label in plan.labels})
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def work(tmp_path_factory):
     make_stores(folder / "stores", folder / "data", manifest, plan)
     for fold, name in ((0, "model"), (1, "model1")):
         train(plan, tiny.splits(), [folder / "stores"], "unet", "pocket", fold, folder / name, folder / "checkpoints",
-              say=lambda line: None)
+              log=lambda line: None)
     return folder
 
 
@@ -65,7 +65,7 @@ def hippocampus_model(hippocampus_data, tmp_path_factory):
     splits = Splits.from_json({"dataset": "hippocampus", "rule": "by hand", "seed": 7, "folds": [
         {"fold": 0, "train": names[2:-1], "validation": names[-1:], "test": names[:2], "intensity": constants}]})
     train(plan, splits, [folder / "stores"], "unet", "pocket", 0, folder / "model", folder / "checkpoints",
-          say=lambda line: None)
+          log=lambda line: None)
     return folder / "model"
 
 

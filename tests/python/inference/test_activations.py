@@ -14,7 +14,7 @@ CONSTANTS = tiny.splits().folds[0].intensity
 def test_means_are_of_the_heads_input_over_all_windows(tmp_path, shape, windows):
     image, label = tiny.volume(0, shape)
     prepared = case.prepare(image, (1.0, 1.0, 1.0), tiny.PREPROCESSING)
-    store.write(tmp_path, "case_0", ["t1", "t2"], prepared, case.prepare_label(label, prepared), {"ball": 1})
+    store.write_store(tmp_path, "case_0", ["t1", "t2"], prepared, case.prepare_label(label, prepared), {"ball": 1})
     plan = tiny.plan()
     network = build(plan.network.network("unet", "pocket"))
     opened = store.open_stores([tmp_path])["case_0"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pocketnet import backend
-from pocketnet.inference import engines, fusion
+from pocketnet.inference import engines, openvino_graph
 from pocketnet.models.export import export_openvino
 from pocketnet.models.network import Network
 
@@ -55,7 +55,7 @@ def test_the_softmax_runs_over_planes_of_classes(built):
     _, folder, _ = built
     graph = openvino.Core().read_model(folder / "model.xml")
     graph.reshape([1, 16, 16, 16, 2])
-    assert fusion.classes_first(graph)
+    assert openvino_graph.classes_first(graph)
     assert list(graph.output(0).get_shape()) == [1, 3, 16, 16, 16]
 
 
@@ -77,12 +77,13 @@ def test_decoders_are_fused_and_cost_less_memory(built):
 
     name, folder, _ = built
     graph = openvino.Core().read_model(folder / "model.xml")
-    fusion.free_sizes(graph)
+    openvino_graph.free_sizes(graph)
     graph.reshape([1, 16, 16, 16, 2])
-    before = fusion.activation_bytes(graph)
-    fused = fusion.fuse_skips(graph)
+    before = openvino_graph.activation_bytes(graph)
+    fused = openvino_graph.fuse_skips(graph)
     assert fused == FUSED.get(name, fused)
-    assert fusion.activation_bytes(graph) < before if fused else fusion.activation_bytes(graph) == before
+    after = openvino_graph.activation_bytes(graph)
+    assert after < before if fused else after == before
 
 
 def test_a_composed_kernel_is_both_in_turn():
@@ -103,7 +104,7 @@ def test_a_composed_kernel_is_both_in_turn():
     expected = np.zeros((4, 10, 6))
     for i, j in np.ndindex(10, 6):
         expected[:, i, j] = np.tensordot(kernel, middle[:, i:i + 3, j:j + 3], 3)
-    np.testing.assert_allclose(transposed(x, fusion.compose(up, kernel), 1), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(transposed(x, openvino_graph.compose(up, kernel), 1), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_bfloat16_is_near_and_by_request_only(built):

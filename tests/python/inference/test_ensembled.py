@@ -20,7 +20,7 @@ def member(work):
     """Fold 0's network once more, with another seed."""
     plan = ModelFolder.open(work / "model").plan
     train(dataclasses.replace(plan, seed=plan.seed + 1), tiny.splits(), [work / "stores"], "unet", "pocket", 0,
-          work / "member2", work / "checkpoints", say=lambda line: None)
+          work / "member2", work / "checkpoints", log=lambda line: None)
     return work / "member2"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pocketnet.contracts.plan import Preprocessing
 from pocketnet.inference.merge import merge, most_likely
-from pocketnet.inference.source import on_source
+from pocketnet.inference.resample_back import on_source
 from pocketnet.inference.windows import gaussian_weight, large, overlapping, starts
 from pocketnet.preprocessing import scan as scans
 from pocketnet.preprocessing.case import prepare

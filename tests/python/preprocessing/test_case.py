@@ -7,7 +7,7 @@ from pocketnet.contracts.labels import Label
 from pocketnet.contracts.plan import Preprocessing
 from pocketnet.contracts.splits import Intensity
 from pocketnet.errors import DataError
-from pocketnet.inference.source import on_source
+from pocketnet.inference.resample_back import on_source
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.boxes import bounding_box, foreground_box
 from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
@@ -52,13 +52,13 @@ def test_zero_means_nothing_where_most_of_the_border_is_zero(filled, normalisati
     image = np.zeros((10, 1, 1, 2), np.float32)
     image[:filled, ..., 1] = -1  # one channel that is not zero is enough
     plan = Preprocessing("none", None, normalisation)
-    assert PreparedScan(scan_of(image, (1, 1, 1)), plan).dark == dark
+    assert PreparedScan(scan_of(image, (1, 1, 1)), plan).background_is_zero == dark
 
 
 def test_only_the_border_says_whether_zero_means_nothing():
     scan = scan_of(np.pad(np.ones((6, 6, 6, 1), np.float32), [(1, 1)] * 3 + [(0, 0)]), (1, 1, 1))
-    assert PreparedScan(scan, Preprocessing("none", None, "zscore")).dark
-    assert not PreparedScan(scan, Preprocessing("nonzero", None, "zscore")).dark
+    assert PreparedScan(scan, Preprocessing("none", None, "zscore")).background_is_zero
+    assert not PreparedScan(scan, Preprocessing("nonzero", None, "zscore")).background_is_zero
 
 
 def test_zscore_is_over_the_foreground_and_keeps_zero():
@@ -129,10 +129,10 @@ def test_modalities_on_other_grids_or_with_nan_are_named(tmp_path):
     grid = geometry.Grid((4, 4, 4), np.eye(4))
     moved = geometry.Grid((4, 4, 4), np.diag([1.0, 1.0, 2.0, 1.0]))
     data = np.ones((4, 4, 4), np.float32)
-    geometry.write(tmp_path / "a.nii", data, grid)
-    geometry.write(tmp_path / "b.nii", data, moved)
+    geometry.write_image(tmp_path / "a.nii", data, grid)
+    geometry.write_image(tmp_path / "b.nii", data, moved)
     data[0, 0, 0] = np.nan
-    geometry.write(tmp_path / "c.nii", data, grid)
+    geometry.write_image(tmp_path / "c.nii", data, grid)
     with pytest.raises(DataError) as caught:
         read_images([tmp_path / name for name in ("a.nii", "b.nii", "c.nii")])
     assert len(caught.value.problems) == 2

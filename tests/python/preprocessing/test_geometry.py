@@ -35,7 +35,7 @@ def file(request, tmp_path):
 
 def test_written_volume_is_the_read_one(file, tmp_path):
     volume = geometry.read(file, label=True)
-    geometry.write(tmp_path / "out.nii.gz", volume.data.astype(np.uint8), volume.grid)
+    geometry.write_image(tmp_path / "out.nii.gz", volume.data.astype(np.uint8), volume.grid)
     before, after = sitk.ReadImage(str(file)), sitk.ReadImage(str(tmp_path / "out.nii.gz"))
     assert after.GetSize() == before.GetSize() and after.GetPixelID() == sitk.sitkUInt8
     for get in (sitk.Image.GetSpacing, sitk.Image.GetOrigin, sitk.Image.GetDirection):
@@ -56,7 +56,7 @@ def test_volume_in_memory_is_ras_as_simpleitk_orients_it(file):
 def test_write_refuses_another_shape(file, tmp_path):
     volume = geometry.read(file)
     with pytest.raises(ValueError, match="Expected the grid's shape"):
-        geometry.write(tmp_path / "out.nii.gz", volume.data[1:], volume.grid)
+        geometry.write_image(tmp_path / "out.nii.gz", volume.data[1:], volume.grid)
     assert not list(tmp_path.glob("*out*"))
 
 

@@ -43,5 +43,5 @@ def test_a_file_gives_its_grey_values(image, tmp_path):
 @pytest.mark.parametrize("class_name", ["covid", None])
 def test_a_store_knows_the_class(image, tmp_path, class_name):
     prepared = picture.prepare(image, Preprocessing(**SCHEME, size=(6, 4)))
-    opened = store.Store(store.write(tmp_path, "a", ["xray"], prepared, None, {}, class_name))
+    opened = store.Store(store.write_store(tmp_path, "a", ["xray"], prepared, None, {}, class_name))
     assert opened.class_name == class_name

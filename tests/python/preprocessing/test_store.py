@@ -28,8 +28,8 @@ def case(tmp_path):
     rng = np.random.default_rng(0)
     image = rng.normal(100, 20, (30, 20, 70, 2)).astype(np.float32)
     label = rng.integers(0, 3, (30, 20, 70)).astype(np.uint8)
-    folder = store.write(tmp_path, "a", ["t1", "t2"], prepare(image, (1, 1, 2), tiny.PREPROCESSING), label,
-                         {"one": 1, "two": 2})
+    folder = store.write_store(tmp_path, "a", ["t1", "t2"], prepare(image, (1, 1, 2), tiny.PREPROCESSING), label,
+                               {"one": 1, "two": 2})
     return store.Store(folder), image, label
 
 
@@ -76,14 +76,14 @@ def test_a_disk_without_room_leaves_no_store(tmp_path, room):
     noise = np.random.default_rng(0).normal(size=(20, 20, 20, 1)).astype(np.float32)
     prepared = prepare(noise, (1, 1, 1), tiny.PREPROCESSING)
     with largest_file(room), pytest.raises(OSError) as caught:
-        store.write(tmp_path, "a", ["t1"], prepared, None, {})
+        store.write_store(tmp_path, "a", ["t1"], prepared, None, {})
     assert caught.value.filename == str(tmp_path / "a") and list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_without_room_keeps_the_checkpoint_before(tmp_path):
     arrays = {"model": [np.random.default_rng(0).normal(size=5000)]}
-    checkpoints.write(tmp_path, 1, arrays, {"step": 1})
+    checkpoints.write_checkpoint(tmp_path, 1, arrays, {"step": 1})
     with largest_file(10_000), pytest.raises(OSError):
-        checkpoints.write(tmp_path, 2, arrays, {"step": 2})
+        checkpoints.write_checkpoint(tmp_path, 2, arrays, {"step": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.npz"]
     assert checkpoints.latest(tmp_path)[1] == {"step": 1}

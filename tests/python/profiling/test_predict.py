@@ -105,7 +105,7 @@ def test_a_workspace_is_found_from_a_measured_step():
                    for moment in memory.training_moments(nodes))
 
     assert held(6.0) > held(0)
-    grown = held(6.0) / calibrate.MARGIN
+    grown = held(6.0) / calibrate.LOWEST_SHARE
     assert calibrate.workspace_of(nodes, 2, grown, factors) == pytest.approx(6.0)
     assert calibrate.workspace_of(nodes, 2, held(0), factors) == 0  # nothing is missing
 

@@ -33,13 +33,13 @@ def test_what_is_alive_is_counted_by_hand():
     # Kept for the backward pass: image (256 bytes), ReLU's output (1024), probabilities (512) and the loss' three.
     last = moments["probabilities, backward"]
     assert last.kept == 256 + 1024 + 512 + 3 * 512
-    assert last.passing == 512 + 512 + 4 * 512  # the gradients of its output and its input, and its own
+    assert last.transient == 512 + 512 + 4 * 512  # the gradients of its output and its input, and its own
     assert moments["logits, backward"].kept == 256 + 1024
-    assert moments["logits, backward"].passing == 512 + 1024
-    assert moments["relu, backward"].passing == 1024  # in place
+    assert moments["logits, backward"].transient == 512 + 1024
+    assert moments["relu, backward"].transient == 1024  # in place
     assert moments["conv, backward"].kept == 256
     assert moments["conv, backward"].workspace == 256 + 1024 and moments["relu, backward"].workspace == 0
-    assert moments["relu, forward"].kept == 256 + 1024 and moments["relu, forward"].passing == 0
+    assert moments["relu, forward"].kept == 256 + 1024 and moments["relu, forward"].transient == 0
 
 
 def test_a_skip_waits_with_its_gradient():
@@ -47,14 +47,14 @@ def test_a_skip_waits_with_its_gradient():
     moments = {moment.layer: moment for moment in memory.training_moments(graph.nodes(build(network, (8, 8, 8))))}
     skip = 8**3 * 4 * 4
     # Its gradient from the concatenation waits while the bottleneck goes back; beside it those in and out.
-    assert moments["bottleneck_relu2, backward"].passing == skip + 4**3 * 4 * 4
+    assert moments["bottleneck_relu2, backward"].transient == skip + 4**3 * 4 * 4
 
 
 def test_nothing_is_kept_without_a_backward_pass():
     moments = memory.inference_moments(graph.nodes(small()))
     assert [moment.kept for moment in moments] == [0] * 5
-    assert max(moment.passing for moment in moments) < max(
-        moment.kept + moment.passing for moment in memory.training_moments(graph.nodes(small())))
+    assert max(moment.transient for moment in moments) < max(
+        moment.kept + moment.transient for moment in memory.training_moments(graph.nodes(small())))
 
 
 def test_openvino_holds_no_upsampled_tensor_and_does_less():
@@ -66,7 +66,7 @@ def test_openvino_holds_no_upsampled_tensor_and_does_less():
     # The coarser level by a kernel of 4³, the skip by one of 3³; 4 maps to 4.
     assert reader.operations == 2 * 16 * (4**3 * 4**3 + 8**3 * 3**3)
     assert reader.operations < sum(node.operations for node in nodes if node.name in (reader.name, left_out[0].name))
-    most = [max(moment.passing for moment in memory.inference_moments(some, fused=True))
+    most = [max(moment.transient for moment in memory.inference_moments(some, fused=True))
             for some in (nodes, list(found.values()))]
     assert most == [4 * 8**3 * 4 * 4, 2 * 8**3 * 4 * 4 + 4**3 * 4 * 4]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import edit_json, metrics, provenance, write_evaluation, write_model, write_profile, write_run
-from pocketnet.evaluation.overlay import draw
+from pocketnet.evaluation.overlay import draw_overlay
 from pocketnet.report import page, resources
 from pocketnet.report.content import context
 from pocketnet.tracking.records import read_run
@@ -233,7 +233,7 @@ def test_a_hundred_cases_with_pictures_of_noise_stay_under_ten_megabytes(tmp_pat
     shape = (182, 218, 182)
     image = np.random.default_rng(0).normal(500, 100, shape).astype(np.float32)
     masks = [(np.random.default_rng(seed).random(shape) > 0.5).astype(np.uint8) for seed in (1, 2)]
-    draw(tmp_path / "noise.png", image, *masks, (1, 1, 1), "noise")
+    draw_overlay(tmp_path / "noise.png", image, *masks, (1, 1, 1), "noise")
     for width in ("full", "pocket"):
         for fold in range(5):
             write_model(tmp_path / "models" / f"{width}{fold}", width=width, fold=fold)

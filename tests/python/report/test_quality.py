@@ -66,7 +66,7 @@ def test_patches_are_those_that_training_draws(tmp_path):
     for index in range(6):
         image, label = tiny.volume(index)
         prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
-        store.write(tmp_path / "stores", f"case_{index}", ["t1", "t2"], prepared, label, {"ball": 1, "core": 2})
+        store.write_store(tmp_path / "stores", f"case_{index}", ["t1", "t2"], prepared, label, {"ball": 1, "core": 2})
     tiny.plan().write(tmp_path / "plan.json")
     checked.write_json(tmp_path / "splits.json", tiny.splits(), "splits")
     given = [part for name in ("plan", "splits") for part in (f"--{name}", str(tmp_path / f"{name}.json"))]

@@ -27,14 +27,14 @@ def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     for index in range(6):
         image, label = tiny.volume(index)
-        case_store.write(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), tiny.PREPROCESSING), label,
-                         {"ball": 1, "core": 2})
+        prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
+        case_store.write_store(folder, f"case_{index}", ["t1", "t2"], prepared, label, {"ball": 1, "core": 2})
     return folder
 
 
 def trained(root, stores, follow):
     return train(tiny.plan(), tiny.splits(), [stores], "unet", "pocket", 0, root / "models" / "fold0",
-                 root / "checkpoints", say=lambda line: None, follow=follow)
+                 root / "checkpoints", log=lambda line: None, follow=follow)
 
 
 def server(root: Path, port: int):
@@ -135,7 +135,7 @@ def test_an_address_with_a_password_is_refused():
 def test_mlflow_serves_the_model(lived, tmp_path):
     root, _, _ = lived
     (model,) = read_run([root / "models"]).models
-    mlflow_model.write(model, tmp_path / "model")
+    mlflow_model.write_model(model, tmp_path / "model")
     assert str(Path(mlflow_model.__file__).parent) not in (tmp_path / "model" / "MLmodel").read_text()
     image, _ = tiny.volume(9)
     affine = np.diag([-1.0, 1, 1, 1])

@@ -6,7 +6,7 @@ import tiny
 from pocketnet.contracts.plan import AUGMENTATIONS, Augmentation
 from pocketnet.training.augmentation import augment, contrast, gamma
 from pocketnet.training.sampling import PatchSampler
-from pocketnet.training.warp import Warp, draw
+from pocketnet.training.warp import Warp, sample_warp
 from scipy.ndimage import map_coordinates
 
 PATCH = (24, 20, 16)
@@ -26,7 +26,7 @@ def volume(shape, channels=2, seed=0):
 def test_a_warp_is_scipys_interpolation_of_the_box(seed):
     every = settings(rotation=1.0, rotation_degrees=(-40.0, 40.0), scaling=1.0, scaling_range=(0.7, 1.4), elastic=1.0,
                      elastic_sd_mm=(2.0, 2.0), elastic_spacing_mm=8.0)
-    warp = draw(every, PATCH, (1.0, 1.2, 3.0), np.random.default_rng(seed))
+    warp = sample_warp(every, PATCH, (1.0, 1.2, 3.0), np.random.default_rng(seed))
     low, size = warp.box()
     image, label = volume(size)
     new_image, new_label = warp.apply(image, label)
@@ -52,12 +52,13 @@ def test_no_warp_changes_nothing():
     inner = tuple(slice(-a, -a + p) for a, p in zip(low, PATCH, strict=True))
     for found, given in zip(warp.apply(image, label), (image, label), strict=True):
         np.testing.assert_array_equal(found, given[inner])
-    assert draw(settings(), PATCH, (1, 1, 1), np.random.default_rng(0)) is None
+    assert sample_warp(settings(), PATCH, (1, 1, 1), np.random.default_rng(0)) is None
 
 
 def test_a_rotation_keeps_lengths_in_millimetres():
     spacing = np.array([1.0, 1.0, 4.0])
-    warp = draw(settings(rotation=1.0, rotation_degrees=(30.0, 30.0)), PATCH, tuple(spacing), np.random.default_rng(0))
+    turned = settings(rotation=1.0, rotation_degrees=(30.0, 30.0))
+    warp = sample_warp(turned, PATCH, tuple(spacing), np.random.default_rng(0))
     in_mm = np.diag(spacing) @ warp.matrix @ np.diag(1 / spacing)
     np.testing.assert_allclose(in_mm @ in_mm.T, np.eye(3), atol=1e-5)
     assert abs(in_mm[0, 1]) > 0.3
@@ -65,7 +66,8 @@ def test_a_rotation_keeps_lengths_in_millimetres():
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_scaling_by_two_makes_things_twice_as_large(factor):
-    warp = draw(settings(scaling=1.0, scaling_range=(factor, factor)), PATCH, (1, 1, 1), np.random.default_rng(0))
+    scaled = settings(scaling=1.0, scaling_range=(factor, factor))
+    warp = sample_warp(scaled, PATCH, (1, 1, 1), np.random.default_rng(0))
     low, size = warp.box()
     distance = np.sqrt(sum((axis + a - (p - 1) / 2) ** 2
                            for axis, a, p in zip(np.indices(size), low, PATCH, strict=True)))
@@ -121,4 +123,4 @@ def test_off_leaves_everything_as_it_is(stores):
     image, label = volume(PATCH)
     for found, given in zip(augment(image, label, every.off(), np.random.default_rng(0)), (image, label), strict=True):
         np.testing.assert_array_equal(found, given)
-    assert draw(every.off(), PATCH, (1, 1, 1), np.random.default_rng(0)) is None
+    assert sample_warp(every.off(), PATCH, (1, 1, 1), np.random.default_rng(0)) is None

@@ -50,7 +50,7 @@ def test_every_block_is_a_segment_of_the_same_layers():
 @pytest.mark.parametrize("arch", ["unet", "resnet", "densenet", "hrnet"])
 def test_less_is_kept(arch):
     nodes = graph.nodes(build(Network(arch=arch, depth=2, feature_maps=4), (16, 16, 16)))
-    plain, again = (max(moment.kept + moment.passing for moment in memory.training_moments(nodes, rematerialise))
+    plain, again = (max(moment.kept + moment.transient for moment in memory.training_moments(nodes, rematerialise))
                     for rematerialise in (False, True))
     assert again < 0.8 * plain
 

@@ -139,7 +139,7 @@ def test_patch_around_a_voxel_stays_inside(centre, start):
 def test_checkpoints_keep_two_and_pass_over_torn_ones(tmp_path):
     arrays = {"model": [np.arange(5.0), np.float32(3)], "optimizer": [np.int64(7)]}
     for step in (1, 2, 3):
-        checkpoints.write(tmp_path, step, arrays, {"step": step, "loss_sum": 0.1 + 0.2})
+        checkpoints.write_checkpoint(tmp_path, step, arrays, {"step": step, "loss_sum": 0.1 + 0.2})
     kept = sorted(tmp_path.glob("step-*.npz"))
     assert [p.name for p in kept] == ["step-00000002.npz", "step-00000003.npz"]
     found, state = checkpoints.latest(tmp_path)

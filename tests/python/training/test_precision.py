@@ -25,7 +25,7 @@ def trainer(stores, folder, precision, arch="unet", **options):
     plan = tiny.plan(precision=precision, epochs=2, steps_per_epoch=4)
     constants = tiny.splits().folds[0].intensity
     patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
-    return Trainer(build(plan.network.network(arch, "pocket")), plan, *patches, folder, say=lambda _: None, **options)
+    return Trainer(build(plan.network.network(arch, "pocket")), plan, *patches, folder, log=lambda _: None, **options)
 
 
 # TensorFlow has no float16 max-pooling for processors; DenseNet goes down by strided convolutions.

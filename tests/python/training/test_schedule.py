@@ -19,7 +19,7 @@ def trainer(stores, folder, **training):
     plan = tiny.plan(**{"epochs": 2, "steps_per_epoch": 4} | training)
     constants = tiny.splits().folds[0].intensity
     patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
-    return Trainer(build(plan.network.network("unet", "pocket")), plan, *patches, folder, say=lambda _: None, **options)
+    return Trainer(build(plan.network.network("unet", "pocket")), plan, *patches, folder, log=lambda _: None, **options)
 
 
 @pytest.mark.parametrize("schedule, first, middle, last", [
@@ -85,7 +85,7 @@ def test_averaged_weights_are_the_average_of_the_steps_and_leave_these_alone(sto
 
     one = trainer(stores, tmp_path / "one", average_decay=0.8)
     seen = []
-    one.run(tick=lambda step: seen.append(one.model.trainable_variables[0].numpy().copy()))
+    one.run(on_step=lambda step: seen.append(one.model.trainable_variables[0].numpy().copy()))
     expected = seen[0]
     for values in seen[1:]:
         expected = 0.8 * expected + 0.2 * values

@@ -20,7 +20,7 @@ def trainer(stores, folder, **training):
     plan = tiny.plan(epochs=2, steps_per_epoch=4, deep_supervision=True, **training)
     constants = tiny.splits().folds[0].intensity
     patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
-    return Trainer(build(plan.network.network("unet", "pocket")), plan, *patches, folder, say=lambda _: None, **options)
+    return Trainer(build(plan.network.network("unet", "pocket")), plan, *patches, folder, log=lambda _: None, **options)
 
 
 @pytest.mark.parametrize("dimensions, depth, pooling", [(2, 2, ()), (3, 3, ((2, 2, 1), (2, 2, 2), (1, 2, 2)))])

@@ -20,7 +20,7 @@ import blosc2
 import h5py
 import numpy as np
 from pocketnet.preprocessing.boxes import crop, foreground_box
-from pocketnet.preprocessing.case import read_images
+from pocketnet.preprocessing.scan import read_scan
 
 ROOT = Path(os.environ.get("POCKET_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -67,7 +67,7 @@ def volumes(name: str) -> list[np.ndarray]:
                  for c in sorted((ROOT / "BraTS2015_sample").iterdir()) if c.is_dir()]
     else:
         cases = [[p] for p in sorted((ROOT / "Task04_Hippocampus" / "imagesTr").glob("*.nii.gz"))[:20]]
-    images = (read_images(case)[0] for case in cases)
+    images = (read_scan(case).read(np.s_[:, :, :]) for case in cases)
     return [np.ascontiguousarray(crop(image, foreground_box(image))) for image in images]
 
 

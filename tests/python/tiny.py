@@ -7,6 +7,8 @@ from pocketnet.contracts.manifest import Manifest
 from pocketnet.contracts.plan import Plan, Preprocessing
 from pocketnet.contracts.splits import Splits
 from pocketnet.preprocessing import geometry
+from pocketnet.preprocessing.case import Prepared
+from pocketnet.preprocessing.scan import PreparedScan, scan_of
 
 LABELS = [{"name": "ball", "value": 1, "source_values": [1]}, {"name": "core", "value": 2, "source_values": [2]}]
 
@@ -37,6 +39,11 @@ def volume(seed: int, shape=(20, 12, 24)) -> tuple[np.ndarray, np.ndarray]:
     label = np.where(radius < 2.5, 2, np.where(radius < 5, 1, 0)).astype(np.uint8)
     image = 100 + 60 * (label > 0) + 80 * (label == 2) + rng.normal(0, 10, shape)
     return np.stack([image, 300 - image], axis=-1).astype(np.float32), label
+
+
+def prepared(image: np.ndarray, spacing=(1, 1, 1), preprocessing: Preprocessing = PREPROCESSING) -> Prepared:
+    """An image (x, y, z, channel), preprocessed."""
+    return PreparedScan(scan_of(image, spacing), preprocessing).whole()
 
 
 def dataset(folder: Path, cases: int = 6, affine=None) -> Manifest:

@@ -38,8 +38,8 @@ def main(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
          output: Path, quiet: bool, as_json: bool) -> None:
     """Draw the table and figure of experiment NAME in the paper's layout, next to the published values.
 
-    NAME is a value of the pipeline's --experiment: accuracy, throughput, profile, ablation, activations, saturation,
-    multiclass or pruning.
+    NAME is a value of the pipeline's --experiment, one of: accuracy, throughput, profile, ablation, activations,
+    saturation, multiclass, pruning.
     """
     from .. import outputs
     from ..experiments import definition, tabulate

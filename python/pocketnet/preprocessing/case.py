@@ -1,7 +1,4 @@
-"""Read a case's images and crop and resample them for the network.
-
-Training and inference both use `prepare`, so that a model sees the same preprocessing in both.
-"""
+"""A preprocessed case: its label map, and the check that its images belong together."""
 
 from __future__ import annotations
 
@@ -13,12 +10,10 @@ import numpy as np
 
 from ..contracts.case import Statistics
 from ..contracts.labels import Label
-from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from . import geometry
-from .boxes import Box, crop, foreground_box, whole
-from .intensity import statistics_for
-from .resample import resample, resampled_shape
+from .boxes import Box, crop
+from .resample import resample
 
 
 @dataclass(frozen=True)
@@ -38,21 +33,6 @@ class Prepared:
     source_shape: tuple[int, ...]
     box: Box
     statistics: Sequence[Statistics]
-
-
-def read_images(paths: Sequence[str | Path]) -> tuple[np.ndarray, geometry.Volume]:
-    """Read a case's modalities, one file each.
-
-    Returns:
-        The image, (x, y, z, channel) float32 in RAS+, and the volume of the first modality with its grid.
-
-    Raises:
-        DataError: A file cannot be read, has NaN or infinite voxels, or has a different grid than the first.
-    """
-    volumes = [geometry.read(path) for path in paths]
-    check_together(paths, [volume.grid for volume in volumes],
-                   [int((~np.isfinite(volume.data)).sum()) for volume in volumes])
-    return np.stack([volume.data for volume in volumes], axis=-1), volumes[0]
 
 
 def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], not_finite: Sequence[int]) -> None:
@@ -101,23 +81,6 @@ def map_labels(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
     for label in labels:
         out[np.isin(values, label.source_values)] = label.value
     return out
-
-
-def prepare(image: np.ndarray, spacing: tuple[float, ...], preprocessing: Preprocessing) -> Prepared:
-    """Crop and resample an image.
-
-    Args:
-        image: (x, y, z, channel), RAS+.
-        spacing: mm per axis.
-        preprocessing: Preprocessing section of the plan.
-    """
-    box = foreground_box(image) if preprocessing.crop == "nonzero" else whole(image.shape[:-1])
-    cropped = np.ascontiguousarray(crop(image, box))
-    target = preprocessing.spacing_mm or spacing
-    shape = resampled_shape(cropped.shape[:-1], spacing, target)
-    resampled = resample(cropped, shape)
-    return Prepared(resampled, tuple(float(t) for t in target), image.shape[:-1], box,
-                    statistics_for(resampled, preprocessing.normalisation))
 
 
 def prepare_label(label: np.ndarray, prepared: Prepared) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Read and preprocess a case's images part by part to limit memory: voxels stay in the file's data type until used.
 
-`PreparedScan` computes planes of the result of `case.prepare`, with the same crop, resampling and statistics.
+Training and inference both use `PreparedScan`, so that a model sees the same preprocessing in both.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..contracts.case import Statistics
 from ..contracts.plan import Preprocessing
 from . import dicom, geometry
 from .boxes import Box, bounds, slices, whole
-from .case import check_together
-from .intensity import Moments
+from .case import Prepared, check_together
+from .intensity import Moments, statistics_for
 from .resample import needed_planes, resample_planes, resampled_shape
 
 PART_BYTES = 64 * 2**20
@@ -178,6 +178,12 @@ class PreparedScan:
         (x, y, z) = self.box
         part = self.scan.read((slice(*x), slice(*y), slice(z[0] + low, z[0] + high)))
         return resample_planes(part, low, self.cropped[2], self.shape, start, stop)
+
+    def whole(self) -> Prepared:
+        """Compute all planes at once, with their statistics."""
+        image = np.ascontiguousarray(self.planes(0, self.shape[2]))
+        return Prepared(image, tuple(map(float, self.spacing)), self.scan.shape, self.box,
+                        statistics_for(image, self._scheme))
 
     @cached_property
     def background_is_zero(self) -> bool:

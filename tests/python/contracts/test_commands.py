@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from contracts.examples import example
 from contracts.mutations import mutations
 from pocketnet.preprocessing import store
-from pocketnet.preprocessing.case import prepare
 
 NUMBER = 5
 DOCUMENTED = {0, 2, 3, 4}
@@ -34,7 +33,7 @@ def work(tmp_path_factory):
     tiny.splits().write(root / "splits.json")
     for index in range(3):
         image, label = tiny.volume(index)
-        prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
+        prepared = tiny.prepared(image)
         store.write_store(root / "stores", f"case_{index}", ["t1", "t2"], prepared, label,
                           {"ball": 1, "core": 2})
     (root / "predictions").mkdir()

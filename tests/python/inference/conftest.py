@@ -13,7 +13,8 @@ import tiny
 from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Splits
 from pocketnet.preprocessing import geometry, store
-from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
+from pocketnet.preprocessing.case import map_labels, prepare_label
+from pocketnet.preprocessing.scan import PreparedScan, read_scan
 from pocketnet.training.run import train
 
 LABELS = [{"name": "Anterior", "value": 1, "source_values": [1]},
@@ -23,8 +24,7 @@ REAL_CASES = 8
 
 def make_stores(folder, data, manifest, plan):
     for entry in manifest.cases:
-        image, volume = read_images([data / name for name in entry.images])
-        prepared = prepare(image, volume.spacing, plan.preprocessing)
+        prepared = PreparedScan(read_scan([data / name for name in entry.images]), plan.preprocessing).whole()
         label = map_labels(geometry.read(data / entry.label, label=True).data, plan.labels)
         store.write_store(folder, entry.case, list(plan.modalities), prepared, prepare_label(label, prepared),
                           {label.name: label.value for label in plan.labels})

@@ -5,7 +5,8 @@ import pytest
 import tiny
 from pocketnet.inference import activations
 from pocketnet.models.build import build
-from pocketnet.preprocessing import case, store
+from pocketnet.preprocessing import store
+from pocketnet.preprocessing.case import prepare_label
 
 CONSTANTS = tiny.splits().folds[0].intensity
 
@@ -13,8 +14,8 @@ CONSTANTS = tiny.splits().folds[0].intensity
 @pytest.mark.parametrize("shape, windows", [((20, 12, 24), 2 * 1 * 2), ((16, 16, 16), 1), ((40, 16, 10), 4)])
 def test_means_are_of_the_heads_input_over_all_windows(tmp_path, shape, windows):
     image, label = tiny.volume(0, shape)
-    prepared = case.prepare(image, (1.0, 1.0, 1.0), tiny.PREPROCESSING)
-    store.write_store(tmp_path, "case_0", ["t1", "t2"], prepared, case.prepare_label(label, prepared), {"ball": 1})
+    prepared = tiny.prepared(image)
+    store.write_store(tmp_path, "case_0", ["t1", "t2"], prepared, prepare_label(label, prepared), {"ball": 1})
     plan = tiny.plan()
     network = build(plan.network.network("unet", "pocket"))
     opened = store.open_stores([tmp_path])["case_0"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pocketnet.errors import DataError, UsageError
 from pocketnet.inference.cases import group, stem, suffix
-from pocketnet.preprocessing.case import read_images
+from pocketnet.preprocessing.scan import read_scan
 
 
 def names(found):
@@ -75,12 +75,12 @@ def test_a_4d_file_is_a_case_of_its_volumes(tmp_path):
     nib.save(nib.Nifti1Image(data, np.diag([-1, -1, 2, 1])), tmp_path / "scan.nii.gz")
     found = group([tmp_path], ["t1", "t2"]).cases
     assert found == {"scan": [tmp_path / "scan.nii.gz[0]", tmp_path / "scan.nii.gz[1]"]}
-    image, volume = read_images(found["scan"])
-    np.testing.assert_array_equal(image, data[::-1, ::-1])
-    assert volume.grid.shape == (5, 6, 7) and volume.spacing == (1, 1, 2)
+    scan = read_scan(found["scan"])
+    np.testing.assert_array_equal(scan.read(np.s_[:, :, :]), data[::-1, ::-1])
+    assert scan.grid.shape == (5, 6, 7) and scan.spacing == (1, 1, 2)
     assert "2 volumes, the model takes 3" in group([tmp_path], ["t1", "t2", "flair"]).problems[0]
     with pytest.raises(DataError, match="at least 3 volumes"):
-        read_images([tmp_path / "scan.nii.gz[2]"])
+        read_scan([tmp_path / "scan.nii.gz[2]"])
 
 
 @pytest.mark.parametrize("name, its_stem, its_suffix", [

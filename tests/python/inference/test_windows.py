@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+import tiny
 from pocketnet.contracts.plan import Preprocessing
 from pocketnet.inference.merge import merge, most_likely
 from pocketnet.inference.resample_back import on_source
 from pocketnet.inference.windows import gaussian_weight, large, overlapping, starts
 from pocketnet.preprocessing import scan as scans
-from pocketnet.preprocessing.case import prepare
 from pocketnet.preprocessing.resample import resample
 from pocketnet.preprocessing.scan import PreparedScan, scan_of
 
@@ -131,7 +131,7 @@ def test_a_scan_prepared_by_planes_is_the_case_prepared_as_a_whole(monkeypatch, 
     image = np.zeros((20, 18, 26, 2), np.float32)
     image[3:17, 2:15, 4:22] = np.random.default_rng(0).uniform(50, 150, (14, 13, 18, 2))
     preprocessing = Preprocessing(crop="nonzero", spacing_mm=target, normalisation=scheme)
-    expected = prepare(image, (1.0, 1.0, 2.0), preprocessing)
+    expected = tiny.prepared(image, (1.0, 1.0, 2.0), preprocessing)
     found = PreparedScan(scan_of(image, (1.0, 1.0, 2.0)), preprocessing)
     assert found.box == expected.box and found.shape == expected.image.shape[:3]
     np.testing.assert_allclose(found.planes(0, found.shape[2]), expected.image, rtol=1e-5)

@@ -10,10 +10,10 @@ from pocketnet.errors import DataError
 from pocketnet.inference.resample_back import on_source
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.boxes import bounding_box, foreground_box
-from pocketnet.preprocessing.case import map_labels, prepare, prepare_label, read_images
+from pocketnet.preprocessing.case import map_labels, prepare_label
 from pocketnet.preprocessing.intensity import Normaliser, statistics_for
 from pocketnet.preprocessing.resample import resample
-from pocketnet.preprocessing.scan import PreparedScan, scan_of
+from pocketnet.preprocessing.scan import PreparedScan, read_scan, scan_of
 
 
 def blob(shape=(20, 18, 16), channels=2, seed=0):
@@ -39,9 +39,9 @@ def test_crop_is_the_box_of_the_foreground():
     image = blob()
     assert foreground_box(image) == ((4, 15), (3, 12), (5, 14))
     assert foreground_box(np.zeros((3, 4, 5, 1))) == ((0, 3), (0, 4), (0, 5))
-    prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
+    prepared = tiny.prepared(image)
     np.testing.assert_array_equal(prepared.image, image[4:15, 3:12, 5:14])
-    assert prepare(image, (1, 1, 1), Preprocessing("none", None, "zscore")).image.shape == image.shape
+    assert tiny.prepared(image, preprocessing=Preprocessing("none", None, "zscore")).image.shape == image.shape
 
 
 @pytest.mark.parametrize("filled, normalisation, dark", [
@@ -104,7 +104,7 @@ def test_label_returns_to_its_own_grid(spacing):
     label = np.zeros(image.shape[:3], np.uint8)
     label[6:13, 4:11, 6:13] = 1
     preprocessing = Preprocessing("nonzero", spacing, "zscore")
-    prepared = prepare(image, (1.0, 1.0, 1.0), preprocessing)
+    prepared = tiny.prepared(image, preprocessing=preprocessing)
     probabilities = np.eye(2, dtype=np.float32)[prepare_label(label, prepared)]
     scan = PreparedScan(scan_of(image, (1.0, 1.0, 1.0)), preprocessing)
     back = np.zeros_like(label)
@@ -134,6 +134,6 @@ def test_modalities_on_other_grids_or_with_nan_are_named(tmp_path):
     data[0, 0, 0] = np.nan
     geometry.write_image(tmp_path / "c.nii", data, grid)
     with pytest.raises(DataError) as caught:
-        read_images([tmp_path / name for name in ("a.nii", "b.nii", "c.nii")])
+        read_scan([tmp_path / name for name in ("a.nii", "b.nii", "c.nii")])
     assert len(caught.value.problems) == 2
     assert "b.nii" in caught.value.problems[0] and "1 voxels are NaN" in caught.value.problems[1]

@@ -8,7 +8,6 @@ import pytest
 import tiny
 from pocketnet.errors import DataError
 from pocketnet.preprocessing import store
-from pocketnet.preprocessing.case import prepare
 from pocketnet.training import checkpoints
 
 
@@ -28,7 +27,7 @@ def case(tmp_path):
     rng = np.random.default_rng(0)
     image = rng.normal(100, 20, (30, 20, 70, 2)).astype(np.float32)
     label = rng.integers(0, 3, (30, 20, 70)).astype(np.uint8)
-    folder = store.write_store(tmp_path, "a", ["t1", "t2"], prepare(image, (1, 1, 2), tiny.PREPROCESSING), label,
+    folder = store.write_store(tmp_path, "a", ["t1", "t2"], tiny.prepared(image, (1, 1, 2)), label,
                                {"one": 1, "two": 2})
     return store.Store(folder), image, label
 
@@ -74,7 +73,7 @@ def test_incomplete_or_missing_stores_are_refused(case, tmp_path):
 @pytest.mark.parametrize("room", [500, 20_000])
 def test_a_disk_without_room_leaves_no_store(tmp_path, room):
     noise = np.random.default_rng(0).normal(size=(20, 20, 20, 1)).astype(np.float32)
-    prepared = prepare(noise, (1, 1, 1), tiny.PREPROCESSING)
+    prepared = tiny.prepared(noise)
     with largest_file(room), pytest.raises(OSError) as caught:
         store.write_store(tmp_path, "a", ["t1"], prepared, None, {})
     assert caught.value.filename == str(tmp_path / "a") and list(tmp_path.iterdir()) == []

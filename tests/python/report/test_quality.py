@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from PIL import Image
 from pocketnet.cli.picture import main
 from pocketnet.preprocessing import store
-from pocketnet.preprocessing.case import prepare
 from pocketnet.report import quality
 
 
@@ -65,7 +64,7 @@ def test_the_overview_shows_a_spread_of_cases_and_names_the_unusual(dataset, tmp
 def test_patches_are_those_that_training_draws(tmp_path):
     for index in range(6):
         image, label = tiny.volume(index)
-        prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
+        prepared = tiny.prepared(image)
         store.write_store(tmp_path / "stores", f"case_{index}", ["t1", "t2"], prepared, label, {"ball": 1, "core": 2})
     tiny.plan().write(tmp_path / "plan.json")
     checked.write_json(tmp_path / "splits.json", tiny.splits(), "splits")

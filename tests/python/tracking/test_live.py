@@ -13,7 +13,6 @@ import tiny
 from pocketnet import Predictor
 from pocketnet.errors import UsageError
 from pocketnet.preprocessing import store as case_store
-from pocketnet.preprocessing.case import prepare
 from pocketnet.tracking import model as mlflow_model
 from pocketnet.tracking.collect import collect
 from pocketnet.tracking.live import Live
@@ -27,7 +26,7 @@ def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     for index in range(6):
         image, label = tiny.volume(index)
-        prepared = prepare(image, (1, 1, 1), tiny.PREPROCESSING)
+        prepared = tiny.prepared(image)
         case_store.write_store(folder, f"case_{index}", ["t1", "t2"], prepared, label, {"ball": 1, "core": 2})
     return folder
 

@@ -3,7 +3,6 @@
 import pytest
 import tiny
 from pocketnet.preprocessing import store
-from pocketnet.preprocessing.case import prepare
 
 
 @pytest.fixture(scope="session")
@@ -11,6 +10,6 @@ def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     for index in range(6):
         image, label = tiny.volume(index)
-        store.write_store(folder, f"case_{index}", ["t1", "t2"], prepare(image, (1, 1, 1), tiny.PREPROCESSING), label,
+        store.write_store(folder, f"case_{index}", ["t1", "t2"], tiny.prepared(image), label,
                           {"ball": 1, "core": 2})
     return store.open_stores([folder])

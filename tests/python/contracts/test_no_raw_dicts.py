@@ -12,10 +12,10 @@ FILES = {"manifest", "fingerprint", "plan", "splits", "split", "fold", "provenan
          "comparison", "network", "pair", "pairs", "baseline", "profile", "configuration", "device", "labels", "entry",
          "entries", "statistics", "constants", "described", "overlays", "activations", "deployment", "case", "cases"}
 """What parameters are called that hold such a file, or a part of one."""
-OTHERS = {("experiments/outcome.py", "write", "entry"), ("experiments/outcome.py", "_page", "entry"),
+OTHERS = {("experiments/outcome.py", "write_experiment", "entry"), ("experiments/outcome.py", "_page", "entry"),
           ("experiments/outcome.py", "provenance", "entry"),  # an entry of experiments.json
           ("profiling/sweep.py", "entry", "described"),  # what a measuring process leaves for its parent
-          ("datasets/index.py", "_classes", "labels"), ("preprocessing/store.py", "write", "labels"),  # values by name
+          ("datasets/index.py", "_classes", "labels"), ("preprocessing/store.py", "write_store", "labels"),  # by name
           ("tracking/store.py", "log_dataset", "profile")}  # MLflow's word for a dataset's figures
 
 

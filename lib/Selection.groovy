@@ -5,16 +5,16 @@ import java.nio.file.Path
 class Selection {
 
     /** The selection by `--experiment`, `--arch` and `--width`, as a map: `device` (null for none), `device_file`, `gpus`,
-        `members` per fold, `experiment` (empty for none), `arch` (empty for the default), `width`, `defaults` (default
-        architectures by task), and the experiment's `measure`, `prune`, `activations`, `picture`, `compare`. */
+        `members` per fold, `experiment` (empty for none), `arch` (empty for the default), `width`, and the experiment's
+        `measure`, `prune`, `activations`, `picture`, `compare`. */
     static Map of(Map given, Object project) {
         def file = given.device?.endsWith('.json') ? Path.of(given.device).toAbsolutePath().normalize() : null
         def entry = given.experiment ? entries(project)[given.experiment] : [:]
         [device: given.device, device_file: file ?: [], gpus: given.gpus, members: given.members,
          experiment: given.experiment ?: '', arch: given.arch ?: [],
          width: given.width ?: entry.width ?: ['pocket', 'full'],
-         defaults: entry.arch ?: [segmentation: ['unet'], classification: ['classifier']], measure: entry.measure,
-         prune: entry.prune as boolean, activations: entry.activations as boolean, picture: entry.picture as boolean,
+         measure: entry.measure, prune: entry.prune as boolean, activations: entry.activations as boolean,
+         picture: entry.picture as boolean,
          // Training sets of different sizes are not folds, so no averages over them.
          compare: !entry.plan?.training_sizes]
     }
@@ -31,16 +31,10 @@ class Selection {
         Json.parse((project as Path).resolve('conf/experiments.json').toFile().text) as Map
     }
 
-    /** One map per network: `id`, `arch`, `width`. */
-    static List<Map> networks(Map selection, Map plan) {
-        def arches = selection.arch ?: selection.defaults[plan.task ?: 'segmentation']
-        [arches, selection.width.collectMany { width -> width == 'caps' ? caps(plan) : [width] }].combinations()
-            .collect { arch, width -> [id: "${arch}-${width}".toString(), arch: arch, width: width] }
-    }
-
-    /** The widths between full and pocket: feature maps double up to each depth except the first and the last. */
-    private static List<String> caps(Map plan) {
-        (1..<Math.max(plan.network.depth, 1)).collect { depth -> "capped${plan.network.feature_maps << depth}".toString() }.reverse()
+    /** The networks that pocket-plan chose, one map each: `id`, `arch`, `width`. */
+    static List<Map> networks(List<Map> configurations) {
+        configurations.findAll { entry -> entry.mode == 'train' }
+            .collect { entry -> [id: "${entry.arch}-${entry.width}".toString(), arch: entry.arch, width: entry.width] }
     }
 
     /** Expand a training and its plan (JSON text) to a list of [meta, text], one for each ensemble member; each has its own

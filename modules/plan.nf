@@ -1,5 +1,6 @@
-/** Decide how to preprocess, train and infer, and which case is in which fold. `edited` is a plan to use
-    instead, or an empty list; `experiment` a name, or empty; `networks` says of which memory and time are predicted; `device` a device file, or an empty list. */
+/** Decide how to preprocess, train and infer, which networks to train, and which case is in which fold. `edited` is a
+    plan to use instead, or an empty list; `experiment` is a name, or empty; `networks` has the options for the networks,
+    which predicted.json then lists; `device` is a device file, or an empty list. */
 process PLAN {
     tag "${dataset}"
 
@@ -25,9 +26,12 @@ process PLAN {
     """
 
     stub:
+    def widths = (networks =~ /--width (\S+)/)[0][1].tokenize(',')
+    def predicted = widths.collect { width -> [arch: 'unet', width: width == 'caps' ? 'capped32' : width, mode: 'train',
+                                               predicted: [host_memory_mib: 1000, step_seconds: 1]] }
     """
     echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}, "training": {"epochs": 1, "steps_per_epoch": 1}, "seed": 1}' > plan.json
-    echo '{"configurations": [{"arch": "unet", "width": "pocket", "mode": "train", "predicted": {"host_memory_mib": 1000, "step_seconds": 1}}]}' > predicted.json
+    echo '${groovy.json.JsonOutput.toJson([configurations: predicted])}' > predicted.json
     echo '{"folds": [{"fold": 0, "test": ["case_0", "case_1", "case_2"]}, {"fold": 1, "test": ["case_3", "case_4", "case_5"]}]}' > splits.json
     """
 }

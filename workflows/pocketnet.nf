@@ -61,8 +61,8 @@ workflow POCKETNET {
     manifest = CHECK.out.manifest.map { file -> parse(file) }
     plan     = PLAN.out.plan.map { file -> oneLine(file) }
     splits   = PLAN.out.splits.map { file -> oneLine(file) }
-    PLAN.out.plan
-        .flatMap { file -> Selection.networks(selection, parse(file)) }
+    PLAN.out.predicted
+        .flatMap { file -> Selection.networks(parse(file).configurations) }
         .set { networks }  // channel: [id, arch, width], a map a network
     trained = networks.filter { !selection.measure }  // an experiment that only measures trains nothing
 

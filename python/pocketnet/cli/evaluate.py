@@ -19,7 +19,7 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
 @click.option("--predictions", required=True, type=click.Path(path_type=Path),
               help="Folder of <case>.nii.gz; for a classification, predictions.csv or its folder.")
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="Folder of the model that made them.")
-@output_option("Folder for metrics.csv, overlays/ and overlays.json; of a classification, also classification.json.")
+@output_option("Folder for metrics.csv, overlays/ and overlays.json; for classification, also classification.json.")
 @quiet_option
 @json_option
 def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: Path, quiet: bool,

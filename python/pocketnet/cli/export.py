@@ -19,7 +19,7 @@ pocket-export --model MODEL -o model.onnx
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="The model folder or a file in it.")
 @click.option("--format", "formats", default="onnx,openvino,savedmodel", show_default=True,
               help="Formats to write, separated by commas.")
-@output_option("The folder to write, which pocket-infer takes, too; or one file that ends in .onnx.")
+@output_option("The folder to write, which pocket-infer accepts as a model; or one .onnx file.")
 @quiet_option
 @json_option
 def main(model: Path, formats: str, output: Path, quiet: bool, as_json: bool) -> None:

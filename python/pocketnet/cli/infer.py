@@ -38,8 +38,8 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--pattern", metavar="PATTERN", help="Pattern of the file names, with {case} and {modality}.")
 @click.option("--manifest", type=click.Path(path_type=Path), help="Use the cases of a manifest instead of IMAGES.")
 @click.option("--input", "input_", type=click.Path(path_type=Path), help="The manifest's data folder.")
-@output_option("A .nii.gz file for one case, else a folder for <case>.nii.gz; of a classifier a .csv file, or a folder "
-               "for predictions.csv.")
+@output_option("A .nii.gz file for one case, or a folder for <case>.nii.gz files. For a classifier: a .csv file, or a "
+               "folder for predictions.csv.")
 @click.option("--extras/--no-extras", default=None,
               help="Also write pictures, volumes.csv (mL) and label colours (ITK-SNAP, 3D Slicer). Default: on for "
                    "IMAGES written to a folder.")

@@ -19,7 +19,7 @@ pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input BraT
 @click.option("--plan", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
 @input_option
 @click.option("--case", "only", multiple=True, help="Preprocess only this case; repeatable.")
-@output_option("Folder for the stores, one folder a case.")
+@output_option("Folder for the stores, one folder per case.")
 @quiet_option
 @json_option
 def main(manifest: Path, plan: Path, input_: Path, only: tuple[str, ...], output: Path, quiet: bool,

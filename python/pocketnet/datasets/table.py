@@ -1,4 +1,4 @@
-"""The layout of a table: `dataset.csv`, one row per case, with columns `case`, `label`, the modalities, perhaps `split`.
+"""The layout of a table: `dataset.csv`, one row per case, with columns `case`, `label`, modalities, perhaps `split`.
 
 Paths are relative to the table's folder. An empty label means that the case has no label map. `split` is `train` or
 `test`; if any case is `test`, these cases form the test set.

@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import csv
 import json
-from importlib import import_module
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import succeed
 from public_layouts import MAKERS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ("--recipe", "quick", "--epochs", "1", "--steps-per-epoch", "2")
-
-
-def call(name: str, *arguments: object) -> None:
-    """Run a command; it must succeed."""
-    main = import_module(f"pocketnet.cli.{name}").main
-    ran = CliRunner().invoke(main, [*map(str, arguments), "--quiet"])
-    if ran.exception and not isinstance(ran.exception, SystemExit):
-        raise ran.exception
-    assert ran.exit_code == 0, (name, ran.output)
 
 
 def run(real_data: Path, folder: Path, layout: str, arch: str, *sizes: str) -> Path:
@@ -37,23 +27,23 @@ def run(real_data: Path, folder: Path, layout: str, arch: str, *sizes: str) -> P
     options = MAKERS[layout](real_data, data)
     dataset = ("--manifest", out / "manifest.json", "--input", data)
     network = f"{arch}-pocket/fold0"
-    call("check", *options, "--input", data, "--folds", 3, "-o", out)
-    call("plan", *dataset[:2], "--fingerprint", out / "fingerprint.json", "--folds", 3, *TINY, *sizes, "-o", out)
+    succeed("check", *options, "--input", data, "--folds", 3, "-o", out)
+    succeed("plan", *dataset[:2], "--fingerprint", out / "fingerprint.json", "--folds", 3, *TINY, *sizes, "-o", out)
     if arch != "classifier":
-        call("picture", *dataset, "--fingerprint", out / "fingerprint.json", "-o", out / "overview.png")
-    call("preprocess", *dataset, "--plan", out / "plan.json", "-o", out / "stores")
-    call("train", "--plan", out / "plan.json", "--splits", out / "splits.json", "--stores", out / "stores", "--fold", 0,
-         "--arch", arch, "--width", "pocket", "-o", out / "models" / network)
+        succeed("picture", *dataset, "--fingerprint", out / "fingerprint.json", "-o", out / "overview.png")
+    succeed("preprocess", *dataset, "--plan", out / "plan.json", "-o", out / "stores")
+    succeed("train", "--plan", out / "plan.json", "--splits", out / "splits.json", "--stores", out / "stores",
+            "--fold", 0, "--arch", arch, "--width", "pocket", "-o", out / "models" / network)
     fold = json.loads((out / "splits.json").read_text())["folds"][0]
     whole = json.loads((out / "manifest.json").read_text())
     test = whole | {"cases": [entry for entry in whole["cases"] if entry["case"] in fold["test"]]}
     (out / "test.json").write_text(json.dumps(test))  # as the pipeline gives them to the steps after training
     tested = ("--manifest", out / "test.json", "--input", data, "--model", out / "models" / network)
-    call("infer", *tested, "-o", out / "predictions")
-    call("evaluate", *tested, "--predictions", out / "predictions", "-o", out / "evaluation" / network)
-    call("compare", out / "evaluation" / network / "metrics.csv", "-o", out / "comparison")
-    call("report", "--comparison", out / "comparison", "--models", out / "models", "--evaluations", out / "evaluation",
-         "-o", out / "report.html")
+    succeed("infer", *tested, "-o", out / "predictions")
+    succeed("evaluate", *tested, "--predictions", out / "predictions", "-o", out / "evaluation" / network)
+    succeed("compare", out / "evaluation" / network / "metrics.csv", "-o", out / "comparison")
+    succeed("report", "--comparison", out / "comparison", "--models", out / "models",
+            "--evaluations", out / "evaluation", "-o", out / "report.html")
     assert (out / "report.html").stat().st_size > 10_000
     return out
 

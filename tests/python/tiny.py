@@ -43,7 +43,7 @@ def volume(seed: int, shape=(20, 12, 24)) -> tuple[np.ndarray, np.ndarray]:
 
 def prepared(image: np.ndarray, spacing=(1, 1, 1), preprocessing: Preprocessing = PREPROCESSING) -> Prepared:
     """An image (x, y, z, channel), preprocessed."""
-    return PreparedScan(scan_of(image, spacing), preprocessing).whole()
+    return PreparedScan(scan_of(image, spacing), preprocessing).compute()
 
 
 def dataset(folder: Path, cases: int = 6, affine=None) -> Manifest:

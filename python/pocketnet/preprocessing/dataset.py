@@ -59,7 +59,7 @@ def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing:
         return
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
-    prepared = PreparedScan(scan, preprocessing).whole()
+    prepared = PreparedScan(scan, preprocessing).compute()
     label = None
     if entry.label:
         values = read_label(folder / entry.label, listing.label_grid, grid)

@@ -179,7 +179,7 @@ class PreparedScan:
         part = self.scan.read((slice(*x), slice(*y), slice(z[0] + low, z[0] + high)))
         return resample_planes(part, low, self.cropped[2], self.shape, start, stop)
 
-    def whole(self) -> Prepared:
+    def compute(self) -> Prepared:
         """Compute all planes at once, with their statistics."""
         image = np.ascontiguousarray(self.planes(0, self.shape[2]))
         return Prepared(image, tuple(map(float, self.spacing)), self.scan.shape, self.box,

@@ -8,8 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from pocketnet.cli import check, plan, preprocess
+from commands import succeed
 from pocketnet.contracts.splits import Intensity
 from pocketnet.preprocessing.intensity import Normaliser
 from pocketnet.preprocessing.store import Store
@@ -21,26 +20,18 @@ class Prepared:
 
     def __init__(self, data: Path, out: Path, options: list[str], folds: int = 3):
         self.data, self.out = data, out
-        self.said = _call(check, *options, "--input", data, "--folds", folds, "-o", out)
+        self.said = succeed("check", *options, "--input", data, "--folds", folds, "-o", out)
         self.manifest, self.fingerprint = (json.loads((out / f"{name}.json").read_text())
                                            for name in ("manifest", "fingerprint"))
         files = ("--manifest", out / "manifest.json")
-        _call(plan, *files, "--fingerprint", out / "fingerprint.json", "--folds", folds, "-o", out)
+        succeed("plan", *files, "--fingerprint", out / "fingerprint.json", "--folds", folds, "-o", out)
         self.plan, self.splits = (json.loads((out / f"{name}.json").read_text()) for name in ("plan", "splits"))
-        _call(preprocess, *files, "--plan", out / "plan.json", "--input", data, "-o", out / "stores")
+        succeed("preprocess", *files, "--plan", out / "plan.json", "--input", data, "-o", out / "stores")
         self.stores = {case["case"]: Store(out / "stores" / case["case"]) for case in self.manifest["cases"]}
 
     def read(self, case: str) -> tuple[np.ndarray, np.ndarray]:
         store = self.stores[case]
         return (store.read_image((0, 0, 0), store.shape), store.read_label((0, 0, 0), store.shape))
-
-
-def _call(command, *arguments) -> str:
-    ran = CliRunner().invoke(command.main, [str(argument) for argument in arguments])
-    if ran.exception and not isinstance(ran.exception, SystemExit):
-        raise ran.exception
-    assert ran.exit_code == 0, ran.output
-    return ran.output
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ REAL_CASES = 8
 
 def make_stores(folder, data, manifest, plan):
     for entry in manifest.cases:
-        prepared = PreparedScan(read_scan([data / name for name in entry.images]), plan.preprocessing).whole()
+        prepared = PreparedScan(read_scan([data / name for name in entry.images]), plan.preprocessing).compute()
         label = map_labels(geometry.read(data / entry.label, label=True).data, plan.labels)
         store.write_store(folder, entry.case, list(plan.modalities), prepared, prepare_label(label, prepared),
                           {label.name: label.value for label in plan.labels})

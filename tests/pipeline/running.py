@@ -81,7 +81,8 @@ def clean_environment(more: dict[str, str]) -> dict[str, str]:
 
 
 def copy_clone(target: Path) -> Path:
-    """Copy what git knows or would add; share the installed tools."""
+    """Clone into an empty folder, with the files that git knows or would add as they are now; share the installed tools."""
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", REPOSITORY, target], check=True)
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                             cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout
     for name in filter(None, listed.split("\0")):
@@ -91,4 +92,5 @@ def copy_clone(target: Path) -> Path:
     for name in (".venv", ".tools"):
         if (REPOSITORY / name).exists():
             (target / name).symlink_to(REPOSITORY / name)
+    subprocess.run(["git", "reset", "--quiet"], cwd=target, check=True)  # the index, which a clone without files lacks
     return target

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -36,9 +35,6 @@ def clone(folder) -> Path:
     """A copy of the clone with Nextflow and without the Python libraries: these must come from the image."""
     clone = copy_clone(folder / "clone")
     (clone / ".venv").unlink()
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "copy"]):  # for the image's label
-        subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test@example.org", *words], cwd=clone,
-                       check=True)
     return clone
 
 

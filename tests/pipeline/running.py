@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+HOSTILE = "O'Brien's \"scans\" $(touch PWNED) `touch PWNED` ü 扫描 [x] {a,b}; #1"
+"""A folder's name with what shells, Nextflow and addresses read as their own."""
 LIMIT_SECONDS = 2400  # of one pipeline run, on a slow and busy machine
 
 
@@ -81,7 +83,7 @@ def clean_environment(more: dict[str, str]) -> dict[str, str]:
 
 
 def copy_clone(target: Path) -> Path:
-    """Clone into an empty folder, with the files that git knows or would add as they are now; share the installed tools."""
+    """Clone into an empty folder, with the files that git knows or would add as they are now; share installed tools."""
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", REPOSITORY, target], check=True)
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                             cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout

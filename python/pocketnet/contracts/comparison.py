@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from .base import Contract, Record, record
-from .fields import AboveZero, Count, Flag, Interval, Number, Text, absent
+from .fields import AboveZero, Count, Flag, Interval, Number, Prose, Text, absent
 from .labels import SEGMENTATION, Task
 
 
@@ -125,4 +125,4 @@ class Comparison(Contract):
     pairs: tuple[Pair, ...]
     task: Task = SEGMENTATION
     labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = absent()
-    notes: tuple[Text, ...] = ()
+    notes: tuple[Prose, ...] = ()

@@ -19,6 +19,11 @@ DEEPEST = 32
 """Maximum nesting of a value whose structure no contract describes."""
 MOST_BYTES = 255 - len(".part-4194304-worst_.nii.gz")
 """Maximum bytes of a case's name: 255 (the file system's limit) minus the longest prefix and suffix of a file name."""
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
+ONE_LINE = rf"^[^\s{_UNSEEN}]([^{_UNSEEN}]*[^\s{_UNSEEN}])?$"
+"""Pattern of `Text`."""
+ONE_LINE_MEANS = ("one line of text: no control characters, no characters that turn the writing direction, and no "
+                  "space at its ends")
 T = TypeVar("T")
 
 
@@ -98,6 +103,13 @@ def _plain_name(name: str) -> str:
     return name
 
 
+def _inside(path: str) -> str:
+    """Check that a path does not lead out of its folder; return it unchanged."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("a path within the folder, without .. and no / at its start")
+    return path
+
+
 def _encodable(text: str) -> None:
     try:
         text.encode()
@@ -114,8 +126,10 @@ def absent(**options: Any) -> Any:
     return Field(default=None, exclude_if=_is_none, **options)
 
 
-Text = Annotated[str, Field(strict=True, min_length=1)]
-"""Non-empty text."""
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=ONE_LINE)]
+"""Name or short text: one line without control characters and overrides of the writing direction."""
+Prose = Annotated[str, Field(strict=True, min_length=1)]
+"""Non-empty text for people."""
 AnyText = Annotated[str, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
@@ -144,8 +158,8 @@ SHA256 = Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{64}$")]
 Undescribed = Annotated[dict[str, Any], AfterValidator(_shallow)]
 """Object with any keys."""
 Percentage = Annotated[float, Bounds(ge=0, le=100)]
-Path = Annotated[str, Field(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""Path of a file, without control characters."""
+Path = Annotated[str, Field(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_inside)]
+"""Path of a file within a folder, without control characters and `..`."""
 CaseName = Annotated[str, Field(strict=True, json_schema_extra={
     "pattern": r"^(?![-.\s])[^/\\\u0000-\u001f\u007f]+$", "maxLength": MOST_BYTES}),
     AfterValidator(_plain_name)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +19,7 @@ from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
 from ..contracts.splits import fewest_cases
 from ..preprocessing.geometry import file_and_volume
+from ..text import csv_text
 from . import labels, layouts, verify_picture
 from .folder import Case, Listing, Problem
 from .presets import Preset
@@ -197,11 +196,7 @@ def write_result(result: Result, out: Path) -> None:
 
 def table(problems: Sequence[Problem]) -> str:
     """Format the problems as CSV with the columns `case,file,problem`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("case", "file", "problem"))
-    writer.writerows((problem.case, problem.file, problem.problem) for problem in problems)
-    return text.getvalue()
+    return csv_text(("case", "file", "problem"), ((found.case, found.file, found.problem) for found in problems))
 
 
 def summary(result: Result) -> dict[str, Any]:

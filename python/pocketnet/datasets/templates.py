@@ -6,12 +6,12 @@ contain folders and several `{case}`: `{case}/sub-{case}_T1w`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from ..files import below
 from .folder import Case, Listing, Problem, is_nifti, name_problems, select_modalities
 from .presets import Preset
 
@@ -96,8 +96,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 def _files(folder: Path) -> Iterator[str]:
     """Yield the NIfTI files below a folder as relative paths, without hidden ones, sorted within each folder."""
-    for where, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if is_nifti(name) and not name.startswith("."):
-                yield (Path(where) / name).relative_to(folder).as_posix()
+    for where, names in below(folder):
+        place = where.relative_to(folder)
+        yield from ((place / name).as_posix() for name in sorted(names)
+                    if is_nifti(name) and not any(part.startswith(".") for part in (*place.parts, name)))

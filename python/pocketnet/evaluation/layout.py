@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from ..contracts.baseline import Baseline
 from ..contracts.comparison import Comparison, MetricSummary, NetworkRow, Pair
+from ..text import by_column
+from ..text import markdown as as_is
 from . import latex as tex
 from .metrics import METRICS
 
@@ -157,7 +159,7 @@ def baseline_markdown(comparison: Comparison, baseline: Baseline, differences: C
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison in Markdown: title, table of networks, table of differences, and notes."""
-    lines = [f"# {comparison.dataset}: comparison of networks", "",
+    lines = [f"# {as_is(comparison.dataset)}: comparison of networks", "",
              f"Recipe `{comparison.recipe}`. The 95 % interval is of the mean, by bootstrap over cases.", ""]
     lines += networks_table(comparison).markdown()
     if comparison.pairs:
@@ -168,7 +170,7 @@ def markdown(comparison: Comparison) -> str:
         lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
                   "Wilcoxon p is not equivalence."]
     if comparison.notes:
-        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison.notes)]
+        lines += ["", "Notes:", "", *(f"- {as_is(note)}" for note in comparison.notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -205,7 +207,7 @@ def equivalence_text(pair: Pair) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> list[str]:
-    """Return the lines of a Markdown table whose columns from `numeric` on are right-aligned.
+    """Return the lines of a Markdown table of plain text; the columns from `numeric` on are right-aligned.
 
     Raises:
         ValueError: A row has more or fewer cells than the header.
@@ -213,11 +215,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric
     if any(len(cells) != len(header) for cells in rows):
         raise ValueError(f"A row does not have the {len(header)} cells of its header: {header}")
     rule = ["---"] * numeric + ["---:"] * (len(header) - numeric)
-    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+    return [f"| {' | '.join(map(as_is, cells))} |" for cells in (header, rule, *rows)]
 
 
 def csv_text(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     """Format rows as CSV with six significant digits and empty fields for None."""
-    import pandas as pd
-
-    return pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return by_column(columns, rows)

@@ -6,6 +6,7 @@ predicted class and the probability of each class.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from ..contracts.metrics import ClassRow, LabelRow, columns
 from ..contracts.predictions import PROBABILITY
 from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
-from ..files import atomic
+from ..files import NotOrdinary, content, write_text
+from ..text import by_column, from_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,9 +67,9 @@ def columns_of(rows: pd.DataFrame) -> list[str]:
 
 def write_metrics(path: str | Path, rows: pd.DataFrame) -> None:
     """Write rows with the columns of `metrics.csv`; NaN becomes an empty field."""
-    with atomic(path) as temporary:
-        digits = "%.6g" if task_of(rows) == SEGMENTATION else "%.9g"
-        rows[columns_of(rows)].to_csv(temporary, index=False, float_format=digits, lineterminator="\n")
+    shown = rows[columns_of(rows)].astype(object)
+    records = shown.where(shown.notna(), None).to_dict("records")
+    write_text(path, by_column(list(shown.columns), records, "%.6g" if task_of(rows) == SEGMENTATION else "%.9g"))
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -83,14 +85,16 @@ def read(path: str | Path) -> pd.DataFrame:
     dtypes = (dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
               | {STEPS: "Int64"})
     try:
-        rows = pd.read_csv(path, dtype=dtypes, keep_default_na=False,
+        rows = pd.read_csv(io.BytesIO(content(path)), dtype=dtypes, keep_default_na=False,
                            na_values={name: [""] for name in (*NUMBERS, STEPS)})
     except FileNotFoundError:
         raise UsageError("There is no metrics table here.", where=str(path),
                          todo="pocket-evaluate writes it.") from None
-    except (ValueError, UnicodeDecodeError) as error:  # parser errors of pandas are ValueErrors
-        raise DataError(f"This metrics table cannot be read: {str(error).splitlines()[0]}", where=str(path),
-                        todo="Make it anew with pocket-evaluate.") from None
+    except (ValueError, OverflowError, NotOrdinary) as error:  # parser errors of pandas are ValueErrors
+        raise DataError(f"This metrics table cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
+                        where=str(path), todo="Make it anew with pocket-evaluate.") from None
+    for name in set(text) & set(rows.columns):
+        rows[name] = rows[name].map(from_cell)
     for name in LATER if task_of(rows) == SEGMENTATION else ():
         if name not in rows:
             rows[name] = float("nan")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from ..contracts.labels import Label
 from ..errors import DataError
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan
+from ..text import by_column
 
 COLUMNS = ("case", "label", "value", "voxels", "volume_ml")
 SLOPE = 1 / 255
@@ -92,12 +91,9 @@ def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Labe
 
 def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
     """Write the table of volumes, with one row per case and label."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for case, by_label in sorted(found.items()):
-        writer.writerows({"case": case, "label": label, **row} for label, row in by_label.items())
-    files.write_text(path, out.getvalue())
+    rows = [{"case": case, "label": label, **row} for case, by_label in sorted(found.items())
+            for label, row in by_label.items()]
+    files.write_text(path, by_column(COLUMNS, rows, "%r"))
 
 
 def write_map(path: Path, values: np.ndarray, grid: geometry.Grid, note: str) -> None:

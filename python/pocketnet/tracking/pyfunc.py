@@ -21,10 +21,10 @@ class PocketModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the model folder from the artifact `model_folder`."""
-        import json
+        from pocketnet.text import parse_json
 
         folder = Path(context.artifacts["model_folder"])
-        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        plan = parse_json((folder / "plan.json").read_bytes())
         self.modalities = plan["modalities"]
         self.classifies = plan.get("task") == "classification"
         self.network: Any

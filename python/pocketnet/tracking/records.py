@@ -7,7 +7,6 @@ therefore be reported.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,8 @@ from ..contracts.profile import Profile, ProfiledConfiguration
 from ..contracts.provenance import Provenance
 from ..errors import PocketError
 from ..evaluation import table
+from ..files import below, open_table
+from ..text import csv_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,8 +139,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
     Raises:
         ValueError: If a field is not a number.
     """
-    with open(path, newline="", encoding="utf-8") as handle:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(handle)]
+    with open_table(path) as handle:
+        return [{name: float(value) for name, value in row.items()} for row in csv_rows(handle)]
 
 
 def read_system(path: Path) -> list[dict[str, float]]:
@@ -148,8 +149,8 @@ def read_system(path: Path) -> list[dict[str, float]]:
     Raises:
         ValueError: If a field is not a number.
     """
-    with open(path, newline="", encoding="utf-8") as handle:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
+    with open_table(path) as handle:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv_rows(handle)]
 
 
 def read_optional(problems: list[str], path: Path | None, kind: type[C]) -> C | None:
@@ -180,7 +181,7 @@ def _try(problems: list[str], what: str, read: Callable[..., Any], *arguments: A
         return read(*arguments)
     except PocketError as error:
         problems.append(f"{what}: {error.what} ({error.where or arguments[0]})")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         problems.append(f"{what}: {arguments[0]} cannot be read: {error}")
     return None
 
@@ -189,7 +190,7 @@ def _folders_with(name: str, roots: Iterable[Path], what: str, problems: list[st
     """Find folders at or below `roots` with a file `name`; follow links, which schedulers use to stage files."""
     found = []
     for root in roots:
-        here = [Path(folder) for folder, _, files in os.walk(root, followlinks=True) if name in files]
+        here = [folder for folder, names in below(root) if name in names]
         if not here:
             problems.append(f"{what}: there is none at {root}")
         found += here

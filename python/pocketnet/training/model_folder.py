@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +13,14 @@ from ..contracts.plan import Plan
 from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
 from ..preprocessing.intensity import Normaliser
+from ..text import by_column
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
 
 
 def history_csv(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
     """Format history rows as CSV."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return by_column(columns, rows, "%r")
 
 
 def write_records(folder: Path, plan: Plan, provenance: Provenance, history: str) -> None:

@@ -21,10 +21,10 @@ OLD = sorted(path for folder in ("docs/results", "models") for path in (REPOSITO
 
 def read(kind, text, where="a file"):
     """What `Contract.read` does, without the file system."""
-    from pocketnet.contracts import strict_json
+    from pocketnet.text import parse_json
 
     try:
-        value = strict_json.loads(text)
+        value = parse_json(text)
     except ValueError as error:
         raise DataError(str(error)) from None
     contract = kinds.KINDS[kind]

@@ -16,6 +16,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MARKDOWN = re.compile(r"[\\`*|~$@]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _HTML = re.compile(r"&|<(?=[A-Za-z/!?])")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 MOST_DIGITS = 4000
 """Maximum digits of a whole number in JSON; Python refuses to print longer ones."""
 
@@ -56,11 +57,13 @@ def from_cell(text: str) -> str:
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Format rows as CSV, each field by `cell`; None is an empty field."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(cell, columns))
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return out.getvalue()
+    return "".join(map(_line, [columns, *rows]))
+
+
+def _line(fields: Sequence[Any]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(map(cell, fields))  # so that a field with \r is quoted
+    return out.getvalue()[:-2] + "\n"
 
 
 def csv_rows(handle: TextIO) -> Iterator[dict[str, str]]:
@@ -103,6 +106,11 @@ def markdown(text: str) -> str:
 def drawn(text: str) -> str:
     """Return text that matplotlib draws as it is: a dollar sign begins no formula."""
     return text.replace("$", r"\$")
+
+
+def printable(text: str) -> str:
+    """Return text for a terminal: control characters, and bytes of names that are not UTF-8, as escapes."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and keeps them whole. Whole numbers are limited to ±2⁵³; other programs roun
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -24,6 +25,9 @@ ONE_LINE = rf"^[^\s{_UNSEEN}]([^{_UNSEEN}]*[^\s{_UNSEEN}])?$"
 """Pattern of `Text`."""
 ONE_LINE_MEANS = ("one line of text: no control characters, no characters that turn the writing direction, and no "
                   "space at its ends")
+MOST_CHARACTERS = 255
+"""Maximum characters of `Text`."""
+_PATH = r"^[^\x00-\x1f\x7f]+$"
 T = TypeVar("T")
 
 
@@ -117,6 +121,29 @@ def _encodable(text: str) -> None:
         raise ValueError("text without lone surrogates") from None
 
 
+def text_fault(text: str) -> str | None:
+    """Return what a `Text` is expected to be if this is none; None if it is one."""
+    if len(text) > MOST_CHARACTERS:
+        return f"at most {MOST_CHARACTERS} characters"
+    return None if re.fullmatch(ONE_LINE, text) and _sound(text) else ONE_LINE_MEANS
+
+
+def path_fault(path: str) -> str | None:
+    """Return what a `Path` is expected to be if this is none; None if it is one."""
+    if not _sound(path):
+        return "a name in UTF-8"
+    try:
+        _inside(path)
+    except ValueError as error:
+        return str(error)
+    return None if re.fullmatch(_PATH, path) else "a name without control characters"
+
+
+def _sound(text: str) -> bool:
+    """Return whether a text has no lone surrogates, which stand for bytes of a name that is not UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _is_none(value: Any) -> bool:
     return value is None
 
@@ -126,7 +153,7 @@ def absent(**options: Any) -> Any:
     return Field(default=None, exclude_if=_is_none, **options)
 
 
-Text = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=ONE_LINE)]
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=MOST_CHARACTERS, pattern=ONE_LINE)]
 """Name or short text: one line without control characters and overrides of the writing direction."""
 Prose = Annotated[str, Field(strict=True, min_length=1)]
 """Non-empty text for people."""
@@ -158,7 +185,7 @@ SHA256 = Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{64}$")]
 Undescribed = Annotated[dict[str, Any], AfterValidator(_shallow)]
 """Object with any keys."""
 Percentage = Annotated[float, Bounds(ge=0, le=100)]
-Path = Annotated[str, Field(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_inside)]
+Path = Annotated[str, Field(strict=True, min_length=1, pattern=_PATH), AfterValidator(_inside)]
 """Path of a file within a folder, without control characters and `..`."""
 CaseName = Annotated[str, Field(strict=True, json_schema_extra={
     "pattern": r"^(?![-.\s])[^/\\\u0000-\u001f\u007f]+$", "maxLength": MOST_BYTES}),

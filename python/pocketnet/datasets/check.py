@@ -14,14 +14,14 @@ import numpy as np
 
 from .. import files, outputs
 from ..contracts.fingerprint import CaseFingerprint, Fingerprint, Summary
-from ..contracts.labels import CLASSIFICATION, Label
+from ..contracts.labels import CLASSIFICATION, MEAN, Label
 from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
 from ..contracts.splits import fewest_cases
 from ..preprocessing.geometry import file_and_volume
 from ..text import csv_text
 from . import labels, layouts, verify_picture
-from .folder import Case, Listing, Problem
+from .folder import Case, Listing, Problem, path_problems, text_problems
 from .presets import Preset
 from .verify import Checked, number, verify
 
@@ -90,6 +90,12 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         if listing.cases and not classes:
             raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
         known = labels.known_values(preset, listing.classes, classes)
+
+    problems += path_problems(cases) + text_problems({
+        "dataset": [preset.name], "modality": listing.modalities,
+        "class" if preset.task == CLASSIFICATION else "label": names if preset.task == CLASSIFICATION else classes,
+        "patient": {case.patient for case in cases if case.patient}})
+    problems += [Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables")] * (MEAN in classes)
 
     def work(case: Case) -> Checked:
         if preset.task == CLASSIFICATION:

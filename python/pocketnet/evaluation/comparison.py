@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Comparison, Equivalence, MetricSummary, NetworkRow, Pair
-from ..contracts.labels import CLASSIFICATION
+from ..contracts.labels import CLASSIFICATION, MEAN
 from ..errors import UsageError
 from . import class_comparison, classification
 from .metrics import METRICS
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCE = "full"
-MEAN = "mean"
 
 
 def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison:

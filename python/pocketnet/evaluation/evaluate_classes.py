@@ -17,6 +17,7 @@ from ..contracts.provenance import Provenance
 from ..errors import DataError
 from ..files import atomic
 from ..preprocessing.picture import read
+from ..text import drawn
 from . import classification, roc, table
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def draw_curves(path: Path, rows: pd.DataFrame) -> None:
     for name in classification.positives(rows):
         points = roc.mean_curve(list(classification.curves(rows, name).values()))
         area = classification.areas([rows], name).values[0]
-        axis.plot(*zip(*points, strict=True), linewidth=1.8, label=f"{name}, AUC {area:.3f}")
+        axis.plot(*zip(*points, strict=True), linewidth=1.8, label=f"{drawn(name)}, AUC {area:.3f}")
     axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axis.legend(loc="lower right", frameon=False)
     with atomic(path) as temporary:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ..contracts.base import adapter, problems
-from ..contracts.labels import CLASSIFICATION, SEGMENTATION
+from ..contracts.labels import CLASSIFICATION, MEAN, SEGMENTATION
 from ..contracts.metrics import ClassRow, LabelRow, columns
 from ..contracts.predictions import PROBABILITY
 from ..contracts.provenance import Provenance
@@ -121,6 +121,8 @@ def _problems(rows: pd.DataFrame) -> Iterator[str]:
         rows_of.validate_python(values, by_alias=True, by_name=False)
     except ValidationError as error:
         yield from problems(error, values)
+    if row is LabelRow:
+        yield from (f"{place}.label: found {MEAN!r}, expected a label" for place in rows.index[rows["label"] == MEAN])
     classes = classes_of(rows)
     for name in classes:
         wrong = rows.index[~rows[PROBABILITY + name].between(0, 1)]

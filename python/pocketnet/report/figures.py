@@ -18,6 +18,7 @@ import numpy as np
 from ..evaluation import classification, roc
 from ..evaluation.layout import SHARES, TITLES
 from ..evaluation.metrics import METRICS
+from ..text import drawn
 from ..tracking.records import Model
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: s
             if place and networks[place - 1][0] == key[0] and networks[place - 1] in values:
                 _lines(axis, place, values[networks[place - 1]], values[key])
         axis.set_title(TITLES[metric])
-        axis.set_xticks(range(len(networks)), [" ".join(key) for key in networks],
+        axis.set_xticks(range(len(networks)), [drawn(" ".join(key)) for key in networks],
                         rotation=0 if len(networks) < 4 else 30, ha="center" if len(networks) < 4 else "right")
         axis.set_xlim(-0.6, len(networks) - 0.4)
         axis.grid(axis="y")

@@ -25,6 +25,7 @@ from . import fold
 from . import model as mlflow_model
 from .records import Evaluation, Model, Run
 from .store import Store
+from .store import metric as store_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +163,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
     metrics: dict[str, float] = {}
     for pair in comparison.pairs:
         values = {"difference": pair.difference, "p_value": pair.p_value}
-        metrics |= {f"{name}/{pair.metric}/{pair.label}/{pair.arch}-{pair.width}": value
+        metrics |= {store_metric(name, pair.metric, pair.label, f"{pair.arch}-{pair.width}"): value
                     for name, value in values.items() if value is not None}
     store.log(run, parameters={}, metrics=metrics,
               tags={"dataset": comparison.dataset, "recipe": comparison.recipe,
@@ -180,7 +181,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
 
 def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> str:
     """Return the verdict in words, a link to MLflow's comparison of the networks' runs, and the tables."""
-    said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
+    said = [verdict.verdict(pair, comparison.networks) for pair in verdict.headline_pairs(comparison)]
     layout_ = class_layout if comparison.task == CLASSIFICATION else layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
     lines = [f"**{one['title']}.** {one['text']}" for one in said]
@@ -195,12 +196,12 @@ def aggregate(rows: pd.DataFrame) -> dict[str, float]:
     For a classification, return each metric as `<metric>/<class>`.
     """
     if task_of(rows) == CLASSIFICATION:
-        return {f"{metric}/{name}": found.value for name in classification.positives(rows)
+        return {store_metric(metric, name): found.value for name in classification.positives(rows)
                 for metric, found in vars(classification.values(rows, name)).items() if found.value is not None}
     metrics = list(METRICS)
     means = {MEAN: rows.groupby(["case", "fold"])[metrics].mean().mean()}
     means |= {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
-    return {f"{metric}/{label}": float(values[metric]) for label, values in means.items() for metric in metrics
+    return {store_metric(metric, label): float(values[metric]) for label, values in means.items() for metric in metrics
             if values[metric] == values[metric]}
 
 

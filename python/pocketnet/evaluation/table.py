@@ -123,6 +123,9 @@ def _problems(rows: pd.DataFrame) -> Iterator[str]:
         yield from problems(error, values)
     if row is LabelRow:
         yield from (f"{place}.label: found {MEAN!r}, expected a label" for place in rows.index[rows["label"] == MEAN])
+    keys = [*KEYS, "label"] if row is LabelRow else list(KEYS)
+    yield from (f"{place}: the row of {rows.at[place, 'case']!r} is there twice"
+                for place in rows.index[rows.duplicated(keys)])
     classes = classes_of(rows)
     for name in classes:
         wrong = rows.index[~rows[PROBABILITY + name].between(0, 1)]

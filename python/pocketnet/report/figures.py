@@ -194,6 +194,7 @@ def _box(axis: Axes, place: int, values: np.ndarray, colour: str) -> None:
 
 def _lines(axis: Axes, place: int, left: pd.Series, right: pd.Series) -> None:
     """Draw the lines of all cases as one path with gaps, which is far smaller than one path per case."""
+    left, right = (one[~one.index.duplicated()] for one in (left, right))  # two evaluations of one network
     both = left.index.intersection(right.index)[:MOST_LINES]
     x = np.tile([place - 0.8, place - 0.2, np.nan], len(both))
     y = np.column_stack([left[both], right[both], np.full(len(both), np.nan)]).ravel()

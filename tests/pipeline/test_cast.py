@@ -14,6 +14,7 @@ workflow {
         shell: shell, escaped: [PathNames.escapeAll(), nextflow.util.Escape.path('%s')][1],
         clone: PathNames.unusableClone(java.nio.file.Path.of('/clone $(date)')) + PathNames.unusableClone(file('%s')),
         foreign: PathNames.foreign(file("${launchDir}/results/demo")),
+        listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))],
         made: PathNames.foreign(file("${launchDir}/made/demo")),
         check: Arguments.words(labels: "-o x' \$(touch PWN)", folds: 5, patch: [], fold: [0, 1], no: false, yes: true),
         cases: cases.collect { raw ->
@@ -91,6 +92,7 @@ def answer(tmp_path_factory):
         (folder / name).write_text("{}")
     (folder / "a\nb").mkdir()
     (folder / "here").mkdir()
+    (folder / "results/demo/round").symlink_to(folder / "results")
     (folder / "cases.json").write_text(json.dumps(cases))
     name = HOSTILE.replace("'", "\\'").replace("$", "\\$")
     (folder / "main.nf").write_text(SCRIPT % (name, REPOSITORY, REPOSITORY, REPOSITORY))
@@ -162,6 +164,10 @@ def test_a_clone_whose_path_would_be_a_command_is_refused(answer):
 def test_an_output_folder_with_other_peoples_results_is_refused(answer):
     (problem,) = answer["foreign"]
     assert "report.html" in problem and "mine.txt" not in problem and answer["made"] == []
+
+
+def test_a_folder_with_links_in_a_circle_is_listed(answer):
+    assert len(set(answer["listings"])) == 2 and all(len(listing) == 64 for listing in answer["listings"])
 
 
 def test_options_are_words_of_a_script(answer):

@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import Comparison, Equivalence, MetricSummary, NetworkRow, Pair
-from ..contracts.labels import CLASSIFICATION, MEAN
+from ..contracts.labels import CLASSIFICATION
+from ..contracts.labels import MEAN as MEAN
 from ..errors import UsageError
 from . import class_comparison, classification
 from .metrics import METRICS

@@ -83,7 +83,7 @@ lint: .venv/.ready ## Check the Python code's style and types
 	cd python && ../.venv/bin/python -m mypy --cache-dir ../.tools/mypy
 
 fuzz: .venv/.ready ## Put faults into contracts and metrics tables, and count what commands do not survive (docs/security.md)
-	@PYTHONPATH=python .venv/bin/python tests/fuzz/contracts.py
+	@PYTHONPATH=python .venv/bin/python tests/fuzz/faulty_files.py
 
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work

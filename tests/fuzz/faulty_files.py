@@ -1,6 +1,6 @@
 """`make fuzz`: faulty contracts and metrics tables through every command that reads them; one JSON object at the end.
 
-    python tests/fuzz/contracts.py --contracts 500 --tables 300 --seed 1
+    python tests/fuzz/faulty_files.py --contracts 500 --tables 300 --seed 1
 
 A fault that a command does not survive (a traceback, an exit code that is not documented) is printed, and the exit code
 is 1.

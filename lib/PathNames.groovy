@@ -23,6 +23,12 @@ class PathNames {
             ["Nextflow cannot pass on a path with * or a line break in it, or outside a UTF-8 locale other letters than ASCII ($text): rename it, or give a link to it.".toString()] : []
     }
 
+    /** A problem if the path of a SQLite store has a `?`, where options of its address begin. `store` is null for a server. */
+    static List<String> unusableStore(Path store) {
+        store?.toString()?.contains('?') ?
+            ["the SQLite store $store cannot have a ? in its path: give another --mlflow_uri (or --outdir, which it is in by default).".toString()] : []
+    }
+
     /** A problem with the path of the clone, which Nextflow writes into scripts as it is, in double quotes. */
     static List<String> unusableClone(Path project) {
         project.toAbsolutePath().toString() =~ /[$`"\\:*\n\uFFFD]/ ?

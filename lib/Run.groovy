@@ -14,6 +14,7 @@ class Run {
         found + Problems.missingImage(workflow.container) +
             (workflow.preview ? [] : Problems.missingSlurm(Global.session.config.process?.executor) +
                 PathNames.unusable(workflow.workDir) + PathNames.unusableClone(project as Path) +
+                PathNames.unusableStore(Parameters.storeFile(given)) +
                 PathNames.foreign(Path.of(given.results).toAbsolutePath().normalize()) + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
     }
 

@@ -12,7 +12,8 @@ workflow {
     def shell = [a: Shell.word("x.db' ; touch PWN"), b: Shell.word('plain/path.1')]
     println 'ANSWER ' + groovy.json.JsonOutput.toJson([
         shell: shell, escaped: [PathNames.escapeAll(), nextflow.util.Escape.path('%s')][1],
-        clone: PathNames.unusableClone(java.nio.file.Path.of('/clone $(date)')) + PathNames.unusableClone(file('%s')),
+        clone: PathNames.unusableClone(java.nio.file.Path.of('/clone $(date)')) + PathNames.unusableClone(file('%s')) +
+            PathNames.unusableStore(java.nio.file.Path.of('/a?b/x.db')) + PathNames.unusableStore(null),
         foreign: PathNames.foreign(file("${launchDir}/results/demo")),
         listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))],
         made: PathNames.foreign(file("${launchDir}/made/demo")),
@@ -156,9 +157,9 @@ def test_nextflow_escapes_a_path_with_any_character_but_two(answer):
         assert "cannot pass on a path with * or a line break" in problem
 
 
-def test_a_clone_whose_path_would_be_a_command_is_refused(answer):
-    (problem,) = answer["clone"]
-    assert "/clone $(date)" in problem
+def test_a_clone_and_a_store_whose_path_means_something_else_are_refused(answer):
+    clone, store = answer["clone"]
+    assert "/clone $(date)" in clone and "/a?b/x.db" in store
 
 
 def test_an_output_folder_with_other_peoples_results_is_refused(answer):

@@ -259,8 +259,11 @@ def sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite address; None for a server.
 
     Raises:
-        UsageError: If the address is neither.
+        UsageError: If the address is neither, or the path has a `?`.
     """
+    if uri.startswith(SQLITE) and "?" in uri:  # options would begin there
+        raise UsageError("The path of a SQLite store cannot have a question mark in it.", where=uri,
+                         todo="Name another file in --mlflow-uri.")
     if uri.startswith(SQLITE) and len(uri) > len(SQLITE):
         return Path(uri[len(SQLITE):]).absolute()
     if re.match(r"https?://[^/]+", uri):

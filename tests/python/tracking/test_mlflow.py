@@ -183,6 +183,11 @@ def test_what_is_no_tracking_address_is_refused(uri):
         sqlite_file(uri)
 
 
+def test_a_path_that_sqlite_would_cut_is_refused():
+    with pytest.raises(UsageError, match="question mark"):
+        sqlite_file("sqlite:////data/what?/mlflow.db")
+
+
 def test_addresses():
     assert str(sqlite_file("sqlite:////data/mlflow.db")) == "/data/mlflow.db"
     assert sqlite_file("sqlite:///mlflow.db").is_absolute()

@@ -19,7 +19,7 @@ from pathlib import Path
 import blosc2
 import h5py
 import numpy as np
-from pocketnet.preprocessing.boxes import crop, foreground_box
+from pocketnet.preprocessing.boxes import crop
 from pocketnet.preprocessing.scan import read_scan
 
 ROOT = Path(os.environ.get("POCKET_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -67,8 +67,8 @@ def volumes(name: str) -> list[np.ndarray]:
                  for c in sorted((ROOT / "BraTS2015_sample").iterdir()) if c.is_dir()]
     else:
         cases = [[p] for p in sorted((ROOT / "Task04_Hippocampus" / "imagesTr").glob("*.nii.gz"))[:20]]
-    images = (read_scan(case).read(np.s_[:, :, :]) for case in cases)
-    return [np.ascontiguousarray(crop(image, foreground_box(image))) for image in images]
+    scans = (read_scan(case) for case in cases)
+    return [np.ascontiguousarray(crop(scan.read(np.s_[:, :, :]), scan.foreground_box())) for scan in scans]
 
 
 def measure(name: str, patch: tuple[int, ...], patches: int, rounds: int) -> list[dict]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -13,15 +13,17 @@ from nibabel import Nifti1Image
 
 from ..contracts.fingerprint import CaseFingerprint, Intensities
 from ..errors import DataError
-from ..preprocessing.boxes import foreground_box
 from ..preprocessing.geometry import Grid, Volume, file_and_volume, load, parse, same_grid, usable
 from ..preprocessing.reference import BY_IMAGE, on_grid
+from ..preprocessing.scan import Channel, Scan
 from .folder import Case, Problem, unreadable
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
 SAMPLE = 500
+CheckCase = Callable[[Case], "Checked"]
+"""Read every file of a case once, check it and compute its fingerprint."""
 
 
 @dataclass
@@ -189,10 +191,7 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
         voxels: Number of voxels by class name.
         first: The volume that defines the case's grid.
     """
-    anywhere = np.zeros(first.data.shape, bool)
-    for data in images.values():
-        anywhere |= data != 0
-    box = foreground_box(anywhere[..., None])
+    box = Scan(tuple(Channel(data) for data in images.values()), first.spacing).foreground_box()
     return CaseFingerprint(
         shape=first.data.shape, spacing_mm=tuple(number(s) for s in first.spacing),
         orientation=first.grid.orientation, cropped_shape=tuple(stop - start for start, stop in box),

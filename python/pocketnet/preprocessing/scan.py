@@ -89,7 +89,7 @@ class Scan:
             yield start, self.read((*sides, slice(start, min(start + depth, high))))
 
     def foreground_box(self) -> Box:
-        """Return `boxes.foreground_box` of the whole scan."""
+        """Return the box around the voxels that are non-zero in a channel; the whole scan if there are none."""
         hit = [np.zeros(n, bool) for n in self.shape]
         for start, part in self.parts():
             mask = (part != 0).any(axis=-1)

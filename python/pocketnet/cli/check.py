@@ -101,24 +101,20 @@ def _show(problems: Iterable[Problem]) -> None:
 
 def _text(numbers: dict[str, Any]) -> str:
     """Format the summary as text."""
+    from ..contracts.tasks import TASKS as RULES
+    from ..datasets.tasks import TASKS
+
     lines = [f"{numbers['dataset']}: {numbers['cases']} cases without problems",
              f"  images    {', '.join(numbers['modalities'])}; "
              f"orientation {', '.join(numbers['orientations'])}"]
-    for key, name, unit in (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"),
-                            ("spacing_mm", "spacing", "mm")):
+    ranges = (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"), ("spacing_mm", "spacing", "mm"))
+    for key, name, unit in ranges[:1] if RULES[numbers["task"]].resized else ranges:
         low, middle, high = (numbers[key][k] for k in ("minimum", "median", "maximum"))
         spans = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(low, high, strict=True)]
         median = "" if low == high else f", median {' × '.join(f'{m:g}' for m in middle)}"
         lines.append(f"  {name:<9} {' × '.join(spans)} {unit}{median}")
-    if numbers["task"] == "classification":
-        lines = [line for line in lines if not line.startswith(("  cropped", "  spacing"))]
-        return "\n".join(lines + [f"  class {label['value']}   {label['name']}: {label['cases']} images "
-                                  f"({label['share']:.1%})" for label in numbers["labels"]])
-    for label in numbers["labels"]:
-        values = ", ".join(map(str, label["source_values"]))
-        lines.append(f"  label {label['value']}   {label['name']} (in the files: {values}): "
-                     f"{label['share']:.2%} of all voxels, in {label['cases']} cases")
-    return "\n".join(lines)
+    task = TASKS[numbers["task"]]
+    return "\n".join([*lines, *(f"  {task.text_of_label(label)}" for label in numbers["labels"])])
 
 
 if __name__ == "__main__":

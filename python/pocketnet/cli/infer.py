@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Find = Callable[[tuple[str, ...]], tuple[dict[str, list[Path]], list[str]]]
     """Map a model's file suffixes to the files of each complete case and a problem line per incomplete case."""
+    Step = Callable[[list[ModelFolder], Path, bool, Find, dict[str, Any]],
+                    tuple[list[dict[str, Any]], set[int], dict[str, Any]]]
 
 EXAMPLES = """
 pocket-infer --model results/demo/models/unet-pocket/fold0 scan.nii.gz -o scan_seg.nii.gz
@@ -88,28 +90,28 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
                              todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
         return found.cases, found.problems
 
-    step = _classify if opened[0].plan.task == "classification" else _segment
+    step, word = _steps()[opened[0].plan.task]
     if options["extras"] is None:
         options["extras"] = not manifest and not output.name.endswith((".nii", ".nii.gz"))
     done, codes, summary = step(opened, output, quiet, find, options)
     result(summary, as_json)
-    _end(step, done, summary["failed"], codes, output, quiet)
+    _end(word, done, summary["failed"], codes, output, quiet)
 
 
-def _end(step: Callable[..., Any], done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
+def _end(word: str, done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
          quiet: bool) -> None:
-    """Print what was done, or raise an error that lists the failed cases."""
+    """Print what was done, or raise an error that lists the failed cases; `word` is what was done to them."""
     from ..errors import DataError, DeviceMemoryError
 
     if problems:
-        error = DataError(f"{len(problems)} of {len(done) + len(problems)} cases could not be {WORDS[step]}.",
+        error = DataError(f"{len(problems)} of {len(done) + len(problems)} cases could not be {word}.",
                           problems=problems)
         if codes == {DeviceMemoryError.exit_code}:
             error.exit_code = DeviceMemoryError.exit_code
         raise error
     skipped = sum(case.get("skipped", False) for case in done)
     more = f" ({skipped} were finished already)" if skipped else ""
-    log(f"{len(done)} {WORDS[step]}{more}: {output}", quiet)
+    log(f"{len(done)} {word}{more}: {output}", quiet)
 
 
 def _listed(images: tuple[Path, ...]) -> list[Path]:
@@ -198,7 +200,11 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     return done, set(), {"engine": classifier.engine.name, "cases": done, "failed": problems}
 
 
-WORDS = {_segment: "segmented", _classify: "classified"}
+def _steps() -> dict[str, tuple[Step, str]]:
+    """Return the step of each task, and what it does to a case."""
+    from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
+
+    return {SEGMENTATION: (_segment, "segmented"), CLASSIFICATION: (_classify, "classified")}
 
 
 if __name__ == "__main__":

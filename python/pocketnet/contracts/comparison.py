@@ -8,7 +8,10 @@ from pydantic import Field
 
 from .base import Contract, Record, record
 from .fields import AboveZero, Count, Flag, Interval, Number, Text, absent
-from .labels import SEGMENTATION, Task
+from .tasks import DEFAULT, Task
+
+MEAN = "mean"
+"""Name of the mean over labels in place of a label."""
 
 
 @record
@@ -123,6 +126,6 @@ class Comparison(Contract):
     code: tuple[Text, ...]
     networks: tuple[NetworkRow, ...]
     pairs: tuple[Pair, ...]
-    task: Task = SEGMENTATION
+    task: Task = DEFAULT
     labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = absent()
     notes: tuple[Text, ...] = ()

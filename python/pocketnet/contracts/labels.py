@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from .base import Contract, Record, record
 from .fields import Count, Text, Whole
-
-SEGMENTATION: Literal["segmentation"] = "segmentation"
-CLASSIFICATION: Literal["classification"] = "classification"
-TASKS = (SEGMENTATION, CLASSIFICATION)
-Task = Literal["segmentation", "classification"]
+from .tasks import TASKS
 
 
 @record
@@ -40,7 +36,7 @@ def check_labels(labels: tuple[Label, ...], task: str) -> None:
     Raises:
         ValueError: If they are not.
     """
-    first = 0 if task == CLASSIFICATION else 1
+    first = TASKS[task].first_value
     values = [label.value for label in labels]
     if values != list(range(first, first + len(labels))):
         raise ValueError(f"labels with the values {first}…{first + len(labels) - 1} in order, not {values}")

@@ -16,15 +16,16 @@ import numpy as np
 
 from .. import files, outputs
 from ..contracts.fingerprint import CaseFingerprint, Fingerprint, Summary
-from ..contracts.labels import CLASSIFICATION, Label
+from ..contracts.labels import Label
 from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
-from ..contracts.splits import fewest_cases
+from ..contracts.tasks import TASKS as RULES
 from ..preprocessing.geometry import file_and_volume
-from . import labels, layouts, verify_picture
+from . import labels, layouts
 from .folder import Case, Listing, Problem
 from .presets import Preset
-from .verify import Checked, number, verify
+from .tasks import TASKS
+from .verify import Checked, number
 
 PROBLEMS = "problems.csv"
 MANIFEST = "manifest.json"
@@ -80,23 +81,10 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         UsageError: The folder does not exist or has a different layout than the preset, or a modality or label is
             unknown.
     """
-    classes: labels.Classes = {}
-    listing = layouts.scan(folder, preset, modalities)
+    task, listing = TASKS[preset.task], layouts.scan(folder, preset, modalities)
     cases, problems, left_out = _choose_cases(listing, unlabelled)
-    if preset.task == CLASSIFICATION:
-        names = verify_picture.classes_of(listing, preset, label_set)
-        problems += verify_picture.class_problems(listing, names, folds)
-    else:
-        classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
-        if listing.cases and not classes:
-            raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
-        known = labels.known_values(preset, listing.classes, classes)
-
-    def work(case: Case) -> Checked:
-        if preset.task == CLASSIFICATION:
-            return verify_picture.verify_picture(folder, case)
-        return verify(folder, case, classes, known, preset.label_grid)
-
+    classes = task.choose_classes(folder, listing, cases, preset, label_set)
+    work = task.checker(folder, listing, preset, classes)
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
         checked = list(progress(pool.map(work, cases), len(cases)))
 
@@ -104,20 +92,17 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     if not cases and not problems:
         problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(left_out)))
     enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
-    if folds and preset.task != CLASSIFICATION and listing.test is None and enough < fewest_cases(folds):
-        problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
-                                        "folds of training, validation and test"))
+    problems += task.problems(listing, classes, folds, enough)
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
         problems.append(Problem("", "", "no case of the test list has a label"))
     warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings),
-                *_same_files(checked), *_absent_classes(classes, checked)]
+                *_same_files(checked), *task.warnings(classes, checked)]
     todo = listing.todo
     if listing.missing_labels and unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."
     result = Result(len(cases), sorted(problems), warnings, todo.strip())
     if not problems:
-        described = (tuple(Label(name, value, (value,)) for value, name in enumerate(names))
-                     if preset.task == CLASSIFICATION else labels.as_manifest(classes))
+        described = labels.as_manifest(classes, RULES[preset.task].first_value)
         result.manifest = _manifest(preset, listing, described, checked)
         result.fingerprint = _fingerprint(preset, checked)
     return result
@@ -145,19 +130,11 @@ def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
             yield f"the same image: {', '.join(sorted(paths))}"
 
 
-def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iterator[str]:
-    """Warn about classes that no case has: the label set may belong to another release of the dataset."""
-    counted = [one.fingerprint.label_voxels for one in checked if one.fingerprint]
-    for name in classes:
-        if counted and not any(voxels.get(name) for voxels in counted):
-            yield f"no case has a voxel of class {name!r}"
-
-
 def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], checked: Sequence[Checked]) -> Manifest:
     there = {one.case.name for one in checked if one.case.labelled}
     return Manifest(
         dataset=preset.name, layout=preset.layout, task=preset.task,
-        dimensions=2 if preset.task == CLASSIFICATION else 3, modalities=tuple(listing.modalities), labels=described,
+        dimensions=RULES[preset.task].dimensions, modalities=tuple(listing.modalities), labels=described,
         preprocessing=PreprocessingRules.from_json(dict(preset.preprocessing), f"preset {preset.name}"),
         label_grid=preset.label_grid if preset.label_grid != "own" else None,
         split=ListedSplit("listed", tuple(case for case in listing.test if case in there)) if listing.test else None,
@@ -208,16 +185,8 @@ def summary(result: Result) -> dict[str, Any]:
     """Summarise a result without problems: cases, labels with their share of all voxels (or cases), and ranges."""
     manifest, fingerprint = cast(Manifest, result.manifest), cast(Fingerprint, result.fingerprint)
     prints = fingerprint.cases
-    total = sum(int(np.prod(case.shape)) for case in prints.values())
-    learned = []
-    for label in manifest.labels:
-        if manifest.task == CLASSIFICATION:
-            count = sum(case.class_name == label.name for case in manifest.cases)
-            learned.append({**label.to_json(), "cases": count, "share": number(count / result.cases)})
-            continue
-        counts = [case.label_voxels.get(label.name, 0) for case in prints.values()]
-        learned.append({**label.to_json(), "voxels": sum(counts), "share": number(sum(counts) / total),
-                        "cases": sum(count > 0 for count in counts)})
+    task = TASKS[manifest.task]
+    learned = [{**label.to_json(), **task.describe_label(label, manifest, fingerprint)} for label in manifest.labels]
     ranges = {}
     for key in ("shape", "cropped_shape", "spacing_mm"):
         values = np.array([getattr(case, key) for case in prints.values()])

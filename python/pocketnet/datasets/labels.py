@@ -67,9 +67,9 @@ def unnamed(folder: Path, path: str | None) -> UsageError:
     return UsageError("This dataset does not say what the values of its label maps mean.", where="--labels", todo=todo)
 
 
-def as_manifest(classes: Classes) -> tuple[Label, ...]:
-    """Return the `labels` of a manifest: classes 1…K in order."""
-    return tuple(Label(name, value, tuple(source)) for value, (name, source) in enumerate(classes.items(), start=1))
+def as_manifest(classes: Classes, first: int) -> tuple[Label, ...]:
+    """Return the `labels` of a manifest: the classes in order, with the values from `first` on."""
+    return tuple(Label(name, value, tuple(source)) for value, (name, source) in enumerate(classes.items(), first))
 
 
 def _parse(text: str) -> dict[str, tuple[int, ...]]:

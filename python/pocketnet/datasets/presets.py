@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from ..contracts.tasks import DEFAULT, Task
 from ..errors import UsageError
 
 HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ class Preset:
     extras: tuple[str, ...] = ()
     files: MappingProxyType[str, Any] | None = None
     label_grid: Literal["own", "image"] = "own"
-    task: Literal["segmentation", "classification"] = "segmentation"
+    task: Task = DEFAULT
     classes: tuple[str, ...] | None = None
     caution: str = ""
 
@@ -144,5 +145,5 @@ def _build(name: str, value: dict[str, Any]) -> Preset:
         aliases=MappingProxyType(dict(value.get("aliases", {}))), extras=tuple(value.get("extras", ())),
         files=MappingProxyType(value["files"]) if "files" in value else None,
         label_grid=value.get("label_grid", "own"),
-        task=value.get("task", "segmentation"), classes=tuple(value["classes"]) if value.get("classes") else None,
+        task=value.get("task", DEFAULT), classes=tuple(value["classes"]) if value.get("classes") else None,
         caution=value.get("caution", ""))

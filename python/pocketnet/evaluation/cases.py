@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,18 @@ from ..preprocessing import geometry
 from ..preprocessing.case import map_labels
 from ..preprocessing.reference import read_label
 from .metrics import measure
+
+
+class Evaluated(NamedTuple):
+    """Result of evaluating a model's predictions.
+
+    Attributes:
+        summary: JSON object that `pocket-evaluate --json` prints.
+        text: The same for a person.
+    """
+
+    summary: dict[str, Any]
+    text: str
 
 
 def prediction_path(folder: Path, case: str) -> Path:

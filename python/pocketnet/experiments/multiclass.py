@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 from ..evaluation import cases
 from ..evaluation.comparison import label_order
-from ..evaluation.layout import TITLES, markdown_table, number
+from ..evaluation.layout import markdown_table, number
 from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.overlay import label_maps
+from ..evaluation.segmentation.layout import TITLES
 from ..evaluation.verdict import arch_name
 from ..preprocessing import geometry
 from .inputs import Inputs

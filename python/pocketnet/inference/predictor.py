@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from .. import outputs
-from ..contracts.labels import SEGMENTATION
+from ..contracts.tasks import SEGMENTATION, check_task
 from ..errors import DataError, UsageError
 from ..preprocessing import geometry
 from ..preprocessing.boxes import slices
@@ -36,6 +36,8 @@ class Predictor:
         >>> predictor.segment_files(["scan.nii.gz"], "scan_seg.nii.gz")
         >>> classes = predictor(array, spacing=(1.0, 1.0, 3.0))
     """
+
+    task = SEGMENTATION
 
     def __init__(self, models: Sequence[ModelFolder], options: Options | None = None):
         self.models, self.options = list(models), options or Options()
@@ -69,8 +71,7 @@ class Predictor:
         folders = [folder] if isinstance(folder, str | Path) else list(folder)
         models = [ModelFolder.open(one) for one in folders]
         for model in models:
-            if model.plan.task != SEGMENTATION:
-                raise UsageError(f"This model is for {model.plan.task}, not for segmentation.", where=str(model.path))
+            check_task(model.plan.task, cls.task, model.path)
         return cls(models, Options(**options))
 
     @property

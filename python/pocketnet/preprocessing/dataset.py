@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
-from ..contracts.labels import CLASSIFICATION
 from ..contracts.manifest import Case, Manifest
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
-from . import case as cases
-from . import geometry, picture, store
-from .reference import read_label
-from .scan import PreparedScan, read_scan
+from .tasks import TASKS
 
 
 def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
@@ -52,19 +47,4 @@ def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing:
     Raises:
         DataError: A file is unusable, or the files do not belong together.
     """
-    paths = [folder / name for name in entry.images]
-    if listing.task == CLASSIFICATION:
-        prepared = picture.prepare(picture.read_images(paths), preprocessing)
-        store.write_store(output, entry.case, listing.modalities, prepared, None, {}, entry.class_name)
-        return
-    scan = read_scan(paths)
-    grid = cast(geometry.Grid, scan.grid)
-    prepared = PreparedScan(scan, preprocessing).compute()
-    label = None
-    if entry.label:
-        values = read_label(folder / entry.label, listing.label_grid, grid)
-        if values.data.shape != scan.shape:
-            raise DataError(f"The label map has shape {values.data.shape}, the image {scan.shape}.")
-        label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
-    store.write_store(output, entry.case, listing.modalities, prepared, label,
-                      {item.name: item.value for item in listing.labels})
+    TASKS[listing.task].write_case(entry, listing, folder, preprocessing, output)

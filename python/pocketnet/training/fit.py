@@ -28,8 +28,8 @@ from .compile import alike, averaged, compile_for_training, stepping
 from .devices import Devices
 from .losses import LOSSES
 from .sampling import Sampler
-from .scores import VALIDATIONS
 from .supervision import supervised
+from .tasks import TASKS
 
 Log = Callable[[str], None]
 
@@ -67,7 +67,7 @@ memory so far (empty if the device does not report it)."""
 
 def history_columns(task: str) -> tuple[str, ...]:
     """Return the columns of `history.csv`."""
-    return ("epoch", "step", "learning_rate", "loss", "validation_loss", *VALIDATIONS[task].columns, "seconds")
+    return ("epoch", "step", "learning_rate", "loss", "validation_loss", *TASKS[task].COLUMNS, "seconds")
 
 
 def rate_at(settings: Training, step: int) -> float:
@@ -221,7 +221,7 @@ class Trainer:
 
     def _validate(self) -> tuple[float, dict[str, float]]:
         """Return the validation loss and the task's scores."""
-        task = VALIDATIONS[self.plan.task]
+        task = TASKS[self.plan.task]
         losses, kept, count = [], [], 0
         for image, label in self.validation_batches:
             probabilities = self._predict(image)

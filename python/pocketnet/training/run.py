@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
-from ..contracts.labels import CLASSIFICATION
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
@@ -89,7 +88,6 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
     network = plan.network_of(arch, width)
-    images = "images" if plan.task == CLASSIFICATION else "patches"
     split = splits.fold(fold)
     stores = open_stores(store_folders)
     needed = split.train + split.validation
@@ -108,21 +106,21 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
         from ..models.build import build
         from ..models.export import export_openvino
         from .fit import SYSTEM_COLUMNS, Trainer, history_columns
-        from .scores import VALIDATIONS
+        from .tasks import TASKS
 
         with devices.scope():
             model = build(network)
         if start:
             start.give_weights(model, plan)
+        task = TASKS[plan.task]
         name, ships = start.variant if start else width, plan.training.checkpoint
         log(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
-            f"{plan.training.steps} steps of {plan.training.batch} {images} of "
+            f"{plan.training.steps} steps of {plan.training.batch} {task.SAMPLES} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
             f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split.train)} training and "
             f"{len(split.validation)} validation cases; run {key}")
-        sampler = VALIDATIONS[plan.task].sampler
         train_patches, validation_patches = (
-            sampler(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
+            task.SAMPLER(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
         trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, log=log,
                           checkpoint_seconds=checkpoint_seconds, deadline=deadline)
         record = Identity(

@@ -6,21 +6,24 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .. import outputs
-from ..contracts.manifest import Case, Manifest
-from ..contracts.overlays import Overlay, Overlays
-from ..contracts.provenance import Provenance
-from ..errors import DataError
-from ..preprocessing import geometry
-from . import cases, overlay, table
-from .metrics import METRICS
+from ... import outputs
+from ...contracts.manifest import Case, Manifest
+from ...contracts.overlays import Overlay, Overlays
+from ...contracts.provenance import Provenance
+from ...errors import DataError
+from ...preprocessing import geometry
+from .. import cases, overlay, table
+from ..metrics import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FILES: dict[str, str | None] = {}
+RANKS = overlay.RANKS
+
 
 def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
-             progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> pd.DataFrame:
+             progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, and pictures of the best, median and worst case.
 
     Args:
@@ -33,7 +36,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         progress: Passes the cases through and shows progress.
 
     Returns:
-        The rows of `metrics.csv`.
+        The mean of each metric by label.
 
     Raises:
         DataError: Predictions are missing, or cases cannot be evaluated; the message lists all of them.
@@ -49,7 +52,12 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     rows = _measured(listing, folder, paths, run, progress(list(labelled.values())))
     _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output)
     table.write_metrics(output / "metrics.csv", rows)
-    return rows
+    return cases.Evaluated(_summary(rows), _text(rows))
+
+
+def cautions(metrics: Sequence[Path]) -> list[str]:
+    """Return no cautions: an evaluation of a segmentation has none."""
+    return []
 
 
 def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case]
@@ -85,7 +93,7 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     Overlays(tuple(entries)).write(output / "overlays.json")
 
 
-def summary(rows: pd.DataFrame) -> dict[str, Any]:
+def _summary(rows: pd.DataFrame) -> dict[str, Any]:
     """Return the number of cases, and the mean of each metric by label; None for an undefined mean."""
     import pandas as pd
 
@@ -94,7 +102,7 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
                      for label, row in _means(rows).iterrows()}}
 
 
-def text(rows: pd.DataFrame) -> str:
+def _text(rows: pd.DataFrame) -> str:
     """Format the summary as text, one line per label."""
     lines = [f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
              f"NSD at 1 mm {row.nsd_1mm:.4f}" for label, row in _means(rows).iterrows()]

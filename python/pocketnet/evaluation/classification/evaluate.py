@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import outputs
-from ..contracts.classification import Classification, Estimate
-from ..contracts.manifest import Manifest
-from ..contracts.overlays import Overlay, Overlays
-from ..contracts.predictions import PROBABILITY, TABLE, read_table
-from ..contracts.provenance import Provenance
-from ..errors import DataError
-from ..files import atomic
-from ..preprocessing.picture import read
-from . import classification, roc, table
+from ... import outputs
+from ...contracts.classification import Classification, Estimate
+from ...contracts.manifest import Case, Manifest
+from ...contracts.overlays import Overlay, Overlays
+from ...contracts.predictions import PROBABILITY, TABLE, read_table
+from ...contracts.provenance import Provenance
+from ...errors import DataError
+from ...files import atomic
+from ...preprocessing.picture import read
+from .. import cases, roc, table
+from . import metrics as measured
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PICTURE_SIDE = 320  # pixels of the longer side
+FILES: dict[str, str | None] = {"classification.json": Classification.kind, "roc.png": None}
+RANKS = ("wrong",)
 
 
-def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path
-             ) -> Classification:
+def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
+             progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the most confident errors.
 
     Args:
@@ -36,6 +39,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         predictions: The file `predictions.csv` or its folder.
         run: Provenance of the model.
         output: Output folder.
+        progress: Unused: there is one file of predictions.
 
     Returns:
         The content of `classification.json`.
@@ -60,11 +64,11 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
          "predicted": classes[int(np.argmax(found[case]))],
          **{PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
         for case, name in truth.items()])
-    described = classification.describe(rows, listing.caution)
+    described = measured.describe(rows, listing.caution)
     files_of = {case.case: case.images[0] for case in listing.cases}
     outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
-    for _, row in classification.confidently_wrong(rows).iterrows():
+    for _, row in measured.confidently_wrong(rows).iterrows():
         entry = Overlay(row["case"], f"overlays/wrong_{row['case']}.png", "wrong", class_name=row["class"],
                         predicted=row["predicted"], probability=float(row["probability"]))
         draw_image(output / entry.file, read(folder / files_of[row["case"]]))
@@ -73,7 +77,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     Overlays(tuple(entries)).write(output / "overlays.json")
     described.write(output / "classification.json")
     table.write_metrics(output / "metrics.csv", rows)
-    return described
+    return cases.Evaluated(described.to_json(), _text(described))
 
 
 def cautions(metrics: Sequence[Path]) -> list[str]:
@@ -83,12 +87,12 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
-def text(described: Classification) -> str:
+def _text(described: Classification) -> str:
     """Format the metrics as text, one line per class."""
     lines = [f"{described.cases} cases"]
     for one in described.positive:
         shown = [f"{name.upper() if name == 'auc' else name} {_number(getattr(one.metrics, name))}"
-                 for name in classification.CLASS_METRICS]
+                 for name in measured.CLASS_METRICS]
         lines.append(f"{one.class_name}: {', '.join(shown)}")
     return "\n".join(lines)
 
@@ -119,9 +123,9 @@ def draw_curves(path: Path, rows: pd.DataFrame) -> None:
     figure = Figure(figsize=(4.2, 4.2), dpi=120, layout="constrained")
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    for name in classification.positives(rows):
-        points = roc.mean_curve(list(classification.curves(rows, name).values()))
-        area = classification.areas([rows], name).values[0]
+    for name in measured.positives(rows):
+        points = roc.mean_curve(list(measured.curves(rows, name).values()))
+        area = measured.areas([rows], name).values[0]
         axis.plot(*zip(*points, strict=True), linewidth=1.8, label=f"{name}, AUC {area:.3f}")
     axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axis.legend(loc="lower right", frameon=False)

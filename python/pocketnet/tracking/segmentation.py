@@ -1,0 +1,61 @@
+"""Records of a segmentation in MLflow: its metrics, and the signature and answers of a served model."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..contracts.comparison import MEAN
+from ..evaluation.metrics import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..contracts.plan import Plan
+    from ..inference.predictor import Predictor
+
+ANSWER = "segmentation"
+
+
+def aggregate(rows: pd.DataFrame) -> dict[str, float]:
+    """Return means over cases as `<metric>/<label>`, and over labels and cases as `<metric>/mean`, if defined."""
+    metrics = list(METRICS)
+    means = {MEAN: rows.groupby(["case", "fold"])[metrics].mean().mean()}
+    means |= {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
+    return {f"{metric}/{label}": float(values[metric]) for label, values in means.items() for metric in metrics
+            if values[metric] == values[metric]}
+
+
+def outputs(plan: Plan) -> list[tuple[str, str]]:
+    """Return type and name of each column of an answer: a label map."""
+    return [("binary", ANSWER)]
+
+
+def encode(image: np.ndarray) -> bytes:
+    """Return an image (x, y, z) with values up to 255 as the content of a `.nii.gz` file."""
+    import nibabel as nib
+
+    return gzip.compress(nib.Nifti1Image(image.astype(np.uint8), np.eye(4)).to_bytes(), mtime=0)
+
+
+def suffix(content: bytes) -> str:
+    """Return the suffix of an image file by its first bytes."""
+    return ".nii.gz" if content.startswith(b"\x1f\x8b") else ".nii"
+
+
+def load(folder: Path) -> Predictor:
+    """Open a model folder."""
+    from ..inference.predictor import Predictor
+
+    return Predictor.load(folder)
+
+
+def answer(network: Predictor, images: Sequence[Path]) -> dict[str, Any]:
+    """Segment the images of a case, and return the label map as the content of a `.nii.gz` file."""
+    output = images[0].with_name("segmentation.nii.gz")
+    network.segment_files(images, output)
+    return {ANSWER: output.read_bytes()}

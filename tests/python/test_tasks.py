@@ -18,7 +18,7 @@ HOME = PACKAGE / "contracts" / "tasks.py"
 NAMES = {"SEGMENTATION": SEGMENTATION, "CLASSIFICATION": CLASSIFICATION}
 OTHER_MEANINGS = {
     "contracts/classification.py": "the kind of `classification.json`",
-    "tracking/segmentation.py": "the column of a served model's answer",
+    "inference/options.py": "the column of a served model's answer",
 }
 """Modules with a text that only happens to be a task's name, each with what it is."""
 
@@ -27,8 +27,9 @@ REGISTRIES = {
     "datasets.tasks.TASKS": "datasets.tasks.DatasetTask",
     "training.tasks.TASKS": "training.tasks.TrainingTask",
     "evaluation.table.TABLES": "evaluation.table.Form",
-    "evaluation.tasks.TASKS": {"layout": "evaluation.tasks.Layout", "comparison": "evaluation.tasks.Compare",
-                               "evaluate": "evaluation.tasks.Evaluate"},
+    "evaluation.tasks.TASKS": {"layout": "evaluation.tasks.Layout", "comparison": "evaluation.tasks.Compare"},
+    "evaluation.evaluate.TASKS": "evaluation.evaluate.Evaluate",
+    "inference.tasks.TASKS": "inference.tasks.InferenceTask",
     "tracking.tasks.TASKS": "tracking.tasks.TrackingTask",
     "report.tasks.TASKS": "report.tasks.ReportTask",
 }

@@ -33,6 +33,7 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     from ..evaluation import table
     from ..evaluation.baseline import against
     from ..evaluation.comparison import compare
+    from ..evaluation.evaluate import TASKS as EVALUATIONS
     from ..evaluation.layout import baseline_markdown, csv_text
     from ..evaluation.tasks import TASKS
     from ..files import write_text
@@ -42,9 +43,8 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     outputs.check_files({output / name: kind for name, kind in written.items()}, [*metrics, *baseline])
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
-    task = TASKS[comparison.task]
-    layout = task.layout
-    comparison = replace(comparison, notes=(*comparison.notes, *task.evaluate.cautions(metrics)))
+    layout = TASKS[comparison.task].layout
+    comparison = replace(comparison, notes=(*comparison.notes, *EVALUATIONS[comparison.task].cautions(metrics)))
     text = layout.markdown(comparison)
     if baseline:
         beside, notes = against(rows, table.read_all(baseline))

@@ -34,19 +34,18 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
     from ..contracts.manifest import Manifest
     from ..contracts.provenance import Provenance
     from ..evaluation.cases import check_classes
-    from ..evaluation.tasks import TASKS
+    from ..evaluation.evaluate import TASKS
 
     listing = Manifest.read(manifest)
     run = Provenance.read(model / "provenance.json")
-    steps = [task.evaluate for task in TASKS.values()]
     outputs.check_files({
         output / "metrics.csv": None, output / "overlays.json": "overlays",
-        **{output / name: kind for step in steps for name, kind in step.FILES.items()},
+        **{output / name: kind for task in TASKS.values() for name, kind in task.FILES.items()},
         **{output / "overlays" / f"{rank}_{case.case}.png": None
-           for case in listing.cases for step in steps for rank in step.RANKS}})
+           for case in listing.cases for task in TASKS.values() for rank in task.RANKS}})
     check_classes(listing.labels, ModelLabels.read(model / "labels.json").labels, f"{manifest} and {model}")
-    done = TASKS[listing.task].evaluate.evaluate(listing, manifest, input_, predictions, run, output,
-                                                 lambda cases: progress(cases, "evaluate", quiet=quiet))
+    done = TASKS[listing.task].evaluate(listing, manifest, input_, predictions, run, output,
+                                        lambda cases: progress(cases, "evaluate", quiet=quiet))
     result(done.summary, as_json, done.text, quiet)
 
 

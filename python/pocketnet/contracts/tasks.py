@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import UsageError
-from .metrics import CaseRow, ClassRow, LabelRow
 
 SEGMENTATION: Literal["segmentation"] = "segmentation"
 CLASSIFICATION: Literal["classification"] = "classification"
@@ -32,7 +31,6 @@ class TaskRules:
         resized: Whether every image is resized to the plan's patch.
         losses: Losses that suit the task, the paper's first.
         paper_batch: Batch size of the paper's networks.
-        row: Row of `metrics.csv`.
     """
 
     first_value: int
@@ -43,16 +41,15 @@ class TaskRules:
     resized: bool
     losses: tuple[str, ...]
     paper_batch: int
-    row: type[CaseRow]
 
 
 TASKS: dict[str, TaskRules] = {
     SEGMENTATION: TaskRules(
         first_value=1, per_voxel=True, dimensions=3, reference="label", stratified=False, resized=False,
-        losses=("l2_dice", "dice_cross_entropy", "cross_entropy"), paper_batch=2, row=LabelRow),
+        losses=("l2_dice", "dice_cross_entropy", "cross_entropy"), paper_batch=2),
     CLASSIFICATION: TaskRules(
         first_value=0, per_voxel=False, dimensions=2, reference="class_name", stratified=True, resized=True,
-        losses=("cross_entropy",), paper_batch=32, row=ClassRow),
+        losses=("cross_entropy",), paper_batch=32),
 }
 
 

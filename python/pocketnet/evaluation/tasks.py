@@ -1,23 +1,17 @@
-"""What evaluation does differently by task: the table's layout, the comparison, and the evaluation of predictions."""
+"""What the comparison of networks does differently by task: its tables and its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..contracts.comparison import Comparison, NetworkRow, Pair
-from ..contracts.manifest import Case, Manifest
-from ..contracts.provenance import Provenance
 from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
-from .cases import Evaluated
 from .classification import comparison as class_comparison
-from .classification import evaluate as class_evaluate
 from .classification import layout as class_layout
 from .layout import Table
 from .segmentation import comparison as label_comparison
-from .segmentation import evaluate as label_evaluate
 from .segmentation import layout as label_layout
 
 if TYPE_CHECKING:
@@ -73,39 +67,15 @@ class Compare(Protocol):
         """Return whether the verdict is on this pair."""
 
 
-class Evaluate(Protocol):
-    """Evaluation of a model's predictions."""
-
-    @property
-    def FILES(self) -> dict[str, str | None]:
-        """Files written in addition to `metrics.csv` and `overlays.json`, with their kinds."""
-
-    @property
-    def RANKS(self) -> tuple[str, ...]:
-        """First parts of the names of pictures."""
-
-    def evaluate(self, listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
-                 progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> Evaluated:
-        """Write `metrics.csv`, `overlays.json` with its pictures, and `FILES`.
-
-        Raises:
-            DataError: Predictions are missing or invalid, or cases cannot be evaluated.
-        """
-
-    def cautions(self, metrics: Sequence[Path]) -> list[str]:
-        """Collect the cautions of the evaluations in the folders of these `metrics.csv` files."""
-
-
 @dataclass(frozen=True)
-class EvaluationTask:
-    """Evaluation of a task, one module for each part."""
+class ComparisonTask:
+    """Comparison of a task's networks, one module for each part."""
 
     layout: Layout
     comparison: Compare
-    evaluate: Evaluate
 
 
-TASKS: dict[str, EvaluationTask] = {
-    SEGMENTATION: EvaluationTask(label_layout, label_comparison, label_evaluate),
-    CLASSIFICATION: EvaluationTask(class_layout, class_comparison, class_evaluate),
+TASKS: dict[str, ComparisonTask] = {
+    SEGMENTATION: ComparisonTask(label_layout, label_comparison),
+    CLASSIFICATION: ComparisonTask(class_layout, class_comparison),
 }

@@ -1,11 +1,9 @@
-"""Records of a classification in MLflow: its metrics, and the signature and answers of a served model."""
+"""Records of a classification in MLflow: its metrics, and the signature of a served model."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..contracts.plan import Plan
-    from ..inference.classifier import Classifier
+
+FILES = ("classification.json", "roc.png")
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:
@@ -36,20 +35,3 @@ def encode(image: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(image.astype(np.uint8)).save(out, format="PNG")
     return out.getvalue()
-
-
-def suffix(content: bytes) -> str:
-    """Return the suffix of an image file by its first bytes."""
-    return ".png" if content.startswith(b"\x89PNG") else ".jpg"
-
-
-def load(folder: Path) -> Classifier:
-    """Open a model folder."""
-    from ..inference.classifier import Classifier
-
-    return Classifier.load(folder)
-
-
-def answer(network: Classifier, images: Sequence[Path]) -> dict[str, Any]:
-    """Classify the images of a case, and return the probability of each class."""
-    return dict(network.classify_files(images))

@@ -17,7 +17,7 @@ from ..contracts.comparison import Comparison
 from ..contracts.manifest import Manifest
 from ..evaluation import verdict
 from ..evaluation.table import task_of
-from ..evaluation.tasks import TASKS as EVALUATIONS
+from ..evaluation.tasks import TASKS as COMPARISONS
 from ..files import digest
 from . import fold
 from . import model as mlflow_model
@@ -127,7 +127,7 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     if evaluation is not None:
         metrics |= aggregate(evaluation.rows)
         artifacts["metrics.csv"] = evaluation.folder / "metrics.csv"
-        artifacts |= {name: evaluation.folder / name for task in EVALUATIONS.values() for name in task.evaluate.FILES
+        artifacts |= {name: evaluation.folder / name for task in TASKS.values() for name in task.FILES
                       if (evaluation.folder / name).is_file()}
         artifacts |= {entry.file: evaluation.folder / entry.file for entry in evaluation.overlays
                       if (evaluation.folder / entry.file).is_file()}
@@ -180,7 +180,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
 def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> str:
     """Return the verdict in words, a link to MLflow's comparison of the networks' runs, and the tables."""
     said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
-    layout = EVALUATIONS[comparison.task].layout
+    layout = COMPARISONS[comparison.task].layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
     lines = [f"**{one['title']}.** {one['text']}" for one in said]
     if lines and len(compared) > 1:  # in the first line: MLflow shows only a few lines at once

@@ -24,7 +24,7 @@ class PocketModel(PythonModel):
         import json
 
         from pocketnet.contracts.tasks import DEFAULT
-        from pocketnet.tracking.tasks import TASKS
+        from pocketnet.inference.tasks import TASKS
 
         folder = Path(context.artifacts["model_folder"])
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))

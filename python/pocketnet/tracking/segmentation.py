@@ -1,24 +1,22 @@
-"""Records of a segmentation in MLflow: its metrics, and the signature and answers of a served model."""
+"""Records of a segmentation in MLflow: its metrics, and the signature of a served model."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..contracts.comparison import MEAN
 from ..evaluation.metrics import METRICS
+from ..inference.options import ANSWER
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..contracts.plan import Plan
-    from ..inference.predictor import Predictor
 
-ANSWER = "segmentation"
+FILES: tuple[str, ...] = ()
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:
@@ -40,22 +38,3 @@ def encode(image: np.ndarray) -> bytes:
     import nibabel as nib
 
     return gzip.compress(nib.Nifti1Image(image.astype(np.uint8), np.eye(4)).to_bytes(), mtime=0)
-
-
-def suffix(content: bytes) -> str:
-    """Return the suffix of an image file by its first bytes."""
-    return ".nii.gz" if content.startswith(b"\x1f\x8b") else ".nii"
-
-
-def load(folder: Path) -> Predictor:
-    """Open a model folder."""
-    from ..inference.predictor import Predictor
-
-    return Predictor.load(folder)
-
-
-def answer(network: Predictor, images: Sequence[Path]) -> dict[str, Any]:
-    """Segment the images of a case, and return the label map as the content of a `.nii.gz` file."""
-    output = images[0].with_name("segmentation.nii.gz")
-    network.segment_files(images, output)
-    return {ANSWER: output.read_bytes()}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class TrackingTask(Protocol):
-    """Records of a task in MLflow. `load` and `answer` run in the served model."""
+    """Records of a task in MLflow."""
+
+    @property
+    def FILES(self) -> tuple[str, ...]:
+        """Files of an evaluation to store, beside its metrics and pictures."""
 
     def aggregate(self, rows: pd.DataFrame) -> dict[str, float]:
         """Return the metrics of a run, from the rows of its `metrics.csv`."""
@@ -28,15 +30,6 @@ class TrackingTask(Protocol):
 
     def encode(self, image: np.ndarray) -> bytes:
         """Return an image with values up to 255 as the content of a file."""
-
-    def suffix(self, content: bytes) -> str:
-        """Return the suffix of an image file by its first bytes."""
-
-    def load(self, folder: Path) -> Any:
-        """Open a model folder."""
-
-    def answer(self, network: Any, images: Sequence[Path]) -> dict[str, Any]:
-        """Apply what `load` returned to the images of a case; return a value per column."""
 
 
 TASKS: dict[str, TrackingTask] = {SEGMENTATION: segmentation, CLASSIFICATION: classification}

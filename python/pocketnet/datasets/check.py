@@ -21,7 +21,7 @@ from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
 from ..contracts.splits import fewest_cases
 from ..preprocessing.geometry import file_and_volume
-from . import labels, layouts, verify_picture
+from . import labels, layouts, outside, verify_picture
 from .folder import Case, Listing, Problem
 from .presets import Preset
 from .verify import Checked, number, verify
@@ -45,6 +45,7 @@ class Result:
         problems: All problems, sorted; empty if the dataset can be used.
         warnings: Unusual findings that may be intended.
         todo: Advice on the problems, beyond "mend the files".
+        left_out: One line per kind of files and folders that belong to no case: their number and names.
         manifest: Content of `manifest.json`; None with problems.
         fingerprint: Content of `fingerprint.json`; None with problems.
     """
@@ -53,6 +54,7 @@ class Result:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     todo: str = ""
+    left_out: list[str] = field(default_factory=list)
     manifest: Manifest | None = None
     fingerprint: Fingerprint | None = None
 
@@ -82,7 +84,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     """
     classes: labels.Classes = {}
     listing = layouts.scan(folder, preset, modalities)
-    cases, problems, left_out = _choose_cases(listing, unlabelled)
+    cases, problems, unlabelled_cases = _choose_cases(listing, unlabelled)
     if preset.task == CLASSIFICATION:
         names = verify_picture.classes_of(listing, preset, label_set)
         problems += verify_picture.class_problems(listing, names, folds)
@@ -90,6 +92,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
         if listing.cases and not classes:
             raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
+        labels.check_number(classes)
         known = labels.known_values(preset, listing.classes, classes)
 
     def work(case: Case) -> Checked:
@@ -97,24 +100,27 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
             return verify_picture.verify_picture(folder, case)
         return verify(folder, case, classes, known, preset.label_grid)
 
+    missing, left_out = ([], []) if preset.task == CLASSIFICATION else outside.left_out(folder, listing, problems)
+    problems += missing
+
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
         checked = list(progress(pool.map(work, cases), len(cases)))
 
     problems += [problem for one in checked for problem in one.problems]
     if not cases and not problems:
-        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(left_out)))
+        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(unlabelled_cases)))
     enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
     if folds and preset.task != CLASSIFICATION and listing.test is None and enough < fewest_cases(folds):
         problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
                                         "folds of training, validation and test"))
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
         problems.append(Problem("", "", "no case of the test list has a label"))
-    warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings),
+    warnings = [*listing.warnings, *unlabelled_cases, *(text for one in checked for text in one.warnings),
                 *_same_files(checked), *_absent_classes(classes, checked)]
     todo = listing.todo
     if listing.missing_labels and unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."
-    result = Result(len(cases), sorted(problems), warnings, todo.strip())
+    result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)
     if not problems:
         described = (tuple(Label(name, value, (value,)) for value, name in enumerate(names))
                      if preset.task == CLASSIFICATION else labels.as_manifest(classes))
@@ -228,5 +234,5 @@ def summary(result: Result) -> dict[str, Any]:
         "dataset": manifest.dataset, "task": manifest.task, "cases": result.cases,
         "modalities": list(manifest.modalities), "labels": learned,
         "orientations": sorted({case.orientation for case in prints.values()}),
-        **ranges, "warnings": result.warnings,
+        **ranges, "warnings": result.warnings, "left_out": result.left_out,
     }

@@ -133,7 +133,7 @@ def _files(path: Path, suffixes: Sequence[str], outside: Path | None, out: Found
     found = folders.contents(path, without=lambda folder: away is not None and folder.resolve() == away)
     out.problems += [f"{link}: this is a link to {os.readlink(link)}, which is not there"
                      for link in found.take_out(folders.DANGLING, lambda link: _is_image(link, suffixes))]
-    images = [file for file in found.files if _is_image(file, suffixes)]
+    images = sorted(file for file in found.files if _is_image(file, suffixes))
     series = [one for one in (*found.folders, *found.files) if dicom.is_series(one)]
     inside = {one for one in series if one.is_dir()}
     if images:

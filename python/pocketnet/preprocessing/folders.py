@@ -20,8 +20,8 @@ class Contents:
     """What is below a folder.
 
     Attributes:
-        files: All files, sorted by path.
-        folders: The folder itself and all folders below it, sorted by path.
+        files: All files, those of a folder before those of its subfolders, each sorted by name.
+        folders: The folder itself and all folders below it, in the same order.
         left_out: What is neither, by kind.
     """
 
@@ -54,8 +54,6 @@ def contents(folder: Path, without: Callable[[Path], bool] = lambda path: False)
     """
     out = Contents()
     _list(folder, (os.path.realpath(folder),), without, out)
-    out.files.sort()
-    out.folders.sort()
     return out
 
 
@@ -67,6 +65,7 @@ def _list(folder: Path, above: tuple[str, ...], without: Callable[[Path], bool],
     except OSError:
         out.leave_out(UNREADABLE, folder)
         return
+    inner = []
     for path in paths:
         if path.name == MARKER or path.name.startswith(PART):
             continue
@@ -74,9 +73,13 @@ def _list(folder: Path, above: tuple[str, ...], without: Callable[[Path], bool],
             out.leave_out(HIDDEN, path)
         elif path.is_symlink() and not path.exists():
             out.leave_out(DANGLING, path)
-        elif not path.is_dir():
+        elif path.is_dir():
+            inner.append(path)
+        else:
             out.files.append(path)
-        elif (real := os.path.realpath(path)) in above:
+    for path in inner:
+        real = os.path.realpath(path)
+        if real in above:
             out.leave_out(LOOP, path)
         elif not without(path):
             _list(path, (*above, real), without, out)

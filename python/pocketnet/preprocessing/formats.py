@@ -16,7 +16,7 @@ WRITTEN = (*SUFFIXES, ".img.gz", ".img")
 """Suffixes of files that can be written."""
 VOXELS = (".img.gz", ".img", ".raw.gz", ".raw", ".zraw")
 """Suffixes of files with the voxels of a header file of the same name."""
-TAKEN = ".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, .mgz, .mgh and .hdr/.img"
+TAKEN = ".nii.gz and .nii, also .nrrd, .nhdr, .mha, .mhd, .mgz, .mgh and .hdr/.img"
 """The formats, for messages."""
 
 
@@ -57,6 +57,13 @@ def parts(path: str | Path) -> tuple[str, ...]:
     if suffix := suffix_of(name, (".mhd", ".nhdr")):
         return f"{name[: len(name) - len(suffix)]}.raw", name
     return (name,)
+
+
+def beside(name: str) -> tuple[str, ...]:
+    """Return the names that files with the voxels of a header file may have; none for a format of one file."""
+    suffix = suffix_of(name, (*PAIR, ".mhd", ".nhdr"))
+    bare = name[: len(name) - len(suffix)]
+    return tuple(bare + one for voxels in VOXELS for one in (voxels, voxels.upper())) if suffix else ()
 
 
 def _swapped(name: str, suffix: str, other: str) -> str:

@@ -64,12 +64,7 @@ def read_file(path: str | Path, content: bytes | None = None) -> Image:
     """
     file = formats.header_of(file_and_volume(path)[0])
     suffix = formats.suffix_of(file)
-    if os.path.islink(file) and not os.path.exists(file):
-        raise DataError(f"This is a link to {os.readlink(file)}, which is not there.", where=file,
-                        todo="Get the file (DataLad: datalad get), or repair the link.")
-    if not Path(file).is_file():
-        what = "This is a folder, not a file" if Path(file).is_dir() else "This is no ordinary file"
-        raise DataError(f"{what}." if os.path.exists(file) else "There is no such file.", where=file)
+    check_file(file)
     if suffix in formats.ITK:
         return itk.read_file(file)
     if suffix in (*formats.FREESURFER, *formats.PAIR):
@@ -78,6 +73,21 @@ def read_file(path: str | Path, content: bytes | None = None) -> Image:
     if suffix not in formats.NIFTI and not content.startswith(nifti.STARTS):
         raise DataError("This file has another format.", where=file, todo=f"These are read: {formats.TAKEN}.")
     return nifti.parse(content, path)
+
+
+def check_file(file: str | Path) -> None:
+    """Check that a path is an ordinary file, or a link to one.
+
+    Raises:
+        DataError: It is not.
+    """
+    file = str(file)
+    if os.path.islink(file) and not os.path.exists(file):
+        raise DataError(f"This is a link to {os.readlink(file)}, which is not there.", where=file,
+                        todo="Get the file (DataLad: datalad get), or repair the link.")
+    if not Path(file).is_file():
+        what = "This is a folder, not a file" if Path(file).is_dir() else "This is no ordinary file"
+        raise DataError(f"{what}." if os.path.exists(file) else "There is no such file.", where=file)
 
 
 def read_content(path: str | Path) -> bytes:

@@ -108,22 +108,28 @@ def faults(channel: Channel) -> Faults:
     return Faults(empty=f"empty image: every voxel is {low:g}") if low == high else Faults()
 
 
+def values(channel: Channel) -> np.ndarray:
+    """Return the voxels of a label map as they are: in the file's type, or scaled in floating point."""
+    raw = channel.raw.view(np.uint8) if channel.raw.dtype.kind == "b" else channel.raw
+    if (channel.slope, channel.inter) != (1.0, 0.0):
+        raw = nib.volumeutils.apply_read_scaling(raw, channel.slope, channel.inter)
+    return np.ascontiguousarray(raw, dtype=raw.dtype.newbyteorder("="))
+
+
+def inexact(labels: np.ndarray) -> str:
+    """Return why the finite values of a label map may be other than those that were saved; empty if they are not."""
+    largest = max(int(labels.max(initial=0)), -int(labels.min(initial=0)))
+    most = 2 ** (np.finfo(labels.dtype).nmant + 1) if labels.dtype.kind == "f" else LARGEST_LABEL
+    return "" if largest <= min(most, LARGEST_LABEL) else (
+        f"label value {largest} is larger than {most}, the largest that {labels.dtype} surely holds exactly")
+
+
 def _whole(channel: Channel, where: str) -> np.ndarray:
     """Return the values of a label map as integers; see `Image.label_map`."""
-    values = channel.raw
-    if values.dtype.kind == "b":
-        values = values.view(np.uint8)
-    if (channel.slope, channel.inter) != (1.0, 0.0):
-        values = nib.volumeutils.apply_read_scaling(values, channel.slope, channel.inter)
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all() or not np.array_equal(np.rint(values), values):
-            raise DataError("The label map has values that are not whole numbers.", where=where)
-        if np.abs(values).max(initial=0) > min(LARGEST_LABEL, 2 ** (np.finfo(values.dtype).nmant + 1)):
-            raise DataError(f"The label map has values that {values.dtype} does not hold exactly: "
-                            f"{float(np.abs(values).max()):.0f}.", where=where,
-                            todo="Save it with an integer data type.")
-        values = values.astype(np.int64)
-    if values.size and int(values.max()) > LARGEST_LABEL:
-        raise DataError(f"The label map has the value {int(values.max())}; the largest is {LARGEST_LABEL}.",
-                        where=where)
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+    found = values(channel)
+    if found.dtype.kind == "f" and not (np.isfinite(found).all() and np.array_equal(np.rint(found), found)):
+        raise DataError("The label map has values that are not whole numbers.", where=where)
+    if fault := inexact(found):
+        raise DataError(f"The label map cannot be used: {fault}.", where=where,
+                        todo="Save it with an integer data type.")
+    return found.astype(np.int64) if found.dtype.kind == "f" else found

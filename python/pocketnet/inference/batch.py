@@ -65,7 +65,7 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
     images = {Path(part).resolve() for paths in inputs.values() for path in paths
               for part in formats.parts(geometry.file_and_volume(path)[0])}
     if wanted.extras:
-        with volumes_table.locked(folder):
+        with volumes_table.locked(folder, create=False):
             outputs.check_files(dict.fromkeys(_tables(output, single).values()), images)
     written: list[Path] = []
     owner: dict[Path, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -106,7 +107,8 @@ class Predictor:
             follow: Wraps the list of windows to show progress.
 
         Returns:
-            For an array, the classes (x, y, z) uint8; for an image, an image of the same kind and geometry.
+            For an array, the classes (x, y, z) uint8; for an image, an image of the same kind and geometry. Unusual
+            findings about an image are Python warnings.
 
         Raises:
             DataError: The number of channels differs from the model's, or the image cannot be used (`reader`, `scan`).
@@ -118,6 +120,7 @@ class Predictor:
             sources = list(image) if isinstance(image, list | tuple) else [image]
             self._check_channels(len(sources))
             scan = read_scan(sources)
+            _warn(scan)
             return to_image(self.segment(scan, follow=follow).classes, scan, sources[0])
         if spacing is None and self.model.plan.preprocessing.spacing_mm:
             raise UsageError("This model resamples: say the array's spacing in mm.")
@@ -149,6 +152,7 @@ class Predictor:
         outputs.check_files({Path(part): None for part in formats.parts(output)}, map(Path, read))
         self._check_channels(len(images))
         scan = read_scan(images)
+        _warn(scan)
         classes = self.segment(scan, case=str(images[0]), follow=follow).classes
         geometry.write_image(output, classes, cast(geometry.Grid, scan.grid))
         return classes
@@ -265,6 +269,12 @@ class Predictor:
         except DataError:
             return False
         return True
+
+
+def _warn(scan: Scan) -> None:
+    """Pass the findings about the images on to the caller's program."""
+    for text in scan.warnings:
+        warnings.warn(text, stacklevel=3)
 
 
 def _choose(classes: np.ndarray, probabilities: np.ndarray, slab: slice) -> None:

@@ -52,11 +52,18 @@ def update(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]], warnin
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, create: bool = True) -> Iterator[None]:
     """Lock a folder's marker of our output, so that one process at a time updates a table in it.
 
     A file system without locks is used without one.
+
+    Args:
+        folder: The folder.
+        create: Whether to make the folder and its marker if they are missing; otherwise nothing is locked.
     """
+    if not create and not (folder / outputs.MARKER).is_file():
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(folder / outputs.MARKER, flags, 0o666), "rb") as marker:

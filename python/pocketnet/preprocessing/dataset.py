@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
@@ -16,8 +16,8 @@ from .reference import read_label
 from .scan import PreparedScan, read_scan
 
 
-def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
-                 ) -> list[str]:
+def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path,
+                 warn: Callable[[str], None] = lambda text: None) -> list[str]:
     """Preprocess cases into stores; a case that fails does not stop the others.
 
     Args:
@@ -26,6 +26,7 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
         folder: The dataset's folder.
         preprocessing: Preprocessing section of the plan.
         output: Folder that receives the stores.
+        warn: Receives the unusual findings about the images, one line each.
 
     Returns:
         The names of the cases.
@@ -36,7 +37,8 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
     problems, done = [], []
     for entry in entries:
         try:
-            preprocess_case(entry, listing, folder, preprocessing, output)
+            for text in preprocess_case(entry, listing, folder, preprocessing, output):
+                warn(f"{entry.case}: {text}")
             done.append(entry.case)
         except DataError as error:
             problems.append(f"{entry.case}: {error.render()}")
@@ -46,8 +48,9 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
     return done
 
 
-def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path) -> None:
-    """Preprocess one case into a store; see `write_stores` for the arguments.
+def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
+                    ) -> tuple[str, ...]:
+    """Preprocess one case into a store, and return the findings; see `write_stores` for the arguments.
 
     Raises:
         DataError: A file is unusable, or the files do not belong together.
@@ -56,7 +59,7 @@ def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing:
     if listing.task == CLASSIFICATION:
         prepared = picture.prepare(picture.read_images(paths), preprocessing)
         store.write_store(output, entry.case, listing.modalities, prepared, None, {}, entry.class_name)
-        return
+        return ()
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
     prepared = PreparedScan(scan, preprocessing).compute()
@@ -68,3 +71,4 @@ def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing:
         label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
     store.write_store(output, entry.case, listing.modalities, prepared, label,
                       {item.name: item.value for item in listing.labels})
+    return scan.warnings

@@ -106,7 +106,8 @@ def _by_nibabel(file: str) -> Image:
     """Read a file with nibabel, which chooses the reader by the suffix in lower case."""
     try:
         with tempfile.TemporaryDirectory(prefix="pocket-") as folder:
-            image = nib.load(file if file == file.lower() else _in_lower_case(file, Path(folder)))
+            suffix = formats.suffix_of(file)
+            image = nib.load(file if file.endswith(suffix) else _in_lower_case(file, Path(folder)))
             return nifti.of_nibabel(cast(nib.spatialimages.SpatialImage, image), file)
     except nifti.READ_ERRORS as error:
         raise DataError(f"The file cannot be read: {nifti.short(error)}", where=file) from None

@@ -96,8 +96,11 @@ def ras_spacing(grid: Grid) -> tuple[float, float, float]:
 
 
 def same_grid(a: Grid, b: Grid, tolerance: float = 1e-3) -> bool:
-    """Return whether two grids have the same shape, and the same affine within `tolerance` mm per element."""
-    return a.shape == b.shape and np.allclose(a.affine, b.affine, atol=tolerance)
+    """Return whether two grids have the same shape, and the same affine within `tolerance` mm per element.
+
+    The tolerance is at most a tenth of a voxel.
+    """
+    return a.shape == b.shape and np.allclose(a.affine, b.affine, atol=min(tolerance, 0.1 * min(a.spacing)))
 
 
 def apart(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> float:

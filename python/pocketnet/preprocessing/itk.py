@@ -122,7 +122,8 @@ def _header(image: sitk.Image, grid: Grid) -> nib.Nifti1Header | None:
             header[name] = ([float(image.GetMetaData(f"pixdim[{i}]")) for i in range(8)] if name == "pixdim"
                             else [float(word) for word in image.GetMetaData(name).split()] if name.startswith("srow")
                             else float(image.GetMetaData(name)))
-        header["pixdim"][0] = header["pixdim"][0] or 1
+        # ITK keeps no handedness of the qform (pixdim[0]); the image has it.
+        header["pixdim"][0] = np.sign(np.linalg.det(grid.affine[:3, :3]))
         if not header["qform_code"] and not header["sform_code"]:
             expected = [LPS_TO_RAS @ np.diag([*image.GetSpacing()[:3], 1.0])]
         else:

@@ -147,7 +147,7 @@ def _files(path: Path, suffixes: Sequence[str], outside: Path | None, out: Found
     out.left_out += folders.summary(found.left_out, path)
     taken = images or sorted(series)
     return [_File(one, path.resolve().name if one == path
-                  else _name(one, suffixes, path) if one.is_file() else one.relative_to(path).as_posix())
+                  else one.relative_to(path).as_posix() if one.is_dir() else _name(one, suffixes, path))
             for one in taken]
 
 

@@ -16,6 +16,9 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 FLAT = 1e-6
 """Smallest ratio of a voxel's volume to that of a box with the same edges; below it, the voxel is flat."""
 
+SMALLEST_MM = 1e-7
+"""Smallest edge of a voxel."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -72,7 +75,7 @@ def check_grid(shape: tuple[int, ...], affine: np.ndarray, where: str) -> None:
         raise DataError(f"Expected at least one voxel on each axis, found shape {shape}.", where=where)
     edges = affine[:3, :3]
     sides = np.linalg.norm(edges, axis=0)
-    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not (sides > 0).all() \
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not (sides > SMALLEST_MM).all() \
             or abs(np.linalg.det(edges / sides)) < FLAT or np.isnan(nib.io_orientation(affine)).any():
         raise DataError("The affine is singular: the voxels have no size.", where=where)
 

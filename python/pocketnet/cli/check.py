@@ -67,8 +67,9 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
     if found.problems:
         table = output / check.PROBLEMS
         result({"problems": [vars(problem) for problem in found.problems], "warnings": found.warnings,
-                "table": str(table)}, as_json)
+                "left_out": found.left_out, "table": str(table)}, as_json)
         _show(found.problems)
+        _say_left_out(found.left_out, quiet)
         cases = len({problem.case for problem in found.problems} - {""})
         count = f"{len(found.problems)} problem{'s' * (len(found.problems) > 1)}"
         raise DataError(f"{count}, in {cases} of {found.cases} cases.", where=str(table),
@@ -76,6 +77,12 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
     numbers = check.summary(found)
     written = {"manifest": str(output / check.MANIFEST), "fingerprint": str(output / check.FINGERPRINT)}
     result(numbers | written, as_json, _text(numbers) + f"\n  written   {', '.join(written.values())}", quiet)
+    _say_left_out(found.left_out, quiet)
+
+
+def _say_left_out(lines: Iterable[str], quiet: bool) -> None:
+    for line in lines:
+        log(line[0].upper() + line[1:], quiet)
 
 
 def _show(problems: Iterable[Problem]) -> None:

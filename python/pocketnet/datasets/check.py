@@ -46,6 +46,7 @@ class Result:
         problems: All problems, sorted; empty if the dataset can be used.
         warnings: Unusual findings that may be intended.
         todo: Advice on the problems, beyond "mend the files".
+        left_out: One line per kind of files and folders that belong to no case: their number and names.
         manifest: Content of `manifest.json`; None with problems.
         fingerprint: Content of `fingerprint.json`; None with problems.
     """
@@ -54,6 +55,7 @@ class Result:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     todo: str = ""
+    left_out: list[str] = field(default_factory=list)
     manifest: Manifest | None = None
     fingerprint: Fingerprint | None = None
 
@@ -82,25 +84,27 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
             unknown.
     """
     task, listing = TASKS[preset.task], layouts.scan(folder, preset, modalities)
-    cases, problems, left_out = _choose_cases(listing, unlabelled)
+    cases, problems, unlabelled_cases = _choose_cases(listing, unlabelled)
     classes = task.choose_classes(folder, listing, cases, preset, label_set)
     work = task.checker(folder, listing, preset, classes)
+    missing, left_out = task.unused_files(folder, listing, problems)
+    problems += missing
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
         checked = list(progress(pool.map(work, cases), len(cases)))
 
     problems += [problem for one in checked for problem in one.problems]
     if not cases and not problems:
-        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(left_out)))
+        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(unlabelled_cases)))
     enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
     problems += task.problems(listing, classes, folds, enough)
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
         problems.append(Problem("", "", "no case of the test list has a label"))
-    warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings),
+    warnings = [*listing.warnings, *unlabelled_cases, *(text for one in checked for text in one.warnings),
                 *_same_files(checked), *task.warnings(classes, checked)]
     todo = listing.todo
     if listing.missing_labels and unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."
-    result = Result(len(cases), sorted(problems), warnings, todo.strip())
+    result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)
     if not problems:
         described = labels.as_manifest(classes, RULES[preset.task].first_value)
         result.manifest = _manifest(preset, listing, described, checked)
@@ -197,5 +201,5 @@ def summary(result: Result) -> dict[str, Any]:
         "dataset": manifest.dataset, "task": manifest.task, "cases": result.cases,
         "modalities": list(manifest.modalities), "labels": learned,
         "orientations": sorted({case.orientation for case in prints.values()}),
-        **ranges, "warnings": result.warnings,
+        **ranges, "warnings": result.warnings, "left_out": result.left_out,
     }

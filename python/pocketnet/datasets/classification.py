@@ -98,6 +98,11 @@ def problems(listing: Listing, classes: Classes, folds: int | None, enough: int)
     return absent + [Problem("", "", f"too few to split: {line}") for line in few]
 
 
+def unused_files(folder: Path, listing: Listing, problems: Sequence[Problem]) -> tuple[list[Problem], list[str]]:
+    """Return nothing: the layouts of images report the files that they do not use."""
+    return [], []
+
+
 def warnings(classes: Classes, checked: Sequence[Checked]) -> list[str]:
     """Return no warnings: `problems` reports an absent class."""
     return []

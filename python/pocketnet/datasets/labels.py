@@ -10,6 +10,7 @@ import numpy as np
 
 from ..contracts.labels import Label
 from ..errors import UsageError
+from ..preprocessing.case import MOST_CLASSES
 from ..preprocessing.geometry import read
 from .presets import Preset, unknown
 
@@ -48,6 +49,17 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
         if values.count(value) > 1:
             raise UsageError(f"Value {value} is in two classes.", where=f"--labels {text}")
     return classes
+
+
+def check_number(classes: Classes) -> None:
+    """Check that there are no more classes than a label map of classes holds.
+
+    Raises:
+        UsageError: There are more.
+    """
+    if len(classes) > MOST_CLASSES:
+        raise UsageError(f"At most {MOST_CLASSES} classes can be learned, found {len(classes)}.", where="--labels",
+                         todo="Choose some of them, or join values to classes: --labels name=1+2,other=4.")
 
 
 def known_values(preset: Preset, folder: Classes | None, chosen: Classes) -> frozenset[int]:

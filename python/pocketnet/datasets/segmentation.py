@@ -12,7 +12,7 @@ from ..contracts.fingerprint import Fingerprint
 from ..contracts.labels import Label
 from ..contracts.manifest import Manifest
 from ..contracts.splits import fewest_cases
-from . import labels
+from . import labels, outside
 from .folder import Case, Listing, Problem
 from .presets import Preset
 from .verify import CheckCase, Checked, number, verify
@@ -30,13 +30,14 @@ def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset
         asked: Value of `--labels`; None: the preset's default.
 
     Raises:
-        UsageError: A label is unknown, or nothing names the labels.
+        UsageError: A label is unknown, nothing names the labels, or there are too many.
     """
     if not listing.cases:
         return {}
     classes = labels.choose(asked, preset, listing.classes)
     if not classes:
         raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
+    labels.check_number(classes)
     return classes
 
 
@@ -52,6 +53,11 @@ def problems(listing: Listing, classes: labels.Classes, folds: int | None, enoug
         return [Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
                                 "folds of training, validation and test")]
     return []
+
+
+def unused_files(folder: Path, listing: Listing, problems: Sequence[Problem]) -> tuple[list[Problem], list[str]]:
+    """Return dangling links to volumes as problems, and a line per kind of other files that no case uses."""
+    return outside.left_out(folder, listing, problems)
 
 
 def warnings(classes: labels.Classes, checked: Sequence[Checked]) -> list[str]:

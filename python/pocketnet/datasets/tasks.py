@@ -34,6 +34,13 @@ class DatasetTask(Protocol):
     def problems(self, listing: Listing, classes: Classes, folds: int | None, enough: int) -> list[Problem]:
         """Return problems with the classes and the number of cases; `enough` counts the cases to train on."""
 
+    def unused_files(self, folder: Path, listing: Listing, problems: Sequence[Problem]
+                     ) -> tuple[list[Problem], list[str]]:
+        """Return missing files as problems, and a line per kind of files that no case uses.
+
+        `problems` are those found so far; the files that they name are not named again.
+        """
+
     def warnings(self, classes: Classes, checked: Sequence[Checked]) -> list[str]:
         """Return unusual findings about the classes of all cases."""
 

@@ -1,18 +1,18 @@
 """Layouts that a preset defines by file name templates: LiTS, NFBS and user datasets.
 
-The template `volume-{case}` matches `volume-<any name>.nii` or `.nii.gz` in any folder of the dataset. A template can
-contain folders and several `{case}`: `{case}/sub-{case}_T1w`.
+The template `volume-{case}` matches `volume-<any name>.nii.gz`, or another suffix of a volume, in any folder of the
+dataset. A template can contain folders and several `{case}`: `{case}/sub-{case}_T1w`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from .folder import Case, Listing, Problem, is_nifti, name_problems, select_modalities
+from ..preprocessing import folders, formats
+from .folder import Case, Listing, Problem, name_problems, select_modalities
 from .presets import Preset
 
 LABEL = "label"
@@ -91,13 +91,12 @@ def _pattern(template: str) -> re.Pattern[str]:
     """Compile a template to a pattern that matches whole relative paths."""
     first, *rest = (re.escape(part) for part in template.split("{case}"))
     middle = first + "".join(("(?P=case)" if number else r"(?P<case>[^/]+)") + part for number, part in enumerate(rest))
-    return re.compile(rf"(?:.*/)?{middle}(?:\.nii|\.nii\.gz)")
+    suffixes = "|".join(map(re.escape, formats.SUFFIXES))
+    return re.compile(rf"(?:.*/)?{middle}(?i:{suffixes})")
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Yield the NIfTI files below a folder as relative paths, without hidden ones, sorted within each folder."""
-    for where, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if is_nifti(name) and not name.startswith("."):
-                yield (Path(where) / name).relative_to(folder).as_posix()
+    """Yield the files of volumes below a folder as relative paths, without hidden ones, sorted."""
+    for file in folders.contents(folder).files:
+        if formats.is_volume(file.name):
+            yield file.relative_to(folder).as_posix()

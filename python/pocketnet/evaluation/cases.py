@@ -11,7 +11,7 @@ import numpy as np
 
 from ..contracts.labels import Label
 from ..errors import DataError, UsageError
-from ..preprocessing import geometry
+from ..preprocessing import formats, geometry
 from ..preprocessing.case import map_labels
 from ..preprocessing.reference import read_label
 from .metrics import measure
@@ -30,9 +30,9 @@ class Evaluated(NamedTuple):
 
 
 def prediction_path(folder: Path, case: str) -> Path:
-    """Return the path of a case's prediction by `pocket-infer`: `.nii` if it exists, otherwise `.nii.gz`."""
-    plain = folder / f"{case}.nii"
-    return plain if plain.is_file() else folder / f"{case}.nii.gz"
+    """Return the path of a case's prediction: the first existing one of all formats, otherwise `.nii.gz`."""
+    paths = [folder / f"{case}{suffix}" for suffix in (".nii", *formats.SUFFIXES)]
+    return next((path for path in paths if path.is_file()), folder / f"{case}.nii.gz")
 
 
 def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str) -> None:

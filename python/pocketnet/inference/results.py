@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +11,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import __version__, files
+from .. import __version__
 from ..contracts.labels import Label
-from ..errors import DataError
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan
 
-COLUMNS = ("case", "label", "value", "voxels", "volume_ml")
 SLOPE = 1 / 255
 """NIfTI slope of maps between 0 and 1, which are stored in 8 bits."""
 
@@ -73,11 +69,7 @@ def is_noted(target: Path) -> bool:
 
 def _note(target: Path) -> str:
     """Read the note on its origin from a label map's header; an empty string if there is none."""
-    try:
-        return bytes(geometry.open_image(target).header["descrip"].item()).decode(errors="replace") \
-            if target.is_file() else ""
-    except DataError:
-        return ""
+    return geometry.note_of(target) if target.is_file() else ""
 
 
 def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Label]) -> dict[str, dict[str, Any]]:
@@ -88,16 +80,6 @@ def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Labe
     millilitres = float(np.prod(spacing)) / 1000
     return {label.name: {"value": label.value, "voxels": int(counts[label.value]),
                          "volume_ml": round(float(counts[label.value]) * millilitres, 6)} for label in labels}
-
-
-def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
-    """Write the table of volumes, with one row per case and label."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for case, by_label in sorted(found.items()):
-        writer.writerows({"case": case, "label": label, **row} for label, row in by_label.items())
-    files.write_text(path, out.getvalue())
 
 
 def write_map(path: Path, values: np.ndarray, grid: geometry.Grid, note: str) -> None:

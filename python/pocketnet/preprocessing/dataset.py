@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..contracts.manifest import Case, Manifest
@@ -11,8 +11,8 @@ from ..errors import DataError
 from .tasks import TASKS
 
 
-def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
-                 ) -> list[str]:
+def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path,
+                 warn: Callable[[str], None] = lambda text: None) -> list[str]:
     """Preprocess cases into stores; a case that fails does not stop the others.
 
     Args:
@@ -21,6 +21,7 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
         folder: The dataset's folder.
         preprocessing: Preprocessing section of the plan.
         output: Folder that receives the stores.
+        warn: Receives the unusual findings about the images, one line each.
 
     Returns:
         The names of the cases.
@@ -31,7 +32,8 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
     problems, done = [], []
     for entry in entries:
         try:
-            preprocess_case(entry, listing, folder, preprocessing, output)
+            for text in preprocess_case(entry, listing, folder, preprocessing, output):
+                warn(f"{entry.case}: {text}")
             done.append(entry.case)
         except DataError as error:
             problems.append(f"{entry.case}: {error.render()}")
@@ -41,10 +43,11 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
     return done
 
 
-def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path) -> None:
-    """Preprocess one case into a store; see `write_stores` for the arguments.
+def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
+                    ) -> tuple[str, ...]:
+    """Preprocess one case into a store, and return the findings; see `write_stores` for the arguments.
 
     Raises:
         DataError: A file is unusable, or the files do not belong together.
     """
-    TASKS[listing.task].write_case(entry, listing, folder, preprocessing, output)
+    return TASKS[listing.task].write_case(entry, listing, folder, preprocessing, output)

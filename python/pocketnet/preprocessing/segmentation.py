@@ -14,7 +14,8 @@ from .reference import read_label
 from .scan import PreparedScan, read_scan
 
 
-def write_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path) -> None:
+def write_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing, output: Path
+               ) -> tuple[str, ...]:
     """Preprocess one case into a store, as `tasks.PreprocessingTask` describes."""
     scan = read_scan([folder / name for name in entry.images])
     grid = cast(geometry.Grid, scan.grid)
@@ -27,3 +28,4 @@ def write_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Prep
         label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
     store.write_store(output, entry.case, listing.modalities, prepared, label,
                       {item.name: item.value for item in listing.labels})
+    return scan.warnings

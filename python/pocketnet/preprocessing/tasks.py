@@ -15,8 +15,8 @@ class PreprocessingTask(Protocol):
     """Preprocessing of a task's cases."""
 
     def write_case(self, entry: Case, listing: Manifest, folder: Path, preprocessing: Preprocessing,
-                   output: Path) -> None:
-        """Preprocess one case into a store; see `dataset.write_stores` for the arguments.
+                   output: Path) -> tuple[str, ...]:
+        """Preprocess one case into a store and return warnings; see `dataset.write_stores` for the arguments.
 
         Raises:
             DataError: A file is unusable, or the files do not belong together.

@@ -117,7 +117,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     result = Result(len(cases), sorted(problems), warnings, todo.strip())
     if not problems:
         described = (tuple(Label(name, value, (value,)) for value, name in enumerate(names))
-                     if preset.task == CLASSIFICATION else labels.as_manifest(classes))
+                     if preset.task == CLASSIFICATION else labels.as_manifest(classes, preset.label_codes))
         result.manifest = _manifest(preset, listing, described, checked)
         result.fingerprint = _fingerprint(preset, checked)
     return result

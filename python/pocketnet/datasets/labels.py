@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from ..contracts.labels import Label
+from ..contracts.labels import Label, SegmentCode
 from ..errors import UsageError
 from ..preprocessing.geometry import read
 from .presets import Preset, unknown
@@ -67,9 +67,10 @@ def unnamed(folder: Path, path: str | None) -> UsageError:
     return UsageError("This dataset does not say what the values of its label maps mean.", where="--labels", todo=todo)
 
 
-def as_manifest(classes: Classes) -> tuple[Label, ...]:
-    """Return the `labels` of a manifest: classes 1…K in order."""
-    return tuple(Label(name, value, tuple(source)) for value, (name, source) in enumerate(classes.items(), start=1))
+def as_manifest(classes: Classes, codes: Mapping[str, SegmentCode] | None = None) -> tuple[Label, ...]:
+    """Return the `labels` of a manifest: classes 1…K in order, each with its standard codes if `codes` has them."""
+    return tuple(Label(name, value, tuple(source), (codes or {}).get(name))
+                 for value, (name, source) in enumerate(classes.items(), start=1))
 
 
 def _parse(text: str) -> dict[str, tuple[int, ...]]:

@@ -138,7 +138,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
                 "volumes": results.volumes(old.data, old.spacing, labels)}
     outputs.check_files(dict.fromkeys([target, *others.values()]))
     if wanted.dicom_seg:
-        dicom_seg.check(paths[0])
+        dicom_seg.check(paths[0], labels)
     began = time.perf_counter()
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
@@ -151,12 +151,15 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         volumes = results.volumes(found.classes, scan.spacing, labels)
         writing = time.perf_counter()
         note = results.note_of(key)
-        if wanted.dicom_seg:
-            dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels)
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)
-        geometry.write_image(target, found.classes, grid, note=note)  # last, because it marks the case as finished
+        if wanted.dicom_seg:
+            others["DICOM-SEG"].unlink(missing_ok=True)
+        geometry.write_image(target, found.classes, grid, note=note)  # marks the case as finished, with the other files
+        if wanted.dicom_seg:  # last, so that the label map is there if this fails
+            dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels,
+                                         keep_origin=wanted.dicom_origin)
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),

@@ -83,7 +83,7 @@ def _what(frames: Sequence[Frame]) -> str:
 
 def _names(frames: Sequence[Frame]) -> str:
     """Return names of frames for a message: files by name, frames as ranges of numbers."""
-    if any(frame.number is None for frame in frames):
+    if any(frame.number is None or not frame.alone for frame in frames):
         return listed([frame.name for frame in frames], 3)
     numbers = sorted(frame.number for frame in frames if frame.number is not None)
     starts = [n for i, n in enumerate(numbers) if not i or n != numbers[i - 1] + 1]
@@ -163,9 +163,9 @@ def _check_mark(frames: Sequence[Frame], mark: str, where: Path) -> None:
 
 
 def _several(frames: Sequence[Frame], mark: str, groups: dict[Hashable, list[Frame]], where: Path) -> DataError:
-    return DataError(f"This DICOM series holds {len(groups)} {mark} ({MARKS[mark][0]}) in {_what(frames)}; one volume "
-                     "is expected.", problems=_group_lines(groups, f"{mark} "), where=str(where),
-                     todo="Give each volume as a series of its own.")
+    return DataError(f"This DICOM series holds {len(groups)} {mark} (by {' or '.join(MARKS[mark])}) in "
+                     f"{_what(frames)}; one volume is expected.", problems=_group_lines(groups, f"{mark} "),
+                     where=str(where), todo="Give each volume as a series of its own.")
 
 
 def _without_copies(ordered: list[Frame], normal: np.ndarray, same: Callable[[Frame, Frame], bool], where: Path,

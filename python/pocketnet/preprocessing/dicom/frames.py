@@ -58,6 +58,7 @@ class Frame:
         marks: What may tell it apart from others at the same place, by the keys of `MARKS`.
         localizer: Whether it is a localizer (scout).
         reference: The frame of reference that the position is in.
+        alone: Whether its file is the only one of the series.
     """
 
     file: Path
@@ -70,11 +71,14 @@ class Frame:
     marks: Mapping[str, str] = field(default_factory=dict)
     localizer: bool = False
     reference: str = ""
+    alone: bool = False
 
     @property
     def name(self) -> str:
         """Name for messages."""
-        return self.file.name if self.number is None else f"frame {self.number}"
+        if self.number is None:
+            return self.file.name
+        return f"frame {self.number}" if self.alone else f"{self.file.name} frame {self.number}"
 
 
 def frames_of(headers: Sequence[Header], where: Path) -> list[Frame]:
@@ -98,7 +102,7 @@ def frames_of(headers: Sequence[Header], where: Path) -> list[Frame]:
                         lacking.setdefault(name, []).append(
                             header.file.name if number is None else f"{header.file.name} frame {number}")
                     if not missing:
-                        out.append(_frame(header, number, look))
+                        out.append(_frame(header, number, look, len(headers) == 1))
             except _Unfit as error:
                 raise DataError(f"This DICOM image cannot be segmented: {error}", where=str(where),
                                 problems=[header.file.name]) from None
@@ -174,7 +178,7 @@ def _flat(item: pydicom.Dataset) -> dict[str, Any]:
     return out
 
 
-def _frame(header: Header, number: int | None, look: Any) -> Frame:
+def _frame(header: Header, number: int | None, look: Any, alone: bool) -> Frame:
     numbers = {name: _numbers(look(name), name, count) for name, (_, count) in REQUIRED.items()}
     orientation = np.array(numbers["ImageOrientationPatient"])
     row, column = orientation[:3], orientation[3:]
@@ -187,12 +191,12 @@ def _frame(header: Header, number: int | None, look: Any) -> Frame:
                         for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0)))
     if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0:
         raise _Unfit(f"its RescaleSlope is {slope} and its RescaleIntercept {intercept}.")
-    types = [str(word).upper() for word in (look("FrameType") or look("ImageType") or ())
-             ] if not isinstance(look("ImageType"), str) else [look("ImageType").upper()]
+    kind = look("FrameType") or look("ImageType") or ()
+    types = [str(word).upper() for word in ([kind] if isinstance(kind, str) else kind)]
     return Frame(header.file, number, (int(header.data.Rows), int(header.data.Columns)),
                  np.array(numbers["ImagePositionPatient"]), orientation,
                  (numbers["PixelSpacing"][0], numbers["PixelSpacing"][1]), (slope, intercept), _marks(look, types),
-                 "LOCALIZER" in types, str(header.data.get("FrameOfReferenceUID") or ""))
+                 "LOCALIZER" in types, str(header.data.get("FrameOfReferenceUID") or ""), alone)
 
 
 def _numbers(value: Any, name: str, count: int) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR."""
 DEFLATED = "1.2.840.10008.1.2.1.99"
 UNDEFINED_LENGTH = 0xFFFFFFFF
+MOST_RATIO, MOST_DEFLATED_RATIO = 1000, 20
+"""Maximum bytes of pixels per byte of a compressed file, and of a deflated file's content, beyond `SMALL_BYTES`."""
+SMALL_BYTES = 64 * 2**20
+MOST_ELEMENTS = 20_000
+"""Maximum attributes of a file, without those in sequences."""
+PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 MOST_LINES = 8
 """Maximum number of problems that a message lists."""
 _VRS = frozenset((b"AE", b"AS", b"CS", b"DA", b"DS", b"DT", b"IS", b"LO", b"LT", b"OB", b"OW", b"PN", b"SH", b"SQ",
@@ -118,7 +125,28 @@ def find(path: Path, where: Path) -> Found:
                         problems=[f"series {uid or 'without SeriesInstanceUID'}: {len(headers)} files"
                                   f"{_described(headers[0])}" for uid, headers in by_series.items()][:MOST_LINES],
                         todo="Give each series in a folder of its own.")
+    if path.is_dir():
+        _check_below(path, found, where)
     return found
+
+
+def _check_below(path: Path, found: Found, where: Path) -> None:
+    """Check that no more files of the series lie in subfolders, beside files directly in the folder."""
+    taken = {header.file for header in found.images}
+    if any(file.parent != path for file in taken):
+        return
+    uid = found.images[0].data.get("SeriesInstanceUID", "")
+    more = []
+    for file in path.rglob("*"):
+        if file.parent != path and sniff(file):
+            try:
+                if read_header(file).get("SeriesInstanceUID", "") == uid:
+                    more.append(str(file.relative_to(path)))
+            except (_Damaged, OSError):
+                continue
+    if more:
+        raise DataError(f"{len(more)} more files of this DICOM series lie in subfolders.", where=str(where),
+                        problems=sorted(more)[:MOST_LINES], todo="Put all files of a series into one folder.")
 
 
 def _described(header: Header) -> str:
@@ -214,10 +242,10 @@ def read_header(file: Path, pixels: bool = False) -> pydicom.Dataset:
 
     try:
         with quiet(), open(file, "rb") as handle:
-            head = handle.read(4)
-            if head != b"DICM":
-                handle.seek(0)
-            data = pydicom.dcmread(handle, force=True, stop_before_pixels=not pixels)
+            head = handle.read(HEAD_BYTES)
+            _check_deflated(file, head)
+            handle.seek(4 if head[:4] == b"DICM" else 0)
+            data = pydicom.filereader.read_partial(handle, _Stop(pixels), force=True)
             rest = b"" if pixels else handle.read(12)
             left = file.stat().st_size - handle.tell()
             if not pixels:
@@ -232,6 +260,42 @@ def read_header(file: Path, pixels: bool = False) -> pydicom.Dataset:
     except Exception as error:  # pydicom raises errors of many types on damaged files
         raise _Damaged(f"not readable: {str(error).splitlines()[0][:120] if str(error) else type(error).__name__}"
                        ) from None
+
+
+class _Stop:
+    """Tells pydicom to stop at the pixels, and ends the reading of a file that has attributes without end."""
+
+    def __init__(self, pixels: bool):
+        self._pixels, self._count = pixels, 0
+
+    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
+        self._count += 1
+        if self._count > MOST_ELEMENTS:
+            raise _Damaged(f"it has more than {MOST_ELEMENTS} attributes")
+        return not self._pixels and tag in PIXELS
+
+
+def _check_deflated(file: Path, head: bytes) -> None:
+    """Check that a file of the deflated transfer syntax does not unpack to far more than its size.
+
+    Raises:
+        _Damaged: It does, or it is no sound deflate stream.
+    """
+    if DEFLATED.encode() not in head or head[128:138] != b"DICM\2\0\0\0UL":
+        return
+    most = SMALL_BYTES + MOST_DEFLATED_RATIO * file.stat().st_size
+    stream, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    with open(file, "rb") as handle:
+        handle.seek(144 + int.from_bytes(head[140:144], "little"))
+        block = handle.read(2**16)
+        while block and not stream.eof:
+            try:
+                total += len(stream.decompress(block, 2**20))
+            except zlib.error as error:
+                raise _Damaged(f"not a sound deflate stream: {error}") from None
+            if total > most:
+                raise _Damaged(f"its {file.stat().st_size} bytes unpack to more than {most}")
+            block = stream.unconsumed_tail or handle.read(2**16)
 
 
 def _check_pixels(data: pydicom.Dataset, rest: bytes, left: int) -> None:
@@ -262,15 +326,15 @@ def _check_pixels(data: pydicom.Dataset, rest: bytes, left: int) -> None:
     explicit = rest[4:6] in (b"OB", b"OW", b"OF", b"OD", b"UN")
     length = int.from_bytes(rest[8:12] if explicit else rest[4:8], order)  # type: ignore[arg-type]
     left += 0 if explicit else 4
-    if length != UNDEFINED_LENGTH:
-        bits = int(data.Rows) * int(data.Columns) * int(data.BitsAllocated) * int(data.get("SamplesPerPixel") or 1)
-        frames = int(data.get("NumberOfFrames") or 1)
-        expected = -(-bits * frames // 8)
-        if data.get("PhotometricInterpretation") == "YBR_FULL_422":
-            expected = expected * 2 // 3
-        if min(length, left) < expected:
-            raise _Damaged(f"expected {expected} bytes of pixels ({frames} × {data.Rows} × {data.Columns}), found "
-                           f"{min(length, left)}")
+    bits = int(data.Rows) * int(data.Columns) * int(data.BitsAllocated) * int(data.get("SamplesPerPixel") or 1)
+    frames = int(data.get("NumberOfFrames") or 1)
+    expected = -(-bits * frames // 8)
+    if data.get("PhotometricInterpretation") == "YBR_FULL_422":
+        expected = expected * 2 // 3
+    compressed = length == UNDEFINED_LENGTH
+    if (expected > SMALL_BYTES + MOST_RATIO * left) if compressed else (min(length, left) < expected):
+        raise _Damaged(f"expected {expected} bytes of pixels ({frames} × {data.Rows} × {data.Columns}), found "
+                       f"{left if compressed else min(length, left)}{' compressed ones' * compressed}")
 
 
 def _meta(data: pydicom.Dataset, name: str) -> Any:

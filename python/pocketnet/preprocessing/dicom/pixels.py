@@ -103,6 +103,8 @@ def stored_values(file: Path, where: Path) -> np.ndarray:
     try:
         with quiet():
             data = read_header(file, pixels=True)
+            _name_syntax(data)
+            data.pixel_array_options(correct_unused_bits=False)  # `_sound_bits` looks at them first
             try:
                 values = data.pixel_array
             except RuntimeError:  # pydicom has no decoder for this compression; GDCM may have
@@ -129,6 +131,17 @@ def stored_values(file: Path, where: Path) -> np.ndarray:
 
 class _Refused(Exception):
     """The pixels cannot be taken; the text gives the reason."""
+
+
+def _name_syntax(data: pydicom.Dataset) -> None:
+    """Add the transfer syntax to a file without file meta information, whose pixels are not compressed then."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if data.file_meta.get("TransferSyntaxUID") or data["PixelData"].is_undefined_length:
+        return
+    implicit, little = data.original_encoding
+    data.file_meta.TransferSyntaxUID = (ImplicitVRLittleEndian if implicit else
+                                        ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
 
 
 def _by_table(data: pydicom.Dataset, values: np.ndarray) -> np.ndarray:

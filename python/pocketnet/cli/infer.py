@@ -51,6 +51,9 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
               help="Also write maps of the disagreement between models or mirrored images. Default: on for several "
                    "models.")
 @click.option("--dicom-seg", is_flag=True, help="Also write DICOM segmentations for IMAGES that are DICOM series.")
+@click.option("--dicom-origin", is_flag=True,
+              help="Copy institution, station, device serial number and comments on the patient from the series into "
+                   "its DICOM segmentation. Default: left out.")
 @click.option("--windows", default="auto", show_default=True,
               help="plan (training patches that overlap by half), sparse (training patches that overlap by a "
                    "quarter), large (few large windows) or auto (large if the network supports it, else plan).")
@@ -174,7 +177,8 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
         raise UsageError(f"{len(work)} cases cannot be written to one file.", where=str(output),
                          todo="Give a folder as --output.")
     uncertainty = len(models) > 1 and not single if options["uncertainty"] is None else options["uncertainty"]
-    wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"])
+    wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"],
+                    options["dicom_origin"])
     batch.check_output(output, work, single, wanted, models[0].plan.labels)
     with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
         done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],

@@ -106,7 +106,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         todo += " Cases without a label may be left out: --unlabelled skip."
     result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)
     if not problems:
-        described = labels.as_manifest(classes, RULES[preset.task].first_value)
+        described = labels.as_manifest(classes, RULES[preset.task].first_value, preset.label_codes)
         result.manifest = _manifest(preset, listing, described, checked)
         result.fingerprint = _fingerprint(preset, checked)
     return result

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from ..contracts.labels import Label
+from ..contracts.labels import Label, SegmentCode
 from ..errors import UsageError
 from ..preprocessing.case import MOST_CLASSES
 from ..preprocessing.geometry import read
@@ -79,9 +79,10 @@ def unnamed(folder: Path, path: str | None) -> UsageError:
     return UsageError("This dataset does not say what the values of its label maps mean.", where="--labels", todo=todo)
 
 
-def as_manifest(classes: Classes, first: int) -> tuple[Label, ...]:
-    """Return the `labels` of a manifest: the classes in order, with the values from `first` on."""
-    return tuple(Label(name, value, tuple(source)) for value, (name, source) in enumerate(classes.items(), first))
+def as_manifest(classes: Classes, first: int, codes: Mapping[str, SegmentCode] | None = None) -> tuple[Label, ...]:
+    """Return the `labels` of a manifest: the classes in order, with the values from `first` on and their codes."""
+    return tuple(Label(name, value, tuple(source), (codes or {}).get(name))
+                 for value, (name, source) in enumerate(classes.items(), first))
 
 
 def _parse(text: str) -> dict[str, tuple[int, ...]]:

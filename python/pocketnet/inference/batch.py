@@ -200,7 +200,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
                             todo="Rename the image.")
     outputs.check_files(dict.fromkeys(written))
     if wanted.dicom_seg:
-        dicom_seg.check(paths[0])
+        dicom_seg.check(paths[0], labels)
     began = time.perf_counter()
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
@@ -213,19 +213,15 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         volumes = results.volumes(found.classes, scan.spacing, labels)
         writing = time.perf_counter()
         note = results.note_of(key)
-        failed = None
-        if wanted.dicom_seg:
-            try:
-                dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels)
-            except DataError as error:
-                failed = error
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)
-        # The label map is last, because its note marks the case as finished.
-        geometry.write_image(target, found.classes, grid, note="" if failed else note)
-        if failed:
-            raise failed
+        if wanted.dicom_seg:
+            others["DICOM-SEG"].unlink(missing_ok=True)
+        geometry.write_image(target, found.classes, grid, note=note)  # marks the case as finished, with the other files
+        if wanted.dicom_seg:  # last, so that the label map is there if this fails
+            dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels,
+                                         keep_origin=wanted.dicom_origin)
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),

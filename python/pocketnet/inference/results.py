@@ -29,12 +29,14 @@ class Wanted:
         probabilities: One probability map per label.
         uncertainty: A map of the disagreement of several predictions.
         dicom_seg: A DICOM segmentation object, for images that are DICOM series.
+        dicom_origin: Whether it names the institution and device of the series, and copies comments on the patient.
     """
 
     extras: bool = True
     probabilities: bool = False
     uncertainty: bool = False
     dicom_seg: bool = False
+    dicom_origin: bool = False
 
     def paths(self, target: Path, labels: Sequence[Label]) -> dict[str, Path]:
         """Return the paths of a case's files other than the label map, by kind."""

@@ -30,20 +30,20 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
     curve and the misclassified cases with the highest confidence.
     """
     from .. import outputs
-    from ..contracts.labels import ModelLabels
     from ..contracts.manifest import Manifest
-    from ..contracts.provenance import Provenance
     from ..evaluation import evaluate_classes, evaluate_labels, overlay
     from ..evaluation.cases import check_classes
+    from ..training.model_folder import ModelFolder
 
     listing = Manifest.read(manifest)
-    run = Provenance.read(model / "provenance.json")
+    opened = ModelFolder.open(model)
+    run = opened.provenance
     outputs.check_files({
         output / "metrics.csv": None, output / "overlays.json": "overlays",
         output / "classification.json": "classification", output / "roc.png": None,
         **{output / "overlays" / f"{rank}_{case.case}.png": None
            for case in listing.cases for rank in (*overlay.RANKS, "wrong")}})
-    check_classes(listing.labels, ModelLabels.read(model / "labels.json").labels, f"{manifest} and {model}")
+    check_classes(listing.labels, opened.labels, f"{manifest} and {model}")
     if listing.task == "classification":
         described = evaluate_classes.evaluate(listing, manifest, input_, predictions, run, output)
         result(described.to_json(), as_json, evaluate_classes.text(described), quiet)

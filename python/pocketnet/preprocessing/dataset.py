@@ -12,6 +12,7 @@ from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from . import case as cases
 from . import geometry, picture, store
+from .recorded import check_recorded
 from .reference import read_label
 from .scan import PreparedScan, read_scan
 
@@ -50,8 +51,9 @@ def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing:
     """Preprocess one case into a store; see `write_stores` for the arguments.
 
     Raises:
-        DataError: A file is unusable, or the files do not belong together.
+        DataError: A file is unusable or was changed after the check, or the files do not belong together.
     """
+    check_recorded(entry, folder, [*entry.images, *([entry.label] if entry.label else [])])
     paths = [folder / name for name in entry.images]
     if listing.task == CLASSIFICATION:
         prepared = picture.prepare(picture.read_images(paths), preprocessing)

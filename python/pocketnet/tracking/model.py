@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import gzip
 import io
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..contracts.checksums import Checksums
 from ..contracts.labels import CLASSIFICATION
-from ..outputs import MARKER, PART
-from ..training.model_folder import write_checksums
+from ..outputs import PART
+from ..training.model_folder import ModelFolder
 from .records import Model
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
 
-    from ..contracts.plan import Plan
-
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = {"last.keras", "best.keras", MARKER}  # not needed for serving; the checkpoints are as large as the model
+LEFT_OUT = {"last.keras", "best.keras"}  # not needed for serving; the checkpoints are as large as the model
 EXAMPLE = 32  # maximum voxels or pixels per side
 NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # in addition to the libraries in the provenance
 TRAINING = {"python", "tensorflow", "keras"}  # not needed with OpenVINO
@@ -36,13 +34,16 @@ def write_model(model: Model, target: Path) -> None:
     Args:
         model: The model, with its plan.
         target: Folder to create.
+
+    Raises:
+        AlteredError: The folder is not as it was written.
     """
     from mlflow.pyfunc import save_model
 
     with TemporaryDirectory(prefix=PART) as folder:
         copy = Path(folder) / "model_folder"
-        shutil.copytree(model.folder, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        write_checksums(copy)
+        source = ModelFolder.open(model.folder)
+        Checksums(source.copy(sorted(source.sha256.keys() - LEFT_OUT), copy)).write(copy / "checksums.json")
         save_model(str(target), python_model=str(Path(__file__).with_name("pyfunc.py")),
                    artifacts={"model_folder": str(copy)}, code_paths=[str(PACKAGE)], signature=signature(model),
                    input_example=example(model), pip_requirements=requirements(model))
@@ -66,9 +67,9 @@ def signature(model: Model) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = Schema([ColSpec("binary", name) for name in cast("Plan", model.plan).modalities])
+    inputs = Schema([ColSpec("binary", name) for name in model.plan.modalities])
     if _classifies(model):
-        names = [label.name for label in cast("Plan", model.plan).labels]
+        names = [label.name for label in model.plan.labels]
         return ModelSignature(inputs, Schema([ColSpec("double", name) for name in names]))
     return ModelSignature(inputs, Schema([ColSpec("binary", "segmentation")]))
 
@@ -77,11 +78,11 @@ def example(model: Model) -> pd.DataFrame:
     """Return a synthetic case as input example: a bright ball in noise. No patient data is stored."""
     import pandas as pd
 
-    side = [min(EXAMPLE, n) for n in cast("Plan", model.plan).training.patch]
+    side = [min(EXAMPLE, n) for n in model.plan.training.patch]
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in side), indexing="ij")
     ball = 100 * (sum(axis**2 for axis in axes) < 0.5) + np.random.default_rng(0).integers(1, 50, side)
     content = _picture(ball) if _classifies(model) else _volume(ball)
-    return pd.DataFrame({name: [content] for name in cast("Plan", model.plan).modalities})
+    return pd.DataFrame({name: [content] for name in model.plan.modalities})
 
 
 def requirements(model: Model) -> list[str]:
@@ -92,7 +93,7 @@ def requirements(model: Model) -> list[str]:
 
 
 def _classifies(model: Model) -> bool:
-    return cast("Plan", model.plan).task == CLASSIFICATION
+    return model.plan.task == CLASSIFICATION
 
 
 def _volume(array: np.ndarray) -> bytes:

@@ -118,6 +118,11 @@ def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
     return None
 
 
+def discard(folder: Path, step: int) -> None:
+    """Remove the checkpoint of a step, if there is one."""
+    (folder / f"step-{step:08d}.npz").unlink(missing_ok=True)
+
+
 def newest_step(folder: Path) -> int:
     """Return the step of the newest checkpoint of a run; 0 if there is none."""
     return max((int(path.stem.removeprefix("step-")) for path in folder.glob(STEPS)), default=0)

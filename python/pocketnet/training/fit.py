@@ -185,6 +185,7 @@ class Trainer:
                                         "in the device's memory.", todo="Use a smaller --batch or --patch.") from error
             raise
         if not np.isfinite(loss):
+            checkpoints.discard(self.folder, step - 1)  # its weights give this loss
             raise self._diverged(f"the loss is {loss}", step)
         state = self.state
         state.step, state.loss_sum = step, state.loss_sum + loss
@@ -238,7 +239,7 @@ class Trainer:
         precision = "" if self.plan.training.precision == "float32" else "set training.precision to float32, "
         return Diverged(
             f"The training diverged: {what} at step {step} of {self.plan.training.steps}. " +
-            (f"The checkpoint of step {good} is kept." if good else "There was no checkpoint yet."),
+            (f"The checkpoint of step {good} is kept." if good else "There is no checkpoint before it."),
             where=str(self.folder),
             todo=f"In the plan, lower training.learning_rate, {precision}or set training.clip_norm, for example to 1, "
                  "and train by that plan from the start. The same command with the same plan diverges again.")

@@ -82,6 +82,9 @@ lint: .venv/.ready ## Check the Python code's style and types
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
+fuzz: .venv/.ready ## Flip bits of stores, checkpoints and model folders, and count what becomes of each (docs/security.md)
+	@PYTHONPATH=python .venv/bin/python tests/fuzz/flips.py
+
 schemas: .venv/.ready ## Write the JSON Schemas of the files between steps from their contracts
 	@.venv/bin/python -m pocketnet.contracts.kinds
 

@@ -41,6 +41,7 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     written = dict.fromkeys(("metrics.csv", "comparison.md", "comparison.tex", "comparison.csv"))
     written |= {"comparison.json": "comparison"} | ({"baseline.json": "baseline"} if baseline else {})
     outputs.check_files({output / name: kind for name, kind in written.items()}, [*metrics, *baseline])
+    outputs.check_unaltered([*metrics, *baseline])
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
     layout = TASKS[comparison.task].layout

@@ -87,7 +87,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
         from ..inference import cases
 
         if manifest and input_:
-            return cases.Found(_of_manifest(opened[0], manifest, input_))
+            return cases.Found(*_of_manifest(opened[0], manifest, input_))
 
         plan = opened[0].plan
         found = cases.group(files, plan.modalities, suffixes, pattern, output)
@@ -135,17 +135,25 @@ def _listed(images: tuple[Path, ...]) -> list[Path]:
     return out
 
 
-def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> dict[str, list[Path]]:
-    """Return the files of each case, in the model's order of modalities."""
+def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    """Return the files of each case, in the model's order of modalities, and problems of changed cases."""
     from ..contracts.manifest import Manifest
-    from ..errors import DataError
+    from ..errors import AlteredError, DataError
+    from ..preprocessing.recorded import check_recorded
 
     modalities = model.plan.modalities
     listing = Manifest.read(manifest)
     if listing.modalities != modalities:
         raise DataError(f"The model takes {list(modalities)}, the manifest has {list(listing.modalities)}.",
                         where=str(manifest))
-    return {case.case: [input_ / name for name in case.images] for case in listing.cases}
+    found, problems = {}, []
+    for case in listing.cases:
+        try:
+            check_recorded(case, input_, case.images)
+            found[case.case] = [input_ / name for name in case.images]
+        except AlteredError as error:
+            problems.append(f"{case.case}: {error.render()}")
+    return found, problems
 
 
 def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,8 +62,7 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
     check_formats(formats)
     outputs.check_folder(output, [model.path])
     with files.atomic_folder(output) as folder:
-        for name in RECORDS:
-            shutil.copy(model.path / name, folder / name)
+        model.copy(RECORDS, folder)
         found = write_networks(model, folder, formats)
         description = describe(model, found)
         description.write(folder / DESCRIPTION)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..contracts.manifest import Case, Manifest
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
+from .recorded import check_recorded
 from .tasks import TASKS
 
 
@@ -48,6 +49,7 @@ def preprocess_case(entry: Case, listing: Manifest, folder: Path, preprocessing:
     """Preprocess one case into a store, and return the findings; see `write_stores` for the arguments.
 
     Raises:
-        DataError: A file is unusable, or the files do not belong together.
+        DataError: A file is unusable or was changed after the check, or the files do not belong together.
     """
+    check_recorded(entry, folder, [*entry.images, *([entry.label] if entry.label else [])])
     return TASKS[listing.task].write_case(entry, listing, folder, preprocessing, output)

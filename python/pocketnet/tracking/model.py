@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..outputs import MARKER, PART
-from ..training.model_folder import write_checksums
+from ..contracts.checksums import Checksums
+from ..outputs import PART
+from ..training.model_folder import ModelFolder
 from .records import Model
 from .tasks import TASKS
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
 
-    from ..contracts.plan import Plan
-
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = {"last.keras", "best.keras", MARKER}  # not needed for serving; the checkpoints are as large as the model
+LEFT_OUT = {"last.keras", "best.keras"}  # not needed for serving; the checkpoints are as large as the model
 EXAMPLE = 32  # maximum voxels or pixels per side
 NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # in addition to the libraries in the provenance
 TRAINING = {"python", "tensorflow", "keras"}  # not needed with OpenVINO
@@ -34,13 +32,16 @@ def write_model(model: Model, target: Path) -> None:
     Args:
         model: The model, with its plan.
         target: Folder to create.
+
+    Raises:
+        AlteredError: The folder is not as it was written.
     """
     from mlflow.pyfunc import save_model
 
     with TemporaryDirectory(prefix=PART) as folder:
         copy = Path(folder) / "model_folder"
-        shutil.copytree(model.folder, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        write_checksums(copy)
+        source = ModelFolder.open(model.folder)
+        Checksums(source.copy(sorted(source.sha256.keys() - LEFT_OUT), copy)).write(copy / "checksums.json")
         save_model(str(target), python_model=str(Path(__file__).with_name("pyfunc.py")),
                    artifacts={"model_folder": str(copy)}, code_paths=[str(PACKAGE)], signature=signature(model),
                    input_example=example(model), pip_requirements=requirements(model))
@@ -64,7 +65,7 @@ def signature(model: Model) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    plan = cast("Plan", model.plan)
+    plan = model.plan
     return ModelSignature(Schema([ColSpec("binary", name) for name in plan.modalities]),
                           Schema([ColSpec(kind, name) for kind, name in TASKS[plan.task].outputs(plan)]))
 
@@ -73,7 +74,7 @@ def example(model: Model) -> pd.DataFrame:
     """Return a synthetic case as input example: a bright ball in noise. No patient data is stored."""
     import pandas as pd
 
-    plan = cast("Plan", model.plan)
+    plan = model.plan
     side = [min(EXAMPLE, n) for n in plan.training.patch]
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in side), indexing="ij")
     ball = 100 * (sum(axis**2 for axis in axes) < 0.5) + np.random.default_rng(0).integers(1, 50, side)

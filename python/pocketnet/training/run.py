@@ -14,7 +14,7 @@ from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
 from ..errors import DataError, Stopped
-from ..preprocessing.store import Store, open_stores
+from ..preprocessing.store import Store, open_stores, verify_stores
 from . import checkpoints
 from .devices import Devices
 from .model_folder import history_csv, write_records
@@ -122,7 +122,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
 
     Raises:
         UsageError: The fold does not exist, or the architecture does not suit the plan's task.
-        DataError: A store is missing, or a patch cannot be read.
+        DataError: A store is missing or altered, or a patch cannot be read.
+        Diverged: The loss or the weights are NaN or infinite; the last good checkpoint is kept.
         Stopped: After a signal or at the time limit; run again to resume.
         DeviceMemoryError: A step does not fit in device memory.
     """
@@ -136,6 +137,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
     if missing:
         raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
                         todo="Preprocess them with pocket-preprocess.")
+    verify_stores(stores[case] for case in needed)
     backend.configure(resources.threads, plan.seed)
     devices = Devices(resources.gpus, resources.logical_cpus)
     devices.check_batch(plan.training.batch)

@@ -167,6 +167,23 @@ def test_who_waits_for_another_training_stops_when_the_time_is_up(tmp_path):
 
 
 def test_a_checkpoint_is_never_unpickled(tmp_path):
-    np.savez(tmp_path / "step-00000001.npz", state=np.array([{"evil": 1}], dtype=object))
-    assert zipfile.is_zipfile(tmp_path / "step-00000001.npz")
+    path = checkpoints.write_checkpoint(tmp_path, 1, {"model": [np.array([{"evil": 1}], dtype=object)]}, {"step": 1})
+    assert zipfile.is_zipfile(path)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        checkpoints.read(path)
     assert checkpoints.latest(tmp_path) is None
+
+
+def test_a_renamed_member_of_a_checkpoint_is_not_resumed_from(tmp_path):
+    """A bit flipped in a member's name, in its header and in the zip directory, exchanges two arrays."""
+    for step in (1, 2):
+        checkpoints.write_checkpoint(tmp_path, step, {"model": [np.full(3, float(step + n)) for n in range(3)]},
+                                     {"step": step})
+    newest = tmp_path / "step-00000002.npz"
+    newest.write_bytes(newest.read_bytes().replace(b"model/00001", b"model/00003"))
+    said = []
+    arrays, state = checkpoints.latest(tmp_path, said.append)
+    assert state == {"step": 1} and [value[0] for value in arrays["model"]] == [1, 2, 3]
+    assert len(said) == 1 and "step-00000002.npz" in said[0] and "using step-00000001.npz" in said[0]
+    (tmp_path / "step-00000001.npz").write_bytes(b"torn")
+    assert checkpoints.latest(tmp_path, said.append) is None and "training starts anew" in said[-1]

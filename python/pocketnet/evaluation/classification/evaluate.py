@@ -17,6 +17,7 @@ from ...contracts.provenance import Provenance
 from ...errors import DataError
 from ...files import atomic
 from ...preprocessing.picture import read
+from ...preprocessing.recorded import check_recorded
 from .. import cases, roc, table
 from . import metrics as measured
 
@@ -65,13 +66,15 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
          **{PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
         for case, name in truth.items()])
     described = measured.describe(rows, listing.caution)
-    files_of = {case.case: case.images[0] for case in listing.cases}
+    by_name = {case.case: case for case in listing.cases}
     outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
     for _, row in measured.confidently_wrong(rows).iterrows():
         entry = Overlay(row["case"], f"overlays/wrong_{row['case']}.png", "wrong", class_name=row["class"],
                         predicted=row["predicted"], probability=float(row["probability"]))
-        draw_image(output / entry.file, read(folder / files_of[row["case"]]))
+        case = by_name[row["case"]]
+        check_recorded(case, folder, case.images[:1])
+        draw_image(output / entry.file, read(folder / case.images[0]))
         entries.append(entry)
     draw_curves(output / "roc.png", rows)
     Overlays(tuple(entries)).write(output / "overlays.json")

@@ -12,6 +12,7 @@ from ...contracts.overlays import Overlay, Overlays
 from ...contracts.provenance import Provenance
 from ...errors import DataError
 from ...preprocessing import geometry
+from ...preprocessing.recorded import check_recorded
 from .. import cases, overlay, table
 from ..metrics import METRICS
 
@@ -68,6 +69,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
     rows, problems = [], []
     for case in labelled:
         try:
+            check_recorded(case, folder, [cast(str, case.label)])
             pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid)
         except DataError as error:
             problems.append(f"{case.case}: {' '.join(error.render().split())}")
@@ -85,6 +87,7 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
     for rank, name in overlay.pick(mean_dice):
+        check_recorded(by_name[name], folder, by_name[name].images[:1])
         image = geometry.read(folder / by_name[name].images[0]).data
         pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels, listing.label_grid)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))

@@ -212,18 +212,27 @@ def open_stores(folders: list[Path]) -> dict[str, Store]:
     """Open stores by case name, from folders that are stores or contain stores.
 
     Raises:
-        DataError: There are no stores, or two stores of one case.
+        DataError: There are no stores, two stores of one case, or stores that are incomplete, invalid or altered; the
+            message lists all of these.
     """
     found: dict[str, Store] = {}
+    problems = []
     for folder in folders:
         candidates = [folder] if (folder / "case.json").is_file() else sorted(
             p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) if folder.is_dir() else []
         for candidate in candidates:
-            store = Store(candidate)
+            try:
+                store = Store(candidate)
+            except DataError as error:
+                problems += [" ".join(error.render().split())]
+                continue
             if store.case in found:
                 raise DataError(f"Two stores of case {store.case}.",
                                 problems=[str(found[store.case].folder), str(candidate)])
             found[store.case] = store
+    if problems:
+        raise DataError(f"{len(problems)} stores cannot be used.", problems=problems,
+                        todo="Preprocess these cases again.")
     if not found:
         raise DataError("There are no stores here.", problems=[str(f) for f in folders],
                         todo="Make them with pocket-preprocess.")

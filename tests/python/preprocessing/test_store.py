@@ -105,6 +105,8 @@ def test_an_altered_description_of_a_store_is_refused(case, change):
     path.write_text(json.dumps(value))
     with pytest.raises(AlteredError, match="case.json of the store is not as it was written"):
         store.Store(path.parent)
+    with pytest.raises(DataError, match=r"1 stores cannot be used.\n[^!]*case.json"):
+        store.open_stores([path.parent.parent])
 
 
 @pytest.mark.parametrize("room", [500, 20_000])

@@ -1,5 +1,6 @@
 """Loss, augmentation, sampling and checkpoints, each by itself."""
 
+import shutil
 import time
 import zipfile
 
@@ -11,6 +12,7 @@ from pocketnet.errors import DataError, Stopped
 from pocketnet.preprocessing import store
 from pocketnet.training import checkpoints
 from pocketnet.training.augmentation import augment
+from pocketnet.training.run import train
 from pocketnet.training.sampling import PatchSampler, start_around
 
 
@@ -187,3 +189,17 @@ def test_a_renamed_member_of_a_checkpoint_is_not_resumed_from(tmp_path):
     assert len(said) == 1 and "step-00000002.npz" in said[0] and "using step-00000001.npz" in said[0]
     (tmp_path / "step-00000001.npz").write_bytes(b"torn")
     assert checkpoints.latest(tmp_path, said.append) is None and "training starts anew" in said[-1]
+
+
+def test_a_training_on_altered_stores_names_all_of_them_before_its_first_step(stores, tmp_path):
+    for case in stores.values():
+        shutil.copytree(case.folder, tmp_path / "stores" / case.case)
+    # The last is a test case, which the training does not read.
+    for case, name in (("case_2", "image.b2nd"), ("case_5", "label.b2nd"), ("case_0", "image.b2nd")):
+        path = tmp_path / "stores" / case / name
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError) as caught:
+        train(tiny.plan(), tiny.splits(), [tmp_path / "stores"], "unet", "pocket", 0, tmp_path / "model",
+              tmp_path / "checkpoints")
+    assert caught.value.exit_code == 3 and not (tmp_path / "checkpoints").exists()
+    assert [problem[:18] for problem in caught.value.problems] == ["case_2: image.b2nd", "case_5: label.b2nd"]

@@ -116,11 +116,11 @@ def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comp
     run = Run(comparison_folder=comparison)
     if comparison is not None:
         run.comparison = _try(run, "comparison", _read_result, Comparison, comparison / "comparison.json")
-    for folder in _folders_with("provenance.json", models, "model folder", run.problems):
+    for folder in _folders_with(("provenance.json", "checksums.json"), models, "model folder", run.problems):
         model = _try(run, "model", _read_model, folder, run)
         if model:
             run.models.append(model)
-    for folder in _folders_with("overlays.json", evaluations, "evaluation", run.problems):
+    for folder in _folders_with(("overlays.json",), evaluations, "evaluation", run.problems):
         evaluation = _try(run, "evaluation", _read_evaluation, folder)
         if evaluation:
             run.evaluations.append(evaluation)
@@ -213,11 +213,11 @@ def _try(run: Run, what: str, read: Callable[..., Any], *arguments: Any) -> Any:
     return None
 
 
-def _folders_with(name: str, roots: Iterable[Path], what: str, problems: list[str]) -> list[Path]:
-    """Find folders at or below `roots` with a file `name`; follow links, which schedulers use to stage files."""
+def _folders_with(names: Sequence[str], roots: Iterable[Path], what: str, problems: list[str]) -> list[Path]:
+    """Find folders at or below `roots` with a file of one of the names."""
     found = []
     for root in roots:
-        here = [folder for folder, files in _walk(root) if name in files]
+        here = [folder for folder, files in _walk(root) if not set(names).isdisjoint(files)]
         if not here:
             problems.append(f"{what}: there is none at {root}")
         found += here
@@ -225,8 +225,12 @@ def _folders_with(name: str, roots: Iterable[Path], what: str, problems: list[st
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each folder at or below `root` with its files; follow links, but not into a folder that leads here."""
+    """Yield each folder at or below `root` once, with its files; follow links, which schedulers use to stage files."""
+    seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
-        here = Path(folder).resolve()
-        folders[:] = [name for name in folders if not here.is_relative_to((here / name).resolve())]
-        yield Path(folder), files
+        place = Path(folder).resolve()
+        if place in seen:
+            folders.clear()  # a link to where the walk has been, perhaps above
+        else:
+            seen.add(place)
+            yield Path(folder), files

@@ -67,8 +67,18 @@ def test_an_altered_file_is_seen_through_a_link_and_a_copy_without_marker_is_tak
     assert CliRunner().invoke(compare, [str(tmp_path / "mine.csv"), "-o", str(tmp_path / "out")]).exit_code == 0
 
 
+def test_a_model_folder_without_its_provenance_is_not_passed_over(tmp_path):
+    root = write_run(tmp_path, widths=("pocket",))
+    (root / "models" / "unet-pocket" / "fold1" / "provenance.json").unlink()
+    run = read_run([root / "models"])
+    assert len(run.models) == 1 and len(run.problems) == 1 and "provenance.json is missing" in run.problems[0]
+
+
 def test_links_in_a_circle_end(tmp_path):
     folder = write_model(tmp_path / "models" / "a")
-    for name in ("up", "down"):
-        (tmp_path / "models" / name).symlink_to(tmp_path / "models")
+    (tmp_path / "models" / "b").mkdir()
+    for number in range(3):
+        (tmp_path / "models" / f"up{number}").symlink_to(tmp_path / "models")
+        (folder.parent / "b" / f"over{number}").symlink_to(tmp_path / "models" / "c")
+    (tmp_path / "models" / "c").symlink_to(folder.parent / "b")
     assert [model.folder for model in read_run([tmp_path / "models"]).models] == [folder]

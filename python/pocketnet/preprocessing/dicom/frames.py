@@ -106,7 +106,7 @@ def frames_of(headers: Sequence[Header], where: Path) -> list[Frame]:
             except _Unfit as error:
                 raise DataError(f"This DICOM image cannot be segmented: {error}", where=str(where),
                                 problems=[header.file.name]) from None
-            except (ValueError, TypeError, AttributeError, OverflowError, KeyError, IndexError) as error:
+            except Exception as error:  # pydicom raises errors of many types on values that break the standard
                 raise DataError(f"The header of a DICOM file has values that make no sense: {str(error)[:160]}",
                                 where=str(where), problems=[header.file.name]) from None
     if lacking:
@@ -135,6 +135,9 @@ def _check_kind(data: pydicom.Dataset) -> None:
     if "MOSAIC" in (data.get("ImageType") or ()):
         raise _Unfit("it is a Siemens mosaic, which holds all slices side by side in one picture. Export it as an "
                      "enhanced or a classic series.")
+    stored = int(data.get("BitsStored") or data.BitsAllocated)
+    if not 1 <= stored <= int(data.BitsAllocated):
+        raise _Unfit(f"its BitsStored (0028,0101) is {stored} of {data.BitsAllocated} allocated.")
     if int(data.BitsAllocated) not in (8, 16, 32, 64):
         raise _Unfit(f"it has {data.BitsAllocated} bits a pixel; 8, 16, 32 and 64 are taken.")
 

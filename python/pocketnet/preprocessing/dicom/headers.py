@@ -28,6 +28,9 @@ MOST_RATIO, MOST_DEFLATED_RATIO = 1000, 20
 SMALL_BYTES = 64 * 2**20
 MOST_ELEMENTS = 20_000
 """Maximum attributes of a file, without those in sequences."""
+LOOKED_AT = ("SeriesInstanceUID", "Modality", "SeriesDescription", "ImageType", "LossyImageCompression",
+             "FrameOfReferenceUID", "BitsStored", "PixelRepresentation")
+"""Attributes whose values all steps expect to be readable."""
 PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 MOST_LINES = 8
 """Maximum number of problems that a message lists."""
@@ -170,6 +173,7 @@ def _candidates(path: Path) -> list[Path]:
 def _read_files(files: Sequence[Path], where: Path) -> Found:
     found, damaged = Found(), []
     unknown: list[Path] = []
+    others: list[tuple[Header, str]] = []
     for file in files:
         if not sniff(file):
             unknown.append(file)
@@ -183,7 +187,13 @@ def _read_files(files: Sequence[Path], where: Path) -> Found:
         if kind is None:
             found.images.append(Header(file, data))
         elif kind:
-            found.no_images.append(f"{file.name} ({kind})")
+            others.append((Header(file, data), kind))
+    series = {str(header.data.get("SeriesInstanceUID", "")) for header in found.images} | {""}
+    for header, kind in others:
+        if str(header.data.get("SeriesInstanceUID", "")) in series:
+            damaged.append(f"{header.file.name}: it has no image, though it is of the slices' series")
+        else:
+            found.no_images.append(f"{header.file.name} ({kind})")
     shapes = {_shape(header.file) for header in found.images} | {".dcm", ".ima", ".dicom"}
     for file in unknown:
         if shapes & {_shape(file), file.suffix.lower()}:
@@ -309,6 +319,8 @@ def _check_pixels(data: pydicom.Dataset, rest: bytes, left: int) -> None:
     Raises:
         _Damaged: They are not there, or fewer than the header says.
     """
+    for name in LOOKED_AT:  # pydicom converts a value when it is first looked at, and raises an error here if it cannot
+        data.get(name)
     if _kind(data) is not None:
         return
     if not _class(data):

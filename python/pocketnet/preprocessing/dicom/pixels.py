@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 EXACT_BITS = 24
 """Bits of whole numbers that float32 holds."""
+JPEG_KINDS = tuple(f"1.2.840.10008.1.2.4.{kind}" for kind in (50, 51, 57, 70, 80, 81))
+"""Transfer syntaxes of JPEG and JPEG-LS."""
+JPEG_SIZES = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
+"""Second bytes of the markers that say a JPEG's size."""
 LARGEST = float(np.finfo(np.float32).max)
 SC_IMAGE, MULTI_FRAME_BYTE, MULTI_FRAME_WORD = (
     f"1.2.840.10008.5.1.4.1.1.7{kind}" for kind in ("", ".2", ".3"))
@@ -104,6 +108,8 @@ def stored_values(file: Path, where: Path) -> np.ndarray:
         with quiet():
             data = read_header(file, pixels=True)
             _name_syntax(data)
+            if data.file_meta.TransferSyntaxUID in JPEG_KINDS:
+                _check_jpeg(data)
             data.pixel_array_options(correct_unused_bits=False)  # `_sound_bits` looks at them first
             try:
                 values = data.pixel_array
@@ -198,6 +204,26 @@ def _by_gdcm(data: pydicom.Dataset) -> np.ndarray:
         path = Path(folder) / "pixels.dcm"
         plain.save_as(path, enforce_file_format=True)
         return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO")))
+
+
+def _check_jpeg(data: pydicom.Dataset) -> None:
+    """Check that JPEG frames have the size that the header says; decoders allocate what the frames say.
+
+    Raises:
+        _Refused: A frame has another size, or none.
+    """
+    from pydicom.encaps import generate_frames
+
+    count = int(data.get("NumberOfFrames") or 1)
+    for number, frame in enumerate(generate_frames(data.PixelData, number_of_frames=count), start=1):
+        size, at = None, 2
+        while size is None and at + 9 <= len(frame) and frame[at] == 0xFF:
+            if frame[at + 1] in JPEG_SIZES:
+                size = int.from_bytes(frame[at + 5: at + 7], "big"), int.from_bytes(frame[at + 7: at + 9], "big")
+            at += 2 + int.from_bytes(frame[at + 2: at + 4], "big")
+        if size != (int(data.Rows), int(data.Columns)):
+            raise _Refused(f"expected JPEG of {data.Rows} × {data.Columns} pixels, found "
+                           f"{'none' if size is None else f'{size[0]} × {size[1]}'} in frame {number}.")
 
 
 @contextmanager

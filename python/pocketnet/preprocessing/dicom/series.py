@@ -13,7 +13,7 @@ from . import pixels
 from .archive import unpacked
 from .arrange import arrange
 from .frames import Frame, frames_of
-from .headers import Header, find, holds_image, sniff
+from .headers import Header, find, holds_image, quiet, sniff
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -81,8 +81,9 @@ def open_series(folder: Path, where: Path) -> Series:
     Raises:
         DataError: There is no series or more than one, or it makes no box of voxels.
     """
-    found = find(folder, where)
-    arranged = arrange(frames_of(found.images, where), pixels.same_voxels, where)
+    with quiet():
+        found = find(folder, where)
+        arranged = arrange(frames_of(found.images, where), pixels.same_voxels, where)
     used = {frame.file for frame in arranged.frames}
     headers = tuple(header for header in found.images if header.file in used)
     warnings = [*found.warnings, *arranged.warnings]

@@ -82,11 +82,12 @@ lint: .venv/.ready ## Check the Python code's style and types
 	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
 	cd python && ../.venv/bin/python -m mypy --cache-dir ../.tools/mypy
 
-fuzz: .venv/.ready ## Put faults into contracts and metrics tables, and count what commands do not survive (docs/security.md)
-	@PYTHONPATH=python .venv/bin/python tests/fuzz/faulty_files.py
-
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
+
+fuzz: .venv/.ready ## Flip bits and put faults into the files between the steps, and count what becomes of each (docs/security.md)
+	@PYTHONPATH=python .venv/bin/python tests/fuzz/flips.py
+	PYTHONPATH=python .venv/bin/python tests/fuzz/faulty_files.py
 
 schemas: .venv/.ready ## Write the JSON Schemas of the files between steps from their contracts
 	@.venv/bin/python -m pocketnet.contracts.kinds

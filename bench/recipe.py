@@ -63,7 +63,7 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
     Returns:
         The line of `trials.jsonl`.
     """
-    from pocketnet.training.run import train
+    from pocketnet.training.run import Choice, train
 
     manifest = Manifest.read(args.data / "manifest.json")
     fingerprint = Fingerprint.read(args.data / "fingerprint.json")
@@ -74,8 +74,8 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
         for member in range(variant.get("members", 1)):
             models.append(Path(folder) / f"model-{member}")
             made.append(train(replace(plan, seed=args.seed + member), splits, [args.data / "stores"],
-                              variant.get("arch", "unet"), variant.get("width", "pocket"), 0, models[-1],
-                              args.output / "checkpoints", log=print))
+                              Choice(variant.get("arch", "unet"), variant.get("width", "pocket"), 0), models[-1],
+                              args.output / "checkpoints"))
         used = resource.getrusage(resource.RUSAGE_SELF)
         scores = scored(models, manifest, splits.folds[0].test, args.input)
     whole = all(len(provenance.attempts) == 1 for provenance in made)

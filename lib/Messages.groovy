@@ -30,6 +30,7 @@ class Messages {
         def hints = [2: 'The step was called wrongly: see its message above.',
                      3: 'The data cannot be used as it is: the message above names every file.',
                      4: 'It does not fit in device memory: see the message above for what would.',
+                     5: 'A training diverged: see the message above for what to change in the plan.',
                      137: 'A job was killed, as a rule for memory (docs/slurm.md).',
                      140: 'A job came to its time limit more often than it may (docs/slurm.md).',
                      143: 'A job was cancelled, or stopped from outside more often than it may (docs/slurm.md).',

@@ -7,6 +7,7 @@
 | 2         | wrong usage: an invalid option, a missing file            | `UsageError`        |
 | 3         | bad data; the message names every affected file           | `DataError`         |
 | 4         | does not fit in device memory; host memory does not help  | `DeviceMemoryError` |
+| 5         | the training diverged; its last good checkpoint is kept   | `Diverged`          |
 | 75        | stopped with a checkpoint; rerun the command to resume    | `Stopped`           |
 
 A message has three parts: what is wrong, where (unless it concerns the whole command), and what to do.
@@ -77,10 +78,20 @@ class DataError(PocketError):
         return "\n".join(lines[:1] + [f"  - {problem}" for problem in self.problems] + lines[1:])
 
 
+class AlteredError(DataError):
+    """A file is not as it was recorded: its checksum differs, or a list of checksums does not name it (exit code 3)."""
+
+
 class DeviceMemoryError(PocketError):
     """The configuration does not fit in the device's memory (exit code 4)."""
 
     exit_code = 4
+
+
+class Diverged(PocketError):
+    """A training has a loss or weights that are NaN or infinite (exit code 5)."""
+
+    exit_code = 5
 
 
 class Stopped(PocketError):

@@ -171,7 +171,7 @@ def write_text(path: str | Path, text: str, kind: str | None = None) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may not be UTF-8
 
 
-def digest(value: Any) -> str:
-    """Return a checksum of a JSON value, 16 hexadecimal digits, independent of the order of its keys."""
+def digest(value: Any, digits: int = 16) -> str:
+    """Return the first hexadecimal digits of the SHA-256 of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]

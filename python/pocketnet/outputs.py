@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from .errors import UsageError
+from .errors import AlteredError, UsageError
 
 MARKER = ".pocketnet-output.jsonl"
 PART = ".part-"
@@ -113,6 +113,26 @@ def record(folder: Path, checksums: Mapping[str, str]) -> None:
         size = os.fstat(handle.fileno()).st_size
         torn = size and os.pread(handle.fileno(), 1, size - 1) != b"\n"  # a full disk cut the last line
         handle.write(b"\n" * bool(torn) + lines)
+
+
+def check_unaltered(paths: Iterable[Path]) -> None:
+    """Check that results of commands were not changed since they were written, according to their folders' markers.
+
+    Files that a marker does not list are not checked. Links are followed, because schedulers use them to stage files.
+
+    Raises:
+        AlteredError: Files were changed; the error lists them.
+    """
+    problems = []
+    for path in paths:
+        place = path.resolve()
+        recorded = _entries(place.parent).get(place.name, {})
+        if recorded and place.is_file() and sha256(place) not in set().union(*recorded.values()):
+            problems.append(f"{path} was changed since {_spoken(list(recorded)[-1])} wrote it")
+    if problems:
+        raise AlteredError("These results are not as they were written.", problems=problems,
+                           todo="Make them anew with that command. If the change is yours and intended, copy the file "
+                                "to a folder of your own and use the copy.")
 
 
 def remove(path: Path, kind: str | None = None) -> None:

@@ -83,7 +83,7 @@ def clean_environment(more: dict[str, str]) -> dict[str, str]:
 
 
 def copy_clone(target: Path) -> Path:
-    """Clone into an empty folder, with the files that git knows or would add as they are now; share installed tools."""
+    """Clone into an empty folder, with the files that git knows or would add as they are now; share the tools."""
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", REPOSITORY, target], check=True)
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                             cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout

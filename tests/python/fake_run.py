@@ -12,6 +12,7 @@ from pocketnet import files
 from pocketnet.contracts.provenance import Provenance
 from pocketnet.evaluation import table
 from pocketnet.outputs import MARKER
+from pocketnet.training.model_folder import write_checksums
 
 PARAMETERS = {"full": 5_642_306, "pocket": 387_394, "capped128": 1_500_000, "capped64": 800_000,
               "pruned": 387_394, "pruned-tuned": 387_394, "pocket-continued": 387_394}
@@ -58,6 +59,7 @@ def write_model(folder: Path, **changes) -> Path:
          *(f"{epoch},{epoch * 20},{epoch * 11},150,{1000 + epoch},"
            for epoch in range(1, 7))]) + "\n")
     (folder / "model.keras").write_bytes(record.run_key.encode())
+    write_checksums(folder)
     return folder
 
 
@@ -129,5 +131,13 @@ def written(folder: Path) -> list[str]:
 
 
 def edit_json(path: Path, **changes) -> None:
-    """Change keys of a JSON file without validation, as a careless hand would."""
+    """Change keys of a JSON file without validation, as another program would have written it."""
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    record_anew(path)
+
+
+def record_anew(path: Path) -> None:
+    """Make the records of a changed file's folder those of the file as it is: the checksums, or no marker."""
+    (path.parent / MARKER).unlink(missing_ok=True)
+    if (path.parent / "checksums.json").is_file():
+        write_checksums(path.parent)

@@ -29,7 +29,6 @@ MANY_PARAMETERS = {
     "experiments/inputs.py read": "an argument for each file of a run, as in `pocket-experiment`",
     "profiling/wanted.py configurations": "an argument for each option of `pocket-profile` that a network is made from",
     "training/fit.py __init__": "what is trained, on what and where, and four that tests leave out",
-    "training/run.py train": "what `pocket-train` is given, and what it follows a training with",
 }
 """Functions of the package with more parameters, `self` not counted, each with the reason."""
 

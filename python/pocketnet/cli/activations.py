@@ -28,6 +28,7 @@ def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | Non
     from .. import backend, outputs
     from ..contracts.activations import Activations
     from ..contracts.splits import Splits
+    from ..contracts.tasks import TASKS
     from ..errors import DataError, UsageError
     from ..preprocessing.store import open_stores
     from ..training.model_folder import ModelFolder
@@ -35,7 +36,7 @@ def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | Non
     outputs.check_files({output: "activations"}, [splits])
     folder = ModelFolder.open(model)
     run, plan = folder.provenance, folder.plan
-    if run.arch == "classifier":
+    if not TASKS[plan.task].per_voxel:
         raise UsageError("A classifier has no feature map for each voxel at its end.", where=str(model))
     cases = Splits.read(splits).fold(run.fold).test
     available = open_stores(list(stores))

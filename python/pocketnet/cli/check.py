@@ -67,8 +67,9 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
     if found.problems:
         table = output / check.PROBLEMS
         result({"problems": [vars(problem) for problem in found.problems], "warnings": found.warnings,
-                "table": str(table)}, as_json)
+                "left_out": found.left_out, "table": str(table)}, as_json)
         _show(found.problems)
+        _say_left_out(found.left_out, quiet)
         cases = len({problem.case for problem in found.problems} - {""})
         count = f"{len(found.problems)} problem{'s' * (len(found.problems) > 1)}"
         raise DataError(f"{count}, in {cases} of {found.cases} cases.", where=str(table),
@@ -76,6 +77,12 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
     numbers = check.summary(found)
     written = {"manifest": str(output / check.MANIFEST), "fingerprint": str(output / check.FINGERPRINT)}
     result(numbers | written, as_json, _text(numbers) + f"\n  written   {', '.join(written.values())}", quiet)
+    _say_left_out(found.left_out, quiet)
+
+
+def _say_left_out(lines: Iterable[str], quiet: bool) -> None:
+    for line in lines:
+        log(line[0].upper() + line[1:], quiet)
 
 
 def _show(problems: Iterable[Problem]) -> None:
@@ -103,24 +110,20 @@ def _show(problems: Iterable[Problem]) -> None:
 
 def _text(numbers: dict[str, Any]) -> str:
     """Format the summary as text."""
+    from ..contracts.tasks import TASKS as RULES
+    from ..datasets.tasks import TASKS
+
     lines = [f"{numbers['dataset']}: {numbers['cases']} cases without problems",
              f"  images    {', '.join(numbers['modalities'])}; "
              f"orientation {', '.join(numbers['orientations'])}"]
-    for key, name, unit in (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"),
-                            ("spacing_mm", "spacing", "mm")):
+    ranges = (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"), ("spacing_mm", "spacing", "mm"))
+    for key, name, unit in ranges[:1] if RULES[numbers["task"]].resized else ranges:
         low, middle, high = (numbers[key][k] for k in ("minimum", "median", "maximum"))
         spans = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(low, high, strict=True)]
         median = "" if low == high else f", median {' × '.join(f'{m:g}' for m in middle)}"
         lines.append(f"  {name:<9} {' × '.join(spans)} {unit}{median}")
-    if numbers["task"] == "classification":
-        lines = [line for line in lines if not line.startswith(("  cropped", "  spacing"))]
-        return "\n".join(lines + [f"  class {label['value']}   {label['name']}: {label['cases']} images "
-                                  f"({label['share']:.1%})" for label in numbers["labels"]])
-    for label in numbers["labels"]:
-        values = ", ".join(map(str, label["source_values"]))
-        lines.append(f"  label {label['value']}   {label['name']} (in the files: {values}): "
-                     f"{label['share']:.2%} of all voxels, in {label['cases']} cases")
-    return "\n".join(lines)
+    task = TASKS[numbers["task"]]
+    return "\n".join([*lines, *(f"  {task.text_of_label(label)}" for label in numbers["labels"])])
 
 
 if __name__ == "__main__":

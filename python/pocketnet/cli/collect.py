@@ -32,23 +32,24 @@ def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Pa
     """Copy a run's records into an MLflow store. Repeating the command adds no duplicates.
 
     If the store cannot be reached, the command only warns. The records stay where they are and can be collected
-    later.
+    later. Records that are not as they were written are left out, and the command ends with exit code 3.
     """
     from ..contracts.manifest import Manifest
     from ..errors import PocketError, UsageError
     from ..tracking.collect import Extras, collect
-    from ..tracking.records import read_optional, read_run
+    from ..tracking.records import read_optional, read_run, refuse_altered
     from ..tracking.store import Store, refuse_credentials
 
     refuse_credentials(mlflow_uri)
     run = read_run(models, evaluations, comparison)
     if not run.models and run.comparison is None:
+        refuse_altered(run)
         raise UsageError("There is nothing to collect: " + ("; ".join(run.problems) or "no folder was given") + ".",
                          todo="Give --models, --evaluations and --comparison.")
     if report is not None and not report.is_file():
         run.problems.append(f"report: there is none at {report}")
         report = None
-    described = read_optional(run.problems, manifest, Manifest)
+    described = read_optional(run, manifest, Manifest)
     for problem in run.problems:
         click.secho(f"Warning: {problem}", fg="yellow", err=True)
     try:
@@ -60,6 +61,7 @@ def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Pa
                     "  what to do: The records are kept in the folders given; run pocket-collect again with an "
                     "address that works.", fg="yellow", err=True)
         result({"tracked": False, "mlflow_uri": mlflow_uri, "reason": reason}, as_json)
+        refuse_altered(run)
         return
     opening = (f"mlflow ui --backend-store-uri {shlex.quote(store.uri)} --host 127.0.0.1" if store.database
                else store.uri)
@@ -67,6 +69,7 @@ def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Pa
             f"{', '.join(collected.experiments)}\nTo look at them: {opening}")
     result({"tracked": True, "mlflow_uri": store.uri, "new": collected.new, "known": collected.known,
             "experiments": collected.experiments, "open": opening}, as_json, text, quiet)
+    refuse_altered(run)
 
 
 def _first_line(error: Exception) -> str:

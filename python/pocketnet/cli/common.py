@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 EXIT_CODES = """\b
 Exit codes: 0 done · 2 wrong usage · 3 bad data · 4 does not fit in device memory ·
-75 stopped with a checkpoint, run again as is"""
+5 training diverged · 75 stopped with a checkpoint, run again as is"""
 
 FULL = "Make room there (df -h and your quota say how much there is), then run again; the pipeline with -resume."
 REACH = "See that it is there and that you may read and write there, then run again."

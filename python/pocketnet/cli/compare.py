@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from .common import command, json_option, output_option, quiet_option, result
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 @command("compare", examples="""
@@ -34,31 +30,32 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     With --baseline, also compare each network with itself in another run.
     """
     from .. import outputs
-    from ..evaluation import class_layout, evaluate_classes, table
-    from ..evaluation import layout as label_layout
+    from ..evaluation import table
     from ..evaluation.baseline import against
     from ..evaluation.comparison import compare
+    from ..evaluation.evaluate import TASKS as EVALUATIONS
+    from ..evaluation.layout import baseline_markdown, csv_text
+    from ..evaluation.tasks import TASKS
     from ..files import write_text
 
     written = dict.fromkeys(("metrics.csv", "comparison.md", "comparison.tex", "comparison.csv"))
     written |= {"comparison.json": "comparison"} | ({"baseline.json": "baseline"} if baseline else {})
     outputs.check_files({output / name: kind for name, kind in written.items()}, [*metrics, *baseline])
+    outputs.check_unaltered([*metrics, *baseline])
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
-    layout: ModuleType = label_layout
-    if comparison.task == "classification":
-        layout = class_layout
-        comparison = replace(comparison, notes=(*comparison.notes, *evaluate_classes.cautions(metrics)))
+    layout = TASKS[comparison.task].layout
+    comparison = replace(comparison, notes=(*comparison.notes, *EVALUATIONS[comparison.task].cautions(metrics)))
     text = layout.markdown(comparison)
     if baseline:
         beside, notes = against(rows, table.read_all(baseline))
-        text += "\n" + label_layout.baseline_markdown(comparison, beside, layout.differences_table)
+        text += "\n" + baseline_markdown(comparison, beside, layout.differences_table)
         text += "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
         beside.write(output / "baseline.json")
     table.write_metrics(output / "metrics.csv", rows)
     write_text(output / "comparison.md", text)
     write_text(output / "comparison.tex", layout.latex(comparison))
-    write_text(output / "comparison.csv", label_layout.csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS))
+    write_text(output / "comparison.csv", csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS))
     comparison.write(output / "comparison.json")
     result(comparison.to_json() | ({"baseline": beside.to_json()} if baseline else {}), as_json, text, quiet)
 

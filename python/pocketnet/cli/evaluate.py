@@ -30,27 +30,23 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
     curve and the misclassified cases with the highest confidence.
     """
     from .. import outputs
-    from ..contracts.labels import ModelLabels
     from ..contracts.manifest import Manifest
-    from ..contracts.provenance import Provenance
-    from ..evaluation import evaluate_classes, evaluate_labels, overlay
     from ..evaluation.cases import check_classes
+    from ..evaluation.evaluate import TASKS
+    from ..training.model_folder import ModelFolder
 
     listing = Manifest.read(manifest)
-    run = Provenance.read(model / "provenance.json")
+    opened = ModelFolder.open(model)
+    run = opened.provenance
     outputs.check_files({
         output / "metrics.csv": None, output / "overlays.json": "overlays",
-        output / "classification.json": "classification", output / "roc.png": None,
+        **{output / name: kind for task in TASKS.values() for name, kind in task.FILES.items()},
         **{output / "overlays" / f"{rank}_{case.case}.png": None
-           for case in listing.cases for rank in (*overlay.RANKS, "wrong")}})
-    check_classes(listing.labels, ModelLabels.read(model / "labels.json").labels, f"{manifest} and {model}")
-    if listing.task == "classification":
-        described = evaluate_classes.evaluate(listing, manifest, input_, predictions, run, output)
-        result(described.to_json(), as_json, evaluate_classes.text(described), quiet)
-        return
-    rows = evaluate_labels.evaluate(listing, manifest, input_, predictions, run, output,
-                                    lambda cases: progress(cases, "evaluate", quiet=quiet))
-    result(evaluate_labels.summary(rows), as_json, evaluate_labels.text(rows), quiet)
+           for case in listing.cases for task in TASKS.values() for rank in task.RANKS}})
+    check_classes(listing.labels, opened.labels, f"{manifest} and {model}")
+    done = TASKS[listing.task].evaluate(listing, manifest, input_, predictions, run, output,
+                                        lambda cases: progress(cases, "evaluate", quiet=quiet))
+    result(done.summary, as_json, done.text, quiet)
 
 
 if __name__ == "__main__":

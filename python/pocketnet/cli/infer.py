@@ -12,10 +12,13 @@ import click
 from .common import CasesProgress, command, json_option, log, output_option, progress, quiet_option, result
 
 if TYPE_CHECKING:
+    from ..inference.cases import Found
     from ..training.model_folder import ModelFolder
 
-    Find = Callable[[tuple[str, ...]], tuple[dict[str, list[Path]], list[str]]]
-    """Map a model's file suffixes to the files of each complete case and a problem line per incomplete case."""
+    Find = Callable[[tuple[str, ...]], Found]
+    """Map a model's file suffixes to the cases, the problems, and what was left out."""
+    Step = Callable[[list[ModelFolder], Path, bool, Find, dict[str, Any]],
+                    tuple[list[dict[str, Any]], set[int], dict[str, Any]]]
 
 EXAMPLES = """
 pocket-infer --model results/demo/models/unet-pocket/fold0 scan.nii.gz -o scan_seg.nii.gz
@@ -38,8 +41,8 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--pattern", metavar="PATTERN", help="Pattern of the file names, with {case} and {modality}.")
 @click.option("--manifest", type=click.Path(path_type=Path), help="Use the cases of a manifest instead of IMAGES.")
 @click.option("--input", "input_", type=click.Path(path_type=Path), help="The manifest's data folder.")
-@output_option("A .nii.gz file for one case, or a folder for <case>.nii.gz files. For a classifier: a .csv file, or a "
-               "folder for predictions.csv.")
+@output_option("A file for one case, in the format of its suffix (.nii.gz, .nrrd, .mha, .mgz …), or a folder for "
+               "<case>.nii.gz files. For a classifier: a .csv file, or a folder for predictions.csv.")
 @click.option("--extras/--no-extras", default=None,
               help="Also write pictures, volumes.csv (mL) and label colours (ITK-SNAP, 3D Slicer). Default: on for "
                    "IMAGES written to a folder.")
@@ -48,6 +51,9 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
               help="Also write maps of the disagreement between models or mirrored images. Default: on for several "
                    "models.")
 @click.option("--dicom-seg", is_flag=True, help="Also write DICOM segmentations for IMAGES that are DICOM series.")
+@click.option("--dicom-origin", is_flag=True,
+              help="Copy institution, station, device serial number and comments on the patient from the series into "
+                   "its DICOM segmentation. Default: left out.")
 @click.option("--windows", default="auto", show_default=True,
               help="plan (training patches that overlap by half), sparse (training patches that overlap by a "
                    "quarter), large (few large windows) or auto (large if the network supports it, else plan).")
@@ -64,11 +70,12 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
          manifest: Path | None, input_: Path | None, output: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     """Segment or classify IMAGES, depending on the model.
 
-    IMAGES are NIfTI files, folders of them, DICOM series (each a folder or a zip file), pictures for a classifier, or -
-    to read a list of paths from standard input. A bad case does not stop the others. If the command is repeated, it
-    skips finished cases.
+    IMAGES are files of volumes (NIfTI, NRRD, MetaImage, MGH), folders of them, DICOM series (each a folder or a zip
+    file), pictures for a classifier, or - to read a list of paths from standard input. A bad case does not stop the
+    others. If the command is repeated, it skips finished cases.
     """
-    from ..errors import UsageError
+    from ..errors import DataError, UsageError
+    from ..preprocessing import formats
     from ..training.model_folder import ModelFolder
 
     files = [*_listed(images), *map(Path, named)]
@@ -76,40 +83,48 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
         raise UsageError("Give either IMAGES, or --manifest with --input.")
     opened = [ModelFolder.open(model) for model in models]
 
-    def find(suffixes: tuple[str, ...]) -> tuple[dict[str, list[Path]], list[str]]:
-        if manifest and input_:
-            return _of_manifest(opened[0], manifest, input_), []
+    def find(suffixes: tuple[str, ...]) -> Found:
         from ..inference import cases
+
+        if manifest and input_:
+            return cases.Found(*_of_manifest(opened[0], manifest, input_))
 
         plan = opened[0].plan
         found = cases.group(files, plan.modalities, suffixes, pattern, output)
+        if not found.cases and len(plan.modalities) == 1:
+            raise DataError("No image can be used.", problems=found.problems)
         if not found.cases:
             raise UsageError("The files do not make whole cases: " + "; ".join(found.problems) + ".",
                              todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
-        return found.cases, found.problems
+        return found
 
-    step = _classify if opened[0].plan.task == "classification" else _segment
+    step, word = _steps()[opened[0].plan.task]
     if options["extras"] is None:
-        options["extras"] = not manifest and not output.name.endswith((".nii", ".nii.gz"))
+        options["extras"] = not manifest and not formats.is_written(output.name)
     done, codes, summary = step(opened, output, quiet, find, options)
     result(summary, as_json)
-    _end(step, done, summary["failed"], codes, output, quiet)
+    for case in done:
+        for warning in case.get("warnings", ()):
+            log(f"Warning: {case['case']}: {warning}", quiet)
+    for line in summary["left_out"]:
+        log(line[0].upper() + line[1:], quiet)
+    _end(word, done, summary["failed"], codes, output, quiet)
 
 
-def _end(step: Callable[..., Any], done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
+def _end(word: str, done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
          quiet: bool) -> None:
-    """Print what was done, or raise an error that lists the failed cases."""
+    """Print what was done, or raise an error that lists the failed cases; `word` is what was done to them."""
     from ..errors import DataError, DeviceMemoryError
 
     if problems:
-        error = DataError(f"{len(problems)} of {len(done) + len(problems)} cases could not be {WORDS[step]}.",
+        error = DataError(f"{len(problems)} of {len(done) + len(problems)} cases could not be {word}.",
                           problems=problems)
         if codes == {DeviceMemoryError.exit_code}:
             error.exit_code = DeviceMemoryError.exit_code
         raise error
     skipped = sum(case.get("skipped", False) for case in done)
     more = f" ({skipped} were finished already)" if skipped else ""
-    log(f"{len(done)} {WORDS[step]}{more}: {output}", quiet)
+    log(f"{len(done)} {word}{more}: {output}", quiet)
 
 
 def _listed(images: tuple[Path, ...]) -> list[Path]:
@@ -120,17 +135,25 @@ def _listed(images: tuple[Path, ...]) -> list[Path]:
     return out
 
 
-def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> dict[str, list[Path]]:
-    """Return the files of each case, in the model's order of modalities."""
+def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    """Return the files of each case, in the model's order of modalities, and problems of changed cases."""
     from ..contracts.manifest import Manifest
-    from ..errors import DataError
+    from ..errors import AlteredError, DataError
+    from ..preprocessing.recorded import check_recorded
 
     modalities = model.plan.modalities
     listing = Manifest.read(manifest)
     if listing.modalities != modalities:
         raise DataError(f"The model takes {list(modalities)}, the manifest has {list(listing.modalities)}.",
                         where=str(manifest))
-    return {case.case: [input_ / name for name in case.images] for case in listing.cases}
+    found, problems = {}, []
+    for case in listing.cases:
+        try:
+            check_recorded(case, input_, case.images)
+            found[case.case] = [input_ / name for name in case.images]
+        except AlteredError as error:
+            problems.append(f"{case.case}: {error.render()}")
+    return found, problems
 
 
 def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
@@ -145,6 +168,7 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     from ..inference.options import Options
     from ..inference.predictor import Predictor
     from ..inference.results import Wanted
+    from ..preprocessing import formats
 
     limit = options["max_memory"]
     predictor = Predictor(models, Options(
@@ -154,19 +178,21 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     if options["uncertainty"] and not several:
         raise UsageError("One prediction cannot disagree with itself.",
                          todo="For --uncertainty give several --model, or --tta.")
-    work, problems = find(cases.SUFFIXES)
-    single = output.name.endswith(cases.SUFFIXES)
+    found = find(cases.SUFFIXES)
+    work, problems = found.cases, found.problems
+    single = formats.is_written(output.name)
     if single and len(work) > 1:
         raise UsageError(f"{len(work)} cases cannot be written to one file.", where=str(output),
                          todo="Give a folder as --output.")
     uncertainty = len(models) > 1 and not single if options["uncertainty"] is None else options["uncertainty"]
-    wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"])
+    wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"],
+                    options["dicom_origin"])
     batch.check_output(output, work, single, wanted, models[0].plan.labels)
     with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
         done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],
                                    follow=shown.follow)
     summary = {"engine": predictor.engine_name, "models": [str(model.path) for model in models], "cases": done.cases,
-               "failed": problems + done.problems}
+               "failed": problems + done.problems, "left_out": found.left_out}
     return done.cases, done.exit_codes | ({3} if problems else set()), summary
 
 
@@ -185,9 +211,9 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     table = output if output.suffix == ".csv" else output / TABLE
     outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])
-    work, problems = find(SUFFIXES)
-    found = {}
-    for case, paths in progress(list(work.items()), f"infer ({classifier.engine.name})", quiet=quiet):
+    listed = find(SUFFIXES)
+    problems, found = listed.problems, {}
+    for case, paths in progress(list(listed.cases.items()), f"infer ({classifier.engine.name})", quiet=quiet):
         try:
             found[case] = classifier.classify_files(paths)
         except DataError as error:
@@ -195,10 +221,15 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     if found:
         write_table(table, found, classifier.classes)
     done = [{"case": case, "probabilities": values} for case, values in found.items()]
-    return done, set(), {"engine": classifier.engine.name, "cases": done, "failed": problems}
+    return done, set(), {"engine": classifier.engine.name, "cases": done, "failed": problems,
+                         "left_out": listed.left_out}
 
 
-WORDS = {_segment: "segmented", _classify: "classified"}
+def _steps() -> dict[str, tuple[Step, str]]:
+    """Return the step of each task, and what it does to a case."""
+    from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
+
+    return {SEGMENTATION: (_segment, "segmented"), CLASSIFICATION: (_classify, "classified")}
 
 
 if __name__ == "__main__":

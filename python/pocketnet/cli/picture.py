@@ -61,7 +61,7 @@ def _dataset(manifest: Path, fingerprint: Path, folder: Path) -> Figure:
     from ..report.quality import overview
 
     found, prints = Manifest.read(manifest), Fingerprint.read(fingerprint)
-    _segmentation_only(found.task, manifest)
+    _check_per_voxel(found.task, manifest)
     check_belongs(prints, found, fingerprint)
     return overview(found, prints, folder)
 
@@ -76,7 +76,7 @@ def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count
     from ..training.sampling import PatchSampler
 
     plan = Plan.read(plan_file)
-    _segmentation_only(plan.task, plan_file)
+    _check_per_voxel(plan.task, plan_file)
     split = Splits.read(splits).fold(fold)
     there = open_stores(stores)
     sampler = PatchSampler(plan, there, [case for case in split.train if case in there] or sorted(there),
@@ -87,11 +87,12 @@ def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count
     return patches(images, classes, plan.modalities, names)
 
 
-def _segmentation_only(task: str, where: Path) -> None:
-    from ..contracts.labels import SEGMENTATION
+def _check_per_voxel(task: str, where: Path) -> None:
+    """Raise UsageError if the task has no label maps to draw."""
+    from ..contracts.tasks import TASKS
     from ..errors import UsageError
 
-    if task != SEGMENTATION:
+    if not TASKS[task].per_voxel:
         raise UsageError(f"There are no pictures for {task}.", where=str(where))
 
 

@@ -139,15 +139,15 @@ def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *,
     from .. import backend
 
     backend.configure()
-    from ..contracts.labels import CLASSIFICATION
     from ..contracts.profile import Profile
     from ..contracts.provenance import Hardware
+    from ..contracts.tasks import TASKS
     from ..planning import device as fit
     from ..profiling import devices, predict, sweep
 
     device = devices.load(name or devices.CPU)
     if name:
-        patch = patch or plan.task == CLASSIFICATION  # a classification resizes every image to the patch
+        patch = patch or TASKS[plan.task].resized
         plan = fit.fitted(plan, networks, device, patch=patch, batch=batch)
     wanted = [one for mode in ("train", "infer") for one in fit.configurations(plan, networks, mode)]
     return plan, Profile(Hardware(), tuple(sweep.entry(one, predict.describe(one, device)) for one in wanted))

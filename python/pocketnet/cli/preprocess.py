@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import command, input_option, json_option, output_option, progress, quiet_option, result
+from .common import command, input_option, json_option, log, output_option, progress, quiet_option, result
 
 EXAMPLES = """
 pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input Task04_Hippocampus -o out/stores
@@ -43,8 +43,12 @@ def main(manifest: Path, plan: Path, input_: Path, only: tuple[str, ...], output
         raise UsageError(f"The manifest has no case {', '.join(sorted(unknown))}.", where=str(manifest))
     for entry in entries:
         outputs.check_folder(output / entry.case, [input_])
-    done = write_stores(progress(entries, "preprocess", quiet=quiet), listing, input_, preprocessing, output)
-    result({"stores": str(output), "cases": done}, as_json)
+    warnings: list[str] = []
+    done = write_stores(progress(entries, "preprocess", quiet=quiet), listing, input_, preprocessing, output,
+                        warnings.append)
+    for warning in warnings:
+        log(f"Warning: {warning}", quiet)
+    result({"stores": str(output), "cases": done, "warnings": warnings}, as_json)
 
 
 if __name__ == "__main__":

@@ -30,14 +30,15 @@ def main(comparison: Path | None, models: tuple[Path, ...], evaluations: tuple[P
          command_line: str | None, figures: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Write one self-contained page: the verdict, then tables, figures, cases and provenance.
 
-    The page lists missing or damaged records and shows all others.
+    The page lists missing or damaged records and shows all others. If a record is not as it was written, the command
+    leaves it out and ends with exit code 3.
     """
     from .. import outputs
     from ..errors import UsageError
     from ..files import write_text
     from ..report.content import context
     from ..report.page import figure_files, render
-    from ..tracking.records import read_run
+    from ..tracking.records import read_run, refuse_altered
 
     outputs.check_files({output: None}, profiles)
     run = read_run(models, evaluations, comparison, profiles)
@@ -54,6 +55,7 @@ def main(comparison: Path | None, models: tuple[Path, ...], evaluations: tuple[P
     write_text(output, page)
     result({"report": str(output), "bytes": len(page.encode()), "problems": run.problems}, as_json,
            f"{output}: {len(page.encode()) / 1e6:.1f} MB", quiet)
+    refuse_altered(run)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from .. import files
 from .base import Contract, Record, record
-from .fields import CaseName, Count, Number, Path, Shape, Spacing, Text, absent
+from .fields import SHA256, CaseName, Count, Number, Path, Shape, Spacing, Text, absent
 
+UNSEALED = "0" * 64
+"""Value of `checksum` before it is computed."""
 Voxel = Annotated[tuple[Count, ...], Field(min_length=2, max_length=3)]
 
 
@@ -33,12 +36,14 @@ class StoredCase(Contract):
         spacing_mm: Voxel spacing per axis of the stored image.
         statistics: Mean and standard deviation per channel.
         foreground: A sample of voxel indices per label.
-        sha256: Checksum per file of the store.
+        sha256: Checksum per array file of the store.
+        checksum: Checksum of all other keys, see `own_checksum`.
         class_name: Class of the case (classification).
     """
 
     kind: ClassVar[str] = "case"
     writer: ClassVar[str | None] = "preprocess"
+    schema_version: ClassVar[int] = 2
     case: CaseName
     modalities: tuple[Text, ...]
     source_shape: Shape
@@ -47,7 +52,8 @@ class StoredCase(Contract):
     spacing_mm: Spacing
     statistics: tuple[Statistics, ...]
     foreground: dict[Text, tuple[Voxel, ...]]
-    sha256: dict[Path, Text]
+    sha256: dict[Path, SHA256]
+    checksum: SHA256
     class_name: Text | None = absent(alias="class")
 
     @model_validator(mode="after")
@@ -58,3 +64,7 @@ class StoredCase(Contract):
         if len(self.statistics) != len(self.modalities):
             raise ValueError(f"statistics of {len(self.modalities)} channels, as modalities has")
         return self
+
+    def own_checksum(self) -> str:
+        """Return the SHA-256 of all keys but `checksum`, as JSON with sorted keys and without spaces."""
+        return files.digest({key: value for key, value in self.to_file().items() if key != "checksum"}, 64)

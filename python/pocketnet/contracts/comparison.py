@@ -8,7 +8,8 @@ from pydantic import Field
 
 from .base import Contract, Record, record
 from .fields import AboveZero, Count, Flag, Interval, Number, Prose, Text, absent
-from .labels import SEGMENTATION, Task
+from .labels import MEAN as MEAN
+from .tasks import DEFAULT, Task
 
 
 @record
@@ -123,6 +124,6 @@ class Comparison(Contract):
     code: tuple[Text, ...]
     networks: tuple[NetworkRow, ...]
     pairs: tuple[Pair, ...]
-    task: Task = SEGMENTATION
+    task: Task = DEFAULT
     labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = absent()
     notes: tuple[Prose, ...] = ()

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from .base import Contract, Record, record
 from .fields import AnyText, Count, Flag, NotNegative, Number, Path, Positive, Share, Text
-from .labels import Task
 from .manifest import Crop
 from .splits import Intensity
+from .tasks import Task
 
 
 @record

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from .base import Contract, Record, record
-from .fields import Count, Text, Whole
+from .fields import Count, Text, Whole, absent
+from .tasks import TASKS
 
-SEGMENTATION: Literal["segmentation"] = "segmentation"
 MEAN = "mean"
 """Label of the mean over all labels in tables, and no label's name."""
-CLASSIFICATION: Literal["classification"] = "classification"
-TASKS = (SEGMENTATION, CLASSIFICATION)
-Task = Literal["segmentation", "classification"]
+
+
+@record
+class Concept(Record):
+    """A coded concept, as in DICOM.
+
+    Attributes:
+        scheme: Designator of the coding scheme, such as `SCT` (SNOMED CT), `DCM`, `FMA` or `NCIt`.
+        value: The code in this scheme.
+        meaning: What the code means, in words.
+    """
+
+    scheme: Annotated[Text, Field(max_length=16)]
+    value: Annotated[Text, Field(max_length=64)]
+    meaning: Annotated[Text, Field(max_length=64)]
+
+
+@record
+class SegmentCode(Record):
+    """The standard codes of a class, which DICOM segmentations carry.
+
+    Attributes:
+        type: What it is, such as the liver or an edema.
+        category: The kind of thing, such as an anatomical structure; without it, an anatomical structure.
+        modifier: A part or side of it, such as left or anterior.
+    """
+
+    type: Concept
+    category: Concept | None = absent()
+    modifier: Concept | None = absent()
 
 
 @record
@@ -25,11 +52,13 @@ class Label(Record):
         name: Name of the class.
         value: Value in written label maps, 1…K; for a classification, the index 0…K-1.
         source_values: Values of the dataset's label maps that belong to the class.
+        code: Its standard codes, for DICOM segmentations.
     """
 
     name: Text
     value: Count
     source_values: Annotated[tuple[Whole, ...], Field(min_length=1)]
+    code: SegmentCode | None = absent()
 
 
 Labels = Annotated[tuple[Label, ...], Field(min_length=1)]
@@ -42,11 +71,11 @@ def check_labels(labels: tuple[Label, ...], task: str) -> None:
     Raises:
         ValueError: If they are not.
     """
-    first = 0 if task == CLASSIFICATION else 1
+    first = TASKS[task].first_value
     values = [label.value for label in labels]
     if values != list(range(first, first + len(labels))):
         raise ValueError(f"labels with the values {first}…{first + len(labels) - 1} in order, not {values}")
-    if task != CLASSIFICATION and any(label.name == MEAN for label in labels):
+    if first and any(label.name == MEAN for label in labels):
         raise ValueError(f"labels not called {MEAN!r}, which stands for their mean in tables")
     if len({label.name for label in labels}) != len(labels):
         raise ValueError(f"labels with different names, not {[label.name for label in labels]}")

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from .base import Contract, Record, record
 from .fields import SHA256, AnyText, CaseName, Distinct, Path, Percentage, Positive, Spacing, Text, absent
-from .labels import CLASSIFICATION, SEGMENTATION, Labels, Modalities, Task, check_labels
+from .labels import Labels, Modalities, check_labels
+from .tasks import DEFAULT, TASKS, Task
 
 Crop = Literal["nonzero", "none"]
 Size = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=2)]
@@ -112,7 +113,7 @@ class Manifest(Contract):
     labels: Labels
     preprocessing: PreprocessingRules
     cases: Annotated[tuple[Case, ...], Field(min_length=1)]
-    task: Task = SEGMENTATION
+    task: Task = DEFAULT
     label_grid: Literal["own", "image"] | None = absent()
     split: ListedSplit | None = absent()
     caution: AnyText | None = absent(min_length=1)
@@ -126,16 +127,16 @@ class Manifest(Contract):
         if len(set(names)) != len(names):
             twice = next(name for index, name in enumerate(names) if name in names[:index])
             raise ValueError(f"cases with different names, not {twice!r} twice")
-        classes = {label.name for label in self.labels}
+        rules, classes = TASKS[self.task], {label.name for label in self.labels}
         for case in self.cases:
             if len(case.images) != len(self.modalities):
                 raise ValueError(f"{len(self.modalities)} images a case, one a modality; "
                                  f"{case.case} has {len(case.images)}")
-            if self.task == CLASSIFICATION and case.class_name is not None and case.class_name not in classes:
+            if rules.reference == "class_name" and case.class_name is not None and case.class_name not in classes:
                 raise ValueError(f"classes of the labels, {sorted(classes)}; {case.case} has {case.class_name!r}")
         if isinstance(self.preprocessing.spacing_mm, tuple) and \
                 len(self.preprocessing.spacing_mm) != self.dimensions:
             raise ValueError(f"a preprocessing.spacing_mm of {self.dimensions} numbers")
-        if self.task == CLASSIFICATION and self.preprocessing.size is None:
-            raise ValueError("a preprocessing.size, as in every classification")
+        if rules.resized and self.preprocessing.size is None:
+            raise ValueError(f"a preprocessing.size, as in every {self.task}")
         return self

@@ -16,8 +16,9 @@ from ..models.network import ARCHITECTURES, Network
 from ..models.pooling import divisor, everywhere
 from .base import Contract, Record, load, record
 from .fields import AboveZero, Bounds, Count, Flag, NotNegative, Number, Positive, Share, Spacing, Text, Unique, Whole
-from .labels import CLASSIFICATION, SEGMENTATION, Labels, Modalities, Task, check_labels
+from .labels import Labels, Modalities, check_labels
 from .manifest import Crop, Size
+from .tasks import DEFAULT, TASKS, Task
 
 Optimizer = Literal["adam", "adamw"]
 Loss = Literal["l2_dice", "dice_cross_entropy", "cross_entropy"]
@@ -268,21 +269,21 @@ class Plan(Contract):
     network: NetworkPlan
     training: Training
     inference: Inference
-    task: Task = SEGMENTATION
+    task: Task = DEFAULT
 
     @model_validator(mode="after")
     def _check(self) -> Any:
         check_labels(self.labels, self.task)
         network, size = self.network, self.preprocessing.size
-        classes = len(self.labels) + (self.task == SEGMENTATION)
+        classes = len(self.labels) + TASKS[self.task].first_value
         if network.classes != classes:
             raise ValueError(f"network.classes {classes}, for {len(self.labels)} labels, not {network.classes}")
         if network.channels != len(self.modalities):
             raise ValueError(f"network.channels {len(self.modalities)}, one a modality, not {network.channels}")
         if self.preprocessing.spacing_mm and len(self.preprocessing.spacing_mm) != network.dimensions:
             raise ValueError(f"a preprocessing.spacing_mm of {network.dimensions} numbers, one an axis")
-        if self.task == CLASSIFICATION and size != self.training.patch:
-            raise ValueError("a preprocessing.size that is the training.patch, as in every classification")
+        if TASKS[self.task].resized and size != self.training.patch:
+            raise ValueError(f"a preprocessing.size that is the training.patch, as in every {self.task}")
         return self
 
     @property

@@ -11,14 +11,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..preprocessing.formats import is_volume, stem
 from .folder import (
     Case,
     Listing,
     Problem,
-    is_nifti,
     name_problems,
     select_modalities,
-    stem,
     subfolders,
     unreadable,
     visible,
@@ -31,8 +30,8 @@ STRAY_LABEL = re.compile(r".+_Segm")
 
 
 def matches(folder: Path) -> bool:
-    """Return whether a folder has this layout: a subfolder has NIfTI files that start with the subfolder's name."""
-    return any(is_nifti(file.name) and _ending(case.name, file.name)
+    """Return whether a folder has this layout: a subfolder has volumes that start with the subfolder's name."""
+    return any(is_volume(file.name) and _ending(case.name, file.name)
                for case in subfolders(folder) for file in visible(case))
 
 
@@ -61,14 +60,14 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             except OSError as error:
                 problems.append(Problem(path.name, path.name, unreadable(error)))
                 continue
-            images = [file for file in files if is_nifti(file.name)]
+            images = [file for file in files if is_volume(file.name)]
             if images:
                 cases.append(_case(path.name, images, preset, known, modalities, problems, missing))
             elif files:
                 warnings.append(f"{path.name}: no image in this folder, left out")
             else:
                 problems.append(Problem(path.name, path.name, "missing: this case's folder is empty"))
-        elif is_nifti(path.name):
+        elif is_volume(path.name):
             problems.append(Problem("", path.name, "extra: it lies in no case's folder, as in "
                                                    f"{_where(path.name, known)}"))
     problems += name_problems(case.name for case in cases)
@@ -78,13 +77,13 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 def _found_modalities(folder: Path, preset: Preset) -> tuple[str, ...]:
     """Collect the modalities from the file names, for a preset without modalities."""
     endings = {_ending(case.name, file.name) for case in subfolders(folder) for file in visible(case)
-               if is_nifti(file.name)}
+               if is_volume(file.name)}
     return tuple(sorted(endings - {"", LABEL, *preset.extras}))
 
 
 def _case(name: str, files: Sequence[Path], preset: Preset, known: Sequence[str], modalities: Sequence[str],
           problems: list[Problem], missing: list[Problem]) -> Case:
-    """Make a case from the NIfTI files in its folder.
+    """Make a case from the volumes in its folder.
 
     A missing label is added to `missing`, anything else that is wrong to `problems`.
     """

@@ -14,16 +14,17 @@ import numpy as np
 
 from .. import files, outputs
 from ..contracts.fingerprint import CaseFingerprint, Fingerprint, Summary
-from ..contracts.labels import CLASSIFICATION, MEAN, Label
+from ..contracts.labels import MEAN, Label
 from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
-from ..contracts.splits import fewest_cases
+from ..contracts.tasks import TASKS as RULES
 from ..preprocessing.geometry import file_and_volume
 from ..text import csv_text
-from . import labels, layouts, verify_picture
+from . import labels, layouts
 from .folder import Case, Listing, Problem, path_problems, text_problems
 from .presets import Preset
-from .verify import Checked, number, verify
+from .tasks import TASKS
+from .verify import Checked, number
 
 PROBLEMS = "problems.csv"
 MANIFEST = "manifest.json"
@@ -44,6 +45,7 @@ class Result:
         problems: All problems, sorted; empty if the dataset can be used.
         warnings: Unusual findings that may be intended.
         todo: Advice on the problems, beyond "mend the files".
+        left_out: One line per kind of files and folders that belong to no case: their number and names.
         manifest: Content of `manifest.json`; None with problems.
         fingerprint: Content of `fingerprint.json`; None with problems.
     """
@@ -52,6 +54,7 @@ class Result:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     todo: str = ""
+    left_out: list[str] = field(default_factory=list)
     manifest: Manifest | None = None
     fingerprint: Fingerprint | None = None
 
@@ -79,50 +82,34 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         UsageError: The folder does not exist or has a different layout than the preset, or a modality or label is
             unknown.
     """
-    classes: labels.Classes = {}
-    listing = layouts.scan(folder, preset, modalities)
-    cases, problems, left_out = _choose_cases(listing, unlabelled)
-    if preset.task == CLASSIFICATION:
-        names = verify_picture.classes_of(listing, preset, label_set)
-        problems += verify_picture.class_problems(listing, names, folds)
-    else:
-        classes = labels.choose(label_set, preset, listing.classes) if listing.cases else {}
-        if listing.cases and not classes:
-            raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
-        known = labels.known_values(preset, listing.classes, classes)
-
-    problems += path_problems(cases) + text_problems({
-        "dataset": [preset.name], "modality": listing.modalities,
-        "class" if preset.task == CLASSIFICATION else "label": names if preset.task == CLASSIFICATION else classes,
+    task, listing = TASKS[preset.task], layouts.scan(folder, preset, modalities)
+    cases, problems, unlabelled_cases = _choose_cases(listing, unlabelled)
+    classes = task.choose_classes(folder, listing, cases, preset, label_set)
+    work = task.checker(folder, listing, preset, classes)
+    missing, left_out = task.unused_files(folder, listing, problems)
+    problems += missing + path_problems(cases) + text_problems({
+        "dataset": [preset.name], "modality": listing.modalities, "label": classes,
         "patient": {case.patient for case in cases if case.patient}})
-    problems += [Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables")] * (MEAN in classes)
-
-    def work(case: Case) -> Checked:
-        if preset.task == CLASSIFICATION:
-            return verify_picture.verify_picture(folder, case)
-        return verify(folder, case, classes, known, preset.label_grid)
-
+    if MEAN in classes and RULES[preset.task].first_value:
+        problems.append(Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables"))
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
         checked = list(progress(pool.map(work, cases), len(cases)))
 
     problems += [problem for one in checked for problem in one.problems]
     if not cases and not problems:
-        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(left_out)))
+        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(unlabelled_cases)))
     enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
-    if folds and preset.task != CLASSIFICATION and listing.test is None and enough < fewest_cases(folds):
-        problems.append(Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
-                                        "folds of training, validation and test"))
+    problems += task.problems(listing, classes, folds, enough)
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
         problems.append(Problem("", "", "no case of the test list has a label"))
-    warnings = [*listing.warnings, *left_out, *(text for one in checked for text in one.warnings),
-                *_same_files(checked), *_absent_classes(classes, checked)]
+    warnings = [*listing.warnings, *unlabelled_cases, *(text for one in checked for text in one.warnings),
+                *_same_files(checked), *task.warnings(classes, checked)]
     todo = listing.todo
     if listing.missing_labels and unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."
-    result = Result(len(cases), sorted(problems), warnings, todo.strip())
+    result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)
     if not problems:
-        described = (tuple(Label(name, value, (value,)) for value, name in enumerate(names))
-                     if preset.task == CLASSIFICATION else labels.as_manifest(classes))
+        described = labels.as_manifest(classes, RULES[preset.task].first_value, preset.label_codes)
         result.manifest = _manifest(preset, listing, described, checked)
         result.fingerprint = _fingerprint(preset, checked)
     return result
@@ -150,19 +137,11 @@ def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
             yield f"the same image: {', '.join(sorted(paths))}"
 
 
-def _absent_classes(classes: labels.Classes, checked: Sequence[Checked]) -> Iterator[str]:
-    """Warn about classes that no case has: the label set may belong to another release of the dataset."""
-    counted = [one.fingerprint.label_voxels for one in checked if one.fingerprint]
-    for name in classes:
-        if counted and not any(voxels.get(name) for voxels in counted):
-            yield f"no case has a voxel of class {name!r}"
-
-
 def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], checked: Sequence[Checked]) -> Manifest:
     there = {one.case.name for one in checked if one.case.labelled}
     return Manifest(
         dataset=preset.name, layout=preset.layout, task=preset.task,
-        dimensions=2 if preset.task == CLASSIFICATION else 3, modalities=tuple(listing.modalities), labels=described,
+        dimensions=RULES[preset.task].dimensions, modalities=tuple(listing.modalities), labels=described,
         preprocessing=PreprocessingRules.from_json(dict(preset.preprocessing), f"preset {preset.name}"),
         label_grid=preset.label_grid if preset.label_grid != "own" else None,
         split=ListedSplit("listed", tuple(case for case in listing.test if case in there)) if listing.test else None,
@@ -209,16 +188,8 @@ def summary(result: Result) -> dict[str, Any]:
     """Summarise a result without problems: cases, labels with their share of all voxels (or cases), and ranges."""
     manifest, fingerprint = cast(Manifest, result.manifest), cast(Fingerprint, result.fingerprint)
     prints = fingerprint.cases
-    total = sum(int(np.prod(case.shape)) for case in prints.values())
-    learned = []
-    for label in manifest.labels:
-        if manifest.task == CLASSIFICATION:
-            count = sum(case.class_name == label.name for case in manifest.cases)
-            learned.append({**label.to_json(), "cases": count, "share": number(count / result.cases)})
-            continue
-        counts = [case.label_voxels.get(label.name, 0) for case in prints.values()]
-        learned.append({**label.to_json(), "voxels": sum(counts), "share": number(sum(counts) / total),
-                        "cases": sum(count > 0 for count in counts)})
+    task = TASKS[manifest.task]
+    learned = [{**label.to_json(), **task.describe_label(label, manifest, fingerprint)} for label in manifest.labels]
     ranges = {}
     for key in ("shape", "cropped_shape", "spacing_mm"):
         values = np.array([getattr(case, key) for case in prints.values()])
@@ -229,5 +200,5 @@ def summary(result: Result) -> dict[str, Any]:
         "dataset": manifest.dataset, "task": manifest.task, "cases": result.cases,
         "modalities": list(manifest.modalities), "labels": learned,
         "orientations": sorted({case.orientation for case in prints.values()}),
-        **ranges, "warnings": result.warnings,
+        **ranges, "warnings": result.warnings, "left_out": result.left_out,
     }

@@ -12,9 +12,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from ..preprocessing.formats import beside, stem
 from ..preprocessing.geometry import file_and_volume
 from . import index as indices
-from .folder import Case, Listing, Problem, find, name_problems, select_modalities, stem, unreadable, visible
+from .folder import Case, Listing, Problem, find, name_problems, select_modalities, unreadable, visible
 from .index import FOLDERS, INDEX
 from .presets import Preset
 
@@ -92,7 +93,8 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         except OSError as error:
             problems.append(Problem("", inner, unreadable(error)))
             continue
-        problems += [Problem("", path, f"extra: not listed in {INDEX}") for path in extra if path not in used]
+        voxels = {path for file in used for path in beside(file)}
+        problems += [Problem("", path, f"extra: not listed in {INDEX}") for path in extra if path not in used | voxels]
     if index.count not in (None, len(index.training)):
         warnings.append(f"{INDEX}: numTraining is {index.count}, but {len(index.training)} cases are listed")
     warnings += index.warnings

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from ..contracts.fields import path_fault, text_fault
 from ..errors import UsageError
+from ..preprocessing.formats import SUFFIXES
+from ..preprocessing.formats import is_volume as is_volume
+from ..preprocessing.formats import stem as stem
 from .presets import unknown
 
-SUFFIXES = (".nii.gz", ".nii")
 CASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -78,16 +80,6 @@ class Listing:
     test: tuple[str, ...] | None = None
 
 
-def stem(name: str) -> str:
-    """Return a file name without `.nii.gz` or `.nii`."""
-    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
-
-
-def is_nifti(name: str) -> bool:
-    """Return whether a file name has a NIfTI suffix."""
-    return name.endswith(SUFFIXES)
-
-
 def visible(folder: Path) -> list[Path]:
     """List a folder, sorted by name, without hidden files (such as macOS's `._*` in archives)."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -104,8 +96,9 @@ def unreadable(error: OSError) -> str:
 
 
 def find(folder: Path, relative: str) -> list[str]:
-    """Return the existing files for a path without suffix: `.nii.gz`, `.nii`, both or none."""
-    return [relative + suffix for suffix in SUFFIXES if os.path.exists(folder / (relative + suffix))]
+    """Return the existing files of volumes for a path without suffix; several or none are possible."""
+    return [relative + one for suffix in SUFFIXES for one in (suffix, suffix.upper())
+            if os.path.exists(folder / (relative + one))]
 
 
 def select_modalities(wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..files import content
+from ..preprocessing.formats import SUFFIXES, TAKEN
 from ..text import parse_json
-from .folder import SUFFIXES, visible
+from .folder import visible
 
 INDEX = "dataset.json"
 IMAGES, LABELS = FOLDERS = ("imagesTr", "labelsTr")
@@ -140,8 +141,8 @@ def _classes(labels: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, tuple[int
 
 def _ending(value: dict[str, Any]) -> str:
     ending = value.get("file_ending")
-    if ending not in SUFFIXES:
-        raise ValueError(f"file_ending is {ending!r}; supported: {' and '.join(SUFFIXES)}. Convert the images to NIfTI")
+    if not isinstance(ending, str) or ending.lower() not in SUFFIXES:
+        raise ValueError(f"file_ending is {ending!r}; supported: {TAKEN}. Convert the images to NIfTI")
     if "dataset" in value:
         raise ValueError(f"it lists its files under `dataset`, which is not supported: lay them in {IMAGES}/ and "
                          f"{LABELS}/")

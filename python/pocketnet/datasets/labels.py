@@ -8,8 +8,9 @@ from typing import cast
 
 import numpy as np
 
-from ..contracts.labels import Label
+from ..contracts.labels import Label, SegmentCode
 from ..errors import UsageError
+from ..preprocessing.case import MOST_CLASSES
 from ..preprocessing.geometry import read
 from .presets import Preset, unknown
 
@@ -50,6 +51,17 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
     return classes
 
 
+def check_number(classes: Classes) -> None:
+    """Check that there are no more classes than a label map of classes holds.
+
+    Raises:
+        UsageError: There are more.
+    """
+    if len(classes) > MOST_CLASSES:
+        raise UsageError(f"At most {MOST_CLASSES} classes can be learned, found {len(classes)}.", where="--labels",
+                         todo="Choose some of them, or join values to classes: --labels name=1+2,other=4.")
+
+
 def known_values(preset: Preset, folder: Classes | None, chosen: Classes) -> frozenset[int]:
     """Return all valid values of label files, with 0: the dataset's values, or else those of the chosen classes."""
     sets = [*(preset.label_sets or {}).values(), folder or {}]
@@ -67,9 +79,10 @@ def unnamed(folder: Path, path: str | None) -> UsageError:
     return UsageError("This dataset does not say what the values of its label maps mean.", where="--labels", todo=todo)
 
 
-def as_manifest(classes: Classes) -> tuple[Label, ...]:
-    """Return the `labels` of a manifest: classes 1…K in order."""
-    return tuple(Label(name, value, tuple(source)) for value, (name, source) in enumerate(classes.items(), start=1))
+def as_manifest(classes: Classes, first: int, codes: Mapping[str, SegmentCode] | None = None) -> tuple[Label, ...]:
+    """Return the `labels` of a manifest: the classes in order, with the values from `first` on and their codes."""
+    return tuple(Label(name, value, tuple(source), (codes or {}).get(name))
+                 for value, (name, source) in enumerate(classes.items(), first))
 
 
 def _parse(text: str) -> dict[str, tuple[int, ...]]:

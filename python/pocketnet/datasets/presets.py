@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from ..contracts.labels import SegmentCode
+from ..contracts.tasks import DEFAULT, Task
 from ..errors import UsageError
 from ..files import content
 from ..text import parse_json
@@ -45,6 +47,7 @@ class Preset:
         classes: Classes of a classification in order, the positive class last; None: the classes in the folder's table,
             sorted.
         caution: Text that every result on this dataset must show; empty for none.
+        label_codes: Standard codes of classes by name, for DICOM segmentations.
     """
 
     name: str
@@ -59,9 +62,10 @@ class Preset:
     extras: tuple[str, ...] = ()
     files: MappingProxyType[str, Any] | None = None
     label_grid: Literal["own", "image"] = "own"
-    task: Literal["segmentation", "classification"] = "segmentation"
+    task: Task = DEFAULT
     classes: tuple[str, ...] | None = None
     caution: str = ""
+    label_codes: MappingProxyType[str, SegmentCode] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def names() -> list[str]:
@@ -147,5 +151,7 @@ def _build(name: str, value: dict[str, Any]) -> Preset:
         aliases=MappingProxyType(dict(value.get("aliases", {}))), extras=tuple(value.get("extras", ())),
         files=MappingProxyType(value["files"]) if "files" in value else None,
         label_grid=value.get("label_grid", "own"),
-        task=value.get("task", "segmentation"), classes=tuple(value["classes"]) if value.get("classes") else None,
-        caution=value.get("caution", ""))
+        task=value.get("task", DEFAULT), classes=tuple(value["classes"]) if value.get("classes") else None,
+        caution=value.get("caution", ""),
+        label_codes=MappingProxyType({label: SegmentCode.from_json(code, what="label code")
+                                      for label, code in value.get("label_codes", {}).items()}))

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..files import open_table
-from .folder import SUFFIXES, Case, Listing, Problem, is_nifti, name_problems, select_modalities, unreadable
+from ..preprocessing.formats import TAKEN, is_volume
+from .folder import Case, Listing, Problem, name_problems, select_modalities, unreadable
 from .presets import Preset
 
 TABLE = "dataset.csv"
@@ -82,7 +83,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 def _usable(folder: Path, case: str, column: str, path: str, absent: list[Problem],
             problems: list[Problem] | None = None) -> bool:
-    """Return whether a path is an existing NIfTI file in the folder.
+    """Return whether a path is an existing file of a volume in the folder.
 
     If it is not, add a problem to `absent` (the file is missing) or to `problems` (otherwise; `absent` if None).
     """
@@ -92,8 +93,8 @@ def _usable(folder: Path, case: str, column: str, path: str, absent: list[Proble
         problems.append(Problem(case, TABLE, f"missing: column {column!r} is empty"))
     elif pure.is_absolute() or ".." in pure.parts:
         problems.append(Problem(case, path, f"column {column!r}: not a path in the table's folder"))
-    elif not is_nifti(path):
-        problems.append(Problem(case, path, f"column {column!r}: not a {' or '.join(SUFFIXES)} file"))
+    elif not is_volume(path):
+        problems.append(Problem(case, path, f"column {column!r}: not a file of these formats: {TAKEN}"))
     elif not os.path.exists(folder / path):
         absent.append(Problem(case, path, f"missing: {TABLE} lists it as {column!r}"))
     else:

@@ -1,7 +1,7 @@
 """Layouts that a preset defines by file name templates: LiTS, NFBS and user datasets.
 
-The template `volume-{case}` matches `volume-<any name>.nii` or `.nii.gz` in any folder of the dataset. A template can
-contain folders and several `{case}`: `{case}/sub-{case}_T1w`.
+The template `volume-{case}` matches `volume-<any name>.nii.gz`, or another suffix of a volume, in any folder of the
+dataset. A template can contain folders and several `{case}`: `{case}/sub-{case}_T1w`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from ..files import below
-from .folder import Case, Listing, Problem, is_nifti, name_problems, select_modalities
+from ..preprocessing import folders, formats
+from .folder import Case, Listing, Problem, name_problems, select_modalities
 from .presets import Preset
 
 LABEL = "label"
@@ -91,12 +91,12 @@ def _pattern(template: str) -> re.Pattern[str]:
     """Compile a template to a pattern that matches whole relative paths."""
     first, *rest = (re.escape(part) for part in template.split("{case}"))
     middle = first + "".join(("(?P=case)" if number else r"(?P<case>[^/]+)") + part for number, part in enumerate(rest))
-    return re.compile(rf"(?:.*/)?{middle}(?:\.nii|\.nii\.gz)")
+    suffixes = "|".join(map(re.escape, formats.SUFFIXES))
+    return re.compile(rf"(?:.*/)?{middle}(?i:{suffixes})")
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Yield the NIfTI files below a folder as relative paths, without hidden ones, sorted within each folder."""
-    for where, names in below(folder):
-        place = where.relative_to(folder)
-        yield from ((place / name).as_posix() for name in sorted(names)
-                    if is_nifti(name) and not any(part.startswith(".") for part in (*place.parts, name)))
+    """Yield the files of volumes below a folder as relative paths, without hidden ones, sorted."""
+    for file in folders.contents(folder).files:
+        if formats.is_volume(file.name):
+            yield file.relative_to(folder).as_posix()

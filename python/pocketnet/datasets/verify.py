@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
-from nibabel import Nifti1Image
 
 from ..contracts.fingerprint import CaseFingerprint, Intensities
 from ..errors import DataError
-from ..preprocessing.boxes import foreground_box
-from ..preprocessing.geometry import Grid, Volume, file_and_volume, load, parse, same_grid, usable
+from ..preprocessing import formats, nifti
+from ..preprocessing.geometry import Grid, Volume, check_file, file_and_volume, ras_spacing, read_file, same_grid
+from ..preprocessing.image import Channel, Image, faults, inexact, values
 from ..preprocessing.reference import BY_IMAGE, on_grid
+from ..preprocessing.scan import Scan
 from .folder import Case, Problem, unreadable
 
-if TYPE_CHECKING:
-    from nibabel.nifti1 import Nifti1Header
-
 SAMPLE = 500
+CheckCase = Callable[[Case], "Checked"]
+"""Read every file of a case once, check it and compute its fingerprint."""
 
 
 @dataclass
@@ -60,11 +60,12 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], kno
     """
     out = Checked(case)
     volumes: dict[str, Volume] = {}
-    opened: dict[str, Nifti1Image | None] = {}
+    unzipped: Unzipped = {}
     for path in (*case.images.values(), *([case.label] if case.label else [])):
-        volume = _read(folder, path, opened, out)
-        if volume is not None:
-            volumes[path] = volume
+        image = _read(folder, path, unzipped, out)
+        if image is not None:
+            volumes[path] = image.volume() if path != case.label else Volume(
+                values(image.channel), ras_spacing(image.grid), image.grid)
     if label_grid == BY_IMAGE and case.label in volumes:
         _take_grid(volumes, case.label, out)
     _compare_grids(volumes, out)
@@ -85,32 +86,41 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], kno
     return out
 
 
-def _read(folder: Path, path: str, opened: dict[str, Nifti1Image | None], out: Checked) -> Volume | None:
-    """Read one volume (float32, RAS+); if it is unusable, add a problem and return None.
+Unzipped = dict[str, tuple[bytes, tuple[str, ...]] | None]
+"""Decompressed NIfTI files of a case, with the findings about them; None for those that could not be read."""
 
-    `opened` caches the case's files; it has None for files that could not be read.
-    """
+
+def _read(folder: Path, path: str, unzipped: Unzipped, out: Checked) -> Image | None:
+    """Read one volume; if it is unusable, add a problem and return None."""
     file, _ = file_and_volume(path)
     try:
-        if file not in opened:
-            opened[file] = None
-            content = (folder / file).read_bytes()
-            out.sha256[file] = hashlib.sha256(content).hexdigest()
-            opened[file] = parse(content, path)
-        image = opened[file]
-        if image is None:
+        if file not in unzipped:
+            unzipped[file] = None
+            unzipped[file] = _content(folder, file, out)
+        content = unzipped[file]
+        if content is None:
             return None
-        volume = load(usable(image, path), path)
+        image = nifti.parse_unzipped(content[0], path, content[1]) if formats.suffix_of(file) in formats.NIFTI \
+            else read_file(folder / file)
     except OSError as error:
         out.problem(path, unreadable(error))
         return None
     except DataError as error:
         out.problem(path, error.what)
         return None
-    header = cast("Nifti1Header", volume.grid.header)
-    if not header["qform_code"] and not header["sform_code"]:
-        out.warnings.append(f"{path}: the header says no orientation (qform and sform codes are 0)")
-    return volume
+    out.warnings += [f"{path}: {warning}" for warning in image.warnings]
+    return image
+
+
+def _content(folder: Path, file: str, out: Checked) -> tuple[bytes, tuple[str, ...]]:
+    """Return a file's content, decompressed if it is NIfTI, and record the checksums of all its parts."""
+    check_file(folder / file)
+    for part in formats.beside(file):
+        if (folder / part).is_file():
+            out.sha256[part] = hashlib.sha256((folder / part).read_bytes()).hexdigest()
+    content = (folder / file).read_bytes()
+    out.sha256[file] = hashlib.sha256(content).hexdigest()
+    return nifti.unzip(content, file) if formats.suffix_of(file) in formats.NIFTI else (content, ())
 
 
 def _take_grid(volumes: dict[str, Volume], label: str, out: Checked) -> None:
@@ -141,41 +151,33 @@ def _rows(grid: Grid) -> str:
 
 def _check_image(data: np.ndarray, path: str, out: Checked) -> None:
     """Check an image for NaN and infinite voxels and for a single constant value."""
-    if not _check_finite(data, path, out):
-        return
-    low, high = data.min(), data.max()
-    if low == high:
-        out.problem(path, f"empty image: every voxel is {low:g}")
-
-
-def _check_finite(data: np.ndarray, path: str, out: Checked) -> bool:
-    """Return whether all voxels are finite; if not, add a problem with their number."""
-    if np.isfinite(data.sum(dtype=np.float64)):  # a float64 sum of float32 voxels cannot overflow
-        return True
-    nan, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
-    counts = [f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count]
-    out.problem(path, f"{' and '.join(counts)} voxels")
-    return False
+    found = faults(Channel(data))
+    for fault in found:
+        if fault:
+            out.problem(path, fault)
 
 
 def _check_label(data: np.ndarray, path: str, known: frozenset[int], out: Checked) -> dict[int, int] | None:
     """Check a label map and count the voxels of each non-zero value; None if a voxel is not finite."""
-    if not _check_finite(data, path, out):
+    if found := faults(Channel(data)).not_finite:
+        out.problem(path, found)
         return None
-    values, counts = np.unique(data[data != 0], return_counts=True)
-    fractions = values != np.rint(values)
+    present, counts = np.unique(data[data != 0], return_counts=True)
+    fractions = present != np.rint(present)
     if fractions.any():
         out.problem(path, f"{int(counts[fractions].sum())} label voxels are not whole numbers: "
-                          f"{_some(values[fractions])}")
-    unknown = ~fractions & ~np.isin(values, list(known))
+                          f"{_some(present[fractions])}")
+    elif fault := inexact(present):
+        out.problem(path, fault)
+    unknown = ~fractions & ~np.isin(present, list(known))
     if unknown.any():
-        out.problem(path, f"unknown label {_some(values[unknown])} in {int(counts[unknown].sum())} voxels; "
+        out.problem(path, f"unknown label {_some(present[unknown])} in {int(counts[unknown].sum())} voxels; "
                           f"known: {', '.join(map(str, sorted(known)))}")
-    return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+    return {int(value): int(count) for value, count in zip(present, counts, strict=True)}
 
 
 def _some(values: np.ndarray, most: int = 5) -> str:
-    shown = ", ".join(f"{value:.6g}" for value in values[:most])
+    shown = ", ".join(f"{value:.6g}" if value % 1 else f"{int(value)}" for value in values[:most])
     return shown + (f" … ({len(values)} values)" if len(values) > most else "")
 
 
@@ -189,10 +191,7 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
         voxels: Number of voxels by class name.
         first: The volume that defines the case's grid.
     """
-    anywhere = np.zeros(first.data.shape, bool)
-    for data in images.values():
-        anywhere |= data != 0
-    box = foreground_box(anywhere[..., None])
+    box = Scan(tuple(Channel(data) for data in images.values()), first.spacing).foreground_box()
     return CaseFingerprint(
         shape=first.data.shape, spacing_mm=tuple(number(s) for s in first.spacing),
         orientation=first.grid.orientation, cropped_shape=tuple(stop - start for start, stop in box),

@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..contracts.labels import Label
 from ..errors import DataError, UsageError
-from ..preprocessing import geometry
+from ..preprocessing import formats, geometry
 from ..preprocessing.case import map_labels
 from ..preprocessing.reference import read_label
 from .metrics import measure
 
 
+class Evaluated(NamedTuple):
+    """Result of evaluating a model's predictions.
+
+    Attributes:
+        summary: JSON object that `pocket-evaluate --json` prints.
+        text: The same for a person.
+    """
+
+    summary: dict[str, Any]
+    text: str
+
+
 def prediction_path(folder: Path, case: str) -> Path:
-    """Return the path of a case's prediction by `pocket-infer`: `.nii` if it exists, otherwise `.nii.gz`."""
-    plain = folder / f"{case}.nii"
-    return plain if plain.is_file() else folder / f"{case}.nii.gz"
+    """Return the path of a case's prediction: the first existing one of all formats, otherwise `.nii.gz`."""
+    paths = [folder / f"{case}{suffix}" for suffix in (".nii", *formats.SUFFIXES)]
+    return next((path for path in paths if path.is_file()), folder / f"{case}.nii.gz")
 
 
 def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str) -> None:

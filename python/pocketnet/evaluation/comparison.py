@@ -1,23 +1,20 @@
 """Compare the networks of one dataset for `comparison.json`: the full network against every other width.
 
-Pairs match by case and fold, so that both networks of a pair have the same training cases. A case's label `mean` is the
-mean over its labels with a defined value. `class_comparison.py` handles classifications.
+Pairs match by case and fold, so that both networks of a pair have the same training cases. What is compared depends on
+the task (`tasks.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..contracts.comparison import Comparison, Equivalence, MetricSummary, NetworkRow, Pair
-from ..contracts.labels import CLASSIFICATION
-from ..contracts.labels import MEAN as MEAN
+from ..contracts.comparison import MEAN, Comparison, NetworkRow, Pair
 from ..errors import UsageError
-from . import class_comparison, classification
-from .metrics import METRICS
-from .statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence, holm, summarise
+from .statistics import holm
 from .table import STEPS, task_of
+from .tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,14 +38,13 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison
     """
     notes = check(rows, allow_mixed_code)
     task = task_of(rows)
-    classified = task == CLASSIFICATION
-    labels = classification.positives(rows) if classified else list(dict.fromkeys(rows["label"]))
+    compared = TASKS[task].comparison
+    labels = compared.labels(rows)
     groups = networks_of(rows)
-    networks, pairs = [], []
+    networks: list[NetworkRow] = []
+    pairs: list[Pair] = []
     for (arch, width), group in sorted(groups.items(), key=_order):
-        for label in labels if classified else [*labels, MEAN]:
-            networks.append(class_comparison.network(arch, width, label, group) if classified else
-                            _network(arch, width, label, group[group["label"] == label]))
+        networks += compared.networks(arch, width, labels, group)
         reference = groups.get((arch, REFERENCE))
         if width == REFERENCE:
             continue
@@ -60,7 +56,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison
     pairs = correct(pairs)
     if not pairs and all(width == REFERENCE for _, width in groups):
         notes.append("No pair of networks to compare: the table lists each network by itself.")
-    notes += [] if classified else _undefined(networks)
+    notes += compared.notes(networks)
     return Comparison(
         rows["dataset"].iloc[0], rows["recipe"].iloc[0], tuple(sorted(set(rows["code"]))), tuple(networks),
         tuple(pairs), task=task, labels=tuple(labels), notes=tuple(dict.fromkeys(notes)))
@@ -78,8 +74,8 @@ def label_order(comparison: Comparison) -> list[str]:
 
 
 def networks_of(rows: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Group the rows by (arch, width); for a segmentation, add rows with the label `mean`."""
-    rows = rows if task_of(rows) == CLASSIFICATION else _with_mean(rows)
+    """Group the rows by (arch, width), with the rows that the task adds, such as those of the label `mean`."""
+    rows = TASKS[task_of(rows)].comparison.with_means(rows)
     return dict(iter(rows.groupby(["arch", "width"], sort=False)))
 
 
@@ -137,21 +133,6 @@ def _groups(rows: pd.DataFrame, column: str) -> str:
                      for value, group in rows.groupby(column))
 
 
-def _with_mean(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add one row with the label `mean` per case and network."""
-    import pandas as pd
-
-    keys = ["dataset", "case", "fold", "arch", "width", "recipe", "seed", "parameters", "code"]
-    means = rows.groupby(keys, sort=False, as_index=False)[list(METRICS)].mean()
-    return pd.concat([rows, means.assign(label=MEAN)], ignore_index=True)
-
-
-def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> NetworkRow:
-    metrics = {metric: MetricSummary(**asdict(summarise(group[metric]))) for metric in METRICS}
-    return NetworkRow(arch, width, int(group["parameters"].iloc[0]), tuple(sorted({int(f) for f in group["fold"]})),
-                      len(group), label, metrics)
-
-
 def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.DataFrame) -> list[Pair]:
     """Compute the `pairs` of a network with a reference.
 
@@ -162,20 +143,7 @@ def pairs_between(arch: str, width: str, name: str, reference: pd.DataFrame, oth
         reference: Rows of the reference, from `networks_of`.
         other: Rows of the network, from `networks_of`.
     """
-    if task_of(other) == CLASSIFICATION:
-        return class_comparison.pairs(arch, width, name, reference, other)
-    result = []
-    for label in dict.fromkeys(other["label"]):
-        paired = reference[reference["label"] == label].merge(
-            other[other["label"] == label], on=["case", "fold"], suffixes=("_reference", "_other"))
-        for metric in METRICS:
-            sides = paired[f"{metric}_reference"], paired[f"{metric}_other"]
-            same = None
-            if metric == "dice":
-                p_value = equivalence(*sides)
-                same = Equivalence(EQUIVALENCE_MARGIN, p_value, p_value is not None and p_value < 0.05)
-            result.append(Pair(arch, width, name, label, metric, **asdict(compare_paired(*sides)), equivalence=same))
-    return result
+    return TASKS[task_of(other)].comparison.pairs(arch, width, name, reference, other)
 
 
 def correct(pairs: Sequence[Pair]) -> list[Pair]:
@@ -199,10 +167,3 @@ def unpaired(arch: str, one: tuple[str, pd.DataFrame], other: tuple[str, pd.Data
             notes.append(f"{arch}: {len(lonely)} of {len(keys)} cases of {name} have no counterpart in {other_name}"
                          + (f" (no fold {', '.join(map(str, folds))} there)" if folds else "") + ".")
     return notes
-
-
-def _undefined(networks: Sequence[NetworkRow]) -> list[str]:
-    """Return a note for each network and label with cases in which neither mask has the label."""
-    return [f"{row.arch} {row.width}, {row.label}: {row.metrics['dice'].undefined} of {row.cases} "
-            "cases have the label neither in the reference nor in the prediction and are left out of the means."
-            for row in networks if row.label != MEAN and row.metrics["dice"].undefined]

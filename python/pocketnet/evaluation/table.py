@@ -1,7 +1,6 @@
 """Read and write `metrics.csv`, which `pocket-evaluate` writes and all later steps read.
 
-The table has one row per case and label. For a classification, it has one row per case, with the true class, the
-predicted class and the probability of each class.
+The columns depend on the task; `TABLES` has the form of each task's table.
 """
 
 from __future__ import annotations
@@ -9,38 +8,58 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
 from ..contracts.base import adapter, problems
-from ..contracts.labels import CLASSIFICATION, MEAN, SEGMENTATION
-from ..contracts.metrics import ClassRow, LabelRow, columns
-from ..contracts.predictions import PROBABILITY
+from ..contracts.metrics import CaseRow, columns
 from ..contracts.provenance import Provenance
+from ..contracts.tasks import CLASSIFICATION, DEFAULT, SEGMENTATION, Task
 from ..errors import DataError, UsageError
 from ..files import NotOrdinary, content, write_text
 from ..text import by_column, from_cell
+from .classification import table as of_classes
+from .segmentation import table as of_labels
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ..contracts.labels import Task
 
 TEXT = ("dataset", "case", "arch", "width", "recipe", "label", "code", "run_key")
 WHOLE = ("fold", "seed", "parameters")
 RUN = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
 STEPS = "steps"
 """Total number of training steps; undefined in tables of earlier versions, which lack the column."""
-LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm")
-"""Columns that tables of earlier versions lack; their values are undefined."""
-NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", *LATER)
-COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label", "dice", "hd95_mm", "asd_mm",
-           "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER, STEPS)
+NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", "hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm")
 
 
-KEYS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed")
-OF_CLASSES = (*KEYS, "class", "predicted")
+class Form(Protocol):
+    """The form of a task's table."""
+
+    @property
+    def MARK(self) -> str:
+        """A column that only the tables of this task have."""
+
+    @property
+    def ROW(self) -> type[CaseRow]:
+        """Contract of a row."""
+
+    @property
+    def DIGITS(self) -> str:
+        """Format of floating-point numbers."""
+
+    @property
+    def LATER(self) -> tuple[str, ...]:
+        """Columns that tables of earlier versions lack; their values are undefined."""
+
+    def columns(self, rows: pd.DataFrame) -> list[str]:
+        """Return the columns in order."""
+
+    def problems(self, rows: pd.DataFrame) -> Iterator[str]:
+        """Yield a line for each value that is not valid, beyond the contract of a row."""
+
+
+TABLES: dict[Task, Form] = {SEGMENTATION: of_labels, CLASSIFICATION: of_classes}
 
 
 def of_run(provenance: Provenance) -> dict[str, Any]:
@@ -50,26 +69,19 @@ def of_run(provenance: Provenance) -> dict[str, Any]:
 
 def task_of(rows: pd.DataFrame) -> Task:
     """Return the task, determined from the columns."""
-    return CLASSIFICATION if "predicted" in rows else SEGMENTATION
-
-
-def classes_of(rows: pd.DataFrame) -> list[str]:
-    """Return the classes of a classification in order, from the probability columns."""
-    return [name.removeprefix(PROBABILITY) for name in rows.columns if name.startswith(PROBABILITY)]
+    return next((task for task, form in TABLES.items() if form.MARK in rows), DEFAULT)
 
 
 def columns_of(rows: pd.DataFrame) -> list[str]:
     """Return the columns of `metrics.csv` for the task of the rows."""
-    if task_of(rows) == SEGMENTATION:
-        return list(COLUMNS)
-    return [*OF_CLASSES, *(PROBABILITY + name for name in classes_of(rows)), "parameters", "code", "run_key", STEPS]
+    return TABLES[task_of(rows)].columns(rows)
 
 
 def write_metrics(path: str | Path, rows: pd.DataFrame) -> None:
     """Write rows with the columns of `metrics.csv`; NaN becomes an empty field."""
     shown = rows[columns_of(rows)].astype(object)
     records = shown.where(shown.notna(), None).to_dict("records")
-    write_text(path, by_column(list(shown.columns), records, "%.6g" if task_of(rows) == SEGMENTATION else "%.9g"))
+    write_text(path, by_column(list(shown.columns), records, TABLES[task_of(rows)].DIGITS))
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -95,7 +107,7 @@ def read(path: str | Path) -> pd.DataFrame:
                         where=str(path), todo="Make it anew with pocket-evaluate.") from None
     for name in set(text) & set(rows.columns):
         rows[name] = rows[name].map(from_cell)
-    for name in LATER if task_of(rows) == SEGMENTATION else ():
+    for name in TABLES[task_of(rows)].LATER:
         if name not in rows:
             rows[name] = float("nan")
     if STEPS not in rows:
@@ -113,28 +125,18 @@ def read(path: str | Path) -> pd.DataFrame:
 
 def _problems(rows: pd.DataFrame) -> Iterator[str]:
     """Yield a line for each value that violates the contract of its row; rows are numbered from 0."""
-    row = LabelRow if task_of(rows) == SEGMENTATION else ClassRow
-    values = rows[list(columns(row))].astype(object)
+    form = TABLES[task_of(rows)]
+    values = rows[list(columns(form.ROW))].astype(object)
     values = values.where(values.notna(), None).to_dict("records")
     try:
-        rows_of = adapter(tuple[row, ...])  # type: ignore[valid-type]  # the row class is chosen at run time
+        rows_of = adapter(tuple[form.ROW, ...])  # type: ignore[name-defined]  # the row class is chosen at run time
         rows_of.validate_python(values, by_alias=True, by_name=False)
     except ValidationError as error:
         yield from problems(error, values)
-    if row is LabelRow:
-        yield from (f"{place}.label: found {MEAN!r}, expected a label" for place in rows.index[rows["label"] == MEAN])
-    keys = [*KEYS, "label"] if row is LabelRow else list(KEYS)
+    keys = [name for name in ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label") if name in rows]
     yield from (f"{place}: the row of {rows.at[place, 'case']!r} is there twice"
                 for place in rows.index[rows.duplicated(keys)])
-    classes = classes_of(rows)
-    for name in classes:
-        wrong = rows.index[~rows[PROBABILITY + name].between(0, 1)]
-        yield from (f"{place}.{PROBABILITY}{name}: found {rows.at[place, PROBABILITY + name]:g}, expected 0 to 1"
-                    for place in wrong)
-    for column in ("class", "predicted") if classes or row is ClassRow else ():
-        wrong = rows.index[~rows[column].isin(classes)]
-        yield from (f"{place}.{column}: found {rows.at[place, column]!r}, expected one of {', '.join(classes)}"
-                    for place in wrong)
+    yield from form.problems(rows)
 
 
 def read_all(paths: Sequence[str | Path]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 from ..contracts.comparison import Comparison, Equivalence, NetworkRow, Pair
 from ..models.network import ARCHITECTURES
 from .layout import interval_text, number, p_text
-from .metrics import METRICS
+from .tasks import TASKS
 
 FEW = 20  # with fewer paired cases, intervals and tests are unreliable
 WORDS = {"dice": ("Mean Dice difference", "Wilcoxon", "Dice"), "auc": ("AUC difference", "DeLong's", "AUC")}
@@ -21,9 +21,8 @@ def arch_name(arch: str) -> str:
 
 
 def headline_pairs(comparison: Comparison) -> list[Pair]:
-    """Return the pairs for the verdict: Dice averaged over labels, or AUC for a classification."""
-    return [pair for pair in comparison.pairs
-            if pair.metric == "auc" or pair.label == "mean" and pair.metric == METRICS[0]]
+    """Return the pairs for the verdict, such as those of the Dice averaged over labels."""
+    return [pair for pair in comparison.pairs if TASKS[comparison.task].comparison.is_headline(pair)]
 
 
 def verdict(pair: Pair, networks: Sequence[NetworkRow] = ()) -> dict[str, Any]:

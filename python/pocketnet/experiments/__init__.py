@@ -15,6 +15,7 @@ def tabulate(inputs: Inputs) -> Outcome:
     Raises:
         UsageError: If `inputs` lacks files that the experiment needs.
     """
+    from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
     from . import (
         ablation,
         accuracy,
@@ -27,10 +28,11 @@ def tabulate(inputs: Inputs) -> Outcome:
         throughput,
     )
 
-    if inputs.task == "classification" and inputs.name == "accuracy":
-        return classification.accuracy(inputs)
-    if inputs.task == "classification" and inputs.name == "saturation":
-        return classification.saturation(inputs)
-    return {"accuracy": accuracy, "throughput": throughput, "profile": profile, "ablation": ablation,
-            "activations": activations, "saturation": saturation, "multiclass": multiclass,
-            "pruning": pruning}[inputs.name].tabulate(inputs)
+    of_all = {"throughput": throughput, "profile": profile, "ablation": ablation, "activations": activations,
+              "multiclass": multiclass, "pruning": pruning}
+    by_task = {
+        SEGMENTATION: {"accuracy": accuracy.tabulate, "saturation": saturation.tabulate},
+        CLASSIFICATION: {"accuracy": classification.accuracy, "saturation": classification.saturation},
+    }
+    tables = {name: module.tabulate for name, module in of_all.items()} | by_task[inputs.task]
+    return tables[inputs.name](inputs)

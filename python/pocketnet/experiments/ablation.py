@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..contracts.comparison import MEAN
 from ..contracts.plan import NetworkPlan
-from ..evaluation.comparison import MEAN
 from ..evaluation.layout import interval_text, markdown_table, number, p_equivalence, p_text, pair_of
 from ..models.widths import parse_width
 from ..text import drawn

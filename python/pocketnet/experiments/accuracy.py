@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..contracts.comparison import Comparison, NetworkRow
-from ..evaluation.comparison import MEAN, label_order
+from ..contracts.comparison import MEAN, Comparison, NetworkRow
+from ..evaluation.comparison import label_order
 from ..evaluation.layout import (
-    TITLES,
     equivalence_text,
     interval_text,
     markdown_table,
@@ -18,6 +17,7 @@ from ..evaluation.layout import (
     pair_of,
 )
 from ..evaluation.metrics import PAPER_METRICS
+from ..evaluation.segmentation.layout import TITLES
 from ..evaluation.verdict import arch_name
 from . import drawing
 from .inputs import Inputs

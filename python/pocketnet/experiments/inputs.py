@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from .. import outputs
 from ..contracts.activations import Activations
 from ..contracts.base import load
 from ..contracts.comparison import Comparison
@@ -16,7 +17,7 @@ from ..contracts.profile import Profile, ProfiledConfiguration
 from ..contracts.splits import Splits
 from ..errors import DataError, UsageError
 from ..files import below
-from ..tracking.records import Model, read_run
+from ..tracking.records import Model, read_run, refuse_altered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,12 +109,14 @@ def read(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
     from ..evaluation import table
 
     run = read_run(models, (), comparison)
+    refuse_altered(run)
     if run.problems:
         raise DataError("Not all of the run can be read.", problems=run.problems)
     found = Inputs(name, Manifest.read(manifest), Plan.read(plan), Splits.read(splits),
                    run.comparison, run.models, sorted(evaluations), predictions=predictions, input=input_)
     tables = sorted({path / "metrics.csv" for folder in evaluations for path, names in below(folder)
                      if "metrics.csv" in names})
+    outputs.check_unaltered([*tables, *measured])
     if tables:
         found.rows = pd.concat([table.read(path) for path in tables], ignore_index=True)
     for path in measured:

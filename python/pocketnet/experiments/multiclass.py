@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 from ..evaluation import cases
 from ..evaluation.comparison import label_order
-from ..evaluation.layout import TITLES, markdown_table, number
+from ..evaluation.layout import markdown_table, number
 from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.overlay import label_maps
+from ..evaluation.segmentation.layout import TITLES
 from ..evaluation.verdict import arch_name
 from ..preprocessing import geometry
+from ..preprocessing.recorded import check_recorded
 from .inputs import Inputs
 from .outcome import Outcome
 
@@ -45,6 +47,7 @@ def tabulate(inputs: Inputs) -> Outcome:
     case, dice = _median_case(inputs, arch, width)
     entry = next(entry for entry in inputs.manifest.cases if entry.case == case)
     folder, predictions = cast("Path", inputs.input), cast("Path", inputs.predictions)
+    check_recorded(entry, folder, [entry.images[0], cast(str, entry.label)])
     image = geometry.read(folder / entry.images[0]).data
     pair = cases.read_pair(folder / cast(str, entry.label), cases.prediction_path(predictions, case), labels)
     scores = ", ".join(f"{name} {'–' if value != value else f'{value:.3f}'}" for name, value in dice.items())

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..contracts.comparison import Equivalence, Pair
-from ..evaluation.comparison import MEAN
+from ..contracts.comparison import MEAN, Equivalence, Pair
 from ..evaluation.layout import (
-    TITLES,
     equivalence_text,
     interval_text,
     markdown_table,
@@ -18,6 +16,7 @@ from ..evaluation.layout import (
     pair_of,
 )
 from ..evaluation.metrics import PAPER_METRICS
+from ..evaluation.segmentation.layout import TITLES
 from ..evaluation.statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence
 from ..text import drawn
 from . import drawing

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..contracts.comparison import MEAN
 from ..contracts.splits import Splits
-from ..evaluation.comparison import MEAN, compare
+from ..evaluation.comparison import compare
 from ..evaluation.layout import equivalence_text, interval_text, markdown_table, number, p_equivalence, p_text, pair_of
 from ..evaluation.statistics import holm
 from ..text import drawn

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import files, outputs
 from ..contracts.labels import Label
-from ..errors import DataError, DeviceMemoryError, PocketError, UsageError
-from ..preprocessing import geometry
+from ..errors import DataError, PocketError, UsageError
+from ..preprocessing import formats, geometry
 from ..preprocessing.scan import Scan, read_scan
-from . import colours, dicom_seg, picture, results
+from . import colours, dicom_seg, picture, results, volumes_table
 from .cases import stem, suffix
 from .merge import WindowProgress
 from .predictor import Predictor
@@ -32,7 +34,7 @@ class Done:
     """The outcome of all cases.
 
     Attributes:
-        cases: One dict per segmented or skipped case: `case`, `output`, `skipped`, `seconds`, `volumes` and more.
+        cases: One dict per segmented or skipped case: `case`, `output`, `skipped`, `volumes`, `warnings` and more.
         problems: One message per failed case.
         exit_codes: Exit codes of the failed cases.
     """
@@ -60,16 +62,48 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
     except OSError as error:
         raise UsageError(f"The results cannot be written here: {error.strerror or error}.", where=str(folder),
                          todo="Name another folder as --output, or make this one writable.") from None
-    images = {Path(geometry.file_and_volume(path)[0]).resolve() for paths in inputs.values() for path in paths}
-    written = list(_tables(output, single).values()) if wanted.extras else []
+    images = {Path(part).resolve() for paths in inputs.values() for path in paths
+              for part in formats.parts(geometry.file_and_volume(path)[0])}
+    if wanted.extras:
+        with volumes_table.locked(folder, create=False):
+            outputs.check_files(dict.fromkeys(_tables(output, single).values()), images)
+    written: list[Path] = []
+    owner: dict[Path, str] = {}
     for case, paths in inputs.items():
         target = target_of(output, case, paths, single)
-        if not results.is_noted(target):  # otherwise the case may be finished; `_one` checks that
-            written += [target, *wanted.paths(target, labels).values()]
-        if target.resolve() in images:
-            raise UsageError("The result would overwrite an image.", where=str(target),
-                             todo="Name another --output.")
-    outputs.check_files(dict.fromkeys(written), images)
+        of_case = [*map(Path, formats.parts(target)), *wanted.paths(target, labels).values()]
+        for path in of_case:
+            if owner.setdefault(path, case) != case:
+                raise UsageError(f"The results of the cases {owner[path]} and {case} would have the same name.",
+                                 where=str(path), todo="Rename one of the images, or write to two folders.")
+            if path.resolve() in images:
+                raise UsageError("The result would overwrite an image.", where=str(path),
+                                 todo="Name another --output.")
+        if not _is_noted(target):  # otherwise the case may be finished; `_one` checks that
+            written += of_case
+    outputs.check_files(dict.fromkeys(path for path in written if _has_name(path) and _is_open(path.parent)), images)
+
+
+def _is_noted(target: Path) -> bool:
+    """Return whether this version wrote a label map; False if it cannot be read. `_one` tells of a path too long."""
+    try:
+        return results.is_noted(target)
+    except OSError:
+        return False
+
+
+def _has_name(path: Path) -> bool:
+    """Return whether the file system takes a file's name; if not, only its case fails."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
+
+
+def _is_open(folder: Path) -> bool:
+    """Return whether a folder is writable or does not exist yet; if not, only its cases fail."""
+    return not folder.is_dir() or os.access(folder, os.W_OK | os.X_OK)
 
 
 class _Tried(Exception):
@@ -103,23 +137,46 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
     """
     done = Done()
     volumes: dict[str, dict[str, Any]] = {}
+    tables = _tables(output, single)
     try:
         for case, paths in work.items():
             target = target_of(output, case, paths, single)
             try:
                 row = _one(predictor, case, paths, target, wanted, again, follow(case))
-            except (DataError, DeviceMemoryError) as error:
-                done.problems.append(f"{case}: {_on_one_line(error)}")
-                done.exit_codes.add(error.exit_code)
+            except Exception as error:  # whatever it is, the other cases go on
+                done.problems.append(f"{case}: {_described(error)}")
+                done.exit_codes.add(getattr(error, "exit_code", DataError.exit_code))
                 continue
             done.cases.append(row)
             volumes[case] = row["volumes"]
     finally:
         if wanted.extras and volumes:
-            tables = _tables(output, single)
-            results.write_volumes(tables["volumes"], volumes)
-            colours.write_label_tables(tables["ITK-SNAP"], tables["3D Slicer"], predictor.model.plan.labels)
+            try:
+                _write_tables(tables, done, volumes, predictor.model.plan.labels)
+            except (OSError, PocketError) as error:
+                done.problems.append(f"{tables['volumes'].name}: {_described(error)}")
     return done
+
+
+def _write_tables(tables: Mapping[str, Path], done: Done, volumes: Mapping[str, dict[str, Any]],
+                  labels: Sequence[Label]) -> None:
+    """Write the files about all cases. A skipped case keeps its row of an earlier call, if it has one."""
+    earlier = volumes_table.read(tables["volumes"])
+    for row in done.cases:
+        if row["skipped"] and row["case"] in earlier:
+            row["warnings"] = [text for text in earlier[row["case"]][0]["warnings"].split("; ") if text]
+    volumes_table.update(tables["volumes"], volumes, {row["case"]: row["warnings"] for row in done.cases})
+    with volumes_table.locked(tables["volumes"].parent):
+        colours.write_label_tables(tables["ITK-SNAP"], tables["3D Slicer"], labels)
+
+
+def _described(error: Exception) -> str:
+    """Return an error on one line."""
+    if isinstance(error, PocketError):
+        return _on_one_line(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{error.strerror}: {error.filename or 'while reading or writing'}"
+    return f"unexpected {type(error).__name__}: {str(error)[:300]}"
 
 
 def _on_one_line(error: PocketError) -> str:
@@ -134,11 +191,16 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
     key = _key(predictor, paths, wanted)
     if not again and results.is_finished(target, key, list(others.values())):
         old = geometry.read(target, label=True)
-        return {"case": case, "output": str(target), "skipped": True,
+        return {"case": case, "output": str(target), "skipped": True, "warnings": [],
                 "volumes": results.volumes(old.data, old.spacing, labels)}
-    outputs.check_files(dict.fromkeys([target, *others.values()]))
+    written = [*map(Path, formats.parts(target)), *others.values()]
+    for path in written:
+        if not _has_name(path):
+            raise DataError("The name of a result is too long for this file system.", where=str(path),
+                            todo="Rename the image.")
+    outputs.check_files(dict.fromkeys(written))
     if wanted.dicom_seg:
-        dicom_seg.check(paths[0])
+        dicom_seg.check(paths[0], labels)
     began = time.perf_counter()
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
@@ -151,17 +213,21 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         volumes = results.volumes(found.classes, scan.spacing, labels)
         writing = time.perf_counter()
         note = results.note_of(key)
-        if wanted.dicom_seg:
-            dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels)
         if maps:
             maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
         _write(case, scan, found, volumes, labels, others, note)
-        geometry.write_image(target, found.classes, grid, note=note)  # last, because it marks the case as finished
+        if wanted.dicom_seg:
+            others["DICOM-SEG"].unlink(missing_ok=True)
+        geometry.write_image(target, found.classes, grid, note=note)  # marks the case as finished, with the other files
+        if wanted.dicom_seg:  # last, so that the label map is there if this fails
+            dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels,
+                                         keep_origin=wanted.dicom_origin)
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
             "parts": {name: round(value, 3) for name, value in parts.items()}, "volumes": volumes,
-            "files": {name: str(path) for name, path in others.items()}, "window": list(found.window),
+            "warnings": list(scan.warnings), "files": {name: str(path) for name, path in others.items()},
+            "window": list(found.window),
             "windows": found.windows[0], "windows_left_out": found.windows[1],
             "predicted_memory_mib": found.need.mib if found.need else None}
 
@@ -186,9 +252,12 @@ def _key(predictor: Predictor, paths: list[Path], wanted: Wanted) -> str:
 
 def _checksum(path: Path) -> str:
     file, volume = geometry.file_and_volume(path)
-    if Path(file).is_dir():
-        return files.digest(sorted(files.sha256(one) for one in Path(file).iterdir() if one.is_file()))
     try:
-        return f"{files.sha256(file)} {volume}"
+        if Path(file).is_dir():
+            return files.digest(sorted(files.sha256(one) for one in Path(file).iterdir() if one.is_file()))
+        if Path(file).exists() and not Path(file).is_file():
+            raise DataError("This is no ordinary file.", where=file)
+        there = [part for part in formats.parts(file) if part == file or Path(part).is_file()]
+        return f"{' '.join(map(files.sha256, there))} {volume}"
     except OSError as error:
         raise DataError(f"The image cannot be read: {error.strerror or error}.", where=file) from None

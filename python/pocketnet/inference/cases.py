@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
-from ..preprocessing import dicom
+from ..preprocessing import dicom, folders, formats
 from ..preprocessing.geometry import volumes
 
-SUFFIXES = (".nii.gz", ".nii")
+SUFFIXES = formats.SUFFIXES
 
 
 @dataclass
@@ -22,10 +23,12 @@ class Found:
         cases: The files of each case, in the model's order of modalities, by case name. A name contains `/` if the
             case is in a subfolder of the input folder.
         problems: One line per file or case that cannot be used.
+        left_out: One line per kind of files and folders that are no images of the cases: their number and names.
     """
 
     cases: dict[str, list[Path]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,9 @@ class _File:
 
 
 def stem(path: Path, suffixes: Sequence[str] = SUFFIXES) -> str:
-    """Return the file name without its suffix."""
-    for suffix in (*suffixes, ".zip"):
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.name
+    """Return the file name without its suffix; both files of a pair have the same one."""
+    taken = (*suffixes, *((".img.gz", ".img") if ".hdr" in suffixes else ()), ".zip")
+    return path.name[: len(path.name) - len(formats.suffix_of(path.name, taken))]
 
 
 def suffix(path: Path) -> str:
@@ -65,17 +66,18 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
         modalities: The model's modalities, in order.
         suffixes: Suffixes of the files to read from folders; case names exclude them.
         pattern: Position of case and modality in a path, for example `{case}/{modality}.nii.gz`.
-        outside: Folder to ignore, because the results go there.
+        outside: Folder of the results, which is ignored unless the inputs lie in it.
 
     Raises:
         UsageError: There are no images, a path does not exist, or the pattern lacks `{case}` or `{modality}`.
     """
     named, rest = _named(inputs, modalities)
-    files = [file for path in rest for file in _files(path, suffixes, outside)]
     out = _explicit(named, modalities, suffixes) if named else Found()
-    if not files and not named:
-        raise UsageError(f"There are no {' or '.join(suffixes)} files here, nor a DICOM series.",
-                         where=", ".join(map(str, inputs)))
+    files = [file for path in rest for file in _files(path, suffixes, outside, out)]
+    if not files and not named and not out.problems:
+        first, *more = " or ".join(suffixes[:2]), *suffixes[2:]
+        raise UsageError(f"There are no {first} files here, nor {', '.join((*more, 'a DICOM series'))}.",
+                         where=", ".join(map(str, inputs)), todo="; ".join(out.left_out) or None)
     if len(modalities) == 1 and pattern is None:
         for file in files:
             if file.name in out.cases:
@@ -118,21 +120,49 @@ def _misfit(number: int, modalities: Sequence[str], pattern: str | None) -> str:
     return "its name ends in no modality"
 
 
-def _files(path: Path, suffixes: Sequence[str], outside: Path | None) -> list[_File]:
-    """Return the files of a path: the file itself, the images below a folder, or the DICOM series in or below it."""
-    if not path.exists():
+def _files(path: Path, suffixes: Sequence[str], outside: Path | None, out: Found) -> list[_File]:
+    """Return the files of a path: the file itself, the images below a folder, or the DICOM series in or below it.
+
+    What else the folder holds is added to `out`.
+    """
+    if not os.path.lexists(path):
         raise UsageError("There is no such file.", where=str(path))
     if not path.is_dir():
         return [_File(path, stem(path, suffixes))]
-    away = outside.resolve() if outside else None
-    below = [p for p in sorted(path.rglob("*")) if not any(part.startswith(".") for part in p.relative_to(path).parts)
-             and (away is None or away == path.resolve() or away not in p.resolve().parents)]
-    images = [p for p in below if p.is_file() and p.name.lower().endswith(tuple(suffixes))]
+    away = outside.resolve() if outside and not path.resolve().is_relative_to(outside.resolve()) else None
+    found = folders.contents(path, without=lambda folder: away is not None and folder.resolve() == away)
+    out.problems += [f"{link}: this is a link to {os.readlink(link)}, which is not there"
+                     for link in found.take_out(folders.DANGLING, lambda link: _is_image(link, suffixes))]
+    images = sorted(file for file in found.files if _is_image(file, suffixes))
+    series = [one for one in (*found.folders, *found.files) if dicom.is_series(one)]
+    inside = {one for one in series if one.is_dir()}
     if images:
-        return [_File(p, (p.relative_to(path).parent / stem(p, suffixes)).as_posix()) for p in images]
-    series = [p for p in (path, *below) if dicom.is_series(p)]
-    return [_File(p, path.resolve().name if p == path else stem(p.relative_to(path), suffixes) if p.is_file()
-                  else p.relative_to(path).as_posix()) for p in series]
+        for one in series:
+            found.leave_out("DICOM series beside images", one)
+    pairs = {(file.parent, stem(file, suffixes)) for file in images}
+    for file in found.files:
+        if file not in series and file.parent not in inside and not _is_image(file, suffixes) \
+                and (file.parent, _stem_of_voxels(file)) not in pairs:
+            found.leave_out(folders.kind_of(file), file)
+    out.left_out += folders.summary(found.left_out, path)
+    taken = images or sorted(series)
+    return [_File(one, path.resolve().name if one == path
+                  else one.relative_to(path).as_posix() if one.is_dir() else _name(one, suffixes, path))
+            for one in taken]
+
+
+def _name(file: Path, suffixes: Sequence[str], folder: Path) -> str:
+    """Return the name of a case: the path of its file below the input folder, without the suffix."""
+    return (file.relative_to(folder).parent / stem(file, suffixes)).as_posix()
+
+
+def _is_image(path: Path, suffixes: Sequence[str]) -> bool:
+    return bool(formats.suffix_of(path.name, suffixes))
+
+
+def _stem_of_voxels(path: Path) -> str:
+    """Return the stem of a file with the voxels of a header file; for other files, the whole name."""
+    return path.name[: len(path.name) - len(formats.suffix_of(path.name, formats.VOXELS))]
 
 
 def _named(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[tuple[str, Path]], list[Path]]:
@@ -152,7 +182,7 @@ def _explicit(named: Sequence[tuple[str, Path]], modalities: Sequence[str], suff
     for modality, path in named:
         if modality in files:
             raise UsageError(f"Two files are given as {modality}.", where=f"{files[modality]}, {path}")
-        if not path.exists():
+        if not os.path.lexists(path):
             raise UsageError("There is no such file.", where=str(path))
         files[modality] = path
     case = _split_name(stem(files[named[0][0]], suffixes), modalities)[0]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, UsageError
+from ..contracts.tasks import CLASSIFICATION, check_task
+from ..errors import DataError
 from ..preprocessing.picture import prepare, read_images
 from ..training.model_folder import ModelFolder
 from . import engines
@@ -21,6 +22,8 @@ class Classifier:
         >>> classifier.classify_files(["xray.png"])
         {'negative': 0.93, 'positive': 0.07}
     """
+
+    task = CLASSIFICATION
 
     def __init__(self, model: ModelFolder, engine: engines.Engine):
         self.model, self.engine = model, engine
@@ -41,8 +44,7 @@ class Classifier:
         """
         model = ModelFolder.open(folder)
         plan = model.plan
-        if plan.task != "classification":
-            raise UsageError(f"This model is for {plan.task}, not for classification.", where=str(folder))
+        check_task(plan.task, cls.task, folder)
         return cls(model, engines.make(engine, model.path, plan.training.patch, plan.network.channels, threads))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

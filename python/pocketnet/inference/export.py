@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from ..contracts.deployment import (
     Preparation,
     Windows,
 )
-from ..contracts.labels import CLASSIFICATION
+from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
 from ..training.model_folder import ModelFolder, write_checksums
 from . import engines
@@ -63,8 +62,7 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
     check_formats(formats)
     outputs.check_folder(output, [model.path])
     with files.atomic_folder(output) as folder:
-        for name in RECORDS:
-            shutil.copy(model.path / name, folder / name)
+        model.copy(RECORDS, folder)
         found = write_networks(model, folder, formats)
         description = describe(model, found)
         description.write(folder / DESCRIPTION)
@@ -100,8 +98,8 @@ def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deploy
     """Return what a program needs to run the network: axes, classes, preprocessing with its constants, windows."""
     plan = model.plan
     spatial = ("x", "y", "z") if plan.network.dimensions == 3 else ("row", "column")
-    classified = plan.task == CLASSIFICATION
-    classes = () if classified else (OutputClass("background", 0),)
+    rules = TASKS[plan.task]
+    classes = (OutputClass("background", 0),) if rules.first_value else ()
     network = plan.network.network(model.provenance.arch, "pocket")
     given = plan.preprocessing
     return Deployment(
@@ -110,7 +108,7 @@ def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deploy
         input=NetworkInput("image", "float32", ("batch", *spatial, "channel"),
                            "RAS+" if plan.network.dimensions == 3 else "as stored", plan.training.patch,
                            network.divisor),
-        output=NetworkOutput("float32", ("batch", *(() if classified else spatial), "class"), "probabilities"),
+        output=NetworkOutput("float32", ("batch", *(spatial if rules.per_voxel else ()), "class"), "probabilities"),
         preprocessing=Preparation(given.crop, given.spacing_mm, given.normalisation, given.size,
                                   model.provenance.intensity),
         inference=Windows(plan.inference.overlap, plan.inference.gaussian_sigma, plan.inference.largest_component),

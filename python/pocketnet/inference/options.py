@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ANSWER = "segmentation"
+"""Column of a served model's answer with the label map."""
 WINDOWS = ("auto", "plan", "sparse", "large")
 SPARSE_OVERLAP = 0.25
 """Overlap of `sparse` windows; lowers Dice if patches are small relative to the image (docs/results/inference.md)."""

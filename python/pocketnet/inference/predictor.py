@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from .. import outputs
-from ..contracts.labels import SEGMENTATION
+from ..contracts.tasks import SEGMENTATION, check_task
 from ..errors import DataError, UsageError
-from ..preprocessing import geometry
+from ..preprocessing import formats, geometry
 from ..preprocessing.boxes import slices
-from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of
+from ..preprocessing.reader import of_array
+from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of_images
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, threads, windows
 from .merge import WindowProgress, merge, most_likely
@@ -36,6 +38,8 @@ class Predictor:
         >>> predictor.segment_files(["scan.nii.gz"], "scan_seg.nii.gz")
         >>> classes = predictor(array, spacing=(1.0, 1.0, 3.0))
     """
+
+    task = SEGMENTATION
 
     def __init__(self, models: Sequence[ModelFolder], options: Options | None = None):
         self.models, self.options = list(models), options or Options()
@@ -69,8 +73,7 @@ class Predictor:
         folders = [folder] if isinstance(folder, str | Path) else list(folder)
         models = [ModelFolder.open(one) for one in folders]
         for model in models:
-            if model.plan.task != SEGMENTATION:
-                raise UsageError(f"This model is for {model.plan.task}, not for segmentation.", where=str(model.path))
+            check_task(model.plan.task, cls.task, model.path)
         return cls(models, Options(**options))
 
     @property
@@ -105,34 +108,34 @@ class Predictor:
             follow: Wraps the list of windows to show progress.
 
         Returns:
-            For an array, the classes (x, y, z) uint8; for an image, an image of the same kind and geometry.
+            For an array, the classes (x, y, z) uint8; for an image, an image of the same kind and geometry. Unusual
+            findings about an image are Python warnings.
 
         Raises:
-            DataError: The number of channels differs from the model's, or a voxel is NaN or infinite.
-            UsageError: The model resamples, and `spacing` is missing.
+            DataError: The number of channels differs from the model's, or the image cannot be used (`reader`, `scan`).
+            UsageError: The model resamples, and `spacing` is missing; or it is not three positive numbers.
         """
         if not isinstance(image, np.ndarray):
-            from .images import scan_of_images, to_image
+            from .images import to_image
 
-            scan, kind = scan_of_images(image)
-            return to_image(self.segment(scan, follow=follow).classes, scan, kind)
+            sources = list(image) if isinstance(image, list | tuple) else [image]
+            self._check_channels(len(sources))
+            scan = read_scan(sources)
+            _warn(scan)
+            return to_image(self.segment(scan, follow=follow).classes, scan, sources[0])
         if spacing is None and self.model.plan.preprocessing.spacing_mm:
             raise UsageError("This model resamples: say the array's spacing in mm.")
-        image = image[..., None] if image.ndim == 3 else image
-        if image.ndim != 4:
-            raise DataError(f"Expected an array (x, y, z, channel), found shape {image.shape}.")
-        self._check_channels(image.shape[-1])
-        if not np.isfinite(image).all():
-            raise DataError("The image has NaN or infinite voxels.")
-        return self.segment(scan_of(image, spacing or (1.0, 1.0, 1.0)), follow=follow).classes
+        images = of_array(image, spacing)
+        self._check_channels(len(images))
+        return self.segment(scan_of_images(images), follow=follow).classes
 
-    def segment_files(self, images: Sequence[str | Path], output: str | Path,
+    def segment_files(self, images: str | Path | Sequence[str | Path], output: str | Path,
                       follow: WindowProgress = iter) -> np.ndarray:
         """Segment a case, one file per modality in the model's order, and write the label map.
 
         Args:
-            images: NIfTI files, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series.
-            output: `.nii` or `.nii.gz` file to write, with the exact affine, shape and orientation of the first image.
+            images: Files of volumes, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series; or a single one.
+            output: File to write, in the format of its suffix, with the geometry of the first image's header.
             follow: Wraps the list of windows to show progress.
 
         Returns:
@@ -140,10 +143,17 @@ class Predictor:
 
         Raises:
             DataError: An image cannot be read, or does not match the others or the model.
-            UsageError: `output` is one of the images, or a file that may not be replaced.
+            UsageError: `output` is one of the images, a file that may not be replaced, or has no suffix of an image.
         """
-        outputs.check_files({Path(output): None}, [Path(geometry.file_and_volume(image)[0]) for image in images])
+        images = [images] if isinstance(images, str | Path) else list(images)
+        if not formats.is_written(Path(output).name):
+            raise UsageError("The output has no suffix of an image.", where=str(output),
+                             todo=f"Use one of these: {formats.TAKEN}.")
+        read = [part for image in images for part in formats.parts(geometry.file_and_volume(image)[0])]
+        outputs.check_files({Path(part): None for part in formats.parts(output)}, map(Path, read))
+        self._check_channels(len(images))
         scan = read_scan(images)
+        _warn(scan)
         classes = self.segment(scan, case=str(images[0]), follow=follow).classes
         geometry.write_image(output, classes, cast(geometry.Grid, scan.grid))
         return classes
@@ -260,6 +270,12 @@ class Predictor:
         except DataError:
             return False
         return True
+
+
+def _warn(scan: Scan) -> None:
+    """Pass the findings about the images on to the caller's program."""
+    for text in scan.warnings:
+        warnings.warn(text, stacklevel=3)
 
 
 def _choose(classes: np.ndarray, probabilities: np.ndarray, slab: slice) -> None:

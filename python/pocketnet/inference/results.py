@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import __version__, files
+from .. import __version__
 from ..contracts.labels import Label
-from ..errors import DataError
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan
-from ..text import by_column
 
-COLUMNS = ("case", "label", "value", "voxels", "volume_ml")
 SLOPE = 1 / 255
 """NIfTI slope of maps between 0 and 1, which are stored in 8 bits."""
 
@@ -32,12 +29,14 @@ class Wanted:
         probabilities: One probability map per label.
         uncertainty: A map of the disagreement of several predictions.
         dicom_seg: A DICOM segmentation object, for images that are DICOM series.
+        dicom_origin: Whether it names the institution and device of the series, and copies comments on the patient.
     """
 
     extras: bool = True
     probabilities: bool = False
     uncertainty: bool = False
     dicom_seg: bool = False
+    dicom_origin: bool = False
 
     def paths(self, target: Path, labels: Sequence[Label]) -> dict[str, Path]:
         """Return the paths of a case's files other than the label map, by kind."""
@@ -72,11 +71,7 @@ def is_noted(target: Path) -> bool:
 
 def _note(target: Path) -> str:
     """Read the note on its origin from a label map's header; an empty string if there is none."""
-    try:
-        return bytes(geometry.open_image(target).header["descrip"].item()).decode(errors="replace") \
-            if target.is_file() else ""
-    except DataError:
-        return ""
+    return geometry.note_of(target) if target.is_file() else ""
 
 
 def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Label]) -> dict[str, dict[str, Any]]:
@@ -87,13 +82,6 @@ def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Labe
     millilitres = float(np.prod(spacing)) / 1000
     return {label.name: {"value": label.value, "voxels": int(counts[label.value]),
                          "volume_ml": round(float(counts[label.value]) * millilitres, 6)} for label in labels}
-
-
-def write_volumes(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
-    """Write the table of volumes, with one row per case and label."""
-    rows = [{"case": case, "label": label, **row} for case, by_label in sorted(found.items())
-            for label, row in by_label.items()]
-    files.write_text(path, by_column(COLUMNS, rows, "%r"))
 
 
 def write_map(path: Path, values: np.ndarray, grid: geometry.Grid, note: str) -> None:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
-from ..contracts.labels import CLASSIFICATION
 from ..contracts.manifest import Case, Manifest
 from ..contracts.splits import fewest_cases, too_few
+from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
 
 VALIDATION_SHARE = 0.1
@@ -66,25 +66,26 @@ class Strata:
 def split_cases(manifest: Manifest, folds: int, seed: int) -> tuple[str, list[Parts]]:
     """Return the split rule in words and the folds of a dataset.
 
-    A listed test set results in one fold. Classification datasets are stratified by class, and all images of a patient
-    stay in one part.
+    A listed test set results in one fold. If the task is stratified, parts keep the class proportions, and all images
+    of a patient stay in one part.
 
     Raises:
         UsageError: Fewer than two folds.
         DataError: Too few cases, in total or of one class.
     """
     test = manifest.split.test if manifest.split else None
-    if manifest.task != CLASSIFICATION:
-        names = [case.case for case in manifest.cases if case.label]
+    rules = TASKS[manifest.task]
+    cases = [case for case in manifest.cases if getattr(case, rules.reference)]
+    names = [case.case for case in cases]
+    if not rules.stratified:
         return (RULE if test is None else LISTED).format(share=VALIDATION_SHARE), make_folds(names, folds, seed, test)
-    cases = [case for case in manifest.cases if case.class_name]
     by_patient = any(case.patient for case in cases)
     strata = Strata({case.case: case.class_name for case in cases if case.class_name},
                     {case.case: group_of(case) for case in cases} if by_patient else None)
     rule = (BY_CLASS if test is None else LISTED_BY_CLASS).format(
         share=VALIDATION_SHARE, what="StratifiedGroupKFold" if by_patient else "StratifiedKFold",
         patients=", a patient's images together" if by_patient else "")
-    return rule, make_folds([case.case for case in cases], folds, seed, test, strata)
+    return rule, make_folds(names, folds, seed, test, strata)
 
 
 def make_folds(cases: Sequence[str], folds: int, seed: int, test: Sequence[str] | None = None,

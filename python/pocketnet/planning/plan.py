@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..contracts.fingerprint import Fingerprint
-from ..contracts.labels import CLASSIFICATION, SEGMENTATION
 from ..contracts.manifest import Manifest
-from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
+from ..contracts.plan import PRECISIONS, Plan
+from ..contracts.tasks import TASKS
 from ..errors import UsageError
 from ..models.pooling import choose_pooling, pooling_of_patch, pooling_of_shape
 from .patch import choose_patch
@@ -31,7 +31,7 @@ class PlanOverrides:
         batch, epochs, steps_per_epoch, accumulate: As in `plan.Training`.
         depth: Number of downsamplings, regardless of the patch.
         feature_maps: As in `plan.NetworkPlan`.
-        loss: One of `plan.LOSS_NAMES`; `cross_entropy` in a classification.
+        loss: One of `plan.LOSS_NAMES`; in a classification only `cross_entropy`.
         precision: One of `plan.PRECISIONS`.
         rematerialise: As in `plan.Training`; False keeps the recipe's value.
     """
@@ -64,7 +64,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         UsageError: An override is invalid.
     """
     task = manifest.task
-    recipe = recipe or load(recipe_name, task)
+    rules, recipe = TASKS[task], recipe or load(recipe_name, task)
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
     if overrides.rematerialise:
@@ -77,8 +77,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         _at_least(1, "feature_maps", overrides.feature_maps)
     if overrides.depth is not None:
         _at_least(0, "depth", overrides.depth)
-    for name, known in (("loss", LOSS_NAMES if task == SEGMENTATION else ("cross_entropy",)),
-                        ("precision", PRECISIONS)):
+    for name, known in (("loss", rules.losses), ("precision", PRECISIONS)):
         value = getattr(overrides, name)
         if value is not None:
             if value not in known:
@@ -98,13 +97,13 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         if len(patch) != dimensions or min(patch) < 1:
             raise UsageError(f"--patch needs 1 or {dimensions} positive numbers. Received: {patch}")
         training["patch"] = tuple(patch)
-    elif task == CLASSIFICATION:
+    elif rules.resized:
         training["patch"] = tuple(preprocessing.size or ())
     else:
         wanted = pooling_of_shape(shape, spacing, recipe["depth"]) if forced is None else forced
         training["patch"] = choose_patch(shape, spacing, recipe["patch_side"], recipe["patch_voxels"], wanted)
     pooling = pooling_of_patch(training["patch"], spacing, recipe["depth"]) if forced is None else forced
-    if task == CLASSIFICATION:
+    if rules.resized:
         preprocessing = replace(preprocessing, size=training["patch"])
     content = {
         "dataset": manifest.dataset, "recipe": recipe_name, "task": task, "seed": seed,
@@ -131,7 +130,7 @@ def _at_least(least: int, name: str, value: int) -> int:
 
 def output_channels(manifest: Manifest) -> int:
     """Return the number of output channels of a network: the labels, plus the background in a segmentation."""
-    return len(manifest.labels) + (manifest.task == SEGMENTATION)
+    return len(manifest.labels) + TASKS[manifest.task].first_value
 
 
 def without_augmentation(plan: Plan) -> Plan:

@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..contracts.tasks import DEFAULT, TASKS
 from ..errors import UsageError
 
 RECIPES = Path(__file__).parents[1] / "recipes.json"
 
 
-def load(name: str, task: str = "segmentation") -> dict[str, Any]:
+def load(name: str, task: str = DEFAULT) -> dict[str, Any]:
     """Load a recipe for a task.
 
-    For a classification, the recipe's section `classification` overrides the other sections. A recipe that `extends`
-    another inherits all values, at any depth, that it does not set itself.
+    A recipe is for the default task. For another task, the recipe's section with its name overrides the other sections.
+    A recipe that `extends` another inherits all values, at any depth, that it does not set itself.
 
     Raises:
         UsageError: The recipe is unknown or does not support the task; the message lists the valid names.
@@ -24,15 +25,14 @@ def load(name: str, task: str = "segmentation") -> dict[str, Any]:
     if name not in recipes:
         raise UsageError(f"Unknown recipe '{name}'.", todo=f"Use one of: {', '.join(recipes)}.")
     recipe = _extended(recipes, name)
-    special = recipe.pop("classification", None)
-    if task == "classification":
-        if special is None:
-            raise UsageError(f"The recipe '{name}' does not say how to train a classifier.",
-                             todo="Use one of: " + ", ".join(
-                                 n for n in recipes if "classification" in _extended(recipes, n)) + ".")
-        training = recipe["training"] | special.pop("training")
-        recipe |= special | {"training": training}
-    return recipe
+    sections = {other: recipe.pop(other, None) for other in TASKS}
+    if task == DEFAULT:
+        return recipe
+    special = sections[task]
+    if special is None:
+        raise UsageError(f"The recipe '{name}' does not say how to train for {task}.",
+                         todo="Use one of: " + ", ".join(n for n in recipes if task in _extended(recipes, n)) + ".")
+    return recipe | special | {"training": recipe["training"] | special["training"]}
 
 
 def _extended(recipes: dict[str, Any], name: str) -> dict[str, Any]:

@@ -50,12 +50,3 @@ def bounds(hit: np.ndarray) -> tuple[int, int] | None:
 def centred(size: int, side: int) -> int:
     """Return the start (0 or negative) of a window of `side` voxels centred on an axis of `size <= side` voxels."""
     return -((side - size) // 2)
-
-
-def foreground_box(image: np.ndarray) -> Box:
-    """Return the box around the voxels that are non-zero in at least one channel.
-
-    Args:
-        image: (x, y, z, channel). The box of an image without foreground covers the whole image.
-    """
-    return bounding_box((image != 0).any(axis=-1)) or whole(image.shape[:-1])

@@ -13,7 +13,11 @@ from ..contracts.labels import Label
 from ..errors import DataError
 from . import geometry
 from .boxes import Box, crop
+from .image import Faults
 from .resample import resample
+
+MOST_CLASSES = 255
+"""Maximum number of classes besides the background: label maps of classes are uint8."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +39,26 @@ class Prepared:
     statistics: Sequence[Statistics]
 
 
-def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], not_finite: Sequence[int]) -> None:
-    """Check that a case's modalities have one grid and only finite voxels.
+def check_together(paths: Sequence[str | Path], grids: Sequence[geometry.Grid], faults: Sequence[Faults]) -> None:
+    """Check that a case's modalities have one grid and usable voxels.
 
     Args:
         paths: The files, for messages.
         grids: Grid of each file.
-        not_finite: Number of NaN or infinite voxels of each file.
+        faults: What makes the voxels of each file unusable (`image.faults`).
 
     Raises:
-        DataError: A file has NaN or infinite voxels or a different grid than the first; the message lists all files.
+        DataError: A file has unusable voxels or a different grid than the first; the message lists all files.
     """
     problems = []
-    for path, grid, bad in zip(paths, grids, not_finite, strict=True):
+    for path, grid, found in zip(paths, grids, faults, strict=True):
         if not geometry.same_grid(grid, grids[0]):
             problems.append(f"{path}: {_described(grid)}")
-        if bad:
-            problems.append(f"{path}: {bad} voxels are NaN or infinite")
+        if found.not_finite:
+            problems.append(f"{path}: {found.not_finite}")
+    problems = problems or [f"{path}: {found.empty}" for path, found in zip(paths, faults, strict=True) if found.empty]
+    if problems and len(paths) == 1:
+        raise DataError("The image cannot be used.", problems=problems)
     if problems:
         raise DataError(f"The modalities cannot be used together; the first has {_described(grids[0])}.",
                         problems=problems)
@@ -76,7 +83,12 @@ def map_labels(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
 
     Returns:
         uint8 array of the same shape.
+
+    Raises:
+        DataError: There are more classes than uint8 holds.
     """
+    if len(labels) > MOST_CLASSES:
+        raise DataError(f"At most {MOST_CLASSES} classes can be learned, found {len(labels)}.")
     out = np.zeros(values.shape, np.uint8)
     for label in labels:
         out[np.isin(values, label.source_values)] = label.value

@@ -9,44 +9,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-import nibabel as nib
 import numpy as np
 
 from ..contracts.case import Statistics
 from ..contracts.plan import Preprocessing
-from . import dicom, geometry
+from ..errors import DataError
+from . import geometry, nifti, reader
 from .boxes import Box, bounds, slices, whole
 from .case import Prepared, check_together
+from .image import PART_BYTES as PART_BYTES
+from .image import Channel, Image, faults, planes_at_once
 from .intensity import Moments, statistics_for
 from .resample import needed_planes, resample_planes, resampled_shape
-
-PART_BYTES = 64 * 2**20
-"""Maximum bytes of float32 voxels that a pass over a scan holds at once."""
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One modality.
-
-    Attributes:
-        raw: (x, y, z) in RAS+, a view of the values stored in the file.
-        slope, inter: The file's scaling of the stored values.
-    """
-
-    raw: np.ndarray
-    slope: float = 1.0
-    inter: float = 0.0
-
-    def read(self, part: tuple[slice, ...], out: np.ndarray | None = None) -> np.ndarray:
-        """Read a part as float32, into `out` if given; the scaling is bit-identical to nibabel's."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled = nib.volumeutils.apply_read_scaling(self.raw[part], self.slope, self.inter)
-            if out is None:
-                return scaled.astype(np.float32)
-            out[...] = scaled
-        return out
 
 
 @dataclass(frozen=True)
@@ -56,12 +32,14 @@ class Scan:
     Attributes:
         channels: Modalities in the model's order.
         spacing: mm along x, y, z.
-        grid: Grid of the first file; None for a scan of an array.
+        grid: Grid of the first modality; None for a scan of an unchecked array.
+        warnings: Unusual findings about the images.
     """
 
     channels: tuple[Channel, ...]
     spacing: tuple[float, float, float]
     grid: geometry.Grid | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -89,7 +67,7 @@ class Scan:
             yield start, self.read((*sides, slice(start, min(start + depth, high))))
 
     def foreground_box(self) -> Box:
-        """Return `boxes.foreground_box` of the whole scan."""
+        """Return the box around the voxels that are non-zero in a channel; the whole scan if there are none."""
         hit = [np.zeros(n, bool) for n in self.shape]
         for start, part in self.parts():
             mask = (part != 0).any(axis=-1)
@@ -99,58 +77,51 @@ class Scan:
         return tuple(bounds(axis) or (0, axis.size) for axis in hit)
 
 
-def planes_at_once(across: Sequence[int], bytes_per_voxel: int) -> int:
-    """Return how many planes of (x, y) voxels fit into `PART_BYTES`, at least 1."""
-    return max(1, PART_BYTES // (int(np.prod(across)) * bytes_per_voxel))
-
-
-def read_scan(paths: Sequence[str | Path]) -> Scan:
-    """Read a case's modalities, one file each. Files are read to their ends, so that `.gz` checksums are verified.
+def read_scan(sources: Any) -> Scan:
+    """Read a case's modalities. Files are read to their ends, so that `.gz` checksums are verified.
 
     Args:
-        paths: Files, volumes of a 4D file (`scan.nii.gz[2]`), or DICOM series, in the model's order.
+        sources: One source per modality in the model's order, as for `reader.read_image`, or a single one.
 
     Raises:
-        DataError: A file cannot be read, has NaN or infinite voxels, or has a different grid than the first.
+        DataError: A source cannot be read, is empty or constant, has NaN or infinite voxels, or has a different grid
+            than the first.
     """
-    contents: dict[str, bytes] = {}
-    channels, grids = [], []
-    for path in paths:
-        channel, grid = _read(path, contents)
-        channels.append(channel)
-        grids.append(grid)
-    check_together(paths, grids, [_not_finite(channel) for channel in channels])
-    return Scan(tuple(channels), geometry.ras_spacing(grids[0]), grids[0])
+    sources = list(sources) if isinstance(sources, list | tuple) else [sources]
+    unzipped: dict[str, tuple[bytes, tuple[str, ...]]] = {}
+    images = []
+    for index, source in enumerate(sources):
+        file, volume = geometry.file_and_volume(source) if isinstance(source, str | Path) else ("", None)
+        if volume is None or not Path(file).is_file():
+            images.append(reader.read_image(source, f"image {index}"))
+            continue
+        if file not in unzipped:  # several volumes of one file are decompressed once
+            unzipped = {file: nifti.unzip(geometry.read_content(file), file)}
+        content, warnings = unzipped[file]
+        images.append(nifti.parse_unzipped(content, source, warnings))
+    return scan_of_images(images)
 
 
-def _read(path: str | Path, contents: dict[str, bytes]) -> tuple[Channel, geometry.Grid]:
-    """Read one modality and its grid; `contents` caches the last file, for several volumes of one file."""
-    if dicom.is_series(Path(path)):
-        data, grid = dicom.read(path)
-        return Channel(geometry.to_ras(data, grid, copy=False)), grid
-    file, volume = geometry.file_and_volume(path)
-    if file not in contents:
-        contents.clear()
-        contents[file] = geometry.read_content(file)
-    image = geometry.parse_content(contents[file], path)
-    proxy = cast(nib.arrayproxy.ArrayProxy, image.dataobj)
-    raw = np.ndarray(image.shape, proxy.dtype, contents[file], proxy.offset, order="F")
-    raw = raw.reshape(image.shape[:3]) if volume is None else raw[..., volume]
-    grid = geometry.Grid(cast(tuple[int, int, int], tuple(image.shape[:3])), image.affine, image.header)
-    return Channel(geometry.to_ras(raw, grid, copy=False), proxy.slope, proxy.inter), grid
+def scan_of_images(images: Sequence[Image]) -> Scan:
+    """Make a scan of a case's modalities, after checking that they can be used together.
 
-
-def _not_finite(channel: Channel) -> int:
-    """Count NaN and infinite voxels; integer data with finite scaling are skipped."""
-    if channel.raw.dtype.kind in "iu" and np.isfinite([channel.slope, channel.inter]).all():
-        return 0
-    depth = planes_at_once(channel.raw.shape[:2], 4)
-    return sum(int((~np.isfinite(channel.read(np.s_[:, :, start: start + depth]))).sum())
-               for start in range(0, channel.raw.shape[2], depth))
+    Raises:
+        DataError: There is none, a modality is empty or constant, has NaN or infinite voxels, or has a different grid
+            than the first.
+    """
+    if not images:
+        raise DataError("Expected at least one image, found none.")
+    grid = images[0].grid
+    check_together([image.where for image in images], [image.grid for image in images],
+                   [faults(image.channel) for image in images])
+    several = len(images) > 1
+    warnings = tuple(f"{Path(image.where).name}: {text}" if several else text
+                     for image in images for text in image.warnings)
+    return Scan(tuple(image.channel for image in images), geometry.ras_spacing(grid), grid, warnings)
 
 
 def scan_of(image: np.ndarray, spacing: Sequence[float]) -> Scan:
-    """Make a scan from an array (x, y, z, channel) in RAS+ without copying it."""
+    """Make a scan from an array (x, y, z, channel) in RAS+ without copying it; nothing is checked."""
     return Scan(tuple(Channel(image[..., index]) for index in range(image.shape[-1])),
                 cast(tuple[float, float, float], tuple(map(float, spacing))))
 

@@ -4,19 +4,25 @@ A store is a folder `<case>/` with `image.b2nd` (x, y, z, channel; float32, not 
 (x, y, z; uint8) and `case.json`. Arrays are Blosc2 files (`b2nd`), compressed in small blocks, so that reading a random
 patch does not read the whole volume. In a classification, `image.b2nd` is (row, column, channel), and `class` in
 `case.json` replaces `label.b2nd`. `docs/results/store.md` has the measurements behind this choice.
+
+`case.json` has the SHA-256 of each array file and of its own content. An array file is compared with its checksum when
+a process reads it for the first time, and again if the file has changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .. import files
-from ..contracts.case import StoredCase
-from ..errors import DataError
+from ..contracts.case import UNSEALED, StoredCase
+from ..errors import AlteredError, DataError
 from .case import Prepared
 
 if TYPE_CHECKING:
@@ -62,13 +68,14 @@ def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepar
         _write_array(temporary / "image.b2nd", prepared.image, prepared.image.ndim - 1)
         if label is not None:
             _write_array(temporary / "label.b2nd", label)
-        StoredCase(
+        stored = StoredCase(
             case=case, modalities=tuple(modalities), source_shape=prepared.source_shape, crop=prepared.box,
             shape=prepared.image.shape[:-1], spacing_mm=prepared.spacing,
             statistics=cast("tuple[Statistics, ...]", prepared.statistics),
             foreground=foreground,
             sha256={path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
-            class_name=class_name or None).write(temporary / "case.json")
+            checksum=UNSEALED, class_name=class_name or None)
+        replace(stored, checksum=stored.own_checksum()).write(temporary / "case.json")
     return target
 
 
@@ -94,6 +101,7 @@ class Store:
 
     Raises:
         DataError: The store is incomplete, or its `case.json` is invalid.
+        AlteredError: `case.json` is not as it was written.
     """
 
     def __init__(self, folder: str | Path):
@@ -103,13 +111,26 @@ class Store:
             raise DataError(f"The store is incomplete: {', '.join(missing)} missing.", where=str(folder),
                             todo="Preprocess the case again.")
         stored = StoredCase.read(self.folder / "case.json")
-        self.digest = files.digest(stored.to_file())
+        if (found := stored.own_checksum()) != stored.checksum:
+            raise _altered(self.folder / "case.json", found, stored.checksum)
+        self.digest = stored.checksum[:16]
         self.case, self.shape, self.spacing = stored.case, stored.shape, stored.spacing_mm
         self.statistics = stored.statistics
         # Arrays save memory: a training holds these indices for all cases.
         self.foreground = {name: np.array(voxels, np.int32)
                            for name, voxels in stored.foreground.items()}
         self.class_name, self.sha256 = stored.class_name, stored.sha256
+        self._verified: dict[str, tuple[int, ...]] = {}
+
+    def verify(self) -> None:
+        """Compare all arrays with their checksums, unless this object has done so and they have not changed since.
+
+        Raises:
+            DataError: An array is missing.
+            AlteredError: An array is not as it was written.
+        """
+        for name in self.sha256:
+            self._file(name)
 
     def read_image(self, start: tuple[int, ...], size: tuple[int, ...],
                    transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
@@ -131,11 +152,46 @@ class Store:
               transform: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         import blosc2
 
-        path = self.folder / name
-        if not path.is_file():
-            raise DataError(f"The store has no {name}.", where=str(self.folder), todo="Preprocess the case again.")
         # Open the file for each patch: keeping thousands of cases open would exhaust the file handles.
-        return _read_padded(blosc2.open(str(path), mode="r"), start, size, self.shape, transform)
+        return _read_padded(blosc2.open(str(self._file(name)), mode="r"), start, size, self.shape, transform)
+
+    def _file(self, name: str) -> Path:
+        """Return the path of an array after verifying it; raises the errors of `verify`."""
+        path = self.folder / name
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            status = None
+        if status is None or name not in self.sha256 or not stat.S_ISREG(status.st_mode):
+            raise DataError(f"The store has no {name}.", where=str(self.folder), todo="Preprocess the case again.")
+        state = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        if self._verified.get(name) != state:
+            if (found := files.sha256(path)) != self.sha256[name]:
+                raise _altered(path, found, self.sha256[name])
+            self._verified[name] = state
+        return path
+
+
+def _altered(path: Path, found: str, recorded: str) -> AlteredError:
+    return AlteredError(f"{path.name} of the store is not as it was written: its SHA-256 is {found}, expected "
+                        f"{recorded}.", where=str(path), todo="Preprocess the case again.")
+
+
+def verify_stores(stores: Iterable[Store]) -> None:
+    """Verify stores before they are used.
+
+    Raises:
+        DataError: Some are incomplete or not as they were written; the message lists all of them.
+    """
+    problems = []
+    for store in stores:
+        try:
+            store.verify()
+        except DataError as error:
+            problems.append(f"{store.case}: {error.what} ({error.where})")
+    if problems:
+        raise AlteredError(f"{len(problems)} stores are incomplete or altered.", problems=problems,
+                           todo="Preprocess these cases again.")
 
 
 def _read_padded(array: blosc2.NDArray, start: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...],
@@ -156,18 +212,27 @@ def open_stores(folders: list[Path]) -> dict[str, Store]:
     """Open stores by case name, from folders that are stores or contain stores.
 
     Raises:
-        DataError: There are no stores, or two stores of one case.
+        DataError: There are no stores, two stores of one case, or stores that are incomplete, invalid or altered; the
+            message lists all of these.
     """
     found: dict[str, Store] = {}
+    problems = []
     for folder in folders:
         candidates = [folder] if (folder / "case.json").is_file() else sorted(
             p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) if folder.is_dir() else []
         for candidate in candidates:
-            store = Store(candidate)
+            try:
+                store = Store(candidate)
+            except DataError as error:
+                problems += [" ".join(error.render().split())]
+                continue
             if store.case in found:
                 raise DataError(f"Two stores of case {store.case}.",
                                 problems=[str(found[store.case].folder), str(candidate)])
             found[store.case] = store
+    if problems:
+        raise DataError(f"{len(problems)} stores cannot be used.", problems=problems,
+                        todo="Preprocess these cases again.")
     if not found:
         raise DataError("There are no stores here.", problems=[str(f) for f in folders],
                         todo="Make them with pocket-preprocess.")

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..contracts.plan import LOSS_NAMES, PRECISIONS, Plan
+from ..contracts.tasks import TASKS
 from ..errors import UsageError
 from ..inference.engines import ENGINES
-from ..models.network import PAPER_SHAPES, Network
+from ..models.network import ARCHITECTURES, PAPER_SHAPES, Network
 from ..models.pooling import pooling_of_patch
 from .configuration import Configuration
 
@@ -67,8 +68,9 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
     network, sides = _network(plan, arch, width, patch, shape)
     network.check_patch(sides)
     settings = plan.training if plan else None
-    default_loss = settings.loss if settings else "cross_entropy" if arch == "classifier" else "l2_dice"
-    for size in sizes or [1 if infer else settings.batch if settings else 32 if arch == "classifier" else 2]:
+    rules = TASKS[ARCHITECTURES[arch]["task"]]
+    default_loss = settings.loss if settings else rules.losses[0]
+    for size in sizes or [1 if infer else settings.batch if settings else rules.paper_batch]:
         yield Configuration(
             network, sides, size, loss=loss or default_loss,
             precision="float32" if infer else precision or (settings.precision if settings else "float32"),

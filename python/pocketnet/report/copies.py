@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 from ..contracts.comparison import Comparison
 from ..evaluation.layout import csv_text
+from ..evaluation.tasks import Layout
 
 BIBTEX = """@article{celaya2021pocketnet,
   title   = {PocketNet: A Smaller Neural Network For Medical Image Analysis},
@@ -16,12 +15,12 @@ BIBTEX = """@article{celaya2021pocketnet,
 }"""
 
 
-def tables(comparison: Comparison | None, layout: ModuleType) -> list[tuple[str, str]]:
+def tables(comparison: Comparison | None, layout: Layout) -> list[tuple[str, str]]:
     """Return the comparison's tables as (format, text); an empty list without a comparison.
 
     Args:
         comparison: The comparison; None without one.
-        layout: `evaluation.layout`, or `evaluation.class_layout` for a classification.
+        layout: The layout of the comparison's task.
     """
     if comparison is None:
         return []

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..evaluation import classification, roc
-from ..evaluation.layout import SHARES, TITLES
+from ..evaluation import roc
+from ..evaluation.classification.metrics import curves as curves_of
+from ..evaluation.layout import SHARES
 from ..evaluation.metrics import METRICS
+from ..evaluation.segmentation.layout import TITLES
 from ..text import drawn
 from ..tracking.records import Model
 
@@ -30,9 +32,6 @@ NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 PANEL = (3.3, 2.9)  # inches
 MOST_LINES = 300  # paired lines in one panel
 FEW = 20  # with up to this many cases, a box plot shows every case
-SCORES = {"segmentation": ("validation_dice", "validation Dice"),
-          "classification": ("validation_auc", "validation AUC")}
-"""The validation score of each task: column in the history, and display name."""
 
 
 def network_colours(names: Sequence[str]) -> dict[str, str]:
@@ -46,17 +45,17 @@ def css_variables() -> dict[str, str]:
             **{colour: f"var(--network-{index})" for index, colour in enumerate(NETWORKS)}}
 
 
-def learning_curves(models: Sequence[Model], colours: dict[str, str]) -> list[str]:
-    """Draw loss and validation Dice (AUC for a classifier) by epoch, with a thin line per fold and a thick mean.
+def learning_curves(models: Sequence[Model], colours: dict[str, str], score: tuple[str, str]) -> list[str]:
+    """Draw loss and validation score by epoch, with a thin line per fold and a thick mean.
 
     Args:
         models: Models of any number of networks and folds.
         colours: Colour by `<arch> <width>`.
+        score: Column of the history and display name of the validation score.
 
     Returns:
         One SVG per panel; an empty list if no model has a history.
     """
-    score = SCORES.get(next((m.plan.task for m in models if m.plan), "segmentation"), SCORES["segmentation"])
     groups: dict[str, list[Model]] = {}
     for model in models:
         if model.history:
@@ -155,7 +154,7 @@ def roc_curves(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], positive
         axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
         for arch, width in networks:
             here = rows[(rows["arch"] == arch) & (rows["width"] == width)]
-            curves = classification.curves(here, positive) if len(here) else {}
+            curves = curves_of(here, positive) if len(here) else {}
             for points in curves.values() if len(curves) > 1 else []:
                 axis.plot(*zip(*points, strict=True), color=colours[f"{arch} {width}"], linewidth=0.7, alpha=0.45)
             if curves:

@@ -17,6 +17,7 @@ from ..evaluation.overlay import CLASSES, PLANES, centre, outline, plane_of
 from ..files import atomic
 from ..preprocessing import geometry
 from ..preprocessing.case import map_labels
+from ..preprocessing.recorded import check_recorded
 from ..text import drawn
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def overview(manifest: Manifest, fingerprint: Fingerprint, folder: Path) -> Figu
     for axis in tiles:
         axis.set_axis_off()
     for axis, case in zip(tiles, shown, strict=False):
+        check_recorded(case, folder, [case.images[0], *([case.label] if case.label else [])])
         image = geometry.read(folder / case.images[0])
         classes = np.zeros(image.data.shape, np.uint8)
         if case.label:

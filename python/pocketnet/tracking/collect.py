@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from ..contracts.comparison import Comparison
-from ..contracts.labels import CLASSIFICATION
 from ..contracts.manifest import Manifest
-from ..evaluation import class_layout, classification, layout, verdict
-from ..evaluation.comparison import MEAN
-from ..evaluation.metrics import METRICS
+from ..evaluation import verdict
 from ..evaluation.table import task_of
+from ..evaluation.tasks import TASKS as COMPARISONS
 from ..files import digest
 from . import fold
 from . import model as mlflow_model
 from .records import Evaluation, Model, Run
 from .store import Store
 from .store import metric as store_metric
+from .tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +128,7 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     if evaluation is not None:
         metrics |= aggregate(evaluation.rows)
         artifacts["metrics.csv"] = evaluation.folder / "metrics.csv"
-        artifacts |= {name: evaluation.folder / name for name in ("classification.json", "roc.png")
+        artifacts |= {name: evaluation.folder / name for task in TASKS.values() for name in task.FILES
                       if (evaluation.folder / name).is_file()}
         artifacts |= {entry.file: evaluation.folder / entry.file for entry in evaluation.overlays
                       if (evaluation.folder / entry.file).is_file()}
@@ -182,27 +181,17 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
 def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> str:
     """Return the verdict in words, a link to MLflow's comparison of the networks' runs, and the tables."""
     said = [verdict.verdict(pair, comparison.networks) for pair in verdict.headline_pairs(comparison)]
-    layout_ = class_layout if comparison.task == CLASSIFICATION else layout
+    layout = COMPARISONS[comparison.task].layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
     lines = [f"**{one['title']}.** {one['text']}" for one in said]
     if lines and len(compared) > 1:  # in the first line: MLflow shows only a few lines at once
         lines[0] += f" [The networks side by side]({page})."
-    return "\n\n".join([*lines, *layout_.markdown(comparison).split("\n", 1)[1:]])[:MOST_NOTE]
+    return "\n\n".join([*lines, *layout.markdown(comparison).split("\n", 1)[1:]])[:MOST_NOTE]
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:
-    """Return means over cases as `<metric>/<label>`, and over labels and cases as `<metric>/mean`, if defined.
-
-    For a classification, return each metric as `<metric>/<class>`.
-    """
-    if task_of(rows) == CLASSIFICATION:
-        return {store_metric(metric, name): found.value for name in classification.positives(rows)
-                for metric, found in vars(classification.values(rows, name)).items() if found.value is not None}
-    metrics = list(METRICS)
-    means = {MEAN: rows.groupby(["case", "fold"])[metrics].mean().mean()}
-    means |= {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
-    return {store_metric(metric, label): float(values[metric]) for label, values in means.items() for metric in metrics
-            if values[metric] == values[metric]}
+    """Return the metrics of a run as `<metric>/<label>`, if defined."""
+    return TASKS[task_of(rows)].aggregate(rows)
 
 
 def _experiment(store: Store, collected: Collected, dataset: str) -> str:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..contracts.labels import CLASSIFICATION
-from ..outputs import MARKER, PART
-from ..training.model_folder import write_checksums
+from ..contracts.checksums import Checksums
+from ..outputs import PART
+from ..training.model_folder import ModelFolder
 from .records import Model
+from .tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
 
-    from ..contracts.plan import Plan
-
 PACKAGE = Path(__file__).parents[1]
-LEFT_OUT = {"last.keras", "best.keras", MARKER}  # not needed for serving; the checkpoints are as large as the model
+LEFT_OUT = {"last.keras", "best.keras"}  # not needed for serving; the checkpoints are as large as the model
 EXAMPLE = 32  # maximum voxels or pixels per side
 NEEDED = ("mlflow", "pandas", "jsonschema", "pillow")  # in addition to the libraries in the provenance
 TRAINING = {"python", "tensorflow", "keras"}  # not needed with OpenVINO
@@ -36,13 +32,16 @@ def write_model(model: Model, target: Path) -> None:
     Args:
         model: The model, with its plan.
         target: Folder to create.
+
+    Raises:
+        AlteredError: The folder is not as it was written.
     """
     from mlflow.pyfunc import save_model
 
     with TemporaryDirectory(prefix=PART) as folder:
         copy = Path(folder) / "model_folder"
-        shutil.copytree(model.folder, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        write_checksums(copy)
+        source = ModelFolder.open(model.folder)
+        Checksums(source.copy(sorted(source.sha256.keys() - LEFT_OUT), copy)).write(copy / "checksums.json")
         save_model(str(target), python_model=str(Path(__file__).with_name("pyfunc.py")),
                    artifacts={"model_folder": str(copy)}, code_paths=[str(PACKAGE)], signature=signature(model),
                    input_example=example(model), pip_requirements=requirements(model))
@@ -66,22 +65,21 @@ def signature(model: Model) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    inputs = Schema([ColSpec("binary", name) for name in cast("Plan", model.plan).modalities])
-    if _classifies(model):
-        names = [label.name for label in cast("Plan", model.plan).labels]
-        return ModelSignature(inputs, Schema([ColSpec("double", name) for name in names]))
-    return ModelSignature(inputs, Schema([ColSpec("binary", "segmentation")]))
+    plan = model.plan
+    return ModelSignature(Schema([ColSpec("binary", name) for name in plan.modalities]),
+                          Schema([ColSpec(kind, name) for kind, name in TASKS[plan.task].outputs(plan)]))
 
 
 def example(model: Model) -> pd.DataFrame:
     """Return a synthetic case as input example: a bright ball in noise. No patient data is stored."""
     import pandas as pd
 
-    side = [min(EXAMPLE, n) for n in cast("Plan", model.plan).training.patch]
+    plan = model.plan
+    side = [min(EXAMPLE, n) for n in plan.training.patch]
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in side), indexing="ij")
     ball = 100 * (sum(axis**2 for axis in axes) < 0.5) + np.random.default_rng(0).integers(1, 50, side)
-    content = _picture(ball) if _classifies(model) else _volume(ball)
-    return pd.DataFrame({name: [content] for name in cast("Plan", model.plan).modalities})
+    content = TASKS[plan.task].encode(ball)
+    return pd.DataFrame({name: [content] for name in plan.modalities})
 
 
 def requirements(model: Model) -> list[str]:
@@ -89,21 +87,3 @@ def requirements(model: Model) -> list[str]:
     without = TRAINING if (model.folder / "model.xml").is_file() else {"python"}
     return sorted([f"{name}=={number}" for name, number in model.provenance.versions.items() if name not in without]
                   + [f"{name}=={version(name)}" for name in NEEDED])
-
-
-def _classifies(model: Model) -> bool:
-    return cast("Plan", model.plan).task == CLASSIFICATION
-
-
-def _volume(array: np.ndarray) -> bytes:
-    import nibabel as nib
-
-    return gzip.compress(nib.Nifti1Image(array.astype(np.uint8), np.eye(4)).to_bytes(), mtime=0)
-
-
-def _picture(array: np.ndarray) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(array.astype(np.uint8)).save(out, format="PNG")
-    return out.getvalue()

@@ -21,21 +21,15 @@ class PocketModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the model folder from the artifact `model_folder`."""
+        from pocketnet.contracts.tasks import DEFAULT
+        from pocketnet.inference.tasks import TASKS
         from pocketnet.text import parse_json
 
         folder = Path(context.artifacts["model_folder"])
         plan = parse_json((folder / "plan.json").read_bytes())
         self.modalities = plan["modalities"]
-        self.classifies = plan.get("task") == "classification"
-        self.network: Any
-        if self.classifies:
-            from pocketnet.inference.classifier import Classifier
-
-            self.network = Classifier.load(folder)
-        else:
-            from pocketnet import Predictor
-
-            self.network = Predictor.load(folder)
+        self.task = TASKS[plan.get("task", DEFAULT)]
+        self.network = self.task.load(folder)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Segment or classify the cases of a request.
@@ -53,19 +47,11 @@ class PocketModel(PythonModel):
 
     def _case(self, contents: list[bytes]) -> dict[str, Any]:
         with TemporaryDirectory() as folder:
-            paths = [Path(folder) / f"image{index}{self._suffix(content)}" for index, content in enumerate(contents)]
+            paths = [Path(folder) / f"image{index}{self.task.suffix(content)}"
+                     for index, content in enumerate(contents)]
             for path, content in zip(paths, contents, strict=True):
                 path.write_bytes(content)
-            if self.classifies:
-                return self.network.classify_files(paths)
-            output = Path(folder) / "segmentation.nii.gz"
-            self.network.segment_files(paths, output)
-            return {"segmentation": output.read_bytes()}
-
-    def _suffix(self, content: bytes) -> str:
-        if self.classifies:
-            return ".png" if content.startswith(b"\x89PNG") else ".jpg"
-        return ".nii.gz" if content.startswith(b"\x1f\x8b") else ".nii"
+            return self.task.answer(self.network, paths)
 
 
 set_model(PocketModel())

@@ -1,7 +1,8 @@
 """Read the records of a run from its folders: model folders, evaluations, comparison and profiles.
 
 Damaged or incomplete folders are recorded as problems and do not stop the reading of the others. An unfinished run can
-therefore be reported.
+therefore be reported. Nothing is read that was altered since it was written: a model folder is compared with its
+checksums, a result of another command with the marker of its folder (`outputs`).
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import outputs
 from ..contracts.base import Contract
 from ..contracts.comparison import Comparison
 from ..contracts.overlays import Overlay, Overlays
 from ..contracts.plan import Plan
 from ..contracts.profile import Profile, ProfiledConfiguration
 from ..contracts.provenance import Provenance
-from ..errors import PocketError
+from ..errors import AlteredError, PocketError
 from ..evaluation import table
 from ..files import below, open_table
 from ..text import csv_rows
+from ..training.model_folder import ModelFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 C = TypeVar("C", bound=Contract)
+RESULTS = ("metrics.csv", "overlays.json", "classification.json", "roc.png")
+"""Files of an evaluation, besides its pictures."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Model:
     Attributes:
         folder: Path of the folder.
         provenance: `provenance.json`.
-        plan: `plan.json`; None if missing.
+        plan: `plan.json`.
         history: Rows of `history.csv`, one dict of floats per epoch; empty if missing.
         system: Rows of `system.csv` (resources used by the training), likewise.
         members: Provenance of each member of an ensemble; empty for a single network.
@@ -45,7 +50,7 @@ class Model:
 
     folder: Path
     provenance: Provenance
-    plan: Plan | None
+    plan: Plan
     history: list[dict[str, float]]
     system: list[dict[str, float]] = field(default_factory=list)
     members: list[Provenance] = field(default_factory=list)
@@ -87,6 +92,7 @@ class Run:
         evaluations: Evaluations, sorted likewise.
         profiles: Configurations of all `profile.json` files.
         problems: One message per record that could not be read.
+        altered: Those of `problems` about records that are not as they were written.
     """
 
     comparison: Comparison | None = None
@@ -95,6 +101,7 @@ class Run:
     evaluations: list[Evaluation] = field(default_factory=list)
     profiles: list[ProfiledConfiguration] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
 
 
 def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comparison: Path | None = None,
@@ -109,17 +116,17 @@ def read_run(models: Sequence[Path] = (), evaluations: Sequence[Path] = (), comp
     """
     run = Run(comparison_folder=comparison)
     if comparison is not None:
-        run.comparison = _try(run.problems, "comparison", Comparison.read, comparison / "comparison.json")
-    for folder in _folders_with("provenance.json", models, "model folder", run.problems):
-        model = _try(run.problems, "model", _read_model, folder, run.problems)
+        run.comparison = _try(run, "comparison", _read_result, Comparison, comparison / "comparison.json")
+    for folder in _folders_with(("provenance.json", "checksums.json"), models, "model folder", run.problems):
+        model = _try(run, "model", _read_model, folder, run)
         if model:
             run.models.append(model)
-    for folder in _folders_with("overlays.json", evaluations, "evaluation", run.problems):
-        evaluation = _try(run.problems, "evaluation", _read_evaluation, folder)
+    for folder in _folders_with(("overlays.json",), evaluations, "evaluation", run.problems):
+        evaluation = _try(run, "evaluation", _read_evaluation, folder)
         if evaluation:
             run.evaluations.append(evaluation)
     for path in profiles:
-        profile = _try(run.problems, "profile", Profile.read, path)
+        profile = _try(run, "profile", _read_result, Profile, path)
         run.profiles += profile.configurations if profile else ()
     run.models.sort(key=lambda model: [getattr(model.provenance, key) for key in ("arch", "width", "fold")])
     run.evaluations.sort(key=lambda one: [one.rows[key].iloc[0] for key in ("arch", "width", "fold")])
@@ -153,44 +160,65 @@ def read_system(path: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items() if value} for row in csv_rows(handle)]
 
 
-def read_optional(problems: list[str], path: Path | None, kind: type[C]) -> C | None:
-    """Read a file of a contract; if it is missing or damaged, add a line to `problems` and return None."""
-    return None if path is None else _try(problems, kind.kind, kind.read, path)
+def read_optional(run: Run, path: Path | None, kind: type[C]) -> C | None:
+    """Read a file of a contract; if it is missing or damaged, add a line to the run's problems and return None."""
+    return None if path is None else _try(run, kind.kind, kind.read, path)
 
 
-def _read_model(folder: Path, problems: list[str]) -> Model:
-    provenance = Provenance.read(folder / "provenance.json")
-    plan = _try(problems, "plan", Plan.read, folder / "plan.json")
-    history = _try(problems, "history", read_history, folder / "history.csv")
+def refuse_altered(run: Run) -> None:
+    """End a command that has used all other records.
+
+    Raises:
+        AlteredError: Records were altered; the error lists them.
+    """
+    if run.altered:
+        raise AlteredError("Some records are not as they were written. They were left out.", problems=run.altered,
+                           todo="Make them anew with the command that wrote them, or copy them again from there.")
+
+
+def _read_result(kind: type[C], path: Path) -> C:
+    outputs.check_unaltered([path])
+    return kind.read(path)
+
+
+def _read_model(folder: Path, run: Run) -> Model:
+    opened = ModelFolder.open(folder)
+    history = _try(run, "history", read_history, folder / "history.csv")
     system = None
-    if (folder / "system.csv").is_file():
-        system = _try(problems, "system", read_system, folder / "system.csv")
-    members = [_try(problems, "member", Provenance.read, path)
+    if "system.csv" in opened.sha256:
+        system = _try(run, "system", read_system, folder / "system.csv")
+    members = [_try(run, "member", Provenance.read, path)
                for path in sorted(folder.glob("member*.provenance.json"))]
-    return Model(folder, provenance, plan, history or [], system or [], list(filter(None, members)))
+    return Model(folder, opened.provenance, opened.plan, history or [], system or [], list(filter(None, members)))
 
 
 def _read_evaluation(folder: Path) -> Evaluation:
-    return Evaluation(folder, table.read(folder / "metrics.csv"),
-                      Overlays.read(folder / "overlays.json").overlays)
+    outputs.check_unaltered(folder / name for name in RESULTS)
+    overlays = Overlays.read(folder / "overlays.json").overlays
+    outputs.check_unaltered(folder / overlay.file for overlay in overlays)
+    return Evaluation(folder, table.read(folder / "metrics.csv"), overlays)
 
 
-def _try(problems: list[str], what: str, read: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the result of `read`; if the file cannot be read, add a line to `problems` and return None."""
+def _try(run: Run, what: str, read: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the result of `read`; if the file cannot be read, add a line to the run's problems and return None."""
+    where = next(argument for argument in arguments if isinstance(argument, Path))
     try:
         return read(*arguments)
     except PocketError as error:
-        problems.append(f"{what}: {error.what} ({error.where or arguments[0]})")
+        details = "; ".join(getattr(error, "problems", []))
+        run.problems.append(f"{what}: {error.what} ({error.where or where})" + (f": {details}" if details else ""))
+        if isinstance(error, AlteredError):
+            run.altered.append(run.problems[-1])
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        problems.append(f"{what}: {arguments[0]} cannot be read: {error}")
+        run.problems.append(f"{what}: {where} cannot be read: {error}")
     return None
 
 
-def _folders_with(name: str, roots: Iterable[Path], what: str, problems: list[str]) -> list[Path]:
-    """Find folders at or below `roots` with a file `name`; follow links, which schedulers use to stage files."""
+def _folders_with(names: Sequence[str], roots: Iterable[Path], what: str, problems: list[str]) -> list[Path]:
+    """Find folders at or below `roots` with a file of one of the names."""
     found = []
     for root in roots:
-        here = [folder for folder, names in below(root) if name in names]
+        here = [folder for folder, files in below(root) if not set(names).isdisjoint(files)]
         if not here:
             problems.append(f"{what}: there is none at {root}")
         found += here

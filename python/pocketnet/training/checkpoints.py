@@ -1,21 +1,24 @@
 """Checkpoints: the complete state of a training in one file, written atomically and verified when read.
 
 A checkpoint is a NumPy archive of plain arrays, without pickles. It holds the variables of the network, of the
-optimiser and of the best network, and the rest of the state as JSON. The archive has a checksum for each array: a
-truncated or altered file is detected, and the previous checkpoint is used.
+optimiser and of the best network, and the rest of the state as JSON. Its last 64 bytes, the comment of the zip archive,
+are the SHA-256 of all bytes before them: a truncated or altered file is detected, names of arrays and zip directory
+included, and the previous checkpoint is used.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
+import os
 import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -24,6 +27,7 @@ from ..errors import Stopped
 
 KEEP = 2
 STEPS = f"step-{'[0-9]' * 8}.npz"
+DIGITS = 64  # of a SHA-256
 _BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, json.JSONDecodeError)
 
 
@@ -45,15 +49,31 @@ def write_checkpoint(folder: Path, step: int, arrays: dict[str, list[np.ndarray]
     named: dict[str, Any] = {f"{group}/{i:05d}": array for group, items in arrays.items()
                              for i, array in enumerate(items)}
     text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
-    with files.atomic(path, private=True) as temporary, open(temporary, "wb") as handle:
+    with files.atomic(path, private=True) as temporary, open(temporary, "w+b") as handle:
         np.savez(handle, state=text, **named)
+        with zipfile.ZipFile(handle, "a") as archive:
+            archive.comment = b"0" * DIGITS
+        checksum, _ = _checksums(handle)
+        handle.seek(-DIGITS, os.SEEK_END)
+        handle.write(checksum)
     for old in sorted(folder.glob(STEPS))[:-keep]:
         old.unlink(missing_ok=True)
     return path
 
 
+def _checksums(handle: IO[bytes]) -> tuple[bytes, bytes]:
+    """Return the SHA-256 of all bytes of a checkpoint but its last 64, and these: the recorded one."""
+    left = max(handle.seek(0, os.SEEK_END) - DIGITS, 0)
+    handle.seek(0)
+    found = hashlib.sha256()
+    while left and (part := handle.read(min(left, 2**20))):
+        found.update(part)
+        left -= len(part)
+    return found.hexdigest().encode(), handle.read()
+
+
 def read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
-    """Read a checkpoint and verify every array.
+    """Read a checkpoint and verify its checksum.
 
     Returns:
         The variables by group, and the state.
@@ -62,14 +82,24 @@ def read(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
         ValueError: The file is truncated, altered or not a checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            state = json.loads(archive["state"].tobytes().decode())
-            arrays: dict[str, list[np.ndarray]] = {}
-            for name in sorted(n for n in archive.files if n != "state"):
-                arrays.setdefault(name.split("/")[0], []).append(archive[name])
-        return arrays, state
+        with open(path, "rb") as handle:
+            found, recorded = _checksums(handle)
+            if found != recorded:
+                expected = recorded.decode("ascii", "replace") if recorded.isalnum() else "no checksum at its end"
+                raise ValueError(f"its SHA-256 is {found.decode()}, recorded is {expected}")
+            handle.seek(0)
+            return _load(handle)
     except _BROKEN as error:
         raise ValueError(f"{path}: not a whole checkpoint ({error})") from None
+
+
+def _load(handle: IO[bytes]) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
+    with np.load(handle, allow_pickle=False) as archive:
+        state = json.loads(archive["state"].tobytes().decode())
+        arrays: dict[str, list[np.ndarray]] = {}
+        for name in sorted(n for n in archive.files if n != "state"):
+            arrays.setdefault(name.split("/")[0], []).append(archive[name])
+    return arrays, state
 
 
 def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
@@ -80,12 +110,23 @@ def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
         folder: The run's checkpoint folder.
         warn: Called with a message about each broken checkpoint that is skipped.
     """
-    for path in sorted(folder.glob(STEPS), reverse=True):
+    paths = sorted(folder.glob(STEPS))
+    while paths:
         try:
-            return read(path)
+            return read(paths.pop())
         except ValueError as error:
-            warn(f"{error}; using the one before")
+            warn(f"Warning: {error}; {f'using {paths[-1].name}' if paths else 'no other, so training starts anew'}")
     return None
+
+
+def discard(folder: Path, step: int) -> None:
+    """Remove the checkpoint of a step, if there is one."""
+    (folder / f"step-{step:08d}.npz").unlink(missing_ok=True)
+
+
+def newest_step(folder: Path) -> int:
+    """Return the step of the newest checkpoint of a run; 0 if there is none."""
+    return max((int(path.stem.removeprefix("step-")) for path in folder.glob(STEPS)), default=0)
 
 
 @contextmanager

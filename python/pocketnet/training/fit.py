@@ -22,14 +22,14 @@ import psutil
 
 from .. import backend
 from ..contracts.plan import Plan, Training
-from ..errors import DeviceMemoryError, Stopped, UsageError
+from ..errors import DeviceMemoryError, Diverged, Stopped, UsageError
 from . import checkpoints
 from .compile import alike, averaged, compile_for_training, stepping
 from .devices import Devices
 from .losses import LOSSES
 from .sampling import Sampler
-from .scores import VALIDATIONS
 from .supervision import supervised
+from .tasks import TASKS
 
 Log = Callable[[str], None]
 
@@ -67,7 +67,7 @@ memory so far (empty if the device does not report it)."""
 
 def history_columns(task: str) -> tuple[str, ...]:
     """Return the columns of `history.csv`."""
-    return ("epoch", "step", "learning_rate", "loss", "validation_loss", *VALIDATIONS[task].columns, "seconds")
+    return ("epoch", "step", "learning_rate", "loss", "validation_loss", *TASKS[task].COLUMNS, "seconds")
 
 
 def rate_at(settings: Training, step: int) -> float:
@@ -141,6 +141,7 @@ class Trainer:
         Raises:
             Stopped: After a signal or at the time limit; a checkpoint was written.
             DeviceMemoryError: A step does not fit in device memory.
+            Diverged: A loss or a variable is NaN or infinite; the last good checkpoint is kept.
         """
         self._resume()
         first = self.state.step + 1
@@ -184,7 +185,8 @@ class Trainer:
                                         "in the device's memory.", todo="Use a smaller --batch or --patch.") from error
             raise
         if not np.isfinite(loss):
-            raise FloatingPointError(f"The loss is {loss} at step {step}.")
+            checkpoints.discard(self.folder, step - 1)  # its weights give this loss
+            raise self._diverged(f"the loss is {loss}", step)
         state = self.state
         state.step, state.loss_sum = step, state.loss_sum + loss
         if step % settings.steps_per_epoch == 0:
@@ -196,6 +198,8 @@ class Trainer:
         optimizer = self.model.optimizer
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
         loss, scores = self._validate()
+        if not np.isfinite(loss):
+            raise self._diverged(f"the validation loss is {loss}", state.step)
         epoch = state.step // settings.steps_per_epoch
         elapsed = sum(a["seconds"] for a in state.attempts[:-1]) + time.monotonic() - self.started
         training_loss = state.loss_sum / settings.steps_per_epoch
@@ -221,7 +225,7 @@ class Trainer:
 
     def _validate(self) -> tuple[float, dict[str, float]]:
         """Return the validation loss and the task's scores."""
-        task = VALIDATIONS[self.plan.task]
+        task = TASKS[self.plan.task]
         losses, kept, count = [], [], 0
         for image, label in self.validation_batches:
             probabilities = self._predict(image)
@@ -230,17 +234,30 @@ class Trainer:
             kept.append(task.of_batch(probabilities, label))
         return sum(losses) / count, task.scores(kept)
 
+    def _diverged(self, what: str, step: int) -> Diverged:
+        good = checkpoints.newest_step(self.folder)
+        precision = "" if self.plan.training.precision == "float32" else "set training.precision to float32, "
+        return Diverged(
+            f"The training diverged: {what} at step {step} of {self.plan.training.steps}. " +
+            (f"The checkpoint of step {good} is kept." if good else "There is no checkpoint before it."),
+            where=str(self.folder),
+            todo=f"In the plan, lower training.learning_rate, {precision}or set training.clip_norm, for example to 1, "
+                 "and train by that plan from the start. The same command with the same plan diverges again.")
+
     def _write(self, ended: str) -> None:
         state = self.state
+        variables = {"model": _values(self.trained.variables), "optimizer": _values(self.model.optimizer.variables),
+                     "best": self.best_variables}
+        if not all(np.isfinite(value).all() for values in variables.values() for value in values):
+            raise self._diverged("weights are NaN or infinite", state.step)
         attempt = state.attempts[-1]
         attempt.update(last_step=state.step, seconds=round(time.monotonic() - self.started, 2), ended=ended)
         state.peak_host_memory_mib = max(state.peak_host_memory_mib, backend.peak_host_memory_mib())
         device = backend.peak_device_memory_mib()
         if device is not None:
             state.peak_device_memory_mib = max(state.peak_device_memory_mib or 0.0, device)
-        checkpoints.write_checkpoint(self.folder, state.step, {
-            "model": _values(self.trained.variables), "optimizer": _values(self.model.optimizer.variables),
-            "best": self.best_variables}, vars(state), keep=1 if ended == "finished" else checkpoints.KEEP)
+        checkpoints.write_checkpoint(self.folder, state.step, variables, vars(state),
+                                     keep=1 if ended == "finished" else checkpoints.KEEP)
 
     def _resume(self) -> None:
         found = checkpoints.latest(self.folder, self.log)

@@ -1,21 +1,30 @@
-"""The model folder: self-contained, verified when opened, written atomically."""
+"""The model folder: self-contained, verified when opened, written atomically.
+
+`checksums.json` lists every file with its SHA-256. A folder with a file that differs, is missing or is not listed is
+refused. Hidden files (their names start with a dot), `Thumbs.db` and `desktop.ini` may be there: nothing reads them.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import files, outputs
+from .. import files
 from ..contracts.checksums import Checksums
 from ..contracts.labels import Label, ModelLabels
 from ..contracts.plan import Plan
 from ..contracts.provenance import Provenance
-from ..errors import DataError, UsageError
+from ..errors import AlteredError, DataError, UsageError
 from ..preprocessing.intensity import Normaliser
 from ..text import by_column
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
+HARMLESS = ("Thumbs.db", "desktop.ini")
+"""Files that other programs put into folders, besides hidden ones; nothing reads them."""
 
 
 def history_csv(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
@@ -33,11 +42,18 @@ def write_records(folder: Path, plan: Plan, provenance: Provenance, history: str
 
 
 def write_checksums(folder: Path) -> None:
-    """Write `checksums.json` for all other files in the folder and its subfolders."""
-    names = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    for name in ("checksums.json", outputs.MARKER):
-        names.pop(name, None)
-    Checksums({name: files.sha256(names[name]) for name in sorted(names)}).write(folder / "checksums.json")
+    """Write `checksums.json` for all other files in a folder that this process wrote."""
+    Checksums({name: files.sha256(folder / name) for name in _present(folder)}).write(folder / "checksums.json")
+
+
+def _present(folder: Path) -> Iterator[str]:
+    """Yield the names of everything in a folder and its subfolders but folders, hidden and harmless files, in order."""
+    for inner, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = [name for name in folders if (Path(inner) / name).is_symlink()]
+        for name in sorted([*names, *links]):
+            if not name.startswith(".") and name not in HARMLESS and (inner, name) != (str(folder), "checksums.json"):
+                yield (Path(inner) / name).relative_to(folder).as_posix()
 
 
 def folder_of(path: Path) -> Path:
@@ -54,14 +70,19 @@ class ModelFolder:
         plan: The plan of the training, also used for preprocessing and inference.
         labels: The model's classes.
         provenance: Content of `provenance.json`.
-        digest: Checksum of all files.
+        sha256: Recorded checksum of each file.
     """
 
     path: Path
     plan: Plan
     labels: tuple[Label, ...]
     provenance: Provenance
-    digest: str
+    sha256: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Checksum of all files."""
+        return files.digest(self.sha256)
 
     @property
     def normaliser(self) -> Normaliser:
@@ -74,7 +95,8 @@ class ModelFolder:
 
         Raises:
             UsageError: The folder does not exist.
-            DataError: Files are missing or were altered; the error lists all of them.
+            DataError: Required files are missing.
+            AlteredError: Files were altered, removed or added; the error lists all of them.
         """
         path = folder_of(Path(path))
         if not path.is_dir():
@@ -84,14 +106,36 @@ class ModelFolder:
             raise DataError("The model folder is incomplete.", problems=[f"{n} is missing" for n in missing],
                             where=str(path))
         recorded = Checksums.read(path / "checksums.json").files
-        problems = []
-        for name, checksum in recorded.items():
-            if not (path / name).is_file():
-                problems.append(f"{name} is missing")
-            elif files.sha256(path / name) != checksum:
-                problems.append(f"{name} was altered: its checksum is not the recorded one")
+        present = list(_present(path))
+        problems = [*(f"{name} is missing" for name in recorded if name not in present),
+                    *_differing(path, {name: recorded[name] for name in present if name in recorded}),
+                    *(f"{name} is not listed in checksums.json" for name in present if name not in recorded)]
         if problems:
-            raise DataError("The model folder is not as it was written.", problems=problems, where=str(path),
-                            todo="Copy it again from where it was trained.")
+            raise AlteredError("The model folder is not as it was written.", problems=problems, where=str(path),
+                               todo="Copy it again from where it was trained, and move files that you added away.")
         return cls(path, Plan.read(path / "plan.json"), ModelLabels.read(path / "labels.json").labels,
-                   Provenance.read(path / "provenance.json"), files.digest(recorded))
+                   Provenance.read(path / "provenance.json"), recorded)
+
+    def copy(self, names: Iterable[str], target: Path) -> dict[str, str]:
+        """Copy files to a folder and return their recorded checksums.
+
+        Raises:
+            AlteredError: A file was altered after the folder was opened.
+        """
+        copied = {name: self.sha256[name] for name in names}
+        for name in copied:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.path / name, target / name)
+        if problems := list(_differing(target, copied)):
+            raise AlteredError("The model folder was altered while it was read.", problems=problems,
+                               where=str(self.path))
+        return copied
+
+
+def _differing(folder: Path, recorded: dict[str, str]) -> Iterator[str]:
+    """Yield a line for each recorded file that is missing or has another checksum."""
+    for name, checksum in recorded.items():
+        if not (folder / name).is_file():
+            yield f"{name} is missing"
+        elif (found := files.sha256(folder / name)) != checksum:
+            yield f"{name} was altered: its SHA-256 is {found}, expected {checksum}"

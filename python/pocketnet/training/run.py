@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
-from ..contracts.labels import CLASSIFICATION
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
 from ..errors import DataError, Stopped
-from ..preprocessing.store import Store, open_stores
+from ..preprocessing.store import Store, open_stores, verify_stores
 from . import checkpoints
 from .devices import Devices
 from .model_folder import history_csv, write_records
@@ -38,8 +38,8 @@ def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, St
     } | ({"start": start.identity} if start else {}))
 
 
-class TrainingObserver(Protocol):
-    """Observer of a training, for example `tracking.live.Live`. Its methods must not raise."""
+class Follower(Protocol):
+    """Follows a training, for example `tracking.live.Live`. Its methods must not raise."""
 
     def begin(self, record: Identity, plan: Plan) -> None:
         """Called when the training starts or resumes; `record` is the part of `provenance.json` known by then."""
@@ -51,45 +51,85 @@ class TrainingObserver(Protocol):
         """Called at the end with `FINISHED`, `KILLED` (a checkpoint exists) or `FAILED`."""
 
 
-def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, width: str, fold: int, output: Path,
-          checkpoint_root: Path, *, gpus: int = 0, logical_cpus: int = 0, threads: int | None = None,
-          time_limit: float | None = None, checkpoint_seconds: float = 60, start: Start | None = None,
-          log: Callable[[str], None] = print, on_step: Callable[[int], None] = lambda step: None,
-          follow: TrainingObserver | None = None) -> Provenance:
+@dataclass(frozen=True)
+class Observer:
+    """What is told about a training.
+
+    Attributes:
+        log: Called with progress messages.
+        on_step: Called after each step with the number of completed steps.
+        follow: Follows begin, epochs and end; None for nobody.
+    """
+
+    log: Callable[[str], None] = print
+    on_step: Callable[[int], None] = lambda step: None
+    follow: Follower | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The network to train.
+
+    Attributes:
+        arch: A key of `network.ARCHITECTURES`.
+        width: The width policy as text; see `widths.parse_width`.
+        fold: Number of the fold, from 0.
+        start: A trained network of the same structure to start from; None for random weights.
+    """
+
+    arch: str
+    width: str
+    fold: int
+    start: Start | None = None
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a training may use. Not part of the run key: the result is the same up to rounding.
+
+    Attributes:
+        gpus: GPUs that share each batch, see `Devices`; 0 for the backend's default device. A run started on one
+            device may resume on two.
+        logical_cpus: Logical CPU devices that share each batch instead; 0 for none.
+        threads: CPU threads per operation; None for all cores.
+        time_limit: Write a checkpoint and stop within this many seconds; None for no limit.
+        checkpoint_seconds: Maximum seconds between two checkpoints.
+    """
+
+    gpus: int = 0
+    logical_cpus: int = 0
+    threads: int | None = None
+    time_limit: float | None = None
+    checkpoint_seconds: float = 60
+
+
+def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice, output: Path, checkpoint_root: Path,
+          resources: Resources = Resources(), observer: Observer = Observer()) -> Provenance:  # noqa: B008  (frozen)
     """Train one network on one fold and write its model folder.
 
     Args:
         plan: The plan to follow.
         splits: The folds.
         store_folders: Stores, or folders that contain stores.
-        arch: A key of `network.ARCHITECTURES`.
-        width: The width policy as text; see `widths.parse_width`.
-        fold: Number of the fold, from 0.
+        choice: The network and the fold.
         output: The model folder to write.
         checkpoint_root: Folder for checkpoint folders, which are named by run key.
-        gpus: GPUs that share each batch, see `Devices`; 0 for the backend's default device. Not part of the run key:
-            the result is the same up to rounding, and a run started on one device may resume on two.
-        logical_cpus: Logical CPU devices that share each batch instead; 0 for none. Not part of the run key.
-        threads: CPU threads per operation; None for all cores.
-        time_limit: Write a checkpoint and stop within this many seconds; None for no limit.
-        checkpoint_seconds: Maximum seconds between two checkpoints.
-        start: A trained network of the same structure to start from; None for random weights.
-        log: Called with progress messages.
-        on_step: Called after each step with the number of completed steps.
-        follow: Observer of the training, see `Follow`.
+        resources: Devices and time that the training may use.
+        observer: Whom to tell about the training.
 
     Returns:
         The provenance written.
 
     Raises:
         UsageError: The fold does not exist, or the architecture does not suit the plan's task.
-        DataError: A store is missing, or a patch cannot be read.
+        DataError: A store is missing or altered, or a patch cannot be read.
+        Diverged: The loss or the weights are NaN or infinite; the last good checkpoint is kept.
         Stopped: After a signal or at the time limit; run again to resume.
         DeviceMemoryError: A step does not fit in device memory.
     """
-    deadline = None if time_limit is None else time.monotonic() + time_limit
-    network = plan.network_of(arch, width)
-    images = "images" if plan.task == CLASSIFICATION else "patches"
+    deadline = None if resources.time_limit is None else time.monotonic() + resources.time_limit
+    arch, width, fold, start = choice.arch, choice.width, choice.fold, choice.start
+    log, network = observer.log, plan.network_of(arch, width)
     split = splits.fold(fold)
     stores = open_stores(store_folders)
     needed = split.train + split.validation
@@ -97,8 +137,9 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     if missing:
         raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
                         todo="Preprocess them with pocket-preprocess.")
-    backend.configure(threads, plan.seed)
-    devices = Devices(gpus, logical_cpus)
+    verify_stores(stores[case] for case in needed)
+    backend.configure(resources.threads, plan.seed)
+    devices = Devices(resources.gpus, resources.logical_cpus)
     devices.check_batch(plan.training.batch)
     precision = backend.usable_precision(plan.training.precision)
     key = run_key(plan, split, arch, width, stores, precision, start)
@@ -108,28 +149,28 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
         from ..models.build import build
         from ..models.export import export_openvino
         from .fit import SYSTEM_COLUMNS, Trainer, history_columns
-        from .scores import VALIDATIONS
+        from .tasks import TASKS
 
         with devices.scope():
             model = build(network)
         if start:
             start.give_weights(model, plan)
+        task = TASKS[plan.task]
         name, ships = start.variant if start else width, plan.training.checkpoint
         log(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
-            f"{plan.training.steps} steps of {plan.training.batch} {images} of "
+            f"{plan.training.steps} steps of {plan.training.batch} {task.SAMPLES} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
             f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split.train)} training and "
             f"{len(split.validation)} validation cases; run {key}")
-        sampler = VALIDATIONS[plan.task].sampler
         train_patches, validation_patches = (
-            sampler(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
+            task.SAMPLER(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
         trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, log=log,
-                          checkpoint_seconds=checkpoint_seconds, deadline=deadline)
+                          checkpoint_seconds=resources.checkpoint_seconds, deadline=deadline)
         record = Identity(
             dataset=plan.dataset, arch=arch, width=name, fold=fold, recipe=plan.recipe, seed=plan.seed,
             precision=precision, parameters=model.count_params(), run_key=key, code=code_hash("train"),
             version=__version__, commit=commit(), versions=backend.versions(), hardware=Hardware(**backend.hardware()))
-        state = _followed(trainer, on_step, follow, record, plan)
+        state = _followed(trainer, observer, record, plan)
         provenance = Provenance(
             **vars(record), steps=state.step, attempts=tuple(Attempt(**attempt) for attempt in state.attempts),
             wall_seconds=round(sum(attempt["seconds"] for attempt in state.attempts), 2),
@@ -152,9 +193,9 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], arch: str, widt
     return provenance
 
 
-def _followed(trainer: Trainer, on_step: Callable[[int], None], follow: TrainingObserver | None, record: Identity,
-              plan: Plan) -> State:
-    """Train and report the progress to `follow`."""
+def _followed(trainer: Trainer, observer: Observer, record: Identity, plan: Plan) -> State:
+    """Train and report the progress to the observer."""
+    on_step, follow = observer.on_step, observer.follow
     if follow is None:
         return trainer.run(on_step)
     follow.begin(record, plan)

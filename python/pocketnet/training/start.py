@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import files
 from ..contracts.plan import Plan
 from ..contracts.provenance import Origin
 from ..errors import UsageError
@@ -41,7 +40,7 @@ class Start:
     @property
     def identity(self) -> dict[str, Any]:
         """The part of the run key that identifies the start."""
-        return {"variant": self.variant, "model": files.sha256(self.model.path / "model.keras")}
+        return {"variant": self.variant, "model": self.model.sha256["model.keras"]}
 
     @property
     def record(self) -> Origin:

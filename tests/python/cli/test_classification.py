@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from fake_run import written
 from PIL import Image
 from pocketnet.evaluation import table
+from pocketnet.evaluation.classification.table import classes_of
 
 CHOSEN = {"positive": 8, "negative": 12}
 
@@ -245,7 +246,7 @@ def test_infer_and_evaluate(work, tmp_path):
     run("evaluate", *given, "--predictions", tmp_path / "openvino", "--model", work / "model-whole", "-o",
         tmp_path / "evaluation", cwd=work)
     rows = table.read(tmp_path / "evaluation/metrics.csv")
-    assert table.task_of(rows) == "classification" and table.classes_of(rows) == ["negative", "positive"]
+    assert table.task_of(rows) == "classification" and classes_of(rows) == ["negative", "positive"]
     assert sorted(rows["case"]) == sorted(test)
     found = checked.read_json(tmp_path / "evaluation/classification.json", "classification")
     assert sum(map(sum, found["confusion"])) == len(test) and 0 <= found["positive"][0]["metrics"]["auc"]["value"] <= 1

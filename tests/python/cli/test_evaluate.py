@@ -1,6 +1,7 @@
 """`pocket-evaluate` on real images: hippocampus in the dataset's own values, BraTS in LPS with merged classes."""
 
 import json
+import shutil
 
 import checked
 import numpy as np
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from fake_run import LABELS, PLAN, edit_json, write_model
 from pocketnet.cli.evaluate import main
 from pocketnet.evaluation import table
+from pocketnet.files import sha256
 from pocketnet.preprocessing import geometry
 
 
@@ -120,3 +122,17 @@ def test_merged_classes_and_a_file_that_is_not_ras(brats, tmp_path):
     assert outcome.exit_code == 0, outcome.output
     rows = table.read(tmp_path / "out" / "metrics.csv")
     assert rows["dice"].tolist() == [1, 1, 1] and rows["asd_mm"].tolist() == [0, 0, 0]
+
+
+def test_a_label_that_was_changed_after_the_check_is_refused(hippocampi, hippocampus, tmp_path):
+    path = tmp_path / "manifest.json"
+    listing = json.loads(path.read_text())
+    for case in listing["cases"]:
+        case["sha256"] = {name: sha256(hippocampus / name) for name in (*case["images"], case["label"])}
+    path.write_text(json.dumps(listing))
+    changed = hippocampus / listing["cases"][1]["label"]
+    shutil.copyfile(hippocampus / listing["cases"][2]["label"], changed)
+    outcome = run(tmp_path, hippocampus)
+    assert outcome.exit_code == 3 and "1 of 4 cases cannot be evaluated" in outcome.stderr
+    assert str(changed) in outcome.stderr and "changed after pocket-check" in outcome.stderr
+    assert not (tmp_path / "out" / "metrics.csv").exists()

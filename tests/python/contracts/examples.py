@@ -53,7 +53,7 @@ BODIES: dict[str, dict] = {
         "case": "case_1", "modalities": ["MRI"], "source_shape": [40, 50, 36], "crop": [[0, 35], [0, 50], [0, 36]],
         "shape": [35, 50, 36], "spacing_mm": [1.0, 1, 1.0], "statistics": [{"mean": 1.5, "std": 2}],
         "foreground": {"Anterior": [[1, 2, 3], [4, 5, 6]], "Posterior": []}, "sha256": {"image.b2nd": CHECKSUM},
-        "class": "Anterior"},
+        "checksum": CHECKSUM, "class": "Anterior"},
     "labels": {"modalities": ["MRI"], "labels": LABELS},
     "checksums": {"files": {"model.keras": CHECKSUM}},
     "provenance": {
@@ -118,6 +118,6 @@ BODIES: dict[str, dict] = {
 
 def example(kind: str) -> dict:
     """The JSON value of a valid file, for the caller to change."""
-    version = {"device": None, "profile": 3}.get(kind, 1)
+    version = {"device": None, "profile": 3, "case": 2}.get(kind, 1)
     header = {} if version is None else {"schema_version": version, "kind": kind}
     return deepcopy(header | BODIES[kind])

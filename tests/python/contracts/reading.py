@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from contracts.examples import example
 from pocketnet.preprocessing import store
 
-DOCUMENTED = {0, 2, 3, 4}
+DOCUMENTED = {0, 2, 3, 4, 5}
 """Exit codes that a faulty file may have."""
 
 
@@ -38,6 +38,7 @@ def make(root: Path) -> Path:
         shutil.copy(root / "data" / case.label, root / "predictions" / f"{case.case}.nii.gz")
     fake_run.write_model(root / "model")
     checked.write_json(root / "model/labels.json", {"modalities": ["t1", "t2"], "labels": tiny.LABELS}, "labels")
+    fake_run.record_anew(root / "model/labels.json")
     fake_run.write_run(root / "run")
     fake_run.write_profile(root / "profile.json")
     for kind in ("activations", "device"):
@@ -57,12 +58,14 @@ def survivors(command: list[str], file: str, texts: Iterator[bytes]) -> Iterator
     try:
         for text in texts:
             Path(file).write_bytes(text)
+            fake_run.record_anew(Path(file).absolute())  # else it is refused as altered, unread
             done = CliRunner().invoke(main, [*command[1:], "--quiet"])
             raw = done.exception is not None and not isinstance(done.exception, SystemExit)
             if raw or done.exit_code not in DOCUMENTED:
                 yield text, f"exit code {done.exit_code}: {done.exc_info and done.exc_info[1]!r}\n{done.output}"
     finally:
         Path(file).write_bytes(good)
+        fake_run.record_anew(Path(file).absolute())
 
 
 DATASET = ["--manifest", "manifest.json", "--input", "data"]

@@ -84,7 +84,7 @@ def test_labels_that_are_refused(text):
 
 
 def test_classes_are_numbered_without_gaps():
-    assert labels.as_manifest({"edema": (2,), "core": (1, 4)}) == (
+    assert labels.as_manifest({"edema": (2,), "core": (1, 4)}, 1) == (
         Label("edema", 1, (2,)), Label("core", 2, (1, 4)))
 
 

@@ -6,7 +6,10 @@ import pytest
 from fake_run import metrics
 from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation import comparison as comparisons
-from pocketnet.evaluation import layout, table
+from pocketnet.evaluation import table
+from pocketnet.evaluation.classification import table as of_classes
+from pocketnet.evaluation.segmentation import layout
+from pocketnet.evaluation.segmentation import table as of_labels
 
 NAN = float("nan")
 
@@ -156,13 +159,13 @@ def test_table_keeps_values_and_empty_fields(tmp_path):
 
 def test_a_table_from_before_the_voxel_sets_is_read(tmp_path):
     frame = metrics("full", cases=2).assign(file="")
-    frame[[c for c in table.COLUMNS if c not in table.LATER]].to_csv(tmp_path / "metrics.csv", index=False)
+    frame[[c for c in of_labels.COLUMNS if c not in of_labels.LATER]].to_csv(tmp_path / "metrics.csv", index=False)
     again = table.read(tmp_path / "metrics.csv")
-    assert list(again) == list(table.COLUMNS) and again[list(table.LATER)].isna().all(axis=None)
+    assert list(again) == list(of_labels.COLUMNS) and again[list(of_labels.LATER)].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("content, message", [
-    ("case,dice\na,1\n", "lacks dataset"), (",".join(table.COLUMNS) + "\n", "lacks rows"), ("", "cannot be read"),
+    ("case,dice\na,1\n", "lacks dataset"), (",".join(of_labels.COLUMNS) + "\n", "lacks rows"), ("", "cannot be read"),
 ])
 def test_a_bad_table_is_refused(tmp_path, content, message):
     path = tmp_path / "metrics.csv"
@@ -187,8 +190,8 @@ def test_a_case_named_na_is_a_name(tmp_path):
 def test_the_tables_columns_are_the_contracts():
     from pocketnet.contracts import metrics as contract
 
-    assert set(table.COLUMNS) == set(contract.columns(contract.LabelRow))
-    assert {*table.OF_CLASSES, "parameters", "code", "run_key", table.STEPS} == set(contract.columns(contract.ClassRow))
+    assert set(of_labels.COLUMNS) == set(contract.columns(contract.LabelRow))
+    assert {*of_classes.BEFORE, *of_classes.AFTER} == set(contract.columns(contract.ClassRow))
 
 
 @pytest.mark.parametrize("column, value", [("dice", 1.5), ("dice", float("inf")), ("fold", -1), ("hd95_mm", -2.0),

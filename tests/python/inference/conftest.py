@@ -15,7 +15,7 @@ from pocketnet.contracts.splits import Splits
 from pocketnet.preprocessing import geometry, store
 from pocketnet.preprocessing.case import map_labels, prepare_label
 from pocketnet.preprocessing.scan import PreparedScan, read_scan
-from pocketnet.training.run import train
+from pocketnet.training.run import Choice, train
 
 LABELS = [{"name": "Anterior", "value": 1, "source_values": [1]},
           {"name": "Posterior part", "value": 2, "source_values": [2]}]
@@ -41,8 +41,8 @@ def work(tmp_path_factory):
     plan = dataclasses.replace(plan, network=dataclasses.replace(plan.network, norm="instance"))
     make_stores(folder / "stores", folder / "data", manifest, plan)
     for fold, name in ((0, "model"), (1, "model1")):
-        train(plan, tiny.splits(), [folder / "stores"], "unet", "pocket", fold, folder / name, folder / "checkpoints",
-              log=lambda line: None)
+        train(plan, tiny.splits(), [folder / "stores"], Choice("unet", "pocket", fold), folder / name,
+              folder / "checkpoints")
     return folder
 
 
@@ -64,8 +64,7 @@ def hippocampus_model(hippocampus_data, tmp_path_factory):
     constants = [{"modality": "MRI", "mean": 160.0, "std": 50.0, "p0_5": 60.0, "p99_5": 260.0}]
     splits = Splits.from_json({"dataset": "hippocampus", "rule": "by hand", "seed": 7, "folds": [
         {"fold": 0, "train": names[2:-1], "validation": names[-1:], "test": names[:2], "intensity": constants}]})
-    train(plan, splits, [folder / "stores"], "unet", "pocket", 0, folder / "model", folder / "checkpoints",
-          log=lambda line: None)
+    train(plan, splits, [folder / "stores"], Choice("unet", "pocket", 0), folder / "model", folder / "checkpoints")
     return folder / "model"
 
 

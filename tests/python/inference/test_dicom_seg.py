@@ -3,6 +3,7 @@
 import json
 import zipfile
 
+import dicom_forms as forms
 import highdicom
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner
 from pocketnet.cli.infer import main
+from pocketnet.inference import batch
+from pocketnet.inference.predictor import Predictor
+from pocketnet.inference.results import Wanted
 from series import write_dicom
 
 SERIES = "1.2.826.0.1.3680043.8.498.1"
@@ -46,6 +50,7 @@ def test_it_says_what_the_label_map_says(hippocampus_model, dicom, tmp_path, kin
     seg = highdicom.seg.segread(tmp_path / "out.dcm")
     assert seg.number_of_segments == 2
     assert [seg.get_segment_description(n).segment_label for n in (1, 2)] == ["Anterior", "Posterior part"]
+    assert "InstitutionName" not in seg and "PatientComments" not in seg
     slices = [pydicom.dcmread(path, stop_before_pixels=True) for path in dicom.iterdir()]
     assert seg.StudyInstanceUID == slices[0].StudyInstanceUID and seg.PatientID == slices[0].PatientID
     assert seg.FrameOfReferenceUID == slices[0].FrameOfReferenceUID
@@ -81,3 +86,19 @@ def test_an_image_that_is_no_series_is_refused(hippocampus_model, image, tmp_pat
     ran = infer("--model", hippocampus_model, image, "-o", tmp_path / "out.nii.gz")
     assert ran.exit_code == 3 and "refers to a DICOM series, which this image is not" in ran.stderr
     assert not list(tmp_path.glob("out*"))
+
+
+def test_the_label_map_is_there_even_if_its_segmentation_cannot_be_written(hippocampus_model, tmp_path):
+    series = forms.write(tmp_path / "series", forms.slices())
+    predictor = Predictor.load(hippocampus_model)
+    out = tmp_path / "out.nii.gz"
+
+    def lose_a_slice(windows):
+        (series / "IM0005").unlink()
+        return iter(windows)
+
+    done = batch.segment_cases(predictor, {"series": [series]}, out, single=True, again=False,
+                               wanted=Wanted(extras=False, dicom_seg=True), follow=lambda case: lose_a_slice)
+    assert done.exit_codes == {3} and "about 1 slices are missing" in done.problems[0]
+    assert nib.load(out).shape == (forms.COLUMNS, forms.ROWS, forms.SLICES)
+    assert not (tmp_path / "out.dcm").exists()

@@ -12,15 +12,15 @@ from pocketnet.cli.ensemble import main
 from pocketnet.preprocessing.scan import read_scan
 from pocketnet.tracking.records import read_run
 from pocketnet.training.model_folder import ModelFolder
-from pocketnet.training.run import train
+from pocketnet.training.run import Choice, train
 
 
 @pytest.fixture(scope="session")
 def member(work):
     """Fold 0's network once more, with another seed."""
     plan = ModelFolder.open(work / "model").plan
-    train(dataclasses.replace(plan, seed=plan.seed + 1), tiny.splits(), [work / "stores"], "unet", "pocket", 0,
-          work / "member2", work / "checkpoints", log=lambda line: None)
+    train(dataclasses.replace(plan, seed=plan.seed + 1), tiny.splits(), [work / "stores"],
+          Choice("unet", "pocket", 0), work / "member2", work / "checkpoints")
     return work / "member2"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pocketnet.contracts.labels import TASKS
+from pocketnet.contracts.tasks import TASKS
 from pocketnet.models import blocks
 from pocketnet.models.build import build
 from pocketnet.models.counts import count

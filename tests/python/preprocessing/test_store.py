@@ -1,12 +1,13 @@
 """Stores give back what was written, patch by patch, and nothing that is half written."""
 
+import json
 import resource
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import tiny
-from pocketnet.errors import DataError
+from pocketnet.errors import AlteredError, DataError
 from pocketnet.preprocessing import store
 from pocketnet.training import checkpoints
 
@@ -68,6 +69,44 @@ def test_incomplete_or_missing_stores_are_refused(case, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no stores here"):
         store.open_stores([tmp_path / "empty"])
+
+
+def flip(path, place=0.5):
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name, read", [("image.b2nd", "read_image"), ("label.b2nd", "read_label")])
+@pytest.mark.parametrize("before", [False, True])
+def test_an_altered_array_is_named_when_it_is_read(case, name, read, before):
+    """Also if it is altered after this process has read it."""
+    opened, *_ = case
+    if before:
+        getattr(opened, read)((0, 0, 0), (4, 4, 4))
+        opened.verify()
+    flip(opened.folder / name)
+    for attempt in (lambda: getattr(opened, read)((0, 0, 0), (4, 4, 4)), opened.verify):
+        with pytest.raises(AlteredError) as caught:
+            attempt()
+        assert caught.value.where == str(opened.folder / name) and opened.sha256[name] in caught.value.what
+    with pytest.raises(DataError, match=rf"1 stores[^!]*a: {name}"):
+        store.verify_stores([opened])
+
+
+@pytest.mark.parametrize("change", [
+    lambda value: value["statistics"][0].update(mean=0.0), lambda value: value["foreground"]["one"][3].reverse(),
+    lambda value: value.update(spacing_mm=[1, 1, 1]), lambda value: value["sha256"].pop("label.b2nd"),
+    lambda value: value.update(checksum="0" * 64)])
+def test_an_altered_description_of_a_store_is_refused(case, change):
+    path = case[0].folder / "case.json"
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+    with pytest.raises(AlteredError, match="case.json of the store is not as it was written"):
+        store.Store(path.parent)
+    with pytest.raises(DataError, match=r"1 stores cannot be used.\n[^!]*case.json"):
+        store.open_stores([path.parent.parent])
 
 
 @pytest.mark.parametrize("room", [500, 20_000])

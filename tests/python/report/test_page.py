@@ -9,7 +9,16 @@ import checked
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import edit_json, metrics, provenance, write_evaluation, write_model, write_profile, write_run
+from fake_run import (
+    edit_json,
+    metrics,
+    provenance,
+    record_anew,
+    write_evaluation,
+    write_model,
+    write_profile,
+    write_run,
+)
 from pocketnet.evaluation.overlay import draw_overlay
 from pocketnet.report import page, resources
 from pocketnet.report.content import context
@@ -93,6 +102,7 @@ def test_several_networks_a_fold_are_told(tmp_path):
     for number, seed in enumerate((12345, 12346), 1):
         record = provenance("full", seed=seed, run_key=f"member-{number}")
         checked.write_json(folder / f"member{number}.provenance.json", record, "provenance")
+    record_anew(folder / "provenance.json")
     text = " ".join(" ".join(Checker(render(root)).text).split())
     assert "Networks per fold 2, averaged (seeds 12345, 12346)" in text
 
@@ -122,6 +132,8 @@ def test_parts_may_be_missing_or_damaged(tmp_path):
     (models / "unet-full" / "fold0" / "history.csv").unlink()
     (models / "unet-full" / "fold1" / "plan.json").write_text("{")
     (models / "unet-pocket" / "fold0" / "provenance.json").write_text("{}")
+    for network in ("unet-full/fold0", "unet-full/fold1", "unet-pocket/fold0"):
+        record_anew(models / network / "model.keras")
     (root / "comparison" / "comparison.json").unlink()
     for picture in (root / "evaluation").rglob("*.png"):
         picture.unlink()

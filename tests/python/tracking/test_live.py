@@ -18,7 +18,7 @@ from pocketnet.tracking.collect import collect
 from pocketnet.tracking.live import Live
 from pocketnet.tracking.records import read_run
 from pocketnet.tracking.store import Store
-from pocketnet.training.run import train
+from pocketnet.training.run import Choice, Observer, train
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def stores(tmp_path_factory):
 
 
 def trained(root, stores, follow):
-    return train(tiny.plan(), tiny.splits(), [stores], "unet", "pocket", 0, root / "models" / "fold0",
-                 root / "checkpoints", log=lambda line: None, follow=follow)
+    return train(tiny.plan(), tiny.splits(), [stores], Choice("unet", "pocket", 0), root / "models" / "fold0",
+                 root / "checkpoints", observer=Observer(follow=follow))
 
 
 def server(root: Path, port: int):

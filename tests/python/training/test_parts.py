@@ -1,5 +1,6 @@
 """Loss, augmentation, sampling and checkpoints, each by itself."""
 
+import shutil
 import time
 import zipfile
 
@@ -11,6 +12,7 @@ from pocketnet.errors import DataError, Stopped
 from pocketnet.preprocessing import store
 from pocketnet.training import checkpoints
 from pocketnet.training.augmentation import augment
+from pocketnet.training.run import train
 from pocketnet.training.sampling import PatchSampler, start_around
 
 
@@ -167,6 +169,37 @@ def test_who_waits_for_another_training_stops_when_the_time_is_up(tmp_path):
 
 
 def test_a_checkpoint_is_never_unpickled(tmp_path):
-    np.savez(tmp_path / "step-00000001.npz", state=np.array([{"evil": 1}], dtype=object))
-    assert zipfile.is_zipfile(tmp_path / "step-00000001.npz")
+    path = checkpoints.write_checkpoint(tmp_path, 1, {"model": [np.array([{"evil": 1}], dtype=object)]}, {"step": 1})
+    assert zipfile.is_zipfile(path)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        checkpoints.read(path)
     assert checkpoints.latest(tmp_path) is None
+
+
+def test_a_renamed_member_of_a_checkpoint_is_not_resumed_from(tmp_path):
+    """A bit flipped in a member's name, in its header and in the zip directory, exchanges two arrays."""
+    for step in (1, 2):
+        checkpoints.write_checkpoint(tmp_path, step, {"model": [np.full(3, float(step + n)) for n in range(3)]},
+                                     {"step": step})
+    newest = tmp_path / "step-00000002.npz"
+    newest.write_bytes(newest.read_bytes().replace(b"model/00001", b"model/00003"))
+    said = []
+    arrays, state = checkpoints.latest(tmp_path, said.append)
+    assert state == {"step": 1} and [value[0] for value in arrays["model"]] == [1, 2, 3]
+    assert len(said) == 1 and "step-00000002.npz" in said[0] and "using step-00000001.npz" in said[0]
+    (tmp_path / "step-00000001.npz").write_bytes(b"torn")
+    assert checkpoints.latest(tmp_path, said.append) is None and "training starts anew" in said[-1]
+
+
+def test_a_training_on_altered_stores_names_all_of_them_before_its_first_step(stores, tmp_path):
+    for case in stores.values():
+        shutil.copytree(case.folder, tmp_path / "stores" / case.case)
+    # The last is a test case, which the training does not read.
+    for case, name in (("case_2", "image.b2nd"), ("case_5", "label.b2nd"), ("case_0", "image.b2nd")):
+        path = tmp_path / "stores" / case / name
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError) as caught:
+        train(tiny.plan(), tiny.splits(), [tmp_path / "stores"], "unet", "pocket", 0, tmp_path / "model",
+              tmp_path / "checkpoints")
+    assert caught.value.exit_code == 3 and not (tmp_path / "checkpoints").exists()
+    assert [problem[:18] for problem in caught.value.problems] == ["case_2: image.b2nd", "case_5: label.b2nd"]

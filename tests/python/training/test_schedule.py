@@ -1,10 +1,11 @@
-"""Learning rate by the step, and averaged weights."""
+"""Learning rate by the step, averaged weights, and a training that diverges."""
 
 import numpy as np
 import pytest
 import tiny
 from pocketnet import backend
-from pocketnet.errors import Stopped
+from pocketnet.errors import Diverged, Stopped
+from pocketnet.training import checkpoints
 
 
 def trainer(stores, folder, **training):
@@ -15,7 +16,7 @@ def trainer(stores, folder, **training):
 
     backend.configure(seed=7)
     keras.utils.set_random_seed(7)
-    options = {name: training.pop(name) for name in ("deadline",) if name in training}
+    options = {name: training.pop(name) for name in ("deadline", "checkpoint_seconds") if name in training}
     plan = tiny.plan(**{"epochs": 2, "steps_per_epoch": 4} | training)
     constants = tiny.splits().folds[0].intensity
     patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
@@ -109,3 +110,31 @@ def test_averages_survive_a_stop_to_the_bit(stores, tmp_path):
         np.testing.assert_array_equal(np.array(a), np.array(b))
     for a, b in zip(whole.best_variables, resumed.best_variables, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("rate, what", [(1e38, "the loss is nan at step 3"),
+                                        (1e39, "weights are NaN or infinite at step 2")])
+def test_a_diverged_training_says_where_and_keeps_the_last_good_checkpoint(stores, tmp_path, rate, what):
+    """Neither weights that give such a loss nor infinite weights (the second rate is infinite in float32) stay."""
+    good = trainer(stores, tmp_path)
+    good.state.attempts.append({})
+    good.state.step = 1
+    good._write("stopped")
+    diverging = trainer(stores, tmp_path, schedule="polynomial", learning_rate=rate, clip_norm=None,
+                        checkpoint_seconds=0)
+    with pytest.raises(Diverged) as caught:
+        diverging.run()
+    assert caught.value.exit_code == 5 and "training.learning_rate" in caught.value.todo
+    assert caught.value.what == f"The training diverged: {what} of 8. The checkpoint of step 1 is kept."
+    arrays, state = checkpoints.latest(tmp_path)
+    assert state["step"] == 1
+    for weights, value in zip(good.trained.variables, arrays["model"], strict=True):
+        np.testing.assert_array_equal(np.array(weights), value)
+
+
+def test_a_validation_loss_that_is_not_finite_is_a_diverged_training(stores, tmp_path):
+    diverging = trainer(stores, tmp_path, steps_per_epoch=1)
+    image, label = diverging.validation_batches[0]
+    diverging.validation_batches = [(np.full_like(image, np.nan), label)]
+    with pytest.raises(Diverged, match="the validation loss is nan at step 1 of 2. There is no checkpoint before it"):
+        diverging.run()

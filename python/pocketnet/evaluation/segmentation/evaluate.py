@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .. import outputs
-from ..contracts.manifest import Case, Manifest
-from ..contracts.overlays import Overlay, Overlays
-from ..contracts.provenance import Provenance
-from ..errors import DataError
-from ..preprocessing import geometry
-from . import cases, overlay, table
-from .metrics import METRICS
+from ... import outputs
+from ...contracts.manifest import Case, Manifest
+from ...contracts.overlays import Overlay, Overlays
+from ...contracts.provenance import Provenance
+from ...errors import DataError
+from ...preprocessing import geometry
+from ...preprocessing.recorded import check_recorded
+from .. import cases, overlay, table
+from ..metrics import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FILES: dict[str, str | None] = {}
+RANKS = overlay.RANKS
+
 
 def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
-             progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> pd.DataFrame:
+             progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, and pictures of the best, median and worst case.
 
     Args:
@@ -33,7 +37,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         progress: Passes the cases through and shows progress.
 
     Returns:
-        The rows of `metrics.csv`.
+        The mean of each metric by label.
 
     Raises:
         DataError: Predictions are missing, or cases cannot be evaluated; the message lists all of them.
@@ -49,7 +53,12 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     rows = _measured(listing, folder, paths, run, progress(list(labelled.values())))
     _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output)
     table.write_metrics(output / "metrics.csv", rows)
-    return rows
+    return cases.Evaluated(_summary(rows), _text(rows))
+
+
+def cautions(metrics: Sequence[Path]) -> list[str]:
+    """Return no cautions: an evaluation of a segmentation has none."""
+    return []
 
 
 def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case]
@@ -60,6 +69,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
     rows, problems = [], []
     for case in labelled:
         try:
+            check_recorded(case, folder, [cast(str, case.label)])
             pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid)
         except DataError as error:
             problems.append(f"{case.case}: {' '.join(error.render().split())}")
@@ -77,6 +87,7 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
     for rank, name in overlay.pick(mean_dice):
+        check_recorded(by_name[name], folder, by_name[name].images[:1])
         image = geometry.read(folder / by_name[name].images[0]).data
         pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels, listing.label_grid)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
@@ -85,7 +96,7 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     Overlays(tuple(entries)).write(output / "overlays.json")
 
 
-def summary(rows: pd.DataFrame) -> dict[str, Any]:
+def _summary(rows: pd.DataFrame) -> dict[str, Any]:
     """Return the number of cases, and the mean of each metric by label; None for an undefined mean."""
     import pandas as pd
 
@@ -94,7 +105,7 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
                      for label, row in _means(rows).iterrows()}}
 
 
-def text(rows: pd.DataFrame) -> str:
+def _text(rows: pd.DataFrame) -> str:
     """Format the summary as text, one line per label."""
     lines = [f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
              f"NSD at 1 mm {row.nsd_1mm:.4f}" for label, row in _means(rows).iterrows()]

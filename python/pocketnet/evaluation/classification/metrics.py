@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..contracts.classification import Classification, ClassMetrics, Estimate, PositiveClass
-from ..contracts.predictions import PROBABILITY
-from ..errors import DataError
-from . import roc
+from ...contracts.classification import Classification, ClassMetrics, Estimate, PositiveClass
+from ...contracts.predictions import PROBABILITY
+from ...errors import DataError
+from .. import roc
 from .table import classes_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Training and validation images of a classification."""
+"""Training a classifier: the images of a batch, and the validation scores."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from ..errors import DataError, PocketError
 from ..preprocessing.store import Store
 from .augmentation import augment
 from .sampling import Sampler
+
+SAMPLES = "images"
+COLUMNS = ("validation_auc", "validation_accuracy")
 
 
 class ImageSampler(Sampler):
@@ -84,3 +87,29 @@ class ImageSampler(Sampler):
         size = self.plan.training.batch
         return [(np.stack([self._read(store) for store in self.stores[k:k + size]]),
                  np.array(self.classes[k:k + size], np.uint8)) for k in range(0, len(self.stores), size)]
+
+
+SAMPLER = ImageSampler
+
+
+def of_batch(probabilities: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probabilities (batch, classes) and classes (batch,) of a validation batch."""
+    return probabilities, label
+
+
+def scores(batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """Return the area under the ROC curve and the accuracy.
+
+    With two classes, the area is that of the second; with more, the mean over classes, each against the rest.
+
+    Args:
+        batches: Probabilities (batch, classes) and classes (batch,).
+    """
+    from ..evaluation.roc import auc
+
+    probabilities = np.concatenate([p for p, _ in batches])
+    true = np.concatenate([y for _, y in batches])
+    values = range(probabilities.shape[-1]) if probabilities.shape[-1] > 2 else (1,)
+    areas = [auc(probabilities[:, v], true == v) for v in values if 0 < (true == v).sum() < len(true)]
+    accuracy = (probabilities.argmax(axis=-1) == true).mean()
+    return dict(zip(COLUMNS, (float(np.mean(areas)), float(accuracy)), strict=True))

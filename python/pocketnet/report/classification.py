@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..contracts.comparison import Comparison
 from ..contracts.overlays import Overlay
 from ..contracts.predictions import PROBABILITY
-from ..evaluation import class_layout, classification
+from ..evaluation.classification import layout, metrics
 from ..evaluation.layout import equivalence_text, p_text, pair_of
 from ..tracking.records import Evaluation
 from . import copies, figures
@@ -17,6 +17,9 @@ from . import copies, figures
 if TYPE_CHECKING:
     import pandas as pd
 
+SCORE = ("validation_auc", "validation AUC")
+COLUMN = "class"
+WHAT = "classes"
 SECTIONS = "classification.html.jinja"
 MOST_CASE_ROWS = 3000
 MOST_PICTURES = 4  # per network
@@ -26,13 +29,13 @@ def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluatio
              networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict[str, Any]:
     """Compute the template values that are specific to a classification."""
     return {
-        "sections": SECTIONS, "titles": class_layout.TITLES, "how": class_layout.HOW,
-        "how_paired": class_layout.HOW_PAIRED,
+        "sections": SECTIONS, "titles": layout.TITLES, "how": layout.HOW,
+        "how_paired": layout.HOW_PAIRED,
         "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
-        "texts": copies.tables(comparison, class_layout),
+        "texts": copies.tables(comparison, layout),
         "curves_of_classes": [(name, figures.roc_curves(rows, networks, name, colours))
-                              for name in classification.positives(rows)] if rows is not None else [],
+                              for name in metrics.positives(rows)] if rows is not None else [],
         "overlays": _pictures(evaluations), "cases": _cases(rows) if rows is not None else None,
     }
 
@@ -51,9 +54,9 @@ def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for row in comparison.networks:
         cells = []
-        for metric in classification.CLASS_METRICS:
+        for metric in metrics.CLASS_METRICS:
             found = row.metrics[metric]
-            cells.append((found.mean, class_layout.number(found.mean), class_layout.interval_text(found.interval)))
+            cells.append((found.mean, layout.number(found.mean), layout.interval_text(found.interval)))
         pair = pair_of(comparison, row, "auc")
         rows.append({"label": row.label, "network": f"{row.arch} {row.width}", "cases": row.cases,
                      "parameters": row.parameters, "cells": cells, "p": pair.p_value if pair else None,
@@ -63,9 +66,9 @@ def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _differences(comparison: Comparison) -> list[dict[str, Any]]:
     return [{"label": pair.label, "network": f"{pair.arch} {pair.width}",
-             "metric": class_layout.TITLES[pair.metric], "n": pair.n, "difference": pair.difference,
-             "difference_text": class_layout.number(pair.difference, True),
-             "interval": class_layout.interval_text(pair.interval, True), "test": pair.test or "",
+             "metric": layout.TITLES[pair.metric], "n": pair.n, "difference": pair.difference,
+             "difference_text": layout.number(pair.difference, True),
+             "interval": layout.interval_text(pair.interval, True), "test": pair.test or "",
              "p": pair.p_value, "p_text": p_text(pair.p_value), "holm": pair.p_holm,
              "holm_text": p_text(pair.p_holm), "equivalence": equivalence_text(pair)}
             for pair in comparison.pairs]

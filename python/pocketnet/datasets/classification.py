@@ -1,20 +1,24 @@
-"""Check one 2D image (read once, for its checksum, problems and statistics), and the classes of all images."""
+"""Check a dataset of a classification: 2D images (read once, for checksum, problems and statistics) and classes."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from ..contracts.fingerprint import CaseFingerprint
+from ..contracts.fingerprint import CaseFingerprint, Fingerprint
+from ..contracts.labels import Label
+from ..contracts.manifest import Manifest
 from ..contracts.splits import too_few
 from ..errors import DataError, UsageError
 from ..preprocessing.picture import parse
 from .folder import Case, Listing, Problem, unreadable
+from .labels import Classes
 from .presets import Preset
-from .verify import Checked, intensities
+from .verify import CheckCase, Checked, intensities, number
 
 SAMPLE = 50
 """Pixels per image in the fingerprint; fewer than for volumes, because image datasets have far more cases."""
@@ -52,11 +56,13 @@ def verify_picture(folder: Path, case: Case) -> Checked:
     return out
 
 
-def classes_of(listing: Listing, preset: Preset, asked: str | None) -> list[str]:
-    """Return the classes of a classification, in order.
+def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset: Preset, asked: str | None) -> Classes:
+    """Return the classes, in order, each with its number.
 
     Args:
+        folder: The dataset's folder.
         listing: The dataset's cases.
+        cases: The cases to check.
         preset: The dataset's preset.
         asked: Value of `--labels`, which a classification does not support.
 
@@ -66,10 +72,16 @@ def classes_of(listing: Listing, preset: Preset, asked: str | None) -> list[str]
     if asked:
         raise UsageError("A classification has its classes from the dataset's list; --labels is for segmentation.",
                          where=f"--labels {asked}", todo="Leave --labels out.")
-    return list(preset.classes or sorted({cast(str, case.class_name) for case in listing.cases}))
+    names = preset.classes or sorted({cast(str, case.class_name) for case in listing.cases})
+    return {name: (value,) for value, name in enumerate(names)}
 
 
-def class_problems(listing: Listing, classes: Sequence[str], folds: int | None) -> list[Problem]:
+def checker(folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:
+    """Return the function that checks one case, as `tasks.DatasetTask` describes."""
+    return partial(verify_picture, folder)
+
+
+def problems(listing: Listing, classes: Classes, folds: int | None, enough: int) -> list[Problem]:
     """Return problems for classes that have too few images to split, and for a dataset with a single class."""
     if not listing.cases:
         return []
@@ -84,3 +96,24 @@ def class_problems(listing: Listing, classes: Sequence[str], folds: int | None) 
             if case.class_name in classes and case.name not in listed]
     few = too_few(rest, folds or 2) if listing.test is None else too_few(rest, 1)
     return absent + [Problem("", "", f"too few to split: {line}") for line in few]
+
+
+def unused_files(folder: Path, listing: Listing, problems: Sequence[Problem]) -> tuple[list[Problem], list[str]]:
+    """Return nothing: the layouts of images report the files that they do not use."""
+    return [], []
+
+
+def warnings(classes: Classes, checked: Sequence[Checked]) -> list[str]:
+    """Return no warnings: `problems` reports an absent class."""
+    return []
+
+
+def describe_label(label: Label, manifest: Manifest, fingerprint: Fingerprint) -> dict[str, Any]:
+    """Return the number of cases of a class, and its share of all cases."""
+    count = sum(case.class_name == label.name for case in manifest.cases)
+    return {"cases": count, "share": number(count / len(manifest.cases))}
+
+
+def text_of_label(label: dict[str, Any]) -> str:
+    """Format a label of the summary, with what `describe_label` added, as text."""
+    return f"class {label['value']}   {label['name']}: {label['cases']} images ({label['share']:.1%})"

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import outputs
-from ..contracts.classification import Classification, Estimate
-from ..contracts.manifest import Manifest
-from ..contracts.overlays import Overlay, Overlays
-from ..contracts.predictions import PROBABILITY, TABLE, read_table
-from ..contracts.provenance import Provenance
-from ..errors import DataError
-from ..files import atomic
-from ..preprocessing.picture import read
-from ..text import drawn
-from . import classification, roc, table
+from ... import outputs
+from ...contracts.classification import Classification, Estimate
+from ...contracts.manifest import Case, Manifest
+from ...contracts.overlays import Overlay, Overlays
+from ...contracts.predictions import PROBABILITY, TABLE, read_table
+from ...contracts.provenance import Provenance
+from ...errors import DataError
+from ...files import atomic
+from ...preprocessing.picture import read
+from ...preprocessing.recorded import check_recorded
+from ...text import drawn
+from .. import cases, roc, table
+from . import metrics as measured
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PICTURE_SIDE = 320  # pixels of the longer side
+FILES: dict[str, str | None] = {"classification.json": Classification.kind, "roc.png": None}
+RANKS = ("wrong",)
 
 
-def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path
-             ) -> Classification:
+def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
+             progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the most confident errors.
 
     Args:
@@ -37,6 +41,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         predictions: The file `predictions.csv` or its folder.
         run: Provenance of the model.
         output: Output folder.
+        progress: Unused: there is one file of predictions.
 
     Returns:
         The content of `classification.json`.
@@ -61,20 +66,22 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
          "predicted": classes[int(np.argmax(found[case]))],
          **{PROBABILITY + known: value for known, value in zip(classes, found[case], strict=True)}}
         for case, name in truth.items()])
-    described = classification.describe(rows, listing.caution)
-    files_of = {case.case: case.images[0] for case in listing.cases}
+    described = measured.describe(rows, listing.caution)
+    by_name = {case.case: case for case in listing.cases}
     outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
-    for _, row in classification.confidently_wrong(rows).iterrows():
+    for _, row in measured.confidently_wrong(rows).iterrows():
         entry = Overlay(row["case"], f"overlays/wrong_{row['case']}.png", "wrong", class_name=row["class"],
                         predicted=row["predicted"], probability=float(row["probability"]))
-        draw_image(output / entry.file, read(folder / files_of[row["case"]]))
+        case = by_name[row["case"]]
+        check_recorded(case, folder, case.images[:1])
+        draw_image(output / entry.file, read(folder / case.images[0]))
         entries.append(entry)
     draw_curves(output / "roc.png", rows)
     Overlays(tuple(entries)).write(output / "overlays.json")
     described.write(output / "classification.json")
     table.write_metrics(output / "metrics.csv", rows)
-    return described
+    return cases.Evaluated(described.to_json(), _text(described))
 
 
 def cautions(metrics: Sequence[Path]) -> list[str]:
@@ -84,12 +91,12 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
-def text(described: Classification) -> str:
+def _text(described: Classification) -> str:
     """Format the metrics as text, one line per class."""
     lines = [f"{described.cases} cases"]
     for one in described.positive:
         shown = [f"{name.upper() if name == 'auc' else name} {_number(getattr(one.metrics, name))}"
-                 for name in classification.CLASS_METRICS]
+                 for name in measured.CLASS_METRICS]
         lines.append(f"{one.class_name}: {', '.join(shown)}")
     return "\n".join(lines)
 
@@ -120,9 +127,9 @@ def draw_curves(path: Path, rows: pd.DataFrame) -> None:
     figure = Figure(figsize=(4.2, 4.2), dpi=120, layout="constrained")
     axis = figure.subplots()
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    for name in classification.positives(rows):
-        points = roc.mean_curve(list(classification.curves(rows, name).values()))
-        area = classification.areas([rows], name).values[0]
+    for name in measured.positives(rows):
+        points = roc.mean_curve(list(measured.curves(rows, name).values()))
+        area = measured.areas([rows], name).values[0]
         axis.plot(*zip(*points, strict=True), linewidth=1.8, label=f"{drawn(name)}, AUC {area:.3f}")
     axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axis.legend(loc="lower right", frameon=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..contracts.comparison import Comparison
-from ..text import markdown as as_is
-from .classification import CLASS_METRICS
-from .layout import Table, equivalence_text, p_equivalence, p_text, pair_of, two_tables
+from ...contracts.comparison import Comparison
+from ...text import markdown as as_is
+from ..layout import Table, equivalence_text, p_equivalence, p_text, pair_of, two_tables
+from .metrics import CLASS_METRICS
 
 TITLES = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "value", "interval_low", "interval_high",

@@ -1,0 +1,68 @@
+"""The tasks, and what the files between the steps and the planning need to know of each.
+
+What a room does differently by task is in the room's own `tasks.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import UsageError
+
+SEGMENTATION: Literal["segmentation"] = "segmentation"
+CLASSIFICATION: Literal["classification"] = "classification"
+Task = Literal["segmentation", "classification"]
+DEFAULT: Task = SEGMENTATION
+"""Task of a file that names none."""
+
+
+@dataclass(frozen=True)
+class TaskRules:
+    """The properties of a task.
+
+    Attributes:
+        first_value: Value of the first label. The network has an output for each label and for each smaller value:
+            in a segmentation, 0 is the background.
+        per_voxel: Whether the network predicts every voxel, instead of an image as a whole.
+        dimensions: Axes of an image.
+        reference: Field of `manifest.Case` with the true result.
+        stratified: Whether every part of a split keeps the proportions of the references.
+        resized: Whether every image is resized to the plan's patch.
+        losses: Losses that suit the task, the paper's first.
+        paper_batch: Batch size of the paper's networks.
+    """
+
+    first_value: int
+    per_voxel: bool
+    dimensions: Literal[2, 3]
+    reference: Literal["label", "class_name"]
+    stratified: bool
+    resized: bool
+    losses: tuple[str, ...]
+    paper_batch: int
+
+
+TASKS: dict[str, TaskRules] = {
+    SEGMENTATION: TaskRules(
+        first_value=1, per_voxel=True, dimensions=3, reference="label", stratified=False, resized=False,
+        losses=("l2_dice", "dice_cross_entropy", "cross_entropy"), paper_batch=2),
+    CLASSIFICATION: TaskRules(
+        first_value=0, per_voxel=False, dimensions=2, reference="class_name", stratified=True, resized=True,
+        losses=("cross_entropy",), paper_batch=32),
+}
+
+
+def check_task(found: str, expected: str, where: object) -> None:
+    """Check that a model is for the expected task.
+
+    Args:
+        found: Task of the model's plan.
+        expected: Task of the program that is to use it.
+        where: The model folder, for the message.
+
+    Raises:
+        UsageError: The tasks differ.
+    """
+    if found != expected:
+        raise UsageError(f"This model is for {found}, not for {expected}.", where=str(where))

@@ -1,0 +1,81 @@
+"""Check a dataset of a segmentation: the labels, their number of cases, and each case by `verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..contracts.fingerprint import Fingerprint
+from ..contracts.labels import Label
+from ..contracts.manifest import Manifest
+from ..contracts.splits import fewest_cases
+from . import labels, outside
+from .folder import Case, Listing, Problem
+from .presets import Preset
+from .verify import CheckCase, Checked, number, verify
+
+
+def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset: Preset, asked: str | None
+                   ) -> labels.Classes:
+    """Return the classes, in order, each with its values in the label maps.
+
+    Args:
+        folder: The dataset's folder.
+        listing: The dataset's cases.
+        cases: The cases to check.
+        preset: The dataset's preset.
+        asked: Value of `--labels`; None: the preset's default.
+
+    Raises:
+        UsageError: A label is unknown, nothing names the labels, or there are too many.
+    """
+    if not listing.cases:
+        return {}
+    classes = labels.choose(asked, preset, listing.classes)
+    if not classes:
+        raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
+    labels.check_number(classes)
+    return classes
+
+
+def checker(folder: Path, listing: Listing, preset: Preset, classes: labels.Classes) -> CheckCase:
+    """Return the function that checks one case, as `tasks.DatasetTask` describes."""
+    known = labels.known_values(preset, listing.classes, classes)
+    return lambda case: verify(folder, case, classes, known, preset.label_grid)
+
+
+def problems(listing: Listing, classes: labels.Classes, folds: int | None, enough: int) -> list[Problem]:
+    """Return a problem if there are fewer labelled cases than folds need."""
+    if folds and listing.test is None and enough < fewest_cases(folds):
+        return [Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
+                                "folds of training, validation and test")]
+    return []
+
+
+def unused_files(folder: Path, listing: Listing, problems: Sequence[Problem]) -> tuple[list[Problem], list[str]]:
+    """Return dangling links to volumes as problems, and a line per kind of other files that no case uses."""
+    return outside.left_out(folder, listing, problems)
+
+
+def warnings(classes: labels.Classes, checked: Sequence[Checked]) -> list[str]:
+    """Warn about classes that no case has: the label set may belong to another release of the dataset."""
+    counted = [one.fingerprint.label_voxels for one in checked if one.fingerprint]
+    return [f"no case has a voxel of class {name!r}" for name in classes
+            if counted and not any(voxels.get(name) for voxels in counted)]
+
+
+def describe_label(label: Label, manifest: Manifest, fingerprint: Fingerprint) -> dict[str, Any]:
+    """Return the number of voxels of a label, its share of all voxels, and the number of cases that have it."""
+    total = sum(int(np.prod(case.shape)) for case in fingerprint.cases.values())
+    counts = [case.label_voxels.get(label.name, 0) for case in fingerprint.cases.values()]
+    return {"voxels": sum(counts), "share": number(sum(counts) / total), "cases": sum(count > 0 for count in counts)}
+
+
+def text_of_label(label: dict[str, Any]) -> str:
+    """Format a label of the summary, with what `describe_label` added, as text."""
+    values = ", ".join(map(str, label["source_values"]))
+    return (f"label {label['value']}   {label['name']} (in the files: {values}): "
+            f"{label['share']:.2%} of all voxels, in {label['cases']} cases")

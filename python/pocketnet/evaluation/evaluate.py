@@ -1,0 +1,43 @@
+"""What the evaluation of predictions does differently by task.
+
+It is separate from the comparison (`tasks.py`), so that the code of `pocket-evaluate` does not include the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..contracts.manifest import Case, Manifest
+from ..contracts.provenance import Provenance
+from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
+from .cases import Evaluated
+from .classification import evaluate as of_classes
+from .segmentation import evaluate as of_labels
+
+
+class Evaluate(Protocol):
+    """Evaluation of a model's predictions."""
+
+    @property
+    def FILES(self) -> dict[str, str | None]:
+        """Files written in addition to `metrics.csv` and `overlays.json`, with their kinds."""
+
+    @property
+    def RANKS(self) -> tuple[str, ...]:
+        """First parts of the names of pictures."""
+
+    def evaluate(self, listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
+                 progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> Evaluated:
+        """Write `metrics.csv`, `overlays.json` with its pictures, and `FILES`.
+
+        Raises:
+            DataError: Predictions are missing or invalid, or cases cannot be evaluated.
+        """
+
+    def cautions(self, metrics: Sequence[Path]) -> list[str]:
+        """Collect the cautions of the evaluations in the folders of these `metrics.csv` files."""
+
+
+TASKS: dict[str, Evaluate] = {SEGMENTATION: of_labels, CLASSIFICATION: of_classes}

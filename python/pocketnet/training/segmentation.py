@@ -1,0 +1,35 @@
+"""Training a segmentation network: the patches of a batch, and the validation score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .sampling import PatchSampler
+
+SAMPLER = PatchSampler
+SAMPLES = "patches"
+COLUMNS = ("validation_dice",)
+
+
+def of_batch(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
+    """Return the Dice of each patch and foreground class, if the class is present in the label or the prediction.
+
+    Args:
+        probabilities: (batch, *patch, classes).
+        label: Classes, (batch, *patch).
+    """
+    scores = []
+    for predicted, true in zip(probabilities.argmax(axis=-1), label, strict=True):
+        for value in range(1, probabilities.shape[-1]):
+            size = int((predicted == value).sum() + (true == value).sum())
+            if size:
+                scores.append(2 * int(((predicted == value) & (true == value)).sum()) / size)
+    return scores
+
+
+def scores(batches: Sequence[list[float]]) -> dict[str, float]:
+    """Return the mean of all Dice values; 0 if there are none."""
+    found = [score for batch in batches for score in batch]
+    return dict(zip(COLUMNS, (float(np.mean(found)) if found else 0.0,), strict=True))

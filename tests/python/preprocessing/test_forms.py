@@ -1,0 +1,122 @@
+"""Whatever the form of an image, a result lies where each reader puts the image, and every way in is the same."""
+
+from __future__ import annotations
+
+import warnings
+
+import forms
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from pocketnet.preprocessing import geometry
+from pocketnet.preprocessing.nifti import GEOMETRY
+from pocketnet.preprocessing.scan import read_scan
+
+GETTERS = (sitk.Image.GetSize, sitk.Image.GetSpacing, sitk.Image.GetOrigin, sitk.Image.GetDirection)
+WHOLE = np.s_[:, :, :]
+
+
+def by_simpleitk(path):
+    """The image, or None if SimpleITK refuses it (a shear in the only form)."""
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError:
+        return None
+
+
+@pytest.fixture(params=forms.FORMS, scope="module")
+def case(request, tmp_path_factory):
+    """An image, what was read of it, and a label map written on its grid: the brightest third of the voxels."""
+    folder = tmp_path_factory.mktemp("form")
+    forms.save(forms.FORMS[request.param](), folder / "image.nii.gz")
+    scan = read_scan([folder / "image.nii.gz"])
+    values = scan.read(WHOLE)[..., 0]
+    bright = (values > np.quantile(values, 0.67)).astype(np.uint8)
+    geometry.write_image(folder / "labels.nii.gz", bright, scan.grid)
+    return folder / "image.nii.gz", scan, folder / "labels.nii.gz"
+
+
+def test_there_are_enough_forms():
+    assert len(forms.FORMS) >= 45
+
+
+def test_nibabel_puts_the_labels_on_the_image(case):
+    path, scan, labels = case
+    image, made = nib.load(path), nib.load(labels)
+    assert made.shape == image.shape and type(made) is type(image) and made.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(made.affine, image.affine)
+    for name in GEOMETRY:
+        np.testing.assert_array_equal(made.header[name], image.header[name], err_msg=name)
+    data = image.get_fdata()
+    np.testing.assert_array_equal(np.asarray(made.dataobj), data > np.quantile(data.astype(np.float32), 0.67))
+
+
+def test_simpleitk_puts_the_labels_on_the_image(case):
+    path, scan, labels = case
+    image, made = by_simpleitk(path), by_simpleitk(labels)
+    assert (image is None) == (made is None)
+    if image is not None:
+        for get in GETTERS:
+            np.testing.assert_allclose(get(made), get(image), rtol=1e-6, atol=1e-6)
+        data = sitk.GetArrayFromImage(image)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(made), data > np.quantile(data.astype(np.float32), 0.67))
+
+
+def test_every_way_in_gives_the_same_voxels_and_warnings(case):
+    path, scan, _ = case
+    edges = scan.grid.affine[:3, :3] / scan.grid.spacing
+    straight = scan.grid.header["qform_code"] or np.allclose(edges.T @ edges, np.eye(3), atol=1e-3)
+    others = [by_simpleitk(path)] if straight else []  # ITK straightens a shear, and refuses NIfTI-2
+    for image in (nib.load(path), *(image for image in others if image is not None)):
+        found = read_scan(image)
+        np.testing.assert_array_equal(found.read(WHOLE), scan.read(WHOLE))
+        np.testing.assert_allclose(found.grid.affine, scan.grid.affine, atol=1e-2)
+        np.testing.assert_allclose(found.spacing, scan.spacing, rtol=1e-3)
+        assert found.warnings == scan.warnings
+
+
+def test_memory_holds_mm_and_ras(case):
+    """The voxel that a reader finds at a place in the world lies there in memory, too."""
+    path, scan, _ = case
+    image = nib.as_closest_canonical(nib.load(path))
+    mm = {"micron": 1e-3, "meter": 1e3}.get(nib.load(path).header.get_xyzt_units()[0], 1.0)
+    np.testing.assert_array_equal(scan.read(WHOLE)[..., 0], np.squeeze(image.get_fdata()).reshape(scan.shape))
+    np.testing.assert_allclose(scan.spacing, nib.affines.voxel_sizes(image.affine) * mm, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("form", "words"), [
+    ("qform of another pose", "disagree by up to"), ("sform rounded to one decimal", "disagree by up to"),
+    ("micron, two poses", "disagree by up to"), ("no codes", "says no orientation"), ("plain", ""), ("qform only", "")])
+def test_a_doubtful_header_is_a_warning(tmp_path, form, words):
+    forms.save(forms.FORMS[form](), tmp_path / "image.nii.gz")
+    found = read_scan(tmp_path / "image.nii.gz").warnings
+    assert len(found) == bool(words) and words in "".join(found)
+
+
+def test_the_disagreement_is_in_mm(tmp_path):
+    for unit, scale in (("mm", 1.0), ("micron", 1000.0)):
+        made = forms.image(unit=unit, scale=scale)
+        moved = made.get_qform()
+        moved[0, 3] += 12.5 * scale
+        made.set_qform(moved, 1)
+        forms.save(made, tmp_path / f"{unit}.nii.gz")
+        assert "by up to 12.5 mm" in read_scan(tmp_path / f"{unit}.nii.gz").warnings[0]
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".img",
+                                    ".NII.GZ"])
+def test_every_format_is_written_and_read(tmp_path, suffix):
+    forms.save(forms.reoriented(("S", "R", "P"), forms.ROTATION), tmp_path / "image.nii.gz")
+    plain = read_scan(tmp_path / "image.nii.gz")
+    path = tmp_path / f"result{suffix}"
+    geometry.write_image(path, plain.channels[0].raw.astype(np.uint8), plain.grid, note="of a test")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_scan(path)
+    np.testing.assert_array_equal(found.read(WHOLE), plain.read(WHOLE))
+    np.testing.assert_allclose(found.grid.affine, plain.grid.affine, atol=1e-4)
+    assert geometry.note_of(path) == ("" if suffix in (".mgz", ".mgh") else "of a test")
+    other = by_simpleitk(path) if suffix not in (".mgz", ".mgh") else nib.load(path)
+    assert other is not None and not found.warnings

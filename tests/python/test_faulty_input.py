@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from contracts.examples import example
 from pocketnet import files
 from pocketnet.cli import check, plan
+from pocketnet.contracts.case import StoredCase
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.contracts.overlays import Overlays
 from pocketnet.datasets import index, presets
@@ -65,3 +66,10 @@ def test_a_record_names_no_file_outside_its_folder(path):
     value["cases"][0]["images"] = [path]
     with pytest.raises(DataError, match="within the folder"):
         Manifest.parse(value, "manifest.json")
+
+
+def test_a_stores_foreground_has_the_axes_of_its_image():
+    value = example("case")
+    value["foreground"]["Anterior"][0] = [1, 2]
+    with pytest.raises(DataError, match="foreground voxels of 3 axes"):
+        StoredCase.parse(value, "case.json")

@@ -61,6 +61,8 @@ class StoredCase(Contract):
         axes = len(self.shape)
         if not len(self.source_shape) == len(self.crop) == len(self.spacing_mm) == axes:
             raise ValueError(f"source_shape, crop and spacing_mm of {axes} axes, as shape has")
+        if any(len(voxel) != axes for voxels in self.foreground.values() for voxel in voxels):
+            raise ValueError(f"foreground voxels of {axes} axes, as shape has")
         if len(self.statistics) != len(self.modalities):
             raise ValueError(f"statistics of {len(self.modalities)} channels, as modalities has")
         return self

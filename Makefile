@@ -57,7 +57,7 @@ test-browser: setup .tools/browser/.ready ## Look at the report and the MLflow U
 	    { echo "make test-browser: needs Chromium; install your system's, or set CHROMIUM=…" >&2; exit 2; }
 	.tools/browser/bin/python -m pytest -c python/pyproject.toml --rootdir . -p no:cacheprovider $(PYTEST_ARGS) tests/browser
 
-test-cuda-image: ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
+test-cuda-image: .tools/sbom/.ready ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
 	@export DEVICE=cuda
 	containers/build image
 	containers/build run python - < tests/containers/cuda_libraries.py
@@ -71,6 +71,9 @@ image: ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/c
 sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptainer
 	@containers/build sif
 
+sbom: .tools/sbom/.ready ## Write the image's software bill of materials (CycloneDX) beside it: containers/pocketnet-suite-<version>.cdx.json
+	@containers/build sbom
+
 test-fresh: setup ## Run the demo on a machine with Python, git and make alone (needs root; installs debootstrap)
 	@[[ $$(id -u) == 0 ]] || { echo "make test-fresh: needs root, to make root folders of Debian and to mount them." >&2; exit 2; }
 	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/fresh
@@ -82,8 +85,9 @@ lint: .venv/.ready ## Check the Python code's style and types
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
-fuzz: .venv/.ready ## Flip bits of stores, checkpoints and model folders, and count what becomes of each (docs/security.md)
+fuzz: .venv/.ready ## Flip bits and put faults into the files between the steps, and count what becomes of each (docs/security.md)
 	@PYTHONPATH=python .venv/bin/python tests/fuzz/flips.py
+	PYTHONPATH=python .venv/bin/python tests/fuzz/faulty_files.py
 
 schemas: .venv/.ready ## Write the JSON Schemas of the files between steps from their contracts
 	@.venv/bin/python -m pocketnet.contracts.kinds
@@ -180,6 +184,12 @@ endef
 .tools/mutation/.ready: tests/mutation/requirements.lock
 	@rm -rf .tools/mutation
 	.venv/bin/python $(PIP) --no-deps --require-hashes --target .tools/mutation/lib -r $<
+	touch $@
+
+.tools/sbom/.ready: containers/requirements-sbom.lock
+	@mkdir -p .tools
+	$(call new_venv,.tools/sbom)
+	.tools/sbom/bin/python $(PIP) --require-hashes -r $<
 	touch $@
 
 # Only pdoc itself: what it needs is in .venv.

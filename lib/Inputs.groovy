@@ -1,6 +1,9 @@
 import java.nio.file.FileVisitOption
+import java.nio.file.FileVisitResult
 import java.nio.file.Files
 import java.nio.file.Path
+import java.nio.file.SimpleFileVisitor
+import java.nio.file.attribute.BasicFileAttributes
 import java.security.MessageDigest
 
 /** The dataset's folder: its path, and a checksum of its content. */
@@ -24,13 +27,14 @@ class Inputs {
     /** Checksum of the names, sizes and modification times of all files in a folder. */
     static String listing(Path folder) {
         def lines = []
-        Files.walk(folder, FileVisitOption.FOLLOW_LINKS).withCloseable { paths ->
-            paths.each { path ->
-                if (Files.isRegularFile(path)) {
-                    lines << "${folder.relativize(path)} ${Files.size(path)} ${Files.getLastModifiedTime(path).toMillis()}".toString()
-                }
+        Files.walkFileTree(folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, new SimpleFileVisitor<Path>() {
+            FileVisitResult visitFile(Path path, BasicFileAttributes found) {
+                if (found.regularFile) lines << "${folder.relativize(path)} ${found.size()} ${found.lastModifiedTime().toMillis()}".toString()
+                FileVisitResult.CONTINUE
             }
-        }
+            /** A folder that cannot be read, or a link to a folder above it: pocket-check says what it lacks. */
+            FileVisitResult visitFileFailed(Path path, IOException error) { FileVisitResult.CONTINUE }
+        })
         MessageDigest.getInstance('SHA-256').digest(lines.sort().join('\n').getBytes('UTF-8')).encodeHex().toString()
     }
 }

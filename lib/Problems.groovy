@@ -175,20 +175,14 @@ class Problems {
         if (format == 'directory-path' ? !Files.isDirectory(path) : !Files.isRegularFile(path)) {
             return ["there is no such ${format == 'directory-path' ? 'folder' : 'file'}."]
         }
-        unsafe(path)
+        PathNames.unusable(path)
     }
 
     private static List<String> wrongFile(String text) {
         def path = Path.of(text)
         if (!Files.isRegularFile(path)) return ['there is no such file.']
-        path.fileName.toString() ==~ /[A-Za-z0-9][A-Za-z0-9_.-]*/ ? unsafe(path) :
+        path.fileName.toString() ==~ /[A-Za-z0-9][A-Za-z0-9_.-]*/ ? PathNames.unusable(path) :
             ["its name is used: letters, digits, '_', '-' and '.', beginning with a letter or digit."]
-    }
-
-    /** A problem if a path contains characters that the shell expands, because Nextflow inserts paths into scripts unquoted. */
-    static List<String> unsafe(Path path) {
-        path.toAbsolutePath().toString() =~ /[$`\n]/ ?
-            ["Nextflow cannot pass on a path with \$, ` or a line break in it (${path.toAbsolutePath()}): rename it, or give a link to it."] : []
     }
 
     private static String suggestion(String word, Collection<String> valid, String prefix = '') {

@@ -13,11 +13,14 @@ class Run {
         if (found || given.help) return found
         found + Problems.missingImage(workflow.container) +
             (workflow.preview ? [] : Problems.missingSlurm(Global.session.config.process?.executor) +
-                Problems.unsafe(workflow.workDir) + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
+                PathNames.unusable(workflow.workDir) + PathNames.unusableClone(project as Path) +
+                PathNames.unusableStore(Parameters.storeFile(given)) +
+                PathNames.foreign(Path.of(given.results).toAbsolutePath().normalize()) + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
     }
 
     /** Configure the run, and write the parameters to its records. */
     static void prepare(Map given, Object project, Object workflow) {
+        PathNames.escapeAll()
         // Environment variables, not inputs of the training, so that another --outdir or --mlflow_uri does not cause a new
         // training. URL-encoded, because Nextflow writes them into a script unquoted; modules/train.nf decodes them.
         Global.session.config.env.POCKET_LIVE_MLFLOW_URI = URLEncoder.encode(given.mlflow_uri ?: 'none', 'UTF-8')

@@ -21,9 +21,8 @@ class Selection {
 
     /** Options of pocket-plan for the networks and the training device. */
     static String planning(Map selection) {
-        [selection.arch ? "--arch ${selection.arch.join(',')}" : '', "--width ${selection.width.join(',')}",
-         selection.device_file ? "--device device/${selection.device_file.fileName}" :
-         selection.device      ? "--device ${selection.device}" : ''].findAll().join(' ')
+        Arguments.words(arch: selection.arch, width: selection.width,
+            device: selection.device_file ? "device/${selection.device_file.fileName}" : selection.device)
     }
 
     /** The experiments by name. */
@@ -58,8 +57,8 @@ class Selection {
     /** The networks that the experiment measures, with their `options` for pocket-profile; empty if it measures none. */
     static List<Map> measured(Map selection, List<Map> networks) {
         if (!selection.measure) return []
-        def patches = selection.measure.patches.findAll().collect { patch -> "--patch $patch " }.join()
-        def options = "--mode ${selection.measure.mode} $patches--batch ${selection.measure.batches.join(',')}".toString()
+        def patches = selection.measure.patches.findAll().collect { patch -> Arguments.words(patch: patch) }
+        def options = [Arguments.words(mode: selection.measure.mode), *patches, Arguments.words(batch: selection.measure.batches)].join(' ')
         networks.collect { network -> network + [options: options] }
     }
 }

@@ -26,7 +26,7 @@ process PLAN {
     """
 
     stub:
-    def widths = (networks =~ /--width (\S+)/)[0][1].tokenize(',')
+    def widths = (networks =~ /--width=(\S+)/)[0][1].tokenize(',')
     def predicted = widths.collect { width -> [arch: 'unet', width: width == 'caps' ? 'capped32' : width, mode: 'train',
                                                predicted: [host_memory_mib: 1000, step_seconds: 1]] }
     """

@@ -31,6 +31,7 @@ from pathlib import Path
 
 from . import syntax
 from .errors import DataError, UsageError
+from .text import parse_json
 
 PACKAGE = Path(__file__).parent
 LOCK = "requirements.lock"
@@ -123,7 +124,7 @@ def _checksum(path: Path) -> str:
 
 def _json(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except ValueError as error:
         raise DataError(f"This file of the package is not JSON: {error}.", where=str(path)) from None
 

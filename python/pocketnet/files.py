@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 from . import outputs
 from .outputs import sha256 as sha256
@@ -112,6 +114,51 @@ def _name(error: OSError, path: Path) -> None:
         error.filename = str(path)
 
 
+class NotOrdinary(OSError):
+    """A pipe, socket or device where an ordinary file is expected; reading it could wait or go on for ever."""
+
+
+def content(path: str | Path) -> bytes:
+    """Return the content of an ordinary file.
+
+    Raises:
+        NotOrdinary: It is a pipe, a socket or a device.
+        OSError: It cannot be read.
+    """
+    with open_ordinary(path) as handle:
+        return handle.read()
+
+
+def open_ordinary(path: str | Path) -> BinaryIO:
+    """Open an ordinary file for reading; raises the errors of `content`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # does not wait for a pipe's writer
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise NotOrdinary(errno.EINVAL, "it is a pipe, a socket or a device, no ordinary file", str(path))
+
+
+def below(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield a folder and all below it, each with the names of its files. Links are followed, each folder once."""
+    seen: set[tuple[int, int]] = set()
+    for where, folders, names in os.walk(folder, followlinks=True):
+        here = os.stat(where)
+        if (here.st_dev, here.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        folders.sort()
+        yield Path(where), names
+
+
+def open_table(path: str | Path) -> TextIO:
+    """Open an ordinary file for `csv`: UTF-8, with or without a byte order mark; raises the errors of `content`."""
+    return io.TextIOWrapper(open_ordinary(path), encoding="utf-8-sig", newline="")
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -121,7 +168,7 @@ def _umask() -> int:
 def write_text(path: str | Path, text: str, kind: str | None = None) -> None:
     """Write `text` atomically. Raises the errors of `atomic`."""
     with atomic(path, kind) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may not be UTF-8
 
 
 def digest(value: Any, digits: int = 16) -> str:

@@ -33,7 +33,7 @@ def results(tmp_path_factory) -> Path:
     if given := os.environ.get("POCKET_RESULTS"):
         return Path(given)
     if (kept := os.environ.get("POCKET_KEEP_RUN")) and Path(kept, "log").is_file():
-        return Path(kept, "results")
+        return next(Path(kept).glob("*/results"))
     folder = tmp_path_factory.mktemp("run")
     subprocess.run([ROOT / "bin/nextflow", "-log", folder / "nextflow.log", "run", ROOT / "main.nf", "-profile", "test",
                     "--outdir", folder / "results", "-work-dir", folder / "work", "-ansi-log", "false"], check=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from planted import plant_in_headers
-from running import copy_clone
+from running import HOSTILE, copy_clone
 
 
 def pytest_configure(config):
@@ -28,8 +28,8 @@ def edited_clone(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_data(clone, tmp_path_factory) -> Path:
-    """The folder of a tiny decathlon dataset, with planted words in the images' headers."""
-    folder = tmp_path_factory.mktemp("made") / "data"
+    """The folder, of a hostile name, of a tiny decathlon dataset with planted words in the images' headers."""
+    folder = tmp_path_factory.mktemp("made") / HOSTILE
     subprocess.run([clone / "bin/pocket-demo", "--quiet", "--cases", "6", "-o", folder], check=True)
     plant_in_headers(folder)
     return folder

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+HOSTILE = "O'Brien's \"scans\" $(touch PWNED) `touch PWNED` ü 扫描 [x] {a,b}; #1"
+"""A folder's name with what shells, Nextflow and addresses read as their own."""
 LIMIT_SECONDS = 2400  # of one pipeline run, on a slow and busy machine
 
 

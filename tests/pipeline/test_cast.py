@@ -4,13 +4,21 @@ import json
 import subprocess
 
 import pytest
-from running import REPOSITORY, clean_environment
+from running import HOSTILE, REPOSITORY, clean_environment
 
 SCRIPT = r"""
 workflow {
     def cases = new groovy.json.JsonSlurper().parse(file("${launchDir}/cases.json").toFile())
     def shell = [a: Shell.word("x.db' ; touch PWN"), b: Shell.word('plain/path.1')]
-    println 'ANSWER ' + groovy.json.JsonOutput.toJson([shell: shell, cases: cases.collect { raw ->
+    println 'ANSWER ' + groovy.json.JsonOutput.toJson([
+        shell: shell, escaped: [PathNames.escapeAll(), nextflow.util.Escape.path('%s')][1],
+        clone: PathNames.unusableClone(java.nio.file.Path.of('/clone $(date)')) + PathNames.unusableClone(file('%s')) +
+            PathNames.unusableStore(java.nio.file.Path.of('/a?b/x.db')) + PathNames.unusableStore(null),
+        foreign: PathNames.foreign(file("${launchDir}/results/demo")),
+        listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))],
+        made: PathNames.foreign(file("${launchDir}/made/demo")),
+        check: Arguments.words(labels: "-o x' \$(touch PWN)", folds: 5, patch: [], fold: [0, 1], no: false, yes: true),
+        cases: cases.collect { raw ->
         def given = Parameters.of(raw, file('%s'))
         [given: given, problems: new Problems(file('%s')).of(given), folders: Containers.folders(given)*.toString(),
          store: Parameters.store(given), docker: Containers.docker(given, null),
@@ -78,11 +86,17 @@ def answer(tmp_path_factory):
     cases += [given for given, _ in REFUSED]
     cases += [DEMO | {"outdir": "~/O'Brien $(date)", "mlflow_uri": "sqlite:////else where/x.db"},
               DEMO | {"mlflow_uri": "sqlite:///here.db"}, DEMO | {"mlflow_uri": "https://tracking.example.org"},
-              DEMO | {"plan": "$(touch PWN).json"}]
-    (folder / "$(touch PWN).json").write_text("{}")
+              DEMO | {"plan": "$(touch PWN).json"}, DEMO | {"plan": "a*b.json"}, DEMO | {"input": "a\nb"}]
+    for name in ("$(touch PWN).json", "a*b.json", "results/demo/report.html", "results/demo/mine.txt",
+                 "made/demo/report.html", "made/demo/pipeline_info/params_1.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+    (folder / "a\nb").mkdir()
     (folder / "here").mkdir()
+    (folder / "results/demo/round").symlink_to(folder / "results")
     (folder / "cases.json").write_text(json.dumps(cases))
-    (folder / "main.nf").write_text(SCRIPT % (REPOSITORY, REPOSITORY))
+    name = HOSTILE.replace("'", "\\'").replace("$", "\\$")
+    (folder / "main.nf").write_text(SCRIPT % (name, REPOSITORY, REPOSITORY, REPOSITORY))
     command = [REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib"]
     done = subprocess.run(command, cwd=folder, text=True, timeout=300, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           env=clean_environment({"HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}))
@@ -117,7 +131,7 @@ def test_what_cannot_be_is_refused_with_what_to_do(answer, given, words):
 
 
 def test_containers_are_given_the_folders_that_tasks_write_to(answer):
-    both, here, server, _ = [found for _, found in answer["cases"]][-4:]
+    both, here, server = [found for _, found in answer["cases"]][-6:-3]
     home = both["folders"][0].removesuffix("/O'Brien $(date)")
     assert home != both["folders"][0] and both["folders"][1] == "/else where"
     quoted = f"'{home}/O'\\''Brien $(date)'"
@@ -134,6 +148,30 @@ def test_a_word_of_a_script_is_one_word(answer):
     assert said.splitlines() == ["x.db' ; touch PWN", "plain/path.1"]
 
 
-def test_a_path_that_nextflow_would_let_the_shell_replace_is_refused(answer):
-    (problem,) = answer["cases"][-1][1]["problems"]
-    assert "cannot pass on a path with $" in problem
+def test_nextflow_escapes_a_path_with_any_character_but_two(answer):
+    said = subprocess.run(["bash", "-c", f"printf %s {answer['escaped']}"], text=True, capture_output=True, check=True)
+    assert said.stdout == HOSTILE
+    dollar, star, line = [found["problems"] for _, found in answer["cases"]][-3:]
+    assert dollar == []
+    for (problem,) in (star, line):
+        assert "cannot pass on a path with * or a line break" in problem
+
+
+def test_a_clone_and_a_store_whose_path_means_something_else_are_refused(answer):
+    clone, store = answer["clone"]
+    assert "/clone $(date)" in clone and "/a?b/x.db" in store
+
+
+def test_an_output_folder_with_other_peoples_results_is_refused(answer):
+    (problem,) = answer["foreign"]
+    assert "report.html" in problem and "mine.txt" not in problem and answer["made"] == []
+
+
+def test_a_folder_with_links_in_a_circle_is_listed(answer):
+    assert len(set(answer["listings"])) == 2 and all(len(listing) == 64 for listing in answer["listings"])
+
+
+def test_options_are_words_of_a_script(answer):
+    command = ["bash", "-c", f"printf '%s\\n' {answer['check']}"]
+    said = subprocess.run(command, text=True, capture_output=True, check=True)
+    assert said.stdout.splitlines() == ["--labels=-o x' $(touch PWN)", "--folds=5", "--fold=0,1", "--yes"]

@@ -15,23 +15,29 @@ import numpy as np
 import psutil
 import pytest
 from planted import EXTENSION, HEADER, SECRETS, USER, found
-from running import LIMIT_SECONDS, Pipeline
+from running import HOSTILE, LIMIT_SECONDS, Pipeline
 
 pytestmark = pytest.mark.slow
+OTHERS = {"report.html": "theirs", "thesis/models/best.keras": "theirs too", "demo/notes.txt": "read me"}
+"""Files of other people in the output folder, by name."""
 
 
 @pytest.fixture(scope="module")
 def finished(edited_clone, tmp_path_factory):
     """A whole run with -profile test; the tests that use it run it again with -resume.
 
-    With `$POCKET_KEEP_RUN` it stays at that path, for tests/browser; the file `log` says that it is whole.
+    Its folder has a hostile name, and its output folder has files of others. With `$POCKET_KEEP_RUN` it stays in a
+    folder of that path, for tests/browser; the file `log` there says that it is whole.
     """
     kept = os.environ.get("POCKET_KEEP_RUN")
     folder = Path(kept) if kept and not os.path.exists(kept) else tmp_path_factory.mktemp("run")
-    pipeline = Pipeline(edited_clone, folder, ("-profile", "test"))
+    pipeline = Pipeline(edited_clone, folder / HOSTILE, ("-profile", "test"))
+    for name, text in OTHERS.items():
+        (pipeline.folder / "results" / name).parent.mkdir(parents=True, exist_ok=True)
+        (pipeline.folder / "results" / name).write_text(text)
     done = pipeline.run()
     assert done.returncode == 0, done.stdout
-    (pipeline.folder / "log").write_text(done.stdout)
+    (folder / "log").write_text(done.stdout)
     return pipeline
 
 
@@ -60,8 +66,16 @@ def test_everything_is_published_and_said(finished):
     assert not [name for name in names if not (results / name).is_file()]
     info = {path.name.split("_2")[0] for path in (results / "pipeline_info").iterdir()}
     assert {"report", "timeline", "trace", "dag", "params", "software_versions"} <= info
-    log = (finished.folder / "log").read_text()
+    log = (finished.folder.parent / "log").read_text()
     assert f"{results}/report.html" in log and "mlflow ui --host 127.0.0.1" in log
+
+
+def test_no_name_left_its_place(finished):
+    results = finished.folder / "results"
+    assert {name: (results / name).read_text() for name in OTHERS} == OTHERS
+    assert not list(finished.folder.rglob("PWNED*"))
+    assert {path.name for path in finished.folder.parent.iterdir()} == {HOSTILE, "log"}
+    assert {path.name for path in results.iterdir()} == {"report.html", "thesis", "demo", "mlflow"}
 
 
 def test_requests_come_from_the_measured_profile(finished):

@@ -25,3 +25,11 @@ def test_the_cuda_lock_has_what_the_locked_tensorflow_asks_for():
 
 def test_the_cuda_lock_pins_nothing_of_the_other_one():
     assert not pins("containers/requirements-cuda.lock").keys() & pins("python/requirements.lock").keys()
+
+
+def test_the_bill_of_materials_is_written_with_hashes_of_its_own():
+    text = (ROOT / "containers/requirements-sbom.lock").read_text()
+    names = re.findall(r"^[a-z0-9._-]+==\S+", text, re.MULTILINE)
+    assert "cyclonedx-bom" in pins("containers/requirements-sbom.lock")
+    assert len(re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]) == len(names)
+    assert all("--hash=sha256:" in entry for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:])

@@ -96,9 +96,11 @@ def _show(problems: Iterable[Problem]) -> None:
         from rich.table import Table
         from rich.text import Text
 
+        from ..text import printable
+
         table = Table(*columns)
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(printable(word)) for word in row))
         Console(stderr=True).print(table)
         return
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]

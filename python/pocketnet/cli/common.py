@@ -17,6 +17,7 @@ import click
 
 from .. import backend, outputs
 from ..errors import PocketError
+from ..text import printable
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class Command(click.Command):
 
 def _say_error(text: str) -> None:
     click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def command(name: str, *, examples: str) -> Callable[..., Any]:
@@ -92,7 +93,7 @@ def command(name: str, *, examples: str) -> Callable[..., Any]:
 def log(message: str, quiet: bool = False) -> None:
     """Print a line to standard error; standard output is reserved for results."""
     if not quiet:
-        click.echo(message, err=True)
+        click.echo(printable(message), err=True)
 
 
 def result(value: Any, as_json: bool, text: str = "", quiet: bool = False) -> None:
@@ -100,7 +101,7 @@ def result(value: Any, as_json: bool, text: str = "", quiet: bool = False) -> No
     if as_json:
         click.echo(json_module.dumps(value))
     elif text and not quiet:
-        click.echo(text)
+        click.echo(printable(text))
 
 
 def progress(items: Iterable[T], description: str, total: int | None = None, quiet: bool = False,

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from .. import files
+from .. import files, text
 from ..errors import DataError, UsageError
-from . import strict_json
+from .fields import ONE_LINE, ONE_LINE_MEANS
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Contract")
@@ -126,15 +126,17 @@ def load(path: str | Path, what: str, writer: str | None = None) -> Any:
         DataError: If the file is not JSON.
     """
     try:
-        data = Path(path).read_bytes()
+        data = files.content(path)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"There is no {what} here.", where=str(path),
                          todo=f"pocket-{writer} writes it." if writer else None) from None
     except IsADirectoryError:
         raise UsageError(f"This is a folder, not a {what}.", where=str(path),
                          todo="Name the file in it.") from None
+    except files.NotOrdinary as error:
+        raise DataError(f"This {what} cannot be read: {error.strerror}.", where=str(path)) from None
     try:
-        return strict_json.loads(data)
+        return text.parse_json(data)
     except ValueError as error:
         raise DataError(f"This {what} is not JSON: {error}", where=str(path)) from None
 
@@ -174,6 +176,8 @@ def _locate(location: tuple[int | str, ...], value: Any) -> tuple[list[str], Any
 
 def _expected(fault: Any) -> str:
     message = str(fault["msg"])
+    if fault["type"] == "string_pattern_mismatch" and ONE_LINE in message:
+        return ONE_LINE_MEANS
     for start in ("Input should be ", "Value error, "):
         message = message.removeprefix(start)
     if fault["type"] == "dataclass_type":
@@ -188,7 +192,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > 4:
         return f"a list of {len(value)}"
     try:
-        text = json.dumps(value, ensure_ascii=True)
+        shown = json.dumps(value, ensure_ascii=True)
     except (TypeError, ValueError, RecursionError):
         return f"a value of type {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."

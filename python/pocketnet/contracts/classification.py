@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from .base import Contract, Record, record
-from .fields import Count, Distinct, Interval, Number, Positive, Share, Text, absent
+from .fields import Count, Distinct, Interval, Number, Positive, Prose, Share, Text, absent
 
 Point = tuple[Share, Share]
 """(false positive rate, true positive rate)."""
@@ -70,7 +70,7 @@ class Classification(Contract):
     classes: Annotated[tuple[Text, ...], Field(min_length=2), Distinct()]
     confusion: tuple[tuple[Count, ...], ...]
     positive: Annotated[tuple[PositiveClass, ...], Field(min_length=1)]
-    caution: Text | None = absent()
+    caution: Prose | None = absent()
 
     @model_validator(mode="after")
     def _check(self) -> Any:

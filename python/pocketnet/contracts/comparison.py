@@ -7,11 +7,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from .base import Contract, Record, record
-from .fields import AboveZero, Count, Flag, Interval, Number, Text, absent
+from .fields import AboveZero, Count, Flag, Interval, Number, Prose, Text, absent
+from .labels import MEAN as MEAN
 from .tasks import DEFAULT, Task
-
-MEAN = "mean"
-"""Name of the mean over labels in place of a label."""
 
 
 @record
@@ -128,4 +126,4 @@ class Comparison(Contract):
     pairs: tuple[Pair, ...]
     task: Task = DEFAULT
     labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = absent()
-    notes: tuple[Text, ...] = ()
+    notes: tuple[Prose, ...] = ()

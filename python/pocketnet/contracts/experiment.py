@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from .base import Contract, Record, record
-from .fields import AnyText, Count, Text, Undescribed, Whole, absent
+from .fields import AnyText, Count, Prose, Text, Undescribed, Whole, absent
 
 
 @record
@@ -32,7 +32,7 @@ class ComparedNetwork(Record):
 class UsedSplits(Record):
     """The rule by which cases were split, and the number of folds."""
 
-    rule: Text
+    rule: Prose
     folds: Count
 
 
@@ -63,17 +63,17 @@ class Experiment(Contract):
     kind: ClassVar[str] = "experiment"
     writer: ClassVar[str | None] = "experiment"
     experiment: Text
-    title: Text
-    paper: Text
+    title: Prose
+    paper: Prose
     dataset: Text
     recipe: Text
     seed: Whole
     settings: Undescribed
     networks: tuple[ComparedNetwork, ...]
     table: Annotated[tuple[Undescribed, ...], Field(min_length=1)]
-    notes: tuple[Text, ...]
+    notes: tuple[Prose, ...]
     code: Code
     version: Text
     commit: AnyText | None
     splits: UsedSplits | None = absent()
-    figure: Text | None = absent()
+    figure: Prose | None = absent()

@@ -7,6 +7,7 @@ and keeps them whole. Whole numbers are limited to ±2⁵³; other programs roun
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +20,14 @@ DEEPEST = 32
 """Maximum nesting of a value whose structure no contract describes."""
 MOST_BYTES = 255 - len(".part-4194304-worst_.nii.gz")
 """Maximum bytes of a case's name: 255 (the file system's limit) minus the longest prefix and suffix of a file name."""
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
+ONE_LINE = rf"^[^\s{_UNSEEN}]([^{_UNSEEN}]*[^\s{_UNSEEN}])?$"
+"""Pattern of `Text`."""
+ONE_LINE_MEANS = ("one line of text: no control characters, no characters that turn the writing direction, and no "
+                  "space at its ends")
+MOST_CHARACTERS = 255
+"""Maximum characters of `Text`."""
+_PATH = r"^[^\x00-\x1f\x7f]+$"
 T = TypeVar("T")
 
 
@@ -98,11 +107,41 @@ def _plain_name(name: str) -> str:
     return name
 
 
+def _inside(path: str) -> str:
+    """Check that a path does not lead out of its folder; return it unchanged."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("a path within the folder, without .. and no / at its start")
+    return path
+
+
 def _encodable(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("text without lone surrogates") from None
+
+
+def text_fault(text: str) -> str | None:
+    """Return what a `Text` is expected to be if this is none; None if it is one."""
+    if len(text) > MOST_CHARACTERS:
+        return f"at most {MOST_CHARACTERS} characters"
+    return None if re.fullmatch(ONE_LINE, text) and _sound(text) else ONE_LINE_MEANS
+
+
+def path_fault(path: str) -> str | None:
+    """Return what a `Path` is expected to be if this is none; None if it is one."""
+    if not _sound(path):
+        return "a name in UTF-8"
+    try:
+        _inside(path)
+    except ValueError as error:
+        return str(error)
+    return None if re.fullmatch(_PATH, path) else "a name without control characters"
+
+
+def _sound(text: str) -> bool:
+    """Return whether a text has no lone surrogates, which stand for bytes of a name that is not UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_none(value: Any) -> bool:
@@ -114,8 +153,10 @@ def absent(**options: Any) -> Any:
     return Field(default=None, exclude_if=_is_none, **options)
 
 
-Text = Annotated[str, Field(strict=True, min_length=1)]
-"""Non-empty text."""
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=MOST_CHARACTERS, pattern=ONE_LINE)]
+"""Name or short text: one line without control characters and overrides of the writing direction."""
+Prose = Annotated[str, Field(strict=True, min_length=1)]
+"""Non-empty text for people."""
 AnyText = Annotated[str, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=-LARGEST, le=LARGEST)]
@@ -144,8 +185,8 @@ SHA256 = Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{64}$")]
 Undescribed = Annotated[dict[str, Any], AfterValidator(_shallow)]
 """Object with any keys."""
 Percentage = Annotated[float, Bounds(ge=0, le=100)]
-Path = Annotated[str, Field(strict=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""Path of a file, without control characters."""
+Path = Annotated[str, Field(strict=True, min_length=1, pattern=_PATH), AfterValidator(_inside)]
+"""Path of a file within a folder, without control characters and `..`."""
 CaseName = Annotated[str, Field(strict=True, json_schema_extra={
     "pattern": r"^(?![-.\s])[^/\\\u0000-\u001f\u007f]+$", "maxLength": MOST_BYTES}),
     AfterValidator(_plain_name)]

@@ -10,6 +10,9 @@ from .base import Contract, Record, record
 from .fields import Count, Text, Whole, absent
 from .tasks import TASKS
 
+MEAN = "mean"
+"""Label of the mean over all labels in tables, and no label's name."""
+
 
 @record
 class Concept(Record):
@@ -72,6 +75,8 @@ def check_labels(labels: tuple[Label, ...], task: str) -> None:
     values = [label.value for label in labels]
     if values != list(range(first, first + len(labels))):
         raise ValueError(f"labels with the values {first}…{first + len(labels) - 1} in order, not {values}")
+    if first and any(label.name == MEAN for label in labels):
+        raise ValueError(f"labels not called {MEAN!r}, which stands for their mean in tables")
     if len({label.name for label in labels}) != len(labels):
         raise ValueError(f"labels with different names, not {[label.name for label in labels]}")
 

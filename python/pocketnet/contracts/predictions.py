@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import files
 from ..errors import DataError, UsageError
+from ..text import csv_rows, csv_text
 
 TABLE = "predictions.csv"
 PROBABILITY = "probability_"
@@ -17,12 +17,9 @@ PROBABILITY = "probability_"
 
 def write_table(path: Path, found: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
     """Write class probabilities: one row per case with the columns `case`, `predicted` and `probability_<class>`."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["case", "predicted", *(PROBABILITY + name for name in classes)])
-    for case, values in found.items():
-        writer.writerow([case, max(classes, key=values.__getitem__), *(f"{values[name]:.9g}" for name in classes)])
-    files.write_text(path, out.getvalue())
+    rows = ([case, max(classes, key=values.__getitem__), *(f"{values[name]:.9g}" for name in classes)]
+            for case, values in found.items())
+    files.write_text(path, csv_text(["case", "predicted", *(PROBABILITY + name for name in classes)], rows))
 
 
 def read_table(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
@@ -34,8 +31,8 @@ def read_table(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
     """
     columns = [PROBABILITY + name for name in classes]
     try:
-        with open(path, newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle))
+        with files.open_table(path) as handle:
+            rows = list(csv_rows(handle))
     except FileNotFoundError:
         raise UsageError("There are no predictions here.", where=str(path),
                          todo="Make them with pocket-infer.") from None

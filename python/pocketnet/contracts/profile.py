@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Contract, Record, record
-from .fields import AnyText, Count, Flag, NotNegative, Number, Positive, Shape, Text, absent
+from .fields import AnyText, Count, Flag, NotNegative, Number, Positive, Prose, Shape, Text, absent
 from .provenance import Hardware
 
 Mode = Literal["train", "infer"]
@@ -57,7 +57,7 @@ class Measured(Record):
     """
 
     status: Literal["ok", "out_of_memory", "failed"]
-    reason: Text | None = None
+    reason: Prose | None = None
     host_memory_mib: Number | None = None
     host_memory_growth_mib: Number | None = None
     device_memory_mib: Number | None = None

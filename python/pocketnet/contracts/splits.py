@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from ..errors import UsageError
 from .base import Contract, Record, record
-from .fields import CaseName, Count, Distinct, Number, Positive, Text, Whole, absent
+from .fields import CaseName, Count, Distinct, Number, Positive, Prose, Text, Whole, absent
 
 Cases = Annotated[tuple[CaseName, ...], Field(min_length=1), Distinct()]
 
@@ -102,7 +102,7 @@ class Splits(Contract):
     kind: ClassVar[str] = "splits"
     writer: ClassVar[str | None] = "plan"
     dataset: Text
-    rule: Text
+    rule: Prose
     seed: Whole
     folds: Annotated[tuple[Fold, ...], Field(min_length=1)]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,13 +14,14 @@ import numpy as np
 
 from .. import files, outputs
 from ..contracts.fingerprint import CaseFingerprint, Fingerprint, Summary
-from ..contracts.labels import Label
+from ..contracts.labels import MEAN, Label
 from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
 from ..contracts.tasks import TASKS as RULES
 from ..preprocessing.geometry import file_and_volume
+from ..text import csv_text
 from . import labels, layouts
-from .folder import Case, Listing, Problem
+from .folder import Case, Listing, Problem, path_problems, text_problems
 from .presets import Preset
 from .tasks import TASKS
 from .verify import Checked, number
@@ -88,7 +87,11 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     classes = task.choose_classes(folder, listing, cases, preset, label_set)
     work = task.checker(folder, listing, preset, classes)
     missing, left_out = task.unused_files(folder, listing, problems)
-    problems += missing
+    problems += missing + path_problems(cases) + text_problems({
+        "dataset": [preset.name], "modality": listing.modalities, "label": classes,
+        "patient": {case.patient for case in cases if case.patient}})
+    if MEAN in classes and RULES[preset.task].first_value:
+        problems.append(Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables"))
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
         checked = list(progress(pool.map(work, cases), len(cases)))
 
@@ -178,11 +181,7 @@ def write_result(result: Result, out: Path) -> None:
 
 def table(problems: Sequence[Problem]) -> str:
     """Format the problems as CSV with the columns `case,file,problem`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("case", "file", "problem"))
-    writer.writerows((problem.case, problem.file, problem.problem) for problem in problems)
-    return text.getvalue()
+    return csv_text(("case", "file", "problem"), ((found.case, found.file, found.problem) for found in problems))
 
 
 def summary(result: Result) -> dict[str, Any]:

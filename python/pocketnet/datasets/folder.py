@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..contracts.fields import path_fault, text_fault
 from ..errors import UsageError
 from ..preprocessing.formats import SUFFIXES
 from ..preprocessing.formats import is_volume as is_volume
@@ -112,6 +113,18 @@ def select_modalities(wanted: Sequence[str], known: Sequence[str]) -> tuple[str,
     if len(set(wanted)) != len(wanted):
         raise UsageError("A modality is named twice.", where=f"--modalities {','.join(wanted)}")
     return tuple(wanted or known)
+
+
+def text_problems(texts: Mapping[str, Iterable[str]]) -> list[Problem]:
+    """Return problems for names of labels, modalities and the dataset, by what they name."""
+    return [Problem("", "", f"{what} {text[:80]!r}: expected {fault}")
+            for what, names in texts.items() for text in names if (fault := text_fault(text))]
+
+
+def path_problems(cases: Iterable[Case]) -> list[Problem]:
+    """Return problems for names of files that cannot stand in a manifest."""
+    return [Problem(case.name, path, f"expected {fault}") for case in cases
+            for path in (*case.images.values(), *filter(None, [case.label])) if (fault := path_fault(path))]
 
 
 def name_problems(names: Iterable[str]) -> list[Problem]:

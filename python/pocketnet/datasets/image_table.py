@@ -9,6 +9,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..files import open_table
 from .folder import Listing, Problem, unreadable
 from .pictures import Entry, listing
 from .presets import Preset
@@ -42,7 +43,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         return listing(folder, preset, wanted, entries, problems, has_test=False)
     table = tables[0]
     try:
-        with open(table, newline="", encoding="utf-8-sig") as handle:
+        with open_table(table) as handle:
             rows = list(csv.DictReader(handle))
     except (OSError, ValueError, csv.Error) as error:
         fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
@@ -66,7 +67,7 @@ def _tables(folder: Path) -> list[Path]:
 
 def _header(path: Path) -> list[str]:
     try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
+        with open_table(path) as handle:
             return next(csv.reader(handle), [])
     except (OSError, ValueError, csv.Error):
         return []

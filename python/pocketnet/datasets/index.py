@@ -8,7 +8,6 @@ Source: http://medicaldecathlon.com; nnU-Net, documentation/dataset_format.md.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..files import content
 from ..preprocessing.formats import SUFFIXES, TAKEN
+from ..text import parse_json
 from .folder import visible
 
 INDEX = "dataset.json"
@@ -53,8 +54,8 @@ def read(folder: Path) -> Index:
     if not path.is_file():
         raise ValueError(f"missing: the decathlon layout has a {INDEX} with cases, modalities and labels")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = parse_json(content(path))
+    except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise ValueError("not an object with cases, modalities and labels")

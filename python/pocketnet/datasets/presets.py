@@ -18,6 +18,8 @@ from typing import Any, Literal
 from ..contracts.labels import SegmentCode
 from ..contracts.tasks import DEFAULT, Task
 from ..errors import UsageError
+from ..files import content
+from ..text import parse_json
 
 HERE = Path(__file__).parent
 
@@ -114,12 +116,13 @@ def _own(path: Path) -> Preset:
     import jsonschema
 
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(content(path))
     except FileNotFoundError:
         raise UsageError("There is no such preset file.", where=str(path),
                          todo=f"Known presets: {', '.join(names())}.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"This preset file cannot be read as JSON: {error}", where=str(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"This preset file cannot be read as JSON: {reason}", where=str(path)) from None
     schema = json.loads((HERE / "preset.schema.json").read_text(encoding="utf-8"))
     errors = jsonschema.Draft202012Validator(schema).iter_errors(value)
     faults = [f"{error.json_path}: {error.message[:200]}" for error in errors]

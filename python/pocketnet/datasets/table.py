@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from ..files import open_table
 from ..preprocessing.formats import TAKEN, is_volume
 from .folder import Case, Listing, Problem, name_problems, select_modalities, unreadable
 from .presets import Preset
@@ -37,10 +38,10 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         UsageError: A wanted modality is not a column.
     """
     try:
-        with open(folder / TABLE, newline="", encoding="utf-8-sig") as handle:
+        with open_table(folder / TABLE) as handle:
             reader = csv.DictReader(handle, skipinitialspace=True)
             rows, columns = list(reader), list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
         return Listing((), None, [], [Problem("", TABLE, fault)])
     faults = [f"no column {name!r}" for name in (CASE, LABEL, *(preset.modalities or ())) if name not in columns]

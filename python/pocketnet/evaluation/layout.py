@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from ..contracts.baseline import Baseline
 from ..contracts.comparison import Comparison, NetworkRow, Pair
+from ..text import by_column
+from ..text import markdown as as_is
 from . import latex as tex
 
 NEEDS = "% needs \\usepackage{booktabs} and \\usepackage{graphicx}"
@@ -106,7 +108,7 @@ def equivalence_text(pair: Pair) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> list[str]:
-    """Return the lines of a Markdown table whose columns from `numeric` on are right-aligned.
+    """Return the lines of a Markdown table of plain text; the columns from `numeric` on are right-aligned.
 
     Raises:
         ValueError: A row has more or fewer cells than the header.
@@ -114,11 +116,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric
     if any(len(cells) != len(header) for cells in rows):
         raise ValueError(f"A row does not have the {len(header)} cells of its header: {header}")
     rule = ["---"] * numeric + ["---:"] * (len(header) - numeric)
-    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+    return [f"| {' | '.join(map(as_is, cells))} |" for cells in (header, rule, *rows)]
 
 
 def csv_text(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     """Format rows as CSV with six significant digits and empty fields for None."""
-    import pandas as pd
-
-    return pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return by_column(columns, rows)

@@ -15,6 +15,7 @@ import numpy as np
 from ..contracts.labels import Label
 from ..files import atomic
 from ..preprocessing.boxes import bounding_box, crop
+from ..text import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,7 +119,7 @@ def draw_overlay(path: Path, image: np.ndarray, reference: np.ndarray, predictio
         _letters(upper, plane)
         lower.text(0.02, 0.03, name, color="white", fontsize=LETTERS, transform=lower.transAxes, va="bottom",
                    path_effects=_stroked())
-    figure.text(0.5, 0.99, title, color="white", fontsize=LETTERS, ha="center", va="top")
+    figure.text(0.5, 0.99, drawn(title), color="white", fontsize=LETTERS, ha="center", va="top")
     figure.legend(handles=[Line2D([], [], color=REFERENCE, label="reference"),
                            Line2D([], [], color=PREDICTION, linestyle=(0, (3, 2)), label="prediction"),
                            Patch(color=MISSED, label="missed or other"), Patch(color=ADDED, label="added")],
@@ -256,8 +257,8 @@ def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
             axis.set_xlim(-room, box[1] + room)
             axis.set_ylim(-room, box[3] + room)
             _letters(axis, plane, 8)
-            axis.set_title(f"{name}, {plane[0]}", color="white", fontsize=8)
-    figure.suptitle(title, color="white", fontsize=8.5)
-    figure.legend(handles=[Patch(color=colours[label.value], label=label.name) for label in labels],
+            axis.set_title(drawn(f"{name}, {plane[0]}"), color="white", fontsize=8)
+    figure.suptitle(drawn(title), color="white", fontsize=8.5)
+    figure.legend(handles=[Patch(color=colours[label.value], label=drawn(label.name)) for label in labels],
                   loc="outside lower center", ncols=len(labels), frameon=False, labelcolor="white", fontsize=8)
     return figure

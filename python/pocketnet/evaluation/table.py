@@ -5,6 +5,7 @@ The columns depend on the task; `TABLES` has the form of each task's table.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +17,8 @@ from ..contracts.metrics import CaseRow, columns
 from ..contracts.provenance import Provenance
 from ..contracts.tasks import CLASSIFICATION, DEFAULT, SEGMENTATION, Task
 from ..errors import DataError, UsageError
-from ..files import atomic
+from ..files import NotOrdinary, content, write_text
+from ..text import by_column, from_cell
 from .classification import table as of_classes
 from .segmentation import table as of_labels
 
@@ -77,9 +79,9 @@ def columns_of(rows: pd.DataFrame) -> list[str]:
 
 def write_metrics(path: str | Path, rows: pd.DataFrame) -> None:
     """Write rows with the columns of `metrics.csv`; NaN becomes an empty field."""
-    with atomic(path) as temporary:
-        digits = TABLES[task_of(rows)].DIGITS
-        rows[columns_of(rows)].to_csv(temporary, index=False, float_format=digits, lineterminator="\n")
+    shown = rows[columns_of(rows)].astype(object)
+    records = shown.where(shown.notna(), None).to_dict("records")
+    write_text(path, by_column(list(shown.columns), records, TABLES[task_of(rows)].DIGITS))
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -95,14 +97,16 @@ def read(path: str | Path) -> pd.DataFrame:
     dtypes = (dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
               | {STEPS: "Int64"})
     try:
-        rows = pd.read_csv(path, dtype=dtypes, keep_default_na=False,
+        rows = pd.read_csv(io.BytesIO(content(path)), dtype=dtypes, keep_default_na=False,
                            na_values={name: [""] for name in (*NUMBERS, STEPS)})
     except FileNotFoundError:
         raise UsageError("There is no metrics table here.", where=str(path),
                          todo="pocket-evaluate writes it.") from None
-    except (ValueError, UnicodeDecodeError) as error:  # parser errors of pandas are ValueErrors
-        raise DataError(f"This metrics table cannot be read: {str(error).splitlines()[0]}", where=str(path),
-                        todo="Make it anew with pocket-evaluate.") from None
+    except (ValueError, OverflowError, NotOrdinary) as error:  # parser errors of pandas are ValueErrors
+        raise DataError(f"This metrics table cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
+                        where=str(path), todo="Make it anew with pocket-evaluate.") from None
+    for name in set(text) & set(rows.columns):
+        rows[name] = rows[name].map(from_cell)
     for name in TABLES[task_of(rows)].LATER:
         if name not in rows:
             rows[name] = float("nan")
@@ -129,6 +133,9 @@ def _problems(rows: pd.DataFrame) -> Iterator[str]:
         rows_of.validate_python(values, by_alias=True, by_name=False)
     except ValidationError as error:
         yield from problems(error, values)
+    keys = [name for name in ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label") if name in rows]
+    yield from (f"{place}: the row of {rows.at[place, 'case']!r} is there twice"
+                for place in rows.index[rows.duplicated(keys)])
     yield from form.problems(rows)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ..contracts.comparison import Comparison, Equivalence, Pair
+from ..contracts.comparison import Comparison, Equivalence, NetworkRow, Pair
 from ..models.network import ARCHITECTURES
 from .layout import interval_text, number, p_text
 from .tasks import TASKS
@@ -24,11 +25,14 @@ def headline_pairs(comparison: Comparison) -> list[Pair]:
     return [pair for pair in comparison.pairs if TASKS[comparison.task].comparison.is_headline(pair)]
 
 
-def verdict(pair: Pair) -> dict[str, Any]:
+def verdict(pair: Pair, networks: Sequence[NetworkRow] = ()) -> dict[str, Any]:
     """Return the verdict on one pair.
+
+    Two networks that find nothing are not as accurate as each other: there is no accuracy to compare.
 
     Args:
         pair: One of `headline_pairs`.
+        networks: The comparison's networks, with their means.
 
     Returns:
         `kind` (`equivalent`, `worse`, `better`, `open`, `none`), `title` and `text`.
@@ -45,6 +49,11 @@ def verdict(pair: Pair) -> dict[str, Any]:
                f"p {p_text(pair.p_value)}.")
     test = pair.equivalence or Equivalence(0.01, None, False)
     margin = f"±{test.margin:g} {metric}"
+    found = [row.metrics[pair.metric].mean for row in networks
+             if (row.arch, row.label) == (pair.arch, pair.label) and row.width in (pair.width, pair.reference)]
+    if pair.metric == "dice" and found and all(mean is not None and mean < test.margin for mean in found):
+        return {"kind": "open", "title": f"Neither the {name} nor the {other} finds the labels",
+                "text": f"The mean Dice of both is below {test.margin:g}: there is no accuracy to compare. {numbers}"}
     if pair.interval is None:
         return {"kind": "open", "title": f"Too few cases to judge the {name}", "text": numbers}
     low, high = pair.interval

@@ -8,6 +8,7 @@ from ..contracts.comparison import MEAN
 from ..contracts.plan import NetworkPlan
 from ..evaluation.layout import interval_text, markdown_table, number, p_equivalence, p_text, pair_of
 from ..models.widths import parse_width
+from ..text import drawn
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
@@ -89,6 +90,6 @@ def _figure(inputs: Inputs, rows: list[dict[str, Any]]) -> Figure:
         axis.set_xticks(range(len(rows)), [f"{row['width']}\nd = {row['stops_after_depth']}\n"
                                            f"{row['parameters'] / 1e6:.2f} M" for row in rows])
         axis.set_ylabel("Dice")
-        axis.set_title(f"{inputs.plan.dataset}: where the doubling of feature maps stops")
+        axis.set_title(f"{drawn(inputs.plan.dataset)}: where the doubling of feature maps stops")
         axis.grid(axis="y")
     return figure

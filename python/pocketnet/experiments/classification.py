@@ -8,6 +8,7 @@ from ..contracts.comparison import Comparison, NetworkRow
 from ..evaluation.comparison import compare
 from ..evaluation.layout import equivalence_text, markdown_table, p_equivalence, p_text, pair_of
 from ..evaluation.statistics import holm
+from ..text import drawn
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published
@@ -112,10 +113,10 @@ def _accuracy_figure(comparison: Comparison) -> Figure:
         axis = figure.subplots()
         for place, network in enumerate(networks):
             _point(axis, place, _row(comparison, network))
-        axis.set_xticks(range(len(networks)), [f"{network.width}\n{network.label}" for network in networks])
+        axis.set_xticks(range(len(networks)), [f"{network.width}\n{drawn(network.label)}" for network in networks])
         axis.set_xlim(-0.6, len(networks) - 0.4)
         axis.set_ylabel("AUC")
-        axis.set_title(f"{comparison.dataset}: classifiers")
+        axis.set_title(f"{drawn(comparison.dataset)}: classifiers")
         axis.grid(axis="y")
     return figure
 
@@ -136,7 +137,7 @@ def _saturation_figure(rows: list[dict[str, Any]], dataset: str) -> Figure:
             axis.set_xticks(range(len(sizes)), sizes)
             axis.set_xlabel("training cases")
             axis.set_ylabel("AUC")
-            axis.set_title(f"{dataset}, {label}: same test cases, growing training set")
+            axis.set_title(f"{drawn(dataset)}, {drawn(label)}: same test cases, growing training set")
             axis.grid(axis="y")
         drawing.legend(axes[0], list(WIDTHS), loc="lower right", fontsize=8)
     return figure

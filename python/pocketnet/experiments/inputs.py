@@ -16,6 +16,7 @@ from ..contracts.plan import Plan
 from ..contracts.profile import Profile, ProfiledConfiguration
 from ..contracts.splits import Splits
 from ..errors import DataError, UsageError
+from ..files import below
 from ..tracking.records import Model, read_run, refuse_altered
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def read(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
         raise DataError("Not all of the run can be read.", problems=run.problems)
     found = Inputs(name, Manifest.read(manifest), Plan.read(plan), Splits.read(splits),
                    run.comparison, run.models, sorted(evaluations), predictions=predictions, input=input_)
-    tables = sorted({path for folder in evaluations for path in folder.rglob("metrics.csv")})
+    tables = sorted({path / "metrics.csv" for folder in evaluations for path, names in below(folder)
+                     if "metrics.csv" in names})
     outputs.check_unaltered([*tables, *measured])
     if tables:
         found.rows = pd.concat([table.read(path) for path in tables], ignore_index=True)

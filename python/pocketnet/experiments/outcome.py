@@ -12,6 +12,8 @@ from ..code import code_hash, commit
 from ..contracts.experiment import Code, ComparedNetwork, Experiment, UsedSplits
 from ..contracts.provenance import Provenance
 from ..files import atomic, write_text
+from ..text import by_column
+from ..text import markdown as as_is
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,11 +61,9 @@ def write_experiment(folder: Path, entry: dict[str, Any], inputs: Inputs, outcom
     Returns:
         The content of `experiment.json`.
     """
-    import pandas as pd
-
     record = provenance(entry, inputs, outcome)
-    with atomic(folder / "table.csv") as temporary:
-        pd.DataFrame(outcome.rows).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    columns = list(dict.fromkeys(name for row in outcome.rows for name in row))
+    write_text(folder / "table.csv", by_column(columns, outcome.rows))
     write_text(folder / "table.md", _page(entry, inputs, outcome))
     for name in ("figure.svg", "figure.png"):
         with atomic(folder / name) as temporary:
@@ -82,11 +82,11 @@ def _save(figure: Figure, path: Path, name: str) -> None:
 
 def _page(entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> str:
     lines = [f"# {entry['title']}", "",
-             f"{entry['paper']} of the paper, on {inputs.plan.dataset}; recipe `{inputs.plan.recipe}`, "
+             f"{entry['paper']} of the paper, on {as_is(inputs.plan.dataset)}; recipe `{inputs.plan.recipe}`, "
              f"{_steps(inputs)}seed {inputs.plan.seed}.", "", *outcome.markdown]
-    lines += ["", "![Figure](figure.svg)", "", outcome.caption]
+    lines += ["", "![Figure](figure.svg)", "", as_is(outcome.caption)]
     if outcome.notes:
-        lines += ["", "Notes:", "", *(f"- {note}" for note in outcome.notes)]
+        lines += ["", "Notes:", "", *(f"- {as_is(note)}" for note in outcome.notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -18,6 +18,7 @@ from ..evaluation.layout import (
 from ..evaluation.metrics import PAPER_METRICS
 from ..evaluation.segmentation.layout import TITLES
 from ..evaluation.statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence
+from ..text import drawn
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
@@ -111,6 +112,6 @@ def _figure(inputs: Inputs, rows: list[dict[str, Any]]) -> Figure:
             axis.set_xticks(range(len(mine)), [f"{row['variant']}\n{row['parameters'] / 1e6:.2f} M, "
                                                f"{row['total_steps']:,} steps" for row in mine], fontsize=8)
             axis.set_ylabel("Dice")
-            axis.set_title(f"{inputs.plan.dataset}, {arch}: pruned to the pocket size, and trained from scratch")
+            axis.set_title(f"{drawn(inputs.plan.dataset)}, {arch}: pruned to the pocket size, and trained from scratch")
             axis.grid(axis="y")
     return figure

@@ -9,6 +9,7 @@ from ..contracts.splits import Splits
 from ..evaluation.comparison import compare
 from ..evaluation.layout import equivalence_text, interval_text, markdown_table, number, p_equivalence, p_text, pair_of
 from ..evaluation.statistics import holm
+from ..text import drawn
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome
@@ -95,7 +96,7 @@ def _figure(inputs: Inputs, sizes: dict[int, int]) -> Figure:
             axis.set_xticks(range(len(present)), present)
             axis.set_xlabel("training cases")
             axis.set_ylabel("Dice")
-            axis.set_title(f"{inputs.plan.dataset}, {arch}: same test cases, growing training set")
+            axis.set_title(f"{drawn(inputs.plan.dataset)}, {arch}: same test cases, growing training set")
             axis.grid(axis="y")
         drawing.legend(axes[0], list(WIDTHS), loc="lower right", fontsize=8)
     return figure

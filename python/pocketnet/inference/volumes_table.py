@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
-import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files, outputs
+from ..text import by_column, csv_rows
 
 COLUMNS = ("case", "label", "value", "voxels", "volume_ml", "warnings")
 
@@ -19,8 +18,8 @@ COLUMNS = ("case", "label", "value", "voxels", "volume_ml", "warnings")
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
     """Return the rows of each case; empty if there is no table."""
     rows: dict[str, list[dict[str, str]]] = {}
-    with suppress(FileNotFoundError), open(path, newline="", encoding="utf-8") as handle:
-        for row in csv.DictReader(handle):
+    with suppress(FileNotFoundError), files.open_table(path) as handle:
+        for row in csv_rows(handle):
             if row.get("case"):
                 rows.setdefault(row["case"], []).append({name: row.get(name) or "" for name in COLUMNS})
     return rows
@@ -43,12 +42,8 @@ def update(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]], warnin
         for case, by_label in found.items():
             text = "; ".join(warnings.get(case, ()))
             rows[case] = [{"case": case, "label": label, **row, "warnings": text} for label, row in by_label.items()]
-        out = io.StringIO()
-        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for _, of_case in sorted(rows.items()):
-            writer.writerows(of_case)
-        files.write_text(path, out.getvalue())
+        listed = [row for _, of_case in sorted(rows.items()) for row in of_case]
+        files.write_text(path, by_column(COLUMNS, listed, "%r"))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 from ..contracts.profile import Measured, Predicted, ProfiledConfiguration
 from ..contracts.provenance import Hardware
+from ..text import parse_json
 from . import child
 from .configuration import Configuration
 
@@ -64,7 +65,7 @@ def _run(folder: Path, stage: str) -> dict[str, Any] | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.is_file() else None
+    return parse_json(path.read_bytes()) if path.is_file() else None
 
 
 def entry(configuration: Configuration, described: dict[str, Any],

@@ -33,8 +33,9 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
     dataset = said.dataset if said else "unknown dataset"
     return {
         "dataset": dataset, "version": __version__, "command": command,
-        "verdicts": [verdict.verdict(pair) | {"facts": resources.facts(run, pair), "reference": pair.reference,
-                                              "width": pair.width} for pair in pairs],
+        "verdicts": [verdict.verdict(pair, comparison.networks if comparison else ())
+                     | {"facts": resources.facts(run, pair), "reference": pair.reference, "width": pair.width}
+                     for pair in pairs],
         "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
                                                for name, colour in colours.items()},
         "what": _what_ran(run, rows, shown.WHAT, labels), "missing": _missing(run, rows, networks),

@@ -20,6 +20,7 @@ from ..evaluation.classification.metrics import curves as curves_of
 from ..evaluation.layout import SHARES
 from ..evaluation.metrics import METRICS
 from ..evaluation.segmentation.layout import TITLES
+from ..text import drawn
 from ..tracking.records import Model
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: s
             if place and networks[place - 1][0] == key[0] and networks[place - 1] in values:
                 _lines(axis, place, values[networks[place - 1]], values[key])
         axis.set_title(TITLES[metric])
-        axis.set_xticks(range(len(networks)), [" ".join(key) for key in networks],
+        axis.set_xticks(range(len(networks)), [drawn(" ".join(key)) for key in networks],
                         rotation=0 if len(networks) < 4 else 30, ha="center" if len(networks) < 4 else "right")
         axis.set_xlim(-0.6, len(networks) - 0.4)
         axis.grid(axis="y")
@@ -192,6 +193,7 @@ def _box(axis: Axes, place: int, values: np.ndarray, colour: str) -> None:
 
 def _lines(axis: Axes, place: int, left: pd.Series, right: pd.Series) -> None:
     """Draw the lines of all cases as one path with gaps, which is far smaller than one path per case."""
+    left, right = (one[~one.index.duplicated()] for one in (left, right))  # two evaluations of one network
     both = left.index.intersection(right.index)[:MOST_LINES]
     x = np.tile([place - 0.8, place - 0.2, np.nan], len(both))
     y = np.column_stack([left[both], right[both], np.full(len(both), np.nan)]).ravel()

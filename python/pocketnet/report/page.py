@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Any
 
 from .figures import standalone
@@ -39,4 +40,9 @@ def figure_files(values: dict[str, Any]) -> dict[str, str]:
     named += [(f"boxes-{label}-{number}", svg) for label, panels in values.get("boxes", [])
               for number, svg in enumerate(panels, 1)]
     named += [(f"roc-{label}", svg) for label, svg in values.get("curves_of_classes", [])]
-    return {f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.svg": standalone(svg) for name, svg in named}
+    files: dict[str, str] = {}
+    for name, svg in named:
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:80]
+        number = next(n for n in count(1) if (f"{plain}-{n}" if n > 1 else plain) + ".svg" not in files)
+        files[(f"{plain}-{number}" if number > 1 else plain) + ".svg"] = standalone(svg)
+    return files

@@ -18,6 +18,7 @@ from ..files import atomic
 from ..preprocessing import geometry
 from ..preprocessing.case import map_labels
 from ..preprocessing.recorded import check_recorded
+from ..text import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +146,7 @@ def _spacings(axis: Axes, fingerprint: Fingerprint) -> None:
     axis.set_xticks(range(3), ["left–right", "post.–ant.", "inf.–sup."], fontsize=8)
     axis.tick_params(axis="y", labelsize=8)
     axis.set_ylim(bottom=0)
-    axis.set_title(_title("spacing (mm)", sorted(unusual)), fontsize=9)
+    axis.set_title(drawn(_title("spacing (mm)", sorted(unusual))), fontsize=9)
 
 
 def _histograms(axis: Axes, fingerprint: Fingerprint, channel: int, name: str) -> None:
@@ -163,7 +164,7 @@ def _histograms(axis: Axes, fingerprint: Fingerprint, channel: int, name: str) -
                       color=UNUSUAL if case in unusual else USUAL, alpha=0.9 if case in unusual else 0.5)
     axis.set_yticks([])
     axis.tick_params(labelsize=8)
-    axis.set_title(_title(f"{name}, labelled voxels", unusual), fontsize=9)
+    axis.set_title(drawn(_title(f"{name}, labelled voxels", unusual)), fontsize=9)
 
 
 def _title(what: str, unusual: Sequence[str]) -> str:
@@ -201,12 +202,12 @@ def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[
     for text, x, side in (("R", 0.03, "left"), ("L", 0.97, "right")) if whole else ():
         axis.text(x, 0.93, text, color="white", fontsize=9, transform=axis.transAxes, va="center", ha=side,
                   path_effects=[withStroke(linewidth=2, foreground="black")])
-    axis.set_title(title, fontsize=8, pad=3)
+    axis.set_title(drawn(title), fontsize=8, pad=3)
 
 
 def _legend(figure: Figure | SubFigure, labels: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
-    figure.legend(handles=[Line2D([], [], color=CLASSES[index % len(CLASSES)], label=name)
+    figure.legend(handles=[Line2D([], [], color=CLASSES[index % len(CLASSES)], label=drawn(name))
                            for index, name in enumerate(labels)],
                   loc="outside lower center", ncols=max(1, min(6, len(labels))), frameon=False, fontsize=8)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..evaluation.classification import metrics
+from .store import metric as metric_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,7 @@ FILES = ("classification.json", "roc.png")
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:
     """Return each metric as `<metric>/<class>`, if defined."""
-    return {f"{metric}/{name}": found.value for name in metrics.positives(rows)
+    return {metric_name(metric, name): found.value for name in metrics.positives(rows)
             for metric, found in vars(metrics.values(rows, name)).items() if found.value is not None}
 
 

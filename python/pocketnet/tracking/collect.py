@@ -23,6 +23,7 @@ from . import fold
 from . import model as mlflow_model
 from .records import Evaluation, Model, Run
 from .store import Store
+from .store import metric as store_metric
 from .tasks import TASKS
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
     metrics: dict[str, float] = {}
     for pair in comparison.pairs:
         values = {"difference": pair.difference, "p_value": pair.p_value}
-        metrics |= {f"{name}/{pair.metric}/{pair.label}/{pair.arch}-{pair.width}": value
+        metrics |= {store_metric(name, pair.metric, pair.label, f"{pair.arch}-{pair.width}"): value
                     for name, value in values.items() if value is not None}
     store.log(run, parameters={}, metrics=metrics,
               tags={"dataset": comparison.dataset, "recipe": comparison.recipe,
@@ -179,7 +180,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
 
 def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> str:
     """Return the verdict in words, a link to MLflow's comparison of the networks' runs, and the tables."""
-    said = [verdict.verdict(pair) for pair in verdict.headline_pairs(comparison)]
+    said = [verdict.verdict(pair, comparison.networks) for pair in verdict.headline_pairs(comparison)]
     layout = COMPARISONS[comparison.task].layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
     lines = [f"**{one['title']}.** {one['text']}" for one in said]

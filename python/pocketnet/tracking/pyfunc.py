@@ -21,13 +21,12 @@ class PocketModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the model folder from the artifact `model_folder`."""
-        import json
-
         from pocketnet.contracts.tasks import DEFAULT
         from pocketnet.inference.tasks import TASKS
+        from pocketnet.text import parse_json
 
         folder = Path(context.artifacts["model_folder"])
-        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        plan = parse_json((folder / "plan.json").read_bytes())
         self.modalities = plan["modalities"]
         self.task = TASKS[plan.get("task", DEFAULT)]
         self.network = self.task.load(folder)

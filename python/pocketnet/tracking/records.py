@@ -8,8 +8,7 @@ checksums, a result of another command with the marker of its folder (`outputs`)
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +22,8 @@ from ..contracts.profile import Profile, ProfiledConfiguration
 from ..contracts.provenance import Provenance
 from ..errors import AlteredError, PocketError
 from ..evaluation import table
+from ..files import below, open_table
+from ..text import csv_rows
 from ..training.model_folder import ModelFolder
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
     Raises:
         ValueError: If a field is not a number.
     """
-    with open(path, newline="", encoding="utf-8") as handle:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(handle)]
+    with open_table(path) as handle:
+        return [{name: float(value) for name, value in row.items()} for row in csv_rows(handle)]
 
 
 def read_system(path: Path) -> list[dict[str, float]]:
@@ -155,8 +156,8 @@ def read_system(path: Path) -> list[dict[str, float]]:
     Raises:
         ValueError: If a field is not a number.
     """
-    with open(path, newline="", encoding="utf-8") as handle:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
+    with open_table(path) as handle:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv_rows(handle)]
 
 
 def read_optional(run: Run, path: Path | None, kind: type[C]) -> C | None:
@@ -208,7 +209,7 @@ def _try(run: Run, what: str, read: Callable[..., Any], *arguments: Any) -> Any:
         run.problems.append(f"{what}: {error.what} ({error.where or where})" + (f": {details}" if details else ""))
         if isinstance(error, AlteredError):
             run.altered.append(run.problems[-1])
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         run.problems.append(f"{what}: {where} cannot be read: {error}")
     return None
 
@@ -217,20 +218,8 @@ def _folders_with(names: Sequence[str], roots: Iterable[Path], what: str, proble
     """Find folders at or below `roots` with a file of one of the names."""
     found = []
     for root in roots:
-        here = [folder for folder, files in _walk(root) if not set(names).isdisjoint(files)]
+        here = [folder for folder, files in below(root) if not set(names).isdisjoint(files)]
         if not here:
             problems.append(f"{what}: there is none at {root}")
         found += here
     return sorted(found)
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each folder at or below `root` once, with its files; follow links, which schedulers use to stage files."""
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        place = Path(folder).resolve()
-        if place in seen:
-            folders.clear()  # a link to where the walk has been, perhaps above
-        else:
-            seen.add(place)
-            yield Path(folder), files

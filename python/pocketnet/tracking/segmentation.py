@@ -10,6 +10,7 @@ import numpy as np
 from ..contracts.comparison import MEAN
 from ..evaluation.metrics import METRICS
 from ..inference.options import ANSWER
+from .store import metric as metric_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ def aggregate(rows: pd.DataFrame) -> dict[str, float]:
     metrics = list(METRICS)
     means = {MEAN: rows.groupby(["case", "fold"])[metrics].mean().mean()}
     means |= {label: group[metrics].mean() for label, group in rows.groupby("label", sort=False)}
-    return {f"{metric}/{label}": float(values[metric]) for label, values in means.items() for metric in metrics
+    return {metric_name(metric, label): float(values[metric]) for label, values in means.items() for metric in metrics
             if values[metric] == values[metric]}
 
 

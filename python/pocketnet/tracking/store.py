@@ -36,6 +36,8 @@ press Compare: `dice/mean`, `hd95_mm/mean` and `asd_mm/mean` are means over all 
 them instead (`tags."pocketnet.kind" = 'fold'`): `validation_dice` and `validation_loss` by step. Each fold has its
 model, which `mlflow models serve --env-manager local -m models:/<model id>` serves (docs/output.md).
 """
+MOST_OF_A_NAME = 100  # of MLflow's 250 characters; a metric has up to four parts
+_CHECKSUMMED = re.compile(r"_[0-9a-f]{8}$")
 BATCH = 1000  # metrics in one request, MLflow's limit
 
 # Keep MLflow's output out of the log, and detect a dead server within seconds instead of minutes.
@@ -112,6 +114,7 @@ class Store:
         Returns:
             The run's id, and whether the run was created.
         """
+        key = key if re.fullmatch(r"[\w.-]+", key) else digest(key)  # it stands in a filter
         found = self.client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
         if found:
             return found[0].info.run_id, False
@@ -128,15 +131,15 @@ class Store:
             run: Id of the run.
             parameters: Parameters. Existing ones are not changed.
             tags: Tags. Existing ones are overwritten if they differ.
-            metrics: Metrics. A value is added if the latest one differs.
+            metrics: Metrics by `metric` name. A value is added if the latest one differs.
             at: Time of the metrics in milliseconds since 1970.
         """
         from mlflow.entities import Metric, Param, RunTag
 
         known = self.client.get_run(run).data
         self.client.log_batch(
-            run, metrics=[Metric(safe(name), value, at or 0, 0) for name, value in metrics.items()
-                          if known.metrics.get(safe(name)) != value],
+            run, metrics=[Metric(name, value, at or 0, 0) for name, value in metrics.items()
+                          if known.metrics.get(name) != value],
             params=[Param(name, str(value)) for name, value in parameters.items() if name not in known.params],
             tags=[RunTag(name, str(value)) for name, value in tags.items() if known.tags.get(name) != str(value)])
 
@@ -164,8 +167,9 @@ class Store:
         from mlflow.entities import Metric
 
         names = list(dict.fromkeys(name for row in history for name in row if name not in ("epoch", "step", "seconds")))
-        have = {name: {point.step for point in self.client.get_metric_history(run, name)} for name in names}
-        points = [Metric(name, row[name], start + round(1000 * row["seconds"]), int(row["step"]))
+        known = {name: metric(*name.split("/")) for name in names}
+        have = {name: {point.step for point in self.client.get_metric_history(run, known[name])} for name in names}
+        points = [Metric(known[name], row[name], start + round(1000 * row["seconds"]), int(row["step"]))
                   for row in history for name in names if name in row and int(row["step"]) not in have[name]]
         for first in range(0, len(points), BATCH):
             self.client.log_batch(run, metrics=points[first:first + BATCH])
@@ -255,8 +259,11 @@ def sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite address; None for a server.
 
     Raises:
-        UsageError: If the address is neither.
+        UsageError: If the address is neither, or the path has a `?`.
     """
+    if uri.startswith(SQLITE) and "?" in uri:  # options would begin there
+        raise UsageError("The path of a SQLite store cannot have a question mark in it.", where=uri,
+                         todo="Name another file in --mlflow-uri.")
     if uri.startswith(SQLITE) and len(uri) > len(SQLITE):
         return Path(uri[len(SQLITE):]).absolute()
     if re.match(r"https?://[^/]+", uri):
@@ -277,6 +284,17 @@ def refuse_credentials(uri: str) -> None:
                               "in the environment.")
 
 
+def metric(*parts: str) -> str:
+    """Return the metric's name `<part>/<part>…`: one that MLflow takes, and another one for other parts.
+
+    A part that MLflow does not take as it is gets other characters and a checksum.
+    """
+    return "/".join(map(safe, parts))
+
+
 def safe(name: str) -> str:
-    """Replace characters that MLflow does not allow in metric names with `_`."""
-    return re.sub(r"[^\w\-./ ]", "_", name, flags=re.ASCII)
+    """Return a name that MLflow takes as a part of a metric's name or a folder's; different names stay different."""
+    changed = re.sub(r"[^\w\-. ]", "_", name)[:MOST_OF_A_NAME]
+    if changed != name or name.strip(". ") != name or _CHECKSUMMED.search(name):
+        return f"{changed.strip('. ')}_{digest(name)[:8]}"
+    return name

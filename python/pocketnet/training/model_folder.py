@@ -6,8 +6,6 @@ refused. Hidden files (their names start with a dot), `Thumbs.db` and `desktop.i
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -22,6 +20,7 @@ from ..contracts.plan import Plan
 from ..contracts.provenance import Provenance
 from ..errors import AlteredError, DataError, UsageError
 from ..preprocessing.intensity import Normaliser
+from ..text import by_column
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
 HARMLESS = ("Thumbs.db", "desktop.ini")
@@ -30,11 +29,7 @@ HARMLESS = ("Thumbs.db", "desktop.ini")
 
 def history_csv(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
     """Format history rows as CSV."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return by_column(columns, rows, "%r")
 
 
 def write_records(folder: Path, plan: Plan, provenance: Provenance, history: str) -> None:

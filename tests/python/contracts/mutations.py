@@ -68,3 +68,54 @@ def _text(value: Any, rng: random.Random) -> bytes:
     if 0.09 < fault < 0.11:
         return text.encode() + b"\xff"
     return text.encode()
+
+
+CELLS = ("", "nan", "inf", "-1", "1e999", "99999999999999999999", "text", "0x10", "1,5", "=1+1", '"', "\x00", "a\nb",
+         "\r", "..", "mean", "true", "\u202e", "x" * 10_000, "1_000", " 0.5 ")
+
+
+def table_mutations(text: str, number: int, seed: int) -> Iterator[bytes]:
+    """`number` contents of a CSV file without quotes, each with one to three faults."""
+    rng = random.Random(seed)
+    for _ in range(number):
+        rows = [line.split(",") for line in text.splitlines()]
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            _spoil_table(rows, rng)
+        content = "\n".join(",".join(row) for row in rows).encode("utf-8", "surrogatepass")
+        fault = rng.random()
+        if fault < 0.05:
+            content = content[:rng.randrange(len(content) + 1)]
+        elif fault < 0.08:
+            content += b"\xff\xfe"
+        elif fault < 0.11:
+            content = b"\xef\xbb\xbf" + content
+        elif fault < 0.13:
+            content = content.replace(b",", b";")
+        elif fault < 0.15:
+            content = bytes(rng.randrange(256) for _ in range(500))
+        yield content
+
+
+def _spoil_table(rows: list[list[str]], rng: random.Random) -> None:
+    row = rng.randrange(len(rows)) if rows else 0
+    column = rng.randrange(len(rows[row])) if rows and rows[row] else 0
+    kind = rng.choice((*["cell"] * 4, "header", "row", "column", "short", "long", "again", "swap", "empty"))
+    if not rows or not rows[row] or kind == "empty":
+        rows[1:] = []
+    elif kind == "cell":
+        rows[row][column] = rng.choice(CELLS)
+    elif kind == "header":
+        rows[0][rng.randrange(len(rows[0]))] = rng.choice((*CELLS, rows[0][0]))
+    elif kind == "row":
+        del rows[row]
+    elif kind == "column":
+        for one in rows:
+            del one[column:column + 1]
+    elif kind == "short":
+        del rows[row][column:]
+    elif kind == "long":
+        rows[row] += [rng.choice(CELLS)] * rng.randrange(1, 5)
+    elif kind == "again":
+        rows.append(list(rows[row]))
+    else:
+        rng.shuffle(rows[row])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from pocketnet.contracts.comparison import Comparison, Equivalence, Pair
+from pocketnet.contracts.comparison import Comparison, Equivalence, MetricSummary, NetworkRow, Pair
 from pocketnet.evaluation.verdict import headline_pairs, verdict
 
 
@@ -29,6 +29,19 @@ def test_verdict(given, kind, title, text):
     outcome = verdict(given)
     assert outcome["kind"] == kind
     assert title in outcome["title"] and text in outcome["text"]
+
+
+@pytest.mark.parametrize("means, title", [
+    ((0.0, 0.0), "Neither the pocket U-Net nor the full U-Net finds the labels"),
+    ((0.004, 0.009), "Neither"),
+    ((0.0, 0.9), "as accurate as"), ((0.9, 0.0), "as accurate as"), ((None, 0.0), "as accurate as"),
+])
+def test_two_networks_that_find_nothing_are_not_as_accurate(means, title):
+    rows = [NetworkRow("unet", width, 1000, (0,), 50, "mean", {"dice": MetricSummary(mean, 0.0, mean, 50, 0)})
+            for width, mean in zip(("full", "pocket"), means, strict=True)]
+    others = [replace(row, arch="resnet", metrics={"dice": MetricSummary(0.9, 0.0, 0.9, 50, 0)}) for row in rows]
+    outcome = verdict(pair(0.0, (0.0, 0.0), 0.0, None), [*others, *rows])
+    assert title in outcome["title"] and (outcome["kind"] == "equivalent") == (title == "as accurate as")
 
 
 def test_headlines_are_dice_over_labels():

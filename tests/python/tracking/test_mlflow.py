@@ -11,10 +11,12 @@ import fake_run
 import made
 import pytest
 from fake_run import edit_json, metrics, write_evaluation, write_run
+from hostile import NAMES
+from pocketnet.contracts.fields import text_fault
 from pocketnet.errors import UsageError
 from pocketnet.tracking.collect import Extras, aggregate, collect
 from pocketnet.tracking.records import read_run
-from pocketnet.tracking.store import Store, safe, sqlite_file
+from pocketnet.tracking.store import Store, metric, safe, sqlite_file
 
 MANIFEST = made.manifest([made.case(name, sha256={f"{name}.nii.gz": digit * 64}) for name, digit in ("a0", "b1")],
                          labels=fake_run.LABELS)
@@ -181,14 +183,32 @@ def test_what_is_no_tracking_address_is_refused(uri):
         sqlite_file(uri)
 
 
+def test_a_path_that_sqlite_would_cut_is_refused():
+    with pytest.raises(UsageError, match="question mark"):
+        sqlite_file("sqlite:////data/what?/mlflow.db")
+
+
 def test_addresses():
     assert str(sqlite_file("sqlite:////data/mlflow.db")) == "/data/mlflow.db"
     assert sqlite_file("sqlite:///mlflow.db").is_absolute()
     assert sqlite_file("http://127.0.0.1:5000") is None
 
 
-def test_names_that_mlflow_refuses_are_made_safe():
-    assert safe("dice/Ödem (links)") == "dice/_dem _links_"
+def test_hostile_labels_and_datasets_keep_their_own_metrics_and_places(tmp_path, empty):
+    """MLflow itself takes them all, and each label's value comes back under its own name."""
+    names = [name for name in NAMES if text_fault(name) is None]
+    root = tmp_path / "O'Brien's $(date) ü #1"
+    root.mkdir()
+    store = new_store(root, empty)
+    assert safe("Ödem (links)").startswith("Ödem _links_") and metric("dice", "肿瘤") == "dice/肿瘤"
+    run, _ = store.run(store.experiment("../../=<b> $(date)"), "x' OR '1'='1", "a 'run'", "fold")
+    values = {metric("dice", name): float(number) for number, name in enumerate(names)}
+    store.add(run, parameters={}, tags={"dataset": names[0]}, metrics=values)
+    assert store.client.get_run(run).data.metrics == values and len(values) == len(names)
+    store.log_history(run, [{"epoch": 1, "step": 1, "seconds": 1.0, "a:=b%/..": 0.5}], 0)
+    artifacts = store.client.get_experiment(store.client.get_run(run).info.experiment_id).artifact_location
+    assert Path(unquote(artifacts.removeprefix("file://"))).resolve().parent == (root / "mlflow/artifacts").resolve()
+    assert store.run(store.experiment("../../=<b> $(date)"), "x' OR '1'='1", "again", "fold") == (run, False)
 
 
 def test_the_experiment_says_how_to_compare(collected):

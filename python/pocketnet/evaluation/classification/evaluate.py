@@ -18,6 +18,7 @@ from ...errors import DataError
 from ...files import atomic
 from ...preprocessing.picture import read
 from ...preprocessing.recorded import check_recorded
+from ...text import drawn
 from .. import cases, roc, table
 from . import metrics as measured
 
@@ -129,7 +130,7 @@ def draw_curves(path: Path, rows: pd.DataFrame) -> None:
     for name in measured.positives(rows):
         points = roc.mean_curve(list(measured.curves(rows, name).values()))
         area = measured.areas([rows], name).values[0]
-        axis.plot(*zip(*points, strict=True), linewidth=1.8, label=f"{name}, AUC {area:.3f}")
+        axis.plot(*zip(*points, strict=True), linewidth=1.8, label=f"{drawn(name)}, AUC {area:.3f}")
     axis.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axis.legend(loc="lower right", frameon=False)
     with atomic(path) as temporary:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...contracts.comparison import Comparison
+from ...text import markdown as as_is
 from ..layout import Table, equivalence_text, p_equivalence, p_text, pair_of, two_tables
 from .metrics import CLASS_METRICS
 
@@ -69,12 +70,12 @@ def differences_table(comparison: Comparison) -> Table:
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison in Markdown: title, table of networks, table of differences, and notes."""
-    lines = [f"# {comparison.dataset}: comparison of networks", "", f"Recipe `{comparison.recipe}`.", ""]
+    lines = [f"# {as_is(comparison.dataset)}: comparison of networks", "", f"Recipe `{comparison.recipe}`.", ""]
     lines += [*networks_table(comparison).markdown(), "", HOW]
     if comparison.pairs:
         lines += ["", *differences_table(comparison).markdown(), "", HOW_PAIRED]
     if comparison.notes:
-        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison.notes)]
+        lines += ["", "Notes:", "", *(f"- {as_is(note)}" for note in comparison.notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...contracts.comparison import Comparison, MetricSummary
+from ...text import markdown as as_is
 from ..layout import Table, equivalence_text, interval_text, number, p_equivalence, p_text, pair_of, two_tables
 from ..metrics import METRICS
 
@@ -82,7 +83,7 @@ def differences_table(comparison: Comparison) -> Table:
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison in Markdown: title, table of networks, table of differences, and notes."""
-    lines = [f"# {comparison.dataset}: comparison of networks", "",
+    lines = [f"# {as_is(comparison.dataset)}: comparison of networks", "",
              f"Recipe `{comparison.recipe}`. The 95 % interval is of the mean, by bootstrap over cases.", ""]
     lines += networks_table(comparison).markdown()
     if comparison.pairs:
@@ -93,7 +94,7 @@ def markdown(comparison: Comparison) -> str:
         lines += ["", "Equivalence: two one-sided paired t-tests against a margin of one Dice point (0.01). A large "
                   "Wilcoxon p is not equivalence."]
     if comparison.notes:
-        lines += ["", "Notes:", "", *(f"- {note}" for note in comparison.notes)]
+        lines += ["", "Notes:", "", *(f"- {as_is(note)}" for note in comparison.notes)]
     return "\n".join(lines) + "\n"
 
 

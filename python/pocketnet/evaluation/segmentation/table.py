@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ...contracts.labels import MEAN
 from ...contracts.metrics import LabelRow
 
 if TYPE_CHECKING:
@@ -24,5 +25,5 @@ def columns(rows: pd.DataFrame) -> list[str]:
 
 
 def problems(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield nothing: the contract of a row says everything about its values."""
-    yield from ()
+    """Yield a line for each row with the name of the mean as its label."""
+    yield from (f"{place}.label: found {MEAN!r}, expected a label" for place in rows.index[rows["label"] == MEAN])

@@ -1,0 +1,50 @@
+import java.nio.file.Files
+import java.nio.file.Path
+import nextflow.util.Escape
+
+/** Paths with any characters in the scripts that Nextflow writes. */
+class PathNames {
+
+    /** Characters with a meaning for the shell that Nextflow (24.10 to 26.08) leaves as they are. Not `*`: outputs are
+        patterns. */
+    private static final List<String> LEFT = ['$', '`', ';', '?', '[', ']', '{', '}', '\t', '\r']
+
+    /** Make Nextflow put a backslash before all special characters of a path. Called once, before the first task. */
+    static void escapeAll() {
+        def known = Escape.SPECIAL_CHARS
+        synchronized (known) { known.addAll(LEFT - known) }
+    }
+
+    /** A problem if a path cannot stand in a script: a backslash does not help with `*` (it stays a pattern) and a line
+        break; and Java, outside a UTF-8 locale, replaces letters that are not ASCII. */
+    static List<String> unusable(Path path) {
+        def text = path.toAbsolutePath().toString()
+        text =~ /[*\n\uFFFD]/ ?
+            ["Nextflow cannot pass on a path with * or a line break in it, or outside a UTF-8 locale other letters than ASCII ($text): rename it, or give a link to it.".toString()] : []
+    }
+
+    /** A problem if the path of a SQLite store has a `?`, where options of its address begin. `store` is null for a server. */
+    static List<String> unusableStore(Path store) {
+        store?.toString()?.contains('?') ?
+            ["the SQLite store $store cannot have a ? in its path: give another --mlflow_uri (or --outdir, which it is in by default).".toString()] : []
+    }
+
+    /** A problem with the path of the clone, which Nextflow writes into scripts as it is, in double quotes. */
+    static List<String> unusableClone(Path project) {
+        project.toAbsolutePath().toString() =~ /[$`"\\:*\n\uFFFD]/ ?
+            ["the clone cannot be in a folder with \$, `, \", \\, :, * or a line break in its path ($project): rename the folder.".toString()] : []
+    }
+
+    /** A problem if results of the run would replace files that no run of the pipeline wrote. A folder with the parameters
+        of a run in its records is the pipeline's. */
+    static List<String> foreign(Path results) {
+        def records = results.resolve('pipeline_info').toFile().list() ?: []
+        if (records.any { name -> name ==~ /params_.*\.json/ }) return []
+        def found = PUBLISHED.findAll { name -> Files.exists(results.resolve(name), java.nio.file.LinkOption.NOFOLLOW_LINKS) }
+        found ? ["$results has ${found.join(', ')}, which no run of the pipeline wrote and this one would write: give another --outdir.".toString()] : []
+    }
+
+    /** What a run writes to its results besides `pipeline_info` (conf/modules.config). */
+    private static final List<String> PUBLISHED = ['activations', 'checkpoints', 'comparison', 'dataset', 'evaluation',
+        'experiments', 'figures', 'measurements', 'models', 'plan', 'predictions', 'profile', 'report.html']
+}

@@ -250,9 +250,10 @@ def header_for(dtype: np.dtype, grid: Grid, note: str, slope: float) -> nib.Nift
     """Return the header of a result: data type, description and scaling are its own, the geometry is the grid's.
 
     The geometry is that of the grid's header, in its unit and NIfTI version and with its trailing axes of length 1.
-    Without a header, the affine becomes the sform, and the qform too if that can hold it.
+    Without a header, or if the affine has been changed since, the affine becomes the sform, and the qform too if that
+    can hold it.
     """
-    source = grid.header
+    source = grid.header if _agrees(grid) else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) or max(grid.shape) > 32767 \
         else nib.Nifti1Header()
     header.set_data_dtype(dtype)
@@ -270,6 +271,15 @@ def header_for(dtype: np.dtype, grid: Grid, note: str, slope: float) -> nib.Nift
     header.set_slope_inter(slope, 0)
     header["vox_offset"] = header.single_vox_offset
     return header
+
+
+def _agrees(grid: Grid) -> bool:
+    """Return whether a grid's header, if it has one, still puts the voxels where its affine does."""
+    if grid.header is None:
+        return False
+    mm = MM.get(_unit(grid.header), 1.0)
+    stored = np.diag([mm, mm, mm, 1.0]) @ grid.header.get_best_affine()
+    return apart(stored, grid.affine, grid.shape) <= TOLERANCE * min(grid.spacing)
 
 
 def stored_shape(grid: Grid) -> tuple[int, ...]:

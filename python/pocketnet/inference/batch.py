@@ -166,7 +166,8 @@ def _write_tables(tables: Mapping[str, Path], done: Done, volumes: Mapping[str, 
     earlier = volumes_table.read(tables["volumes"])
     for row in done.cases:
         if row["skipped"] and row["case"] in earlier:
-            row["warnings"] = [text for text in earlier[row["case"]][0]["warnings"].split("; ") if text]
+            row["warnings"] = [text for text in earlier[row["case"]][0]["warnings"].split(volumes_table.SEPARATOR)
+                               if text]
     volumes_table.update(tables["volumes"], volumes, {row["case"]: row["warnings"] for row in done.cases})
     with volumes_table.locked(tables["volumes"].parent):
         colours.write_label_tables(tables["ITK-SNAP"], tables["3D Slicer"], labels)

@@ -14,6 +14,8 @@ from typing import Any
 from .. import files, outputs
 
 COLUMNS = ("case", "label", "value", "voxels", "volume_ml", "warnings")
+SEPARATOR = " | "
+"""Between the warnings of a case."""
 
 
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
@@ -41,7 +43,7 @@ def update(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]], warnin
     with locked(path.parent):
         rows: dict[str, list[dict[str, Any]]] = {**read(path)}
         for case, by_label in found.items():
-            text = "; ".join(warnings.get(case, ()))
+            text = SEPARATOR.join(warnings.get(case, ()))
             rows[case] = [{"case": case, "label": label, **row, "warnings": text} for label, row in by_label.items()]
         out = io.StringIO()
         writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")

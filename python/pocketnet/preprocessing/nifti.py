@@ -163,8 +163,9 @@ def _placed(header: nib.Nifti1Header, affine: np.ndarray, shape: tuple[int, ...]
         except READ_ERRORS:
             distance = np.inf  # the quaternion is no rotation
         if not distance <= TOLERANCE * float(np.linalg.norm(affine[:3, :3], axis=0).min()):
-            warnings.append(f"qform and sform disagree by up to {distance * mm:.3g} mm; the sform is used, and results "
-                            "get both")
+            how = f"qform and sform disagree by up to {distance * mm:.3g} mm" if np.isfinite(distance) else \
+                "the qform is no rotation"
+            warnings.append(f"{how}; the sform is used, and results get both")
     if mm != 1.0:
         affine = np.diag([mm, mm, mm, 1.0]) @ affine
     return affine, warnings
@@ -209,7 +210,7 @@ def unzip(content: bytes, path: str | Path) -> tuple[bytes, tuple[str, ...]]:
             members.append(stream.decompress(content, most + 1 - size))
             size += len(members[-1])
             if size > most:
-                raise DataError(f"The file unpacks to more than the {most} bytes that its header announces.",
+                raise DataError(f"The file unpacks to more than {most} bytes, far more than its header announces.",
                                 where=str(path))
             if not stream.eof:
                 raise DataError("The gzip stream ends too early: the file is truncated.", where=str(path))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -143,6 +143,8 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
             target = target_of(output, case, paths, single)
             try:
                 row = _one(predictor, case, paths, target, wanted, again, follow(case))
+            except UsageError:  # of the options, which are the same for all cases
+                raise
             except Exception as error:  # whatever it is, the other cases go on
                 done.problems.append(f"{case}: {_described(error)}")
                 done.exit_codes.add(getattr(error, "exit_code", DataError.exit_code))
@@ -164,7 +166,8 @@ def _write_tables(tables: Mapping[str, Path], done: Done, volumes: Mapping[str, 
     earlier = volumes_table.read(tables["volumes"])
     for row in done.cases:
         if row["skipped"] and row["case"] in earlier:
-            row["warnings"] = [text for text in earlier[row["case"]][0]["warnings"].split("; ") if text]
+            row["warnings"] = [text for text in earlier[row["case"]][0]["warnings"].split(volumes_table.SEPARATOR)
+                               if text]
     volumes_table.update(tables["volumes"], volumes, {row["case"]: row["warnings"] for row in done.cases})
     with volumes_table.locked(tables["volumes"].parent):
         colours.write_label_tables(tables["ITK-SNAP"], tables["3D Slicer"], labels)
@@ -198,7 +201,8 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         if not _has_name(path):
             raise DataError("The name of a result is too long for this file system.", where=str(path),
                             todo="Rename the image.")
-    outputs.check_files(dict.fromkeys(written))
+    with _of_this_case():
+        outputs.check_files(dict.fromkeys(written))
     if wanted.dicom_seg:
         dicom_seg.check(paths[0], labels)
     began = time.perf_counter()
@@ -213,15 +217,17 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
         volumes = results.volumes(found.classes, scan.spacing, labels)
         writing = time.perf_counter()
         note = results.note_of(key)
-        if maps:
-            maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
-        _write(case, scan, found, volumes, labels, others, note)
-        if wanted.dicom_seg:
-            others["DICOM-SEG"].unlink(missing_ok=True)
-        geometry.write_image(target, found.classes, grid, note=note)  # marks the case as finished, with the other files
-        if wanted.dicom_seg:  # last, so that the label map is there if this fails
-            dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels,
-                                         keep_origin=wanted.dicom_origin)
+        with _of_this_case():
+            if maps:
+                maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
+            _write(case, scan, found, volumes, labels, others, note)
+            if wanted.dicom_seg:
+                others["DICOM-SEG"].unlink(missing_ok=True)
+            # The note of the label map marks the case as finished, with the other files.
+            geometry.write_image(target, found.classes, grid, note=note)
+            if wanted.dicom_seg:  # last, so that the label map is there if this fails
+                dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels,
+                                             keep_origin=wanted.dicom_origin)
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
@@ -230,6 +236,15 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
             "window": list(found.window),
             "windows": found.windows[0], "windows_left_out": found.windows[1],
             "predicted_memory_mib": found.need.mib if found.need else None}
+
+
+@contextmanager
+def _of_this_case() -> Iterator[None]:
+    """Turn a file that may not be replaced into a problem of one case, so that the others go on."""
+    try:
+        yield
+    except UsageError as error:
+        raise DataError(error.what, where=error.where, todo=error.todo) from None
 
 
 def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], labels: Sequence[Label],

@@ -39,7 +39,7 @@ class _File:
 
 def stem(path: Path, suffixes: Sequence[str] = SUFFIXES) -> str:
     """Return the file name without its suffix; both files of a pair have the same one."""
-    taken = (*suffixes, *((".img.gz", ".img") if ".hdr" in suffixes else ()), ".zip")
+    taken = (*suffixes, *((".img.gz", ".img") if ".hdr" in suffixes else ()), ".zip", ".dcm")
     return path.name[: len(path.name) - len(formats.suffix_of(path.name, taken))]
 
 

@@ -28,5 +28,5 @@ def to_image(classes: np.ndarray, scan: Scan, source: Any) -> nib.Nifti1Image | 
     if not isinstance(source, nib.spatialimages.SpatialImage):
         return itk.like(data, source)
     header = nifti.header_for(data.dtype, grid, "", 1.0)
-    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    return kind(data.reshape(nifti.stored_shape(grid)), source.affine, header)
+    kind: Any = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    return cast(nib.Nifti1Image, kind(data.reshape(nifti.stored_shape(grid)), source.affine, header))

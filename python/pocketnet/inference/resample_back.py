@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..preprocessing.image import planes_at_once
 from ..preprocessing.resample import needed_planes, resample_planes
-from ..preprocessing.scan import PreparedScan, planes_at_once
+from ..preprocessing.scan import PreparedScan
 
 
 def on_source(merged: Iterator[tuple[int, np.ndarray]], prepared: PreparedScan) -> Iterator[tuple[int, np.ndarray]]:

@@ -13,6 +13,8 @@ from .. import files, outputs
 from ..text import by_column, csv_rows
 
 COLUMNS = ("case", "label", "value", "voxels", "volume_ml", "warnings")
+SEPARATOR = " | "
+"""Between the warnings of a case."""
 
 
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
@@ -40,7 +42,7 @@ def update(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]], warnin
     with locked(path.parent):
         rows: dict[str, list[dict[str, Any]]] = {**read(path)}
         for case, by_label in found.items():
-            text = "; ".join(warnings.get(case, ()))
+            text = SEPARATOR.join(warnings.get(case, ()))
             rows[case] = [{"case": case, "label": label, **row, "warnings": text} for label, row in by_label.items()]
         listed = [row for _, of_case in sorted(rows.items()) for row in of_case]
         files.write_text(path, by_column(COLUMNS, listed, "%r"))

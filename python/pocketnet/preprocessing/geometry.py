@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -179,7 +179,7 @@ def _write_other(path: Path, suffix: str, data: np.ndarray, grid: Grid, note: st
         nib.save(nib.MGHImage(np.ascontiguousarray(values), grid.affine), path)
     else:
         header = nifti.header_for(values.dtype, grid, note, 1.0)
-        pair = nib.Nifti2Pair if isinstance(header, nib.Nifti2Header) else nib.Nifti1Pair
+        pair: Any = nib.Nifti2Pair if isinstance(header, nib.Nifti2Header) else nib.Nifti1Pair
         nib.save(pair(values.reshape(nifti.stored_shape(grid)), None, header), path)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError
 from .grid import LPS_TO_RAS, Grid, apart, check_grid, to_ras
 from .image import Channel, Image
-from .nifti import GEOMETRY, NO_CODES, TOLERANCE, of_nibabel
+from .nifti import GEOMETRY, NO_CODES, READ_ERRORS, TOLERANCE, of_nibabel
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -68,7 +68,7 @@ def of_simpleitk(image: sitk.Image, where: str | Path) -> Image:
     warnings: tuple[str, ...] = ()
     header = _header(image, grid)
     if header is not None:
-        placed = of_nibabel(nib.Nifti2Image(np.broadcast_to(np.uint8(0), grid.shape), None, header), where)
+        placed = of_nibabel(nib.Nifti1Image(np.broadcast_to(np.uint8(0), grid.shape), None, header), where)
         if placed.warnings:
             grid, warnings = placed.grid, placed.warnings
             if NO_CODES in warnings:  # the metadata have six digits
@@ -115,9 +115,9 @@ def _header(image: sitk.Image, grid: Grid) -> nib.Nifti1Header | None:
     if not image.HasMetaDataKey("qform_code") or (
             image.HasMetaDataKey("ITK_InputFilterName") and "Nifti" not in image.GetMetaData("ITK_InputFilterName")):
         return None
-    header = nib.Nifti2Header()
-    header.set_data_shape(grid.shape)
+    header = nib.Nifti1Header()
     try:
+        header.set_data_shape(grid.shape)
         for name in GEOMETRY:
             header[name] = ([float(image.GetMetaData(f"pixdim[{i}]")) for i in range(8)] if name == "pixdim"
                             else [float(word) for word in image.GetMetaData(name).split()] if name.startswith("srow")
@@ -130,7 +130,7 @@ def _header(image: sitk.Image, grid: Grid) -> nib.Nifti1Header | None:
             mm = {3: 1e-3, 1: 1e3}.get(int(header["xyzt_units"]) & 7, 1.0)
             expected = [np.diag([mm, mm, mm, 1.0]) @ form for code, form in
                         (("qform_code", header.get_qform()), ("sform_code", header.get_sform())) if header[code]]
-    except (RuntimeError, ValueError):
+    except (RuntimeError, *READ_ERRORS):
         return None
     near = TOLERANCE * min(grid.spacing)
     return header if any(apart(one, grid.affine, grid.shape) <= near for one in expected) else None

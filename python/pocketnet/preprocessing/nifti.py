@@ -163,8 +163,9 @@ def _placed(header: nib.Nifti1Header, affine: np.ndarray, shape: tuple[int, ...]
         except READ_ERRORS:
             distance = np.inf  # the quaternion is no rotation
         if not distance <= TOLERANCE * float(np.linalg.norm(affine[:3, :3], axis=0).min()):
-            warnings.append(f"qform and sform disagree by up to {distance * mm:.3g} mm; the sform is used, and results "
-                            "get both")
+            how = f"qform and sform disagree by up to {distance * mm:.3g} mm" if np.isfinite(distance) else \
+                "the qform is no rotation"
+            warnings.append(f"{how}; the sform is used, and results get both")
     if mm != 1.0:
         affine = np.diag([mm, mm, mm, 1.0]) @ affine
     return affine, warnings
@@ -209,7 +210,7 @@ def unzip(content: bytes, path: str | Path) -> tuple[bytes, tuple[str, ...]]:
             members.append(stream.decompress(content, most + 1 - size))
             size += len(members[-1])
             if size > most:
-                raise DataError(f"The file unpacks to more than the {most} bytes that its header announces.",
+                raise DataError(f"The file unpacks to more than {most} bytes, far more than its header announces.",
                                 where=str(path))
             if not stream.eof:
                 raise DataError("The gzip stream ends too early: the file is truncated.", where=str(path))
@@ -250,9 +251,10 @@ def header_for(dtype: np.dtype, grid: Grid, note: str, slope: float) -> nib.Nift
     """Return the header of a result: data type, description and scaling are its own, the geometry is the grid's.
 
     The geometry is that of the grid's header, in its unit and NIfTI version and with its trailing axes of length 1.
-    Without a header, the affine becomes the sform, and the qform too if that can hold it.
+    Without a header, or if the affine has been changed since, the affine becomes the sform, and the qform too if that
+    can hold it.
     """
-    source = grid.header
+    source = grid.header if _agrees(grid) else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) or max(grid.shape) > 32767 \
         else nib.Nifti1Header()
     header.set_data_dtype(dtype)
@@ -270,6 +272,15 @@ def header_for(dtype: np.dtype, grid: Grid, note: str, slope: float) -> nib.Nift
     header.set_slope_inter(slope, 0)
     header["vox_offset"] = header.single_vox_offset
     return header
+
+
+def _agrees(grid: Grid) -> bool:
+    """Return whether a grid's header, if it has one, still puts the voxels where its affine does."""
+    if grid.header is None:
+        return False
+    mm = MM.get(_unit(grid.header), 1.0)
+    stored = np.diag([mm, mm, mm, 1.0]) @ grid.header.get_best_affine()
+    return apart(stored, grid.affine, grid.shape) <= TOLERANCE * min(grid.spacing)
 
 
 def stored_shape(grid: Grid) -> tuple[int, ...]:

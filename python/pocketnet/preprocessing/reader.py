@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from ..errors import DataError, UsageError
-from . import dicom, geometry, itk, nifti
+from . import dicom, formats, geometry, itk, nifti
 from .grid import Grid
 from .image import Channel, Image
 
@@ -32,7 +32,7 @@ def read_image(source: Any, name: str = "the image", content: bytes | None = Non
             singular affine.
     """
     if isinstance(source, str | Path):
-        if dicom.is_series(Path(source)):
+        if dicom.is_series(Path(source)) or _is_dicom(Path(source)):
             return _series(source)
         return geometry.read_file(source, content)
     if isinstance(source, nib.spatialimages.SpatialImage):
@@ -44,9 +44,15 @@ def read_image(source: Any, name: str = "the image", content: bytes | None = Non
 
 
 def _series(path: str | Path) -> Image:
-    """Read a DICOM series."""
-    data, grid = dicom.read(path)
-    return Image(Channel(geometry.to_ras(data, grid, copy=False)), grid, str(path))
+    """Read a DICOM series or a multi-frame file."""
+    data, grid, warnings = dicom.read_with_warnings(path)
+    nifti.check_kind(data.dtype, str(path))
+    return Image(Channel(geometry.to_ras(data, grid, copy=False)), grid, str(path), tuple(warnings))
+
+
+def _is_dicom(path: Path) -> bool:
+    """Return whether a file without a suffix of another format is DICOM."""
+    return path.is_file() and not formats.suffix_of(path.name, formats.WRITTEN) and dicom.is_dicom_file(path)
 
 
 def of_array(data: np.ndarray, spacing: Sequence[float] | None) -> list[Image]:

@@ -56,8 +56,7 @@ def climb(model):
     ("history.csv", lambda model: forget(model, "history.csv")),
     ("notes.txt", lambda model: (model / "notes.txt").write_text("mine")),
     ("more/model.bin", lambda model: add(model / "more" / "model.bin")),
-    ("linked", lambda model: (model / "linked").symlink_to(model.parent)),
-    ("../outside", climb)])
+    ("linked", lambda model: (model / "linked").symlink_to(model.parent))])
 def test_what_is_not_as_listed_is_named(model, name, change):
     change(model)
     with pytest.raises(AlteredError) as caught:
@@ -65,6 +64,13 @@ def test_what_is_not_as_listed_is_named(model, name, change):
     assert any(problem.startswith(f"{name} ") for problem in caught.value.problems)
     record = read_run([model])
     assert record.models == [] and len(record.altered) == 1 and name in record.altered[0]
+
+
+def test_a_list_that_leads_out_of_the_folder_is_refused(model):
+    climb(model)
+    with pytest.raises(DataError, match=r"\.\./outside"):
+        ModelFolder.open(model)
+    assert read_run([model]).models == []
 
 
 def test_files_that_nothing_reads_may_be_there(model):

@@ -85,6 +85,7 @@ def test_a_4d_file_is_a_case_of_its_volumes(tmp_path):
 
 @pytest.mark.parametrize("name, its_stem, its_suffix", [
     ("a.nii.gz", "a", ".nii.gz"), ("a.b.NII", "a.b", ".nii"), ("scan.zip", "scan", ".nii.gz"),
+    ("scan.dcm", "scan", ".nii.gz"), ("a.NII.GZ", "a", ".nii.gz"), ("a.IMG", "a", ".nii.gz"), ("a.mha", "a", ".nii.gz"),
     ("folder", "folder", ".nii.gz")])
 def test_results_are_called_as_images_are(tmp_path, name, its_stem, its_suffix):
     assert stem(tmp_path / name) == its_stem and suffix(tmp_path / name) == its_suffix

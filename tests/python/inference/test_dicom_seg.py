@@ -74,6 +74,7 @@ def test_it_says_what_the_label_map_says(hippocampus_model, dicom, tmp_path, kin
 
 def test_empty_segmentations_are_written_too(hippocampus_model, tmp_path, real_data):
     image = sitk.ReadImage(str(real_data / "CT_abdomen_sample" / "ct.nii.gz")) * 0
+    image[0, 0, 0] = 1  # a constant image is refused
     sitk.WriteImage(image, str(tmp_path / "empty.nii.gz"))
     series = write_dicom(tmp_path / "empty.nii.gz", tmp_path / "series")
     ran = infer("--model", hippocampus_model, series, "-o", tmp_path / "out.nii.gz")

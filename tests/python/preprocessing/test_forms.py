@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
 
 import forms
@@ -9,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pocketnet.errors import DataError
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.nifti import GEOMETRY
 from pocketnet.preprocessing.scan import read_scan
@@ -120,3 +122,43 @@ def test_every_format_is_written_and_read(tmp_path, suffix):
     assert geometry.note_of(path) == ("" if suffix in (".mgz", ".mgh") else "of a test")
     other = by_simpleitk(path) if suffix not in (".mgz", ".mgh") else nib.load(path)
     assert other is not None and not found.warnings
+
+
+@pytest.mark.parametrize(("at", "value", "words"), [
+    (256, np.full(3, np.nan, "<f4"), "qform is no rotation"), (256, np.full(3, 5, "<f4"), "qform is no rotation"),
+    (123, np.full(1, 7, "u1"), ""), (76, np.array([1, -1, -1, -1], "<f4"), "")])
+def test_odd_fields_of_a_header_change_no_voxel(tmp_path, at, value, words):
+    forms.save(forms.image(forms.ROTATION), tmp_path / "plain.nii")
+    content = bytearray((tmp_path / "plain.nii").read_bytes())
+    content[at: at + value.nbytes] = value.tobytes()
+    (tmp_path / "odd.nii").write_bytes(content)
+    plain, odd = (read_scan(tmp_path / f"{name}.nii") for name in ("plain", "odd"))
+    np.testing.assert_array_equal(odd.read(WHOLE), plain.read(WHOLE))
+    np.testing.assert_array_equal(odd.grid.affine, plain.grid.affine)
+    assert words in "".join(odd.warnings) and len(odd.warnings) == bool(words)
+
+
+@pytest.mark.parametrize(("at", "value", "words"), [
+    (280, np.full(4, np.nan, "<f4"), "singular"), (108, np.full(1, np.inf, "<f4"), "Not a readable NIfTI"),
+    (108, np.full(1, 1e30, "<f4"), "truncated"), (40, np.array([3, 30000, 30000, 30000], "<i2"), "truncated"),
+    (40, np.array([3, 7, 0, 5], "<i2"), "at least one voxel"), (40, np.array([3, -7, 9, 5], "<i2"), "Not a readable"),
+    (70, np.full(1, 9999, "<i2"), "not recognized"), (112, np.full(2, 1e38, "<f4"), "infinite")])
+def test_impossible_fields_of_a_header_are_refused(tmp_path, at, value, words):
+    forms.save(forms.image(forms.ROTATION), tmp_path / "image.nii")
+    content = bytearray((tmp_path / "image.nii").read_bytes())
+    content[at: at + value.nbytes] = value.tobytes()
+    (tmp_path / "image.nii").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        read_scan(tmp_path / "image.nii")
+
+
+def test_a_gzip_stream_in_parts_is_whole_and_one_that_grows_is_refused(tmp_path):
+    forms.save(forms.image(), tmp_path / "plain.nii")
+    content = (tmp_path / "plain.nii").read_bytes()
+    (tmp_path / "parts.nii.gz").write_bytes(gzip.compress(content[:500]) + gzip.compress(content[500:]) + bytes(512))
+    found = read_scan(tmp_path / "parts.nii.gz")
+    np.testing.assert_array_equal(found.read(WHOLE), read_scan(tmp_path / "plain.nii").read(WHOLE))
+    assert not found.warnings
+    (tmp_path / "grows.nii.gz").write_bytes(gzip.compress(content + bytes(80 * 2**20), 1))
+    with pytest.raises(DataError, match="far more than its header announces"):
+        read_scan(tmp_path / "grows.nii.gz")

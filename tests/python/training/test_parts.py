@@ -12,7 +12,7 @@ from pocketnet.errors import DataError, Stopped
 from pocketnet.preprocessing import store
 from pocketnet.training import checkpoints
 from pocketnet.training.augmentation import augment
-from pocketnet.training.run import train
+from pocketnet.training.run import Choice, train
 from pocketnet.training.sampling import PatchSampler, start_around
 
 
@@ -199,7 +199,7 @@ def test_a_training_on_altered_stores_names_all_of_them_before_its_first_step(st
         path = tmp_path / "stores" / case / name
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DataError) as caught:
-        train(tiny.plan(), tiny.splits(), [tmp_path / "stores"], "unet", "pocket", 0, tmp_path / "model",
+        train(tiny.plan(), tiny.splits(), [tmp_path / "stores"], Choice("unet", "pocket", 0), tmp_path / "model",
               tmp_path / "checkpoints")
     assert caught.value.exit_code == 3 and not (tmp_path / "checkpoints").exists()
     assert [problem[:18] for problem in caught.value.problems] == ["case_2: image.b2nd", "case_5: label.b2nd"]

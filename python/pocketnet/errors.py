@@ -65,7 +65,7 @@ class DataError(PocketError):
     """
 
     exit_code = 3
-    usual = "Mend or replace what is named here, then run again."
+    usual = "Fix or replace what is named here, then run the command again."
 
     def __init__(self, what: str, *, problems: Sequence[str] = (), where: str | None = None,
                  todo: str | None = None):

@@ -262,7 +262,7 @@ def _refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     read = {Path(path).resolve() for path in inputs}
     for path in outputs:
         if Path(path).resolve() in read:
-            raise UsageError("The output would overwrite what is read.", where=str(path),
+            raise UsageError("The output would overwrite an input.", where=str(path),
                              todo="Name another --output.")
 
 
@@ -274,7 +274,7 @@ def _check_place(folder: Path) -> None:
     """
     there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
     if not there.is_dir():
-        raise UsageError("A folder is needed here, and this is none.", where=str(there),
+        raise UsageError("Expected a folder; this is not one.", where=str(there),
                          todo="Name another --output.")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError("The results cannot be written here: permission denied.", where=str(there),

@@ -70,12 +70,12 @@ def csv_rows(handle: TextIO) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file by column, as `csv_text` has written them.
 
     Raises:
-        ValueError: If a row has more or fewer fields than the header, or a column is there twice.
+        ValueError: If a row has more or fewer fields than the header, or a column appears twice.
     """
     reader = csv.reader(handle)
     columns = [from_cell(name) for name in next(reader, [])]
     if len(set(columns)) != len(columns):
-        raise ValueError("a column is there twice")
+        raise ValueError("a column appears twice")
     for row in reader:
         if row and len(row) != len(columns):
             raise ValueError(f"line {reader.line_num} has {len(row)} fields, expected {len(columns)}")
@@ -118,7 +118,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise ValueError(f"the key {twice[:80]!r} is there twice in one object")
+        raise ValueError(f"the key {twice[:80]!r} appears twice in one object")
     return found
 
 

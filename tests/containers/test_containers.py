@@ -87,7 +87,7 @@ def test_an_image_of_other_code_is_refused_with_what_to_do(runs, machine, folder
         handle.write("\nEDITED = True\n")
     done = runs.run("stale", edited, "--container", str(machine.sif))
     assert done.returncode != 0
-    assert "The code that runs here is not the clone's; another: report" in done.stdout
+    assert "The code that runs here differs from the clone's in: report" in done.stdout
     assert "make image, then make sif" in done.stdout
     assert [line for line in done.stdout.splitlines() if "Submitted process" in line and "VERSIONS" not in line] == []
     shutil.rmtree(edited)

@@ -37,7 +37,7 @@ def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | Non
     folder = ModelFolder.open(model)
     run, plan = folder.provenance, folder.plan
     if not TASKS[plan.task].per_voxel:
-        raise UsageError("A classifier has no feature map for each voxel at its end.", where=str(model))
+        raise UsageError("A classifier does not end in a feature map per voxel.", where=str(model))
     cases = Splits.read(splits).fold(run.fold).test
     available = open_stores(list(stores))
     missing = [case for case in cases if case not in available]

@@ -73,7 +73,7 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
         cases = len({problem.case for problem in found.problems} - {""})
         count = f"{len(found.problems)} problem{'s' * (len(found.problems) > 1)}"
         raise DataError(f"{count}, in {cases} of {found.cases} cases.", where=str(table),
-                        todo=found.todo or "Mend these and run the same command again.")
+                        todo=found.todo or "Fix these and run the same command again.")
     numbers = check.summary(found)
     written = {"manifest": str(output / check.MANIFEST), "fingerprint": str(output / check.FINGERPRINT)}
     result(numbers | written, as_json, _text(numbers) + f"\n  written   {', '.join(written.values())}", quiet)

@@ -28,11 +28,11 @@ def main(names: tuple[str, ...], versions: bool, also: tuple[str, ...], clone: P
     from ..errors import UsageError
 
     if clone is not None and (others := differing(clone / "pocketnet")):
-        raise UsageError(f"The code that runs here is not the clone's; another: {', '.join(others)}.",
+        raise UsageError(f"The code that runs here differs from the clone's in: {', '.join(others)}.",
                          where=f"here {PACKAGE}, the clone's {(clone / 'pocketnet').resolve()}",
-                         todo="In a container: build it anew from this clone (make image, then make sif), or check "
+                         todo="In a container: build it again from this clone (make image, then make sif), or check "
                               "out the commit that the image was built from (its label "
-                              "org.opencontainers.image.revision). Else: make setup.")
+                              "org.opencontainers.image.revision). Otherwise: make setup.")
     value: dict[str, object] = {name: code_hash(name) for name in names or steps()}
     if versions:
         value = {"code": value, "software": dict(item.split("=", 1) for item in also) | library_versions()}

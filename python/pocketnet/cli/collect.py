@@ -47,7 +47,7 @@ def main(models: tuple[Path, ...], evaluations: tuple[Path, ...], comparison: Pa
         raise UsageError("There is nothing to collect: " + ("; ".join(run.problems) or "no folder was given") + ".",
                          todo="Give --models, --evaluations and --comparison.")
     if report is not None and not report.is_file():
-        run.problems.append(f"report: there is none at {report}")
+        run.problems.append(f"report: not found at {report}")
         report = None
     described = read_optional(run, manifest, Manifest)
     for problem in run.problems:

@@ -94,7 +94,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
         if not found.cases and len(plan.modalities) == 1:
             raise DataError("No image can be used.", problems=found.problems)
         if not found.cases:
-            raise UsageError("The files do not make whole cases: " + "; ".join(found.problems) + ".",
+            raise UsageError("The files do not form complete cases: " + "; ".join(found.problems) + ".",
                              todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
         return found
 
@@ -176,8 +176,8 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
         None if limit is None else memory.parse_size(limit)))
     several = predictor.predictions > 1
     if options["uncertainty"] and not several:
-        raise UsageError("One prediction cannot disagree with itself.",
-                         todo="For --uncertainty give several --model, or --tta.")
+        raise UsageError("The uncertainty needs more than one prediction.",
+                         todo="Give --model more than once, or --tta.")
     found = find(cases.SUFFIXES)
     work, problems = found.cases, found.problems
     single = formats.is_written(output.name)

@@ -48,7 +48,7 @@ def main(manifest: Path | None, fingerprint: Path | None, input_: Path | None, p
     elif plan_file and splits and stores:
         figure = _patches(plan_file, splits, list(stores), fold, count)
     else:
-        raise UsageError("It is not said what to draw.",
+        raise UsageError("Nothing to draw was given.",
                          todo="Give --manifest, --fingerprint and --input, or --plan, --splits and --stores.")
     quality.save(figure, output)
     result({"picture": str(output)}, as_json, str(output), quiet)

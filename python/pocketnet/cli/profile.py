@@ -90,7 +90,7 @@ def main(plan_file: Path | None, arch: str | None, width: str, patch: tuple[str,
         raise UsageError(f"--steps and --warm-up cannot be negative. Received: {steps}, {warm_up}")
     predict = predict or calibrate is not None or steps == 0
     if not predict and output is None:
-        raise UsageError("-o/--output is needed: where profile.json goes.", todo="Give it, or --predict.")
+        raise UsageError("-o/--output is required: the path of profile.json.", todo="Give it, or --predict.")
     written = {path: kind for path, kind in ((output, "profile"), (plot, None), (calibrate, None)) if path}
     outputs.check_files(written, [plan_file] if plan_file else [])
     plan = Plan.read(plan_file) if plan_file else None
@@ -129,8 +129,8 @@ def _predicted(configurations: list[Configuration], calibrate: Path | None, quie
     if calibrate:
         device = _calibrated(calibrate, first.threads, quiet)
     if device is None:
-        raise UsageError("What this machine computes on is not a device that is known by name.",
-                         todo="Give --device, with a device file if need be (docs/profiling.md).")
+        raise UsageError("This machine's device is not in the list of known devices.",
+                         todo="Give --device, with a device file if necessary (docs/profiling.md).")
     entries = [sweep.entry(one, predict.describe(one, device)) for one in configurations]
     limits = table.limits(configurations, device)
     text = "\n".join([table.text(table.rows(entries)), "", *table.sentences(limits, device), "", table.origin(device)])
@@ -194,7 +194,7 @@ def _draw(entries: Sequence[ProfiledConfiguration], path: Path) -> None:
 
     entries = [entry for entry in entries if entry.mode == "train"]
     if not entries:
-        raise UsageError("Figure 3 is of training steps.", todo="Leave out --mode infer, or --plot.")
+        raise UsageError("Figure 3 shows training steps.", todo="Leave out --mode infer, or --plot.")
     # Imported by name, so that figures are not part of this step's code checksum (pocketnet/code.py).
     figures = import_module("pocketnet.experiments.profile")
     rows = figures.rows_of(entries, predicted=all(entry.measured is None for entry in entries))

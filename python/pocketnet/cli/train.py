@@ -65,7 +65,7 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     if time_limit is not None:  # the scheduler's clock includes the time to load the libraries
         time_limit -= time.time() - psutil.Process().create_time()
     if bool(start_from) != bool(variant):
-        raise UsageError("--start-from and --variant go together.",
+        raise UsageError("--start-from and --variant must be given together.",
                          todo="Name a network that starts from another, so that tables tell the two apart.")
     follow = None
     if (mlflow_uri or "").startswith(("http://", "https://")):

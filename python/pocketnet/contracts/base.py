@@ -59,7 +59,7 @@ class Record:
         more = [f"and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else []
         raise DataError(f"This is not a valid {what or cls.__name__}.", problems=found[:MOST_PROBLEMS] + more,
                         where=None if where is None else str(where),
-                        todo="Make it anew with the step that writes it.")
+                        todo="Create it again with the step that writes it.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
@@ -90,7 +90,7 @@ class Contract(Record):
                      if type(value.get(name)) is not type(expected) or value[name] != expected]
             if wrong:
                 raise DataError(f"This is not a valid {what}.", problems=wrong, where=str(where),
-                                todo="Make it anew with the step that writes it.")
+                                todo="Create it again with the step that writes it.")
             value = {name: item for name, item in value.items() if name not in header}
         return cls.from_json(value, where, what)
 

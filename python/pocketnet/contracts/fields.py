@@ -56,7 +56,7 @@ class Bounds:
 def _distinct(values: Sequence[Hashable]) -> Sequence[Hashable]:
     if len(set(values)) != len(values):
         twice = next(value for index, value in enumerate(values) if value in values[:index])
-        raise ValueError(f"different entries, but {str(twice)[:80]!r} is there twice")
+        raise ValueError(f"different entries, but {str(twice)[:80]!r} appears twice")
     return values
 
 

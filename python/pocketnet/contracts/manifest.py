@@ -130,7 +130,7 @@ class Manifest(Contract):
         rules, classes = TASKS[self.task], {label.name for label in self.labels}
         for case in self.cases:
             if len(case.images) != len(self.modalities):
-                raise ValueError(f"{len(self.modalities)} images a case, one a modality; "
+                raise ValueError(f"{len(self.modalities)} images per case, one per modality; "
                                  f"{case.case} has {len(case.images)}")
             if rules.reference == "class_name" and case.class_name is not None and case.class_name not in classes:
                 raise ValueError(f"classes of the labels, {sorted(classes)}; {case.case} has {case.class_name!r}")

@@ -91,7 +91,7 @@ class Preprocessing(Record):
         value = load(path, "plan", Plan.writer)
         if not isinstance(value, dict) or "preprocessing" not in value:
             raise DataError("This is not a valid plan.", problems=["preprocessing: it is missing"], where=str(path),
-                            todo="Make it anew with pocket-plan.")
+                            todo="Create it again with pocket-plan.")
         return cls.from_json(value["preprocessing"], f"{path}, preprocessing", "preprocessing section of a plan")
 
 
@@ -279,9 +279,9 @@ class Plan(Contract):
         if network.classes != classes:
             raise ValueError(f"network.classes {classes}, for {len(self.labels)} labels, not {network.classes}")
         if network.channels != len(self.modalities):
-            raise ValueError(f"network.channels {len(self.modalities)}, one a modality, not {network.channels}")
+            raise ValueError(f"network.channels {len(self.modalities)}, one per modality, not {network.channels}")
         if self.preprocessing.spacing_mm and len(self.preprocessing.spacing_mm) != network.dimensions:
-            raise ValueError(f"a preprocessing.spacing_mm of {network.dimensions} numbers, one an axis")
+            raise ValueError(f"a preprocessing.spacing_mm of {network.dimensions} numbers, one per axis")
         if TASKS[self.task].resized and size != self.training.patch:
             raise ValueError(f"a preprocessing.size that is the training.patch, as in every {self.task}")
         return self

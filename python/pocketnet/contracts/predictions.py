@@ -52,7 +52,7 @@ def read_table(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:
         if not values or not all(0 <= value <= 1 for value in values) or abs(sum(values) - 1) > 1e-3:
             problems.append(f"{row['case']}: {[row[name] for name in columns]} are not probabilities that add up to 1")
         elif row["case"] in out:
-            problems.append(f"{row['case']}: there twice")
+            problems.append(f"{row['case']}: listed twice")
         else:
             out[row["case"]] = values
     if problems:

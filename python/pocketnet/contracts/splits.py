@@ -84,7 +84,7 @@ class Fold(Record):
         for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
             both = set(getattr(self, first)) & set(getattr(self, second))
             if both:
-                raise ValueError(f"parts without a common case; {min(both)!r} is in {first} and {second}")
+                raise ValueError(f"parts that share no case; {min(both)!r} is in {first} and {second}")
         return self
 
 

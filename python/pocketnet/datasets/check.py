@@ -44,7 +44,7 @@ class Result:
         cases: Number of cases.
         problems: All problems, sorted; empty if the dataset can be used.
         warnings: Unusual findings that may be intended.
-        todo: Advice on the problems, beyond "mend the files".
+        todo: Advice on the problems, beyond "fix the files".
         left_out: One line per kind of files and folders that belong to no case: their number and names.
         manifest: Content of `manifest.json`; None with problems.
         fingerprint: Content of `fingerprint.json`; None with problems.

@@ -73,7 +73,7 @@ def make(folder: Path, *, cases: int = 12, seed: int = 0,
         UsageError: The folder contains other files, or `cases` is below 1.
     """
     if cases < 1:
-        raise UsageError(f"At least one case. Received: {cases}", where="--cases")
+        raise UsageError(f"--cases must be at least 1. Received: {cases}", where="--cases")
     outputs.check_folder(folder)
     template = load_template()
     affine = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])

@@ -66,7 +66,7 @@ class Listing:
         problems: Problems with names and files, found before any file is opened.
         missing_labels: Missing label maps, except those of cases that the dataset lists without a label.
         warnings: Unusual findings that may be intended.
-        todo: Advice on the problems, beyond "mend the files".
+        todo: Advice on the problems, beyond "fix the files".
         test: The dataset's own list of test cases; None without one.
     """
 

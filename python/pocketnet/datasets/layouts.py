@@ -32,7 +32,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
         raise UsageError("There is no such folder.", where=f"--input {folder}",
                          todo=f"Get the data: {preset.source['where']}.")
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise UsageError("This folder may not be read.", where=f"--input {folder}",
+        raise UsageError("Permission denied: this folder cannot be read.", where=f"--input {folder}",
                          todo="Change its permissions.")
     if not _matches(folder, preset):
         _refuse(folder, preset)

@@ -96,8 +96,8 @@ def check(rows: pd.DataFrame, allow_mixed_code: bool) -> list[str]:
                              where=_groups(rows, column), todo=f"Give the files of one {column} only.")
     if rows["code"].nunique() > 1:
         if not allow_mixed_code:
-            raise UsageError("These networks were trained by different code.", where=_groups(rows, "code"),
-                             todo="Train them again with the same code, or compare them knowingly with "
+            raise UsageError("These networks were trained with different code.", where=_groups(rows, "code"),
+                             todo="Train them again with the same code, or accept the difference with "
                                   "--allow-mixed-code.")
         notes.append("The networks were trained by different code (--allow-mixed-code): "
                      + ", ".join(sorted(set(rows["code"]))) + ".")

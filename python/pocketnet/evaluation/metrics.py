@@ -152,7 +152,7 @@ def image_diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
 
 def _check(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float]) -> None:
     if reference.shape != prediction.shape or len(spacing) != reference.ndim:
-        raise ValueError("Expected two masks of one shape and a spacing an axis. Received: "
+        raise ValueError("Expected two masks of the same shape and one spacing per axis. Received: "
                          f"{reference.shape}, {prediction.shape} and spacing {tuple(spacing)}")
 
 

@@ -104,7 +104,7 @@ def read(path: str | Path) -> pd.DataFrame:
                          todo="pocket-evaluate writes it.") from None
     except (ValueError, OverflowError, NotOrdinary) as error:  # parser errors of pandas are ValueErrors
         raise DataError(f"This metrics table cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
-                        where=str(path), todo="Make it anew with pocket-evaluate.") from None
+                        where=str(path), todo="Create it again with pocket-evaluate.") from None
     for name in set(text) & set(rows.columns):
         rows[name] = rows[name].map(from_cell)
     for name in TABLES[task_of(rows)].LATER:
@@ -115,11 +115,11 @@ def read(path: str | Path) -> pd.DataFrame:
     missing = [name for name in columns_of(rows) if name not in rows]
     if missing or rows.empty:
         raise DataError("This metrics table lacks " + (", ".join(missing) if missing else "rows") + ".",
-                        where=str(path), todo="Make it anew with pocket-evaluate.")
+                        where=str(path), todo="Create it again with pocket-evaluate.")
     wrong = list(_problems(rows))
     if wrong:
-        raise DataError("This metrics table has values that cannot be.", problems=wrong[:20], where=str(path),
-                        todo="Make it anew with pocket-evaluate.")
+        raise DataError("This metrics table has impossible values.", problems=wrong[:20], where=str(path),
+                        todo="Create it again with pocket-evaluate.")
     return rows[columns_of(rows)]
 
 
@@ -134,7 +134,7 @@ def _problems(rows: pd.DataFrame) -> Iterator[str]:
     except ValidationError as error:
         yield from problems(error, values)
     keys = [name for name in ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label") if name in rows]
-    yield from (f"{place}: the row of {rows.at[place, 'case']!r} is there twice"
+    yield from (f"{place}: the row of {rows.at[place, 'case']!r} appears twice"
                 for place in rows.index[rows.duplicated(keys)])
     yield from form.problems(rows)
 

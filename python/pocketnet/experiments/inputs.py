@@ -111,7 +111,7 @@ def read(name: str, manifest: Path, plan: Path, splits: Path, comparison: Path |
     run = read_run(models, (), comparison)
     refuse_altered(run)
     if run.problems:
-        raise DataError("Not all of the run can be read.", problems=run.problems)
+        raise DataError("Some files of the run cannot be read.", problems=run.problems)
     found = Inputs(name, Manifest.read(manifest), Plan.read(plan), Splits.read(splits),
                    run.comparison, run.models, sorted(evaluations), predictions=predictions, input=input_)
     tables = sorted({path / "metrics.csv" for folder in evaluations for path, names in below(folder)

@@ -63,7 +63,7 @@ class Classifier:
         plan = self.model.plan
         image = image[..., None] if image.ndim == 2 else image
         if image.shape[-1] != plan.network.channels:
-            raise DataError(f"The model takes {plan.network.channels} images a case ({', '.join(plan.modalities)}), "
+            raise DataError(f"The model takes {plan.network.channels} images per case ({', '.join(plan.modalities)}), "
                             f"found {image.shape[-1]}.")
         if not np.isfinite(image).all():
             raise DataError("The image has NaN or infinite pixels.")

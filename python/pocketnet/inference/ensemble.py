@@ -96,7 +96,7 @@ def mirrors_of(plan: Plan) -> list[tuple[int, ...]]:
     augmentation = plan.training.augmentation
     axes = augmentation.flip_axes if augmentation.flip_axes is not None else range(plan.network.dimensions)
     if not augmentation.flip or not axes:
-        raise UsageError("This model was trained without mirroring, so --tta would only harm it.",
+        raise UsageError("This model was trained without mirroring, so --tta would make it worse.",
                          todo="Leave --tta out, or train with a recipe that mirrors.")
     return [chosen for n in range(len(axes) + 1) for chosen in itertools.combinations(axes, n)]
 

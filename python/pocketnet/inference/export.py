@@ -90,8 +90,8 @@ def check_formats(formats: Sequence[str]) -> None:
     if unknown or not formats:
         raise UsageError(f"Unknown format '{', '.join(unknown)}'.", todo=f"Use some of: {', '.join(NETWORKS)}.")
     if backend.name() != "tensorflow":
-        raise UsageError(f"Networks are exported from TensorFlow's graph, this is {backend.name()}.",
-                         todo="Leave KERAS_BACKEND away.")
+        raise UsageError(f"Export needs the TensorFlow backend. Found: {backend.name()}.",
+                         todo="Unset KERAS_BACKEND.")
 
 
 def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deployment:
@@ -205,6 +205,6 @@ def _verified(model: ModelFolder, reference: Run, written: dict[str, tuple[str, 
         if not difference <= MOST_DIFFERENCE or equal < LEAST_EQUAL:
             problems.append(f"{file}: probabilities differ by {difference:.2g}, {equal:.2%} of labels are equal")
     if problems:
-        raise DataError("An exported network does not give what the trained one gives; nothing was written.",
+        raise DataError("An exported network gives other results than the trained one; nothing was written.",
                         problems=problems, where=str(model.path))
     return found

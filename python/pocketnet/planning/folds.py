@@ -171,14 +171,14 @@ def _check_enough(rest: Sequence[str], folds: int, listed: Sequence[str], strata
         lines = too_few(strata.distinct(rest), folds)
         if lines:
             raise DataError("The cases cannot be split so that each class is trained on, validated and tested.",
-                            problems=lines, todo="Bring more images of it, leave the class out, or use fewer --folds.")
+                            problems=lines, todo="Add images of this class, leave it out, or use fewer --folds.")
     elif folds == 1 and len(rest) < 2:
         raise DataError(f"Beside the {len(listed)} listed test cases there are {len(rest)} labelled ones: too few for "
-                        "training and validation.", todo="Bring at least 2 more labelled cases.")
+                        "training and validation.", todo="Provide at least 2 more labelled cases.")
     elif folds > 1 and len(rest) < fewest_cases(folds):
         raise DataError(f"{len(rest)} labelled cases are too few for {folds} folds of training, validation and test.",
                         todo=f"Use --folds {len(rest)} or more cases." if len(rest) >= fewest_cases(3)
-                        else f"Bring at least {fewest_cases(3)} labelled cases.")
+                        else f"Provide at least {fewest_cases(3)} labelled cases.")
 
 
 def _check_classes(folds: Sequence[Parts], classes: Mapping[str, str]) -> None:
@@ -188,7 +188,7 @@ def _check_classes(folds: Sequence[Parts], classes: Mapping[str, str]) -> None:
              for name in sorted(known - {classes[case] for case in getattr(fold, part)})]
     if lines:
         raise DataError("The cases cannot be split so that each class is trained on, validated and tested.",
-                        problems=lines, todo="Use fewer --folds, or bring images of more patients of this class.")
+                        problems=lines, todo="Use fewer --folds, or add images of more patients of this class.")
 
 
 def split_into_subsets(manifest: Manifest, sizes: list[int] | None, seed: int) -> tuple[str, list[Parts]]:
@@ -232,7 +232,7 @@ def make_subsets(cases: Sequence[Case], sizes: list[int] | None, seed: int, test
     train = [case.case for case in _without(rest, validation)]
     if not held or not validation or not train:
         raise DataError(f"{len(cases)} labelled cases are too few for training, validation and test sets.",
-                        todo="Bring at least 3 labelled cases, of 3 patients.")
+                        todo="Provide at least 3 labelled cases, of 3 patients.")
     sizes = sorted(set(sizes)) if sizes else _halved(len(train))
     beyond = [size for size in sizes if not 1 <= size <= len(train)]
     if beyond:

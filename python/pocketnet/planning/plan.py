@@ -162,4 +162,4 @@ def check_edited(plan: Plan, manifest: Manifest, where: str | Path) -> None:
     ):
         if found != expected:
             raise UsageError(f"The plan's {name} is {found}, the dataset's {expected}.", where=str(where),
-                             todo="Edit it, or make the plan anew with pocket-plan.")
+                             todo="Edit it, or create the plan again with pocket-plan.")

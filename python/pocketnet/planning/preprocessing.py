@@ -31,7 +31,7 @@ def resolve(manifest: Manifest, fingerprint: Fingerprint) -> Preprocessing:
     if isinstance(spacing, SpacingRule):
         cases = training_cases(manifest)
         if not cases:
-            raise DataError("The target spacing goes by the training cases, and there are none with a label.")
+            raise DataError("The target spacing is computed from the labelled training cases, and there are none.")
         spacing = target_spacing(spacing, [fingerprint.cases[case].spacing_mm for case in cases])
     if normalisation == "by_modality":
         only_ct = all(modality.upper() == "CT" for modality in manifest.modalities)
@@ -65,8 +65,8 @@ def check_belongs(fingerprint: Fingerprint, manifest: Manifest, where: object) -
     if {len(summary.shape), len(summary.cropped_shape), len(summary.spacing_mm)} != {manifest.dimensions}:
         problems.append(f"summary: its entries do not all have {manifest.dimensions} axes")
     if problems:
-        raise DataError("This fingerprint is not of the manifest's cases.", problems=problems[:20], where=str(where),
-                        todo="Make both anew with pocket-check.")
+        raise DataError("This fingerprint does not match the manifest.", problems=problems[:20], where=str(where),
+                        todo="Create both again with pocket-check.")
 
 
 def training_cases(manifest: Manifest) -> list[str]:

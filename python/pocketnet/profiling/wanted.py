@@ -58,7 +58,7 @@ def configurations(plan: Plan | None, arch: str, width: str, patch: list[int] | 
     """
     infer = common["mode"] == "infer"
     if infer and precision not in (None, "float32"):
-        raise UsageError(f"Inference is in float32. Received: --precision {precision}")
+        raise UsageError(f"Inference computes in float32. Received: --precision {precision}")
     for name, value, known in (("--precision", precision, PRECISIONS), ("--loss", loss, LOSS_NAMES),
                                ("--engine", common["engine"], ENGINES)):
         if value is not None and value not in known:

@@ -220,6 +220,6 @@ def _folders_with(names: Sequence[str], roots: Iterable[Path], what: str, proble
     for root in roots:
         here = [folder for folder, files in below(root) if not set(names).isdisjoint(files)]
         if not here:
-            problems.append(f"{what}: there is none at {root}")
+            problems.append(f"{what}: not found at {root}")
         found += here
     return sorted(found)

@@ -279,7 +279,7 @@ def refuse_credentials(uri: str) -> None:
         UsageError: If the address contains a user name or password.
     """
     if re.match(r"(?!sqlite:).*//.*@", uri):  # a file path may contain an @
-        raise UsageError("An address with a user name or password in it is not taken.", where="--mlflow-uri",
+        raise UsageError("The address must not contain a user name or password.", where="--mlflow-uri",
                          todo="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
                               "in the environment.")
 

@@ -82,8 +82,8 @@ class ImageSampler(Sampler):
             DataError: All images are of one class, so the AUC is undefined.
         """
         if len(set(self.classes)) < 2:
-            raise DataError("All validation images are of one class.",
-                            problems=[store.case for store in self.stores][:20], todo="Make the splits anew.")
+            raise DataError("All validation images belong to one class.",
+                            problems=[store.case for store in self.stores][:20], todo="Create the splits again.")
         size = self.plan.training.batch
         return [(np.stack([self._read(store) for store in self.stores[k:k + size]]),
                  np.array(self.classes[k:k + size], np.uint8)) for k in range(0, len(self.stores), size)]

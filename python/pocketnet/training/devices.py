@@ -145,5 +145,5 @@ def _require(kind: str, count: int) -> None:
 
     found = len(keras.distribution.list_devices(kind))
     if found < count:
-        raise UsageError(f"{count} {kind.upper()}s were asked for, {backend.name()} sees {found}.",
-                         todo="Ask for as many as there are, or see whether driver and libraries fit (nvidia-smi).")
+        raise UsageError(f"{count} {kind.upper()}s were requested; {backend.name()} sees {found}.",
+                         todo="Request at most that many, or check that driver and libraries match (nvidia-smi).")

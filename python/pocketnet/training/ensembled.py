@@ -73,11 +73,11 @@ def check_members(members: Sequence[ModelFolder]) -> None:
         if differing:
             raise UsageError(f"These are not members of one ensemble: they differ in {', '.join(differing)}.",
                              where=f"{first.path} and {member.path}",
-                             todo="Train them by one plan on one fold, with seeds of their own.")
+                             todo="Train them with the same plan on the same fold, each with its own seed.")
     keys = [member.provenance.run_key for member in members]
     if len(set(keys)) < len(keys):
-        raise UsageError("The same training is there twice.", where=", ".join(str(member.path) for member in members),
-                         todo="Train the members with seeds of their own.")
+        raise UsageError("The same training is given twice.", where=", ".join(str(member.path) for member in members),
+                         todo="Train each member with its own seed.")
 
 
 def combined(provenances: Sequence[Provenance]) -> Provenance:

@@ -119,11 +119,11 @@ class Trainer:
                                  settings.average_decay, settings.accumulate,
                                  settings.weight_decay if settings.optimizer == "adamw" else None, levels)
         if self.devices.count > 1 and (settings.rematerialise or settings.accumulate > 1):
-            raise UsageError("Rematerialisation and accumulation are for a training on one device.",
+            raise UsageError("Rematerialisation and accumulation work only on one device.",
                              todo="Train on one, or set training.rematerialise to false and training.accumulate to 1.")
         if self.trained is not model:
             if settings.rematerialise:
-                raise UsageError("Rematerialisation and deep supervision do not go together.",
+                raise UsageError("Rematerialisation and deep supervision cannot be combined.",
                                  todo="Set training.rematerialise or training.deep_supervision to false.")
             alike(model, self.trained)  # to validate
         self._stepper = stepping(self.trained, settings.rematerialise)

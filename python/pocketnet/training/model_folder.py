@@ -111,7 +111,7 @@ class ModelFolder:
                     *_differing(path, {name: recorded[name] for name in present if name in recorded}),
                     *(f"{name} is not listed in checksums.json" for name in present if name not in recorded)]
         if problems:
-            raise AlteredError("The model folder is not as it was written.", problems=problems, where=str(path),
+            raise AlteredError("The model folder differs from its checksums.", problems=problems, where=str(path),
                                todo="Copy it again from where it was trained, and move files that you added away.")
         return cls(path, Plan.read(path / "plan.json"), ModelLabels.read(path / "labels.json").labels,
                    Provenance.read(path / "provenance.json"), recorded)

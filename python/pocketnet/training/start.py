@@ -57,11 +57,11 @@ class Start:
         from ..models.build import load
 
         if (self.model.plan.dataset, self.model.plan.network) != (plan.dataset, plan.network):
-            raise UsageError("The network to start from was made for another dataset or by another plan.",
-                             where=str(self.model.path), todo="Train it by the same plan.")
+            raise UsageError("The network to start from was trained on another dataset or with another plan.",
+                             where=str(self.model.path), todo="Train it with the same plan.")
         weights = load(self.model.path / "model.keras").get_weights()
         if [weight.shape for weight in weights] != [weight.shape for weight in model.get_weights()]:
             raise UsageError(f"The network to start from ({self.model.provenance.width} "
-                             f"{self.model.provenance.arch}) is another one than is to be trained.",
+                             f"{self.model.provenance.arch}) is not the network to be trained.",
                              where=str(self.model.path), todo="Give its --arch and --width, or prune it to that width.")
         model.set_weights(weights)

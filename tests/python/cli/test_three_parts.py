@@ -8,7 +8,7 @@ from pocketnet.cli import compare, plan, report
 
 @pytest.mark.parametrize("command, arguments, code, todo", [
     (plan, ["--manifest", "nowhere.json", "--fingerprint", "f.json", "-o", "out"], 2, "pocket-check writes it"),
-    (plan, ["--manifest", "no.json", "--fingerprint", "f.json", "-o", "out"], 3, "Mend or replace"),
+    (plan, ["--manifest", "no.json", "--fingerprint", "f.json", "-o", "out"], 3, "Fix or replace"),
     (compare, ["nowhere.csv", "-o", "out"], 2, "pocket-evaluate writes it"),
     (report, ["--models", "run/models", "-o", "run/models/unet-full/fold0/plan.json/report.html"], 2, "Name another"),
 ], ids=["missing", "no JSON", "no table", "not writable"])

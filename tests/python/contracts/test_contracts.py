@@ -107,7 +107,7 @@ def test_a_fault_names_the_place_what_was_found_and_what_was_expected(tmp_path, 
 
 
 @pytest.mark.parametrize("text, words", [
-    (b'{"kind": "manifest", "kind": "manifest"}', "'kind' is there twice"), (b'{"a": NaN}', "NaN is not JSON"),
+    (b'{"kind": "manifest", "kind": "manifest"}', "'kind' appears twice"), (b'{"a": NaN}', "NaN is not JSON"),
     (b'{"a": -Infinity}', "not JSON"), (b"\xff\xfe", "byte 0 is not UTF-8"), (b"[" * 10**5, "nested too deeply"),
     (b"", "not JSON"), (b"1" * 5000, "not JSON"), (b"[]", "the whole file: found [], expected an object"),
     (b"\xef\xbb\xbf{}", "not JSON"), (b'{"a": 1e999}', "too large a number"),

@@ -65,7 +65,7 @@ def test_its_folder_tells_of_its_members(work, member, ensemble):
 
 
 def test_what_is_no_ensemble_is_refused(work, member, tmp_path):
-    for folders, said in (([work / "model"], "at least 2"), ([work / "model"] * 2, "same training is there twice"),
+    for folders, said in (([work / "model"], "at least 2"), ([work / "model"] * 2, "same training is given twice"),
                           ([work / "model", work / "model1"], "differ in fold")):
         outcome = run(*folders, output=tmp_path / "out")
         assert outcome.exit_code == 2

@@ -162,7 +162,7 @@ def test_too_few_cases_or_folds(cases, folds, error):
         make_folds([str(i) for i in range(cases)], folds, 0)
 
 
-@pytest.mark.parametrize("cases, todo", [(4, "Use --folds 4"), (3, "Use --folds 3"), (2, "Bring at least 3 labelled")])
+@pytest.mark.parametrize("cases, todo", [(4, "Use --folds 4"), (3, "Use --folds 3"), (2, "Provide at least 3")])
 def test_too_few_cases_are_told_how_many_folds_there_may_be(cases, todo):
     with pytest.raises(DataError, match=f"{cases} labelled cases are too few for 5 folds(?s:.*){todo}"):
         make_folds([str(index) for index in range(cases)], 5, 0)

@@ -172,7 +172,7 @@ def test_begun_on_one_device_goes_on_with_two(work):
 
 @pytest.mark.parametrize("change, message", [(["--fold", "7"], "no fold 7"), (["--width", "wide"], "Unknown width"),
                                              (["--arch", "vnet"], "Unknown architecture"),
-                                             (["--gpus", "2"], "2 GPUs were asked for, tensorflow sees 0"),
+                                             (["--gpus", "2"], "2 GPUs were requested; tensorflow sees 0"),
                                              (["--logical-cpus", "3"], "Use a batch of 3 (--batch")])
 def test_wrong_usage(work, change, message):
     assert message in step("train", *training_arguments("x"), *change, cwd=work, code=2).stderr

@@ -48,7 +48,7 @@ def areas(rows: Sequence[pd.DataFrame], positive: str) -> roc.Areas:
         truth = (here[0]["class"] == positive).to_numpy()
         if truth.all() or not truth.any():
             raise DataError(f"Fold {fold} has no case {'other than' if truth.all() else 'of'} class {positive!r}: "
-                            "there is no ROC curve.", todo="Evaluate more cases, or split anew with fewer folds.")
+                            "there is no ROC curve.", todo="Evaluate more cases, or plan again with fewer folds.")
         parts.append(roc.areas(np.stack([table[PROBABILITY + positive].to_numpy() for table in here]), truth))
     return roc.mean_areas(parts)
 

@@ -46,6 +46,14 @@ class PocketError(Exception):
             parts.append(f"  what to do: {self.todo}")
         return "\n".join(parts)
 
+    def line(self) -> str:
+        """Return the message as one line, for a list of what is wrong with several cases."""
+        first, *rest = self.render().split("\n")
+        problems = [part.removeprefix("  - ") for part in rest if part.startswith("  - ")]
+        listed = f" ({'; '.join(problems)})" if problems else ""
+        others = [part.strip() for part in rest if not part.startswith("  - ")]
+        return "; ".join([first.removesuffix(".") + listed, *others])
+
 
 class UsageError(PocketError):
     """The command was called wrongly (exit code 2)."""

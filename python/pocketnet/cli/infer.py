@@ -152,7 +152,7 @@ def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> tuple[dict
             check_recorded(case, input_, case.images)
             found[case.case] = [input_ / name for name in case.images]
         except AlteredError as error:
-            problems.append(f"{case.case}: {error.render()}")
+            problems.append(f"{case.case}: {error.line()}")
     return found, problems
 
 
@@ -217,7 +217,7 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
         try:
             found[case] = classifier.classify_files(paths)
         except DataError as error:
-            problems.append(f"{case}: {error.render()}")
+            problems.append(f"{case}: {error.line()}")
     if found:
         write_table(table, found, classifier.classes)
     done = [{"case": case, "probabilities": values} for case, values in found.items()]

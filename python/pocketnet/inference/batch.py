@@ -176,14 +176,10 @@ def _write_tables(tables: Mapping[str, Path], done: Done, volumes: Mapping[str, 
 def _described(error: Exception) -> str:
     """Return an error on one line."""
     if isinstance(error, PocketError):
-        return _on_one_line(error)
+        return error.line()
     if isinstance(error, OSError) and error.errno is not None:
         return f"{error.strerror}: {error.filename or 'while reading or writing'}"
     return f"unexpected {type(error).__name__}: {str(error)[:300]}"
-
-
-def _on_one_line(error: PocketError) -> str:
-    return "; ".join(line.strip().removeprefix("- ") for line in error.render().splitlines())
 
 
 def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wanted: Wanted, again: bool,

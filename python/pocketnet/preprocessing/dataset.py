@@ -37,7 +37,7 @@ def write_stores(entries: Iterable[Case], listing: Manifest, folder: Path, prepr
                 warn(f"{entry.case}: {text}")
             done.append(entry.case)
         except DataError as error:
-            problems.append(f"{entry.case}: {error.render()}")
+            problems.append(f"{entry.case}: {error.line()}")
     if problems:
         raise DataError(f"{len(problems)} of {len(problems) + len(done)} cases could not be preprocessed.",
                         problems=problems)

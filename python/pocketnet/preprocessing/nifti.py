@@ -30,6 +30,9 @@ MOST_BYTES = 32 * 2**30
 """Maximum unpacked size of a file."""
 SLACK_BYTES = 64 * 2**20
 """Bytes that an unpacked file may have beyond what its header announces."""
+SMALL_BYTES = 2**30
+MOST_RATIO = 900
+"""Maximum unpacked bytes per packed byte of a file that unpacks to more than `SMALL_BYTES`; gzip reaches 1032."""
 MM = {"micron": 1e-3, "meter": 1e3}
 """mm per unit of a header; other units are taken as mm."""
 TOLERANCE = 0.01
@@ -196,13 +199,18 @@ def unzip(content: bytes, path: str | Path) -> tuple[bytes, tuple[str, ...]]:
         The content, and a warning if bytes follow the end of the gzip stream.
 
     Raises:
-        DataError: The content is truncated, damaged, not gzip, or larger than its header announces.
+        DataError: The content is truncated, damaged, not gzip, larger than its header announces, or so much
+            larger than its file that it would fill the memory.
     """
     if not content.startswith(MAGIC):
         if file_and_volume(path)[0].lower().endswith(".gz"):
             raise DataError(f"Not a sound gzip file: it starts with {content[:4]!r}.", where=str(path))
         return content, ()
     most = _most_bytes(content)
+    if most > SMALL_BYTES and most > MOST_RATIO * len(content):
+        raise DataError(f"The header announces {most / 2**20:.0f} MiB, but the file has {len(content) / 2**20:.3g} MiB. "
+                        f"A file is unpacked to at most {MOST_RATIO} times its size.", where=str(path),
+                        todo="Save it again without compression, or with a smaller data type.")
     members, size = [], 0
     try:
         while content.startswith(MAGIC):

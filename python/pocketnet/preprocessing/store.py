@@ -224,7 +224,7 @@ def open_stores(folders: list[Path]) -> dict[str, Store]:
             try:
                 store = Store(candidate)
             except DataError as error:
-                problems += [" ".join(error.render().split())]
+                problems.append(error.line())
                 continue
             if store.case in found:
                 raise DataError(f"Two stores of case {store.case}.",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import resource
 import warnings
+import zlib
 
 import forms
 import nibabel as nib
 import numpy as np
+import psutil
 import pytest
 import SimpleITK as sitk
 from pocketnet.errors import DataError
@@ -150,6 +153,25 @@ def test_impossible_fields_of_a_header_are_refused(tmp_path, at, value, words):
     (tmp_path / "image.nii").write_bytes(content)
     with pytest.raises(DataError, match=words):
         read_scan(tmp_path / "image.nii")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    """The header announces 3 GiB of zeros, which gzip packs to 3 MiB; the address space allows 1 GiB more than now."""
+    header = nib.Nifti1Header()
+    header.set_data_shape((1024, 1024, 3072))
+    header.set_data_dtype(np.uint8)
+    block = zlib.compressobj(9, wbits=-15)  # a part that ends at a byte, to be repeated
+    start = block.compress(header.binaryblock + bytes(4)) + block.flush(zlib.Z_FULL_FLUSH)
+    zeros = block.compress(bytes(2**26)) + block.flush(zlib.Z_FULL_FLUSH)
+    head = gzip.compress(b"")[:10]
+    (tmp_path / "bomb.nii.gz").write_bytes(head + start + 48 * zeros + block.flush() + bytes(8))
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**30, limits[1]))
+    try:
+        with pytest.raises(DataError, match="900 times its size"):
+            geometry.read(tmp_path / "bomb.nii.gz")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def test_a_gzip_stream_in_parts_is_whole_and_one_that_grows_is_refused(tmp_path):

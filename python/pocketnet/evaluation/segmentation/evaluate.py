@@ -72,7 +72,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
             check_recorded(case, folder, [cast(str, case.label)])
             pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid)
         except DataError as error:
-            problems.append(f"{case.case}: {' '.join(error.render().split())}")
+            problems.append(f"{case.case}: {error.line()}")
             continue
         rows += [{"case": case.case, **table.of_run(run), **row} for row in cases.measure_case(*pair, listing.labels)]
     if problems:

@@ -208,7 +208,7 @@ def unzip(content: bytes, path: str | Path) -> tuple[bytes, tuple[str, ...]]:
         return content, ()
     most = _most_bytes(content)
     if most > SMALL_BYTES and most > MOST_RATIO * len(content):
-        raise DataError(f"The header announces {most / 2**20:.0f} MiB, but the file has {len(content) / 2**20:.3g} MiB. "
+        raise DataError(f"Its header announces {most / 2**20:.0f} MiB, but it has {len(content) / 2**20:.3g} MiB. "
                         f"A file is unpacked to at most {MOST_RATIO} times its size.", where=str(path),
                         todo="Save it again without compression, or with a smaller data type.")
     members, size = [], 0

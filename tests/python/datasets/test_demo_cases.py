@@ -100,7 +100,7 @@ def test_an_earlier_demo_is_replaced_and_a_failure_leaves_it(made, tmp_path, mon
 
 def test_what_is_not_ours_is_not_replaced(tmp_path):
     (tmp_path / "a").write_text("file")
-    with pytest.raises(UsageError, match="A folder is needed"):
+    with pytest.raises(UsageError, match="Expected a folder"):
         demo.make(tmp_path / "a")
     with pytest.raises(UsageError, match="not written by a pocket command"):
         demo.make(tmp_path)

@@ -102,7 +102,9 @@ def test_manifest(brats):
     manifest = check.check(brats, presets.load("brats"), modalities=["t1ce", "flair"]).manifest.to_json()
     assert (manifest["dataset"], manifest["layout"], manifest["dimensions"]) == ("brats", "brats", 3)
     assert manifest["modalities"] == ["t1ce", "flair"]
-    assert manifest["labels"] == [{"name": "whole tumor", "value": 1, "source_values": [1, 2, 3, 4]}]
+    (label,) = manifest["labels"]
+    assert (label["name"], label["value"], label["source_values"]) == ("whole tumor", 1, [1, 2, 3, 4])
+    assert label["code"]["type"] == {"scheme": "SCT", "value": "108369006", "meaning": "Neoplasm"}
     assert [case["case"] for case in manifest["cases"]] == sorted(path.name for path in brats.iterdir())
     for case in manifest["cases"]:
         stem = f"{case['case']}/{case['case']}"

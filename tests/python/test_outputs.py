@@ -133,7 +133,7 @@ def test_a_command_reads_nothing_that_it_writes(tmp_path):
     write_whole(tmp_path / "m", "model.keras")
     (tmp_path / "link").symlink_to("m")
     for name in ("m", "link", "m/../m"):
-        with pytest.raises(UsageError, match="what is read"):
+        with pytest.raises(UsageError, match="an input"):
             outputs.check_folder(tmp_path / name, [tmp_path / "m"])
 
 
@@ -267,7 +267,7 @@ def test_a_predictors_output_is_none_of_its_images_and_nothing_foreign(tmp_path)
     (tmp_path / "link.nii.gz").symlink_to(image)
     before = tree(tmp_path)
     predictor = Predictor.load(MODEL)
-    for output, said in ((image, "what is read"), (tmp_path / "link.nii.gz", "what is read"),
+    for output, said in ((image, "an input"), (tmp_path / "link.nii.gz", "an input"),
                          (tmp_path / "mine.nii.gz", "not written by")):
         with pytest.raises(UsageError, match=said):
             predictor.segment_files([image], output)

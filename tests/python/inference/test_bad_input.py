@@ -222,7 +222,7 @@ def test_models_that_are_no_ensemble(work, hippocampus_model, pair, tmp_path):
 @pytest.mark.parametrize("arguments, words", [
     (["--windows", "huge"], "Unknown windows"), (["--engine", "torch"], "Unknown engine"),
     (["--precision", "int8"], "Unknown precision"), (["--max-memory", "much"], "Expected a size"),
-    (["--tta"], "trained without mirroring"), (["--uncertainty"], "cannot disagree with itself"),
+    (["--tta"], "trained without mirroring"), (["--uncertainty"], "needs more than one prediction"),
     (["--engine", "tensorflow", "--windows", "large"], "Only OpenVINO takes windows"),
     (["--engine", "tensorflow", "--max-memory", "2G"], "Only OpenVINO tells beforehand")])
 def test_options_that_do_not_work_together(hippocampus_model, scan, tmp_path, arguments, words):

@@ -49,7 +49,7 @@ def test_only_labelled_cases_outside_a_listed_test_set_count():
     assert resolve(*dataset()).spacing_mm == (0.8, 0.8, 4.5)
     listed = {"split": {"rule": "listed", "test": ["b"]}}
     assert resolve(*dataset(**listed)).spacing_mm == (0.8, 0.8, 2.35)
-    with pytest.raises(DataError, match="none with a label"):
+    with pytest.raises(DataError, match="there are none"):
         resolve(*dataset(split={"rule": "listed", "test": ["a", "b", "c"]}))
 
 

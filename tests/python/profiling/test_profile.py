@@ -108,7 +108,7 @@ def test_what_breaks_otherwise_is_told_at_the_end(tmp_path, monkeypatch):
 @pytest.mark.parametrize("arguments, message", [
     (["--arch", "vnet"], "Unknown architecture"), (["--width", "wide"], "Unknown width"),
     (["--patch", "30", "--depth", "3"], "multiple of"), (["--batch", "0"], "--batch must be at least 1"),
-    (["--mode", "infer", "--precision", "mixed_float16"], "Inference is in float32"),
+    (["--mode", "infer", "--precision", "mixed_float16"], "Inference computes in float32"),
     (["--precision", "half"], "Use one of: float32"), (["--loss", "hinge"], "Use one of: l2_dice"),
     (["--engine", "onnx"], "Unknown --engine"), (["--steps", "-1"], "cannot be negative")])
 def test_wrong_usage_is_refused_before_anything_runs(tmp_path, arguments, message):

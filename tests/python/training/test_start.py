@@ -69,4 +69,4 @@ def test_another_network_is_refused_before_a_step(work):
     done = train(work, "x", "--width", "pocket", "--start-from", work / "full", "--variant", "x", code=2)
     assert "full unet" in done.output and not (work / "x").exists()
     done = train(work, "x", "--width", "pocket", "--start-from", work / "full", code=2)
-    assert "go together" in done.output
+    assert "given together" in done.output

@@ -79,5 +79,5 @@ def test_it_trains_and_survives_a_stop_to_the_bit(stores, tmp_path):
 
 
 def test_rematerialisation_is_refused_beside_it(stores, tmp_path):
-    with pytest.raises(UsageError, match="do not go together"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         trainer(stores, tmp_path, rematerialise=True)

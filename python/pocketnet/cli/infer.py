@@ -114,13 +114,13 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
 def _end(word: str, done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
          quiet: bool) -> None:
     """Print what was done, or raise an error that lists the failed cases; `word` is what was done to them."""
-    from ..errors import DataError, DeviceMemoryError
+    from ..errors import DataError
 
     if problems:
         error = DataError(f"{len(problems)} of {len(done) + len(problems)} cases could not be {word}.",
                           problems=problems)
-        if codes == {DeviceMemoryError.exit_code}:
-            error.exit_code = DeviceMemoryError.exit_code
+        if len(codes) == 1:  # all failed for the same kind of reason
+            error.exit_code = codes.pop()
         raise error
     skipped = sum(case.get("skipped", False) for case in done)
     more = f" ({skipped} were finished already)" if skipped else ""

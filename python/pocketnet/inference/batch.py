@@ -240,7 +240,9 @@ def _of_this_case() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise DataError(error.what, where=error.where, todo=error.todo) from None
+        refused = DataError(error.what, where=error.where, todo=error.todo)
+        refused.exit_code = error.exit_code
+        raise refused from None
 
 
 def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], labels: Sequence[Label],

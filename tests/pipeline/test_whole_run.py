@@ -68,6 +68,7 @@ def test_everything_is_published_and_said(finished):
     assert {"report", "timeline", "trace", "dag", "params", "software_versions"} <= info
     log = (finished.folder.parent / "log").read_text()
     assert f"{results}/report.html" in log and "mlflow ui --host 127.0.0.1" in log
+    assert "could not be tracked" not in log
 
 
 def test_no_name_left_its_place(finished):

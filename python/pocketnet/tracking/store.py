@@ -69,6 +69,7 @@ class Store:
         with self.alone():
             if self.database:
                 _refuse_foreign(self.database)
+                _create(self.database)
             self.client = MlflowClient(self.uri)
 
     @contextmanager
@@ -233,6 +234,19 @@ class Store:
             folder = Path(name).parent.as_posix()
             self.client.log_artifact(run, str(path), None if folder == "." else folder)
         self.client.set_tag(run, ARTIFACTS, checksum)
+
+
+def _create(database: Path) -> None:
+    """Create MLflow's tables in a new file.
+
+    MLflow puts the place of its default experiment into SQL without quoting it. Unless it is told another one, this is
+    below the current folder, whose name may have quotes. A URI has none.
+    """
+    if os.path.lexists(database):
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    SqlAlchemyStore(f"{SQLITE}{database}", (database.parent / "artifacts").as_uri())
 
 
 def _refuse_foreign(database: Path) -> None:

@@ -1,5 +1,6 @@
 """The MLflow store: what is in it, and that collecting twice adds nothing twice."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -35,10 +36,15 @@ def rows(database):
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
-    """A store's file without experiments: making one takes MLflow seconds, copying it none."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    Store(f"sqlite:///{path}")
-    return path
+    """A store's file without experiments: making one takes MLflow seconds, copying it none.
+
+    It is made in a current folder whose name has quotes.
+    """
+    folder = tmp_path_factory.mktemp("empty") / "O'Brien's \"scans\" #1"
+    folder.mkdir()
+    with contextlib.chdir(folder):
+        Store(f"sqlite:///{folder}/mlflow.db")
+    return folder / "mlflow.db"
 
 
 def extras(root):

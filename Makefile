@@ -57,7 +57,7 @@ test-browser: setup .tools/browser/.ready ## Look at the report and the MLflow U
 	    { echo "make test-browser: needs Chromium; install your system's, or set CHROMIUM=…" >&2; exit 2; }
 	.tools/browser/bin/python -m pytest -c python/pyproject.toml --rootdir . -p no:cacheprovider $(PYTEST_ARGS) tests/browser
 
-test-cuda-image: .tools/sbom/.ready ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
+test-cuda-image: ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
 	@export DEVICE=cuda
 	containers/build image
 	containers/build run python - < tests/containers/cuda_libraries.py
@@ -65,7 +65,7 @@ test-cuda-image: .tools/sbom/.ready ## Build the CUDA image and see, without a G
 test-containers: setup .tools/nextflow/ready ## Run the demo in an image built here (needs root; installs buildah and debootstrap)
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/containers
 
-image: ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/containers.md)
+image: .tools/sbom/.ready ## Build the container image; DEVICE=cpu or cuda, BASE=, BUILDER= (docs/containers.md)
 	@containers/build image
 
 sif: ## Turn the image into containers/pocketnet-suite-<version>.sif, for Apptainer

@@ -25,6 +25,8 @@ def test_the_image_has_labels_an_ordinary_user_and_neither_entrypoint_nor_health
     assert f"version         = '{version}'" in (clone / "nextflow.config").read_text()
     assert labels["org.opencontainers.image.revision"].removesuffix("-dirty") == commit.strip()
     assert config["User"] == "pocket"
+    bill = json.loads((clone / f"containers/pocketnet-suite-{version}.cdx.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX" and "tensorflow" in {part["name"] for part in bill["components"]}
     assert not config.get("Entrypoint") and not image["Docker"]["config"].get("Healthcheck")
 
 

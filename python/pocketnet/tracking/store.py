@@ -246,7 +246,7 @@ def _create(database: Path) -> None:
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    SqlAlchemyStore(f"{SQLITE}{database}", (database.parent / "artifacts").as_uri())
+    SqlAlchemyStore(f"{SQLITE}{database}", (database.parent / "artifacts").as_uri())  # type: ignore[no-untyped-call]
 
 
 def _refuse_foreign(database: Path) -> None:

@@ -130,6 +130,16 @@ def zipped(folder):
     return folder / "series.zip"
 
 
+def nested_by_links(folder):
+    """The slices lie in two folders beside this one, which has links to these."""
+    write(folder.parent / "first", slices()[:3])
+    write(folder.parent / "second", slices()[3:])
+    folder.mkdir(exist_ok=True)
+    for name in ("first", "second"):
+        (folder / name).symlink_to(folder.parent / name)
+    return folder
+
+
 def nested(folder):
     write(folder / "PAT" / "ST", slices())
     return folder
@@ -213,6 +223,7 @@ READ = {
                       {"warns": "copies.*left out: IM0006 of IM0005", "oracle": "it makes two images"}),
     "a zip": (zipped, {"oracle": "it takes folders"}),
     "in subfolders": (nested, {}),
+    "in linked subfolders": (nested_by_links, {}),
     "an overlay in the unused bits": (overlaid, {"oracle": "it keeps the overlay's bits"}),
     "a modality LUT": (by_table, {"values": 3 * volume() + 7, "oracle": "it ignores the table"}),
     "enhanced": (multi(), {}),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError
+from .. import folders
 
 if TYPE_CHECKING:
     import pydicom
@@ -140,7 +141,7 @@ def _check_below(path: Path, found: Found, where: Path) -> None:
         return
     uid = found.images[0].data.get("SeriesInstanceUID", "")
     more = []
-    for file in path.rglob("*"):
+    for file in folders.contents(path).files:
         if file.parent != path and sniff(file):
             try:
                 if read_header(file).get("SeriesInstanceUID", "") == uid:
@@ -164,10 +165,13 @@ def _candidates(path: Path) -> list[Path]:
         direct = [p for p in sorted(path.iterdir()) if not p.name.startswith(".") and not p.is_dir()]
         if any(holds_image(p) for p in direct):
             return direct
-        return [p for p in sorted(path.rglob("*")) if not p.is_dir() and
-                not any(part.startswith(".") for part in p.relative_to(path).parts)]
     except OSError as error:
         raise DataError(f"This folder cannot be read: {error.strerror or error}.", where=str(path)) from None
+    found = folders.contents(path)
+    if unread := found.left_out.get(folders.UNREADABLE):
+        raise DataError("Folders of this DICOM series cannot be read.", problems=list(map(str, unread)),
+                        where=str(path))
+    return sorted([*found.files, *found.left_out.get(folders.DANGLING, ())])
 
 
 def _read_files(files: Sequence[Path], where: Path) -> Found:

@@ -110,15 +110,15 @@ class Problems {
         found
     }
 
-    /** The dataset's task, according to its preset: segmentation or classification. */
+    /** The dataset's task, according to its preset. */
     private String taskOf(Map given) {
         def own = Inputs.preset(given)
         def text = own ? (Files.isRegularFile(own) ? own.text : '{}') : null
         try {
             def preset = text != null ? Json.parse(text) : schema.json('conf/datasets.json')[given.dataset]
-            return (preset instanceof Map ? preset.task : null) ?: 'segmentation'
+            return (preset instanceof Map ? preset.task : null) ?: Tasks.DEFAULT
         } catch (groovy.json.JsonException ignored) {  // pocket-check reports the error in the file
-            return 'segmentation'
+            return Tasks.DEFAULT
         }
     }
 

@@ -35,11 +35,6 @@ def batches(manifest, cases, size) {
     parts.withIndex().collect { part, number -> [number, groovy.json.JsonOutput.toJson(manifest + [cases: part])] }
 }
 
-// How many cases a task takes: 20 volumes or 1,000 images, and of more than 10,000 so many that a step has about 500 tasks.
-def perTask(wanted, manifest) {
-    wanted ?: Math.max(manifest.task == 'classification' ? 1000 : 20, manifest.cases.size().intdiv(500))
-}
-
 workflow POCKETNET {
     take:
     dataset         // value: the dataset's name
@@ -70,12 +65,12 @@ workflow POCKETNET {
     preprocessing = PLAN.out.plan.map { file -> groovy.json.JsonOutput.toJson(parse(file).subMap('preprocessing')) }
     manifest
         .filter { !selection.measure }
-        .flatMap { all -> batches(all, all.cases*.case, perTask(cases_per_task, all)) }
+        .flatMap { all -> batches(all, all.cases*.case, Tasks.casesPerJob(cases_per_task, all)) }
         .map { batch, text -> [[id: "${dataset}, batch ${batch}", batch: batch], text] }
         .set { cases }  // channel: [meta, manifest text]
     PREPROCESS(cases, preprocessing, input, code.map { hash -> hash.preprocess })
     stores = PREPROCESS.out.stores.collect(sort: { folder -> folder.name })
-    pictured_manifest = CHECK.out.manifest.filter { file -> parse(file).task == 'segmentation' }
+    pictured_manifest = CHECK.out.manifest.filter { file -> Tasks.pictured(parse(file)) }
     PICTURE(dataset, pictured_manifest, CHECK.out.fingerprint, PLAN.out.plan, PLAN.out.splits, stores, input,
             code.map { hash -> hash.picture })
 
@@ -142,8 +137,7 @@ workflow POCKETNET {
     models
         .combine(predictions.map { all -> [Resources.predicted(all, 'infer', selection)] })
         .flatMap { _fold, meta, model, test, all, needs ->
-            // a classifier's predictions are one table
-            def parts = batches(all, test, all.task == 'classification' ? test.size() : perTask(cases_per_task, all))
+            def parts = batches(all, test, Tasks.casesPerInference(cases_per_task, all, test.size()))
             def memory = Resources.inferenceGib(needs["${meta.arch}-${meta.policy ?: meta.width}".toString()])
             parts.collect { batch, text -> [meta + [batch: batch, batches: parts.size(), memory: memory], model, text] }
         }

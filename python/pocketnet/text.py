@@ -21,6 +21,11 @@ MOST_DIGITS = 4000
 """Maximum digits of a whole number in JSON; Python refuses to print longer ones."""
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, whose plural ends in -s: "1 epoch", "1,000 steps"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def parse_json(data: bytes | str) -> Any:
     """Parse a JSON text.
 

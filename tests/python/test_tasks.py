@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import typing
 from importlib import import_module
 from pathlib import Path
@@ -100,6 +101,15 @@ def test_a_registry_and_a_declaration_are_no_branch(source):
 def test_a_comparison_with_the_only_architecture_of_a_task_is_found():
     assert comparisons("if arch == 'classifier': pass") == [1]
     assert comparisons("if arch == 'unet': pass") == []
+
+
+def test_the_pipeline_has_rules_for_every_task_and_no_branch():
+    tasks = PACKAGE.parents[1] / "lib" / "Tasks.groovy"
+    assert set(re.findall(r"^ +(\w+): +\[", tasks.read_text(encoding="utf-8"), re.MULTILINE)) == set(TASKS)
+    scripts = [path for folder in ("lib", "workflows", "modules") for path in (PACKAGE.parents[1] / folder).iterdir()]
+    assert len(scripts) > 25
+    assert [path.name for path in scripts if path != tasks
+            and re.search(r"""(["'])({})\1""".format("|".join(TASKS)), path.read_text(encoding="utf-8"))] == []
 
 
 def test_every_task_has_its_rules():

@@ -31,6 +31,7 @@ def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | Non
     from ..contracts.tasks import TASKS
     from ..errors import DataError, UsageError
     from ..preprocessing.store import open_stores
+    from ..text import counted
     from ..training.model_folder import ModelFolder
 
     outputs.check_files({output: "activations"}, [splits])
@@ -55,7 +56,7 @@ def main(model: Path, splits: Path, stores: tuple[Path, ...], threads: int | Non
     found = Activations(run.dataset, run.arch, run.width, run.fold, run.recipe, run.parameters, run.code, run.run_key,
                         len(cases), count, tuple(means.tolist()))
     found.write(output)
-    log(f"{len(means)} feature maps over {count} patches of {len(cases)} cases: {output}", quiet)
+    log(f"{counted(len(means), 'feature map')} over {count} patches of {counted(len(cases), 'case')}: {output}", quiet)
     result(found.to_json(), as_json)
 
 

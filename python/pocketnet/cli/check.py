@@ -55,6 +55,7 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
     from .. import outputs
     from ..datasets import check, presets
     from ..errors import DataError
+    from ..text import counted
 
     outputs.check_files({output / name: kind for name, kind in check.KINDS.items()})
     found = check.check(
@@ -71,7 +72,7 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
         _show(found.problems)
         _say_left_out(found.left_out, quiet)
         cases = len({problem.case for problem in found.problems} - {""})
-        count = f"{len(found.problems)} problem{'s' * (len(found.problems) > 1)}"
+        count = counted(len(found.problems), "problem")
         raise DataError(f"{count}, in {cases} of {found.cases} cases.", where=str(table),
                         todo=found.todo or "Fix these and run the same command again.")
     numbers = check.summary(found)
@@ -112,8 +113,9 @@ def _text(numbers: dict[str, Any]) -> str:
     """Format the summary as text."""
     from ..contracts.tasks import TASKS as RULES
     from ..datasets.tasks import TASKS
+    from ..text import counted
 
-    lines = [f"{numbers['dataset']}: {numbers['cases']} cases without problems",
+    lines = [f"{numbers['dataset']}: {counted(numbers['cases'], 'case')} without problems",
              f"  images    {', '.join(numbers['modalities'])}; "
              f"orientation {', '.join(numbers['orientations'])}"]
     ranges = (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"), ("spacing_mm", "spacing", "mm"))

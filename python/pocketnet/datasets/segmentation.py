@@ -12,6 +12,7 @@ from ..contracts.fingerprint import Fingerprint
 from ..contracts.labels import Label
 from ..contracts.manifest import Manifest
 from ..contracts.splits import fewest_cases
+from ..text import counted
 from . import labels, outside
 from .folder import Case, Listing, Problem
 from .presets import Preset
@@ -78,4 +79,4 @@ def text_of_label(label: dict[str, Any]) -> str:
     """Format a label of the summary, with what `describe_label` added, as text."""
     values = ", ".join(map(str, label["source_values"]))
     return (f"label {label['value']}   {label['name']} (in the files: {values}): "
-            f"{label['share']:.2%} of all voxels, in {label['cases']} cases")
+            f"{label['share']:.2%} of all voxels, in {counted(label['cases'], 'case')}")

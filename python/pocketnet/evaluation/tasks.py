@@ -10,6 +10,7 @@ from ..contracts.comparison import Comparison, NetworkRow, Pair
 from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
 from .classification import comparison as class_comparison
 from .classification import layout as class_layout
+from .headline import Headline
 from .layout import Table
 from .segmentation import comparison as label_comparison
 from .segmentation import layout as label_layout
@@ -47,6 +48,10 @@ class Layout(Protocol):
 
 class Compare(Protocol):
     """Comparison of networks by the rows of `metrics.csv`."""
+
+    @property
+    def HEADLINE(self) -> Headline:
+        """The metric that the verdict is on."""
 
     def labels(self, rows: pd.DataFrame) -> list[str]:
         """Return the compared labels in order."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from ..contracts.comparison import Comparison, Equivalence, NetworkRow, Pair
+from ..contracts.comparison import Comparison, Equivalence, Pair
 from ..models.network import ARCHITECTURES
+from ..text import counted
 from .layout import interval_text, number, p_text
 from .tasks import TASKS
 
 FEW = 20  # with fewer paired cases, intervals and tests are unreliable
-WORDS = {"dice": ("Mean Dice difference", "Wilcoxon", "Dice"), "auc": ("AUC difference", "DeLong's", "AUC")}
-"""Words for the metrics of a verdict: name of the difference, of the test, and of the metric."""
 
 
 def arch_name(arch: str) -> str:
@@ -25,14 +23,14 @@ def headline_pairs(comparison: Comparison) -> list[Pair]:
     return [pair for pair in comparison.pairs if TASKS[comparison.task].comparison.is_headline(pair)]
 
 
-def verdict(pair: Pair, networks: Sequence[NetworkRow] = ()) -> dict[str, Any]:
+def verdict(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     """Return the verdict on one pair.
 
-    Two networks that find nothing are not as accurate as each other: there is no accuracy to compare.
+    Two networks that have learned nothing are not as accurate as each other: there is no accuracy to compare.
 
     Args:
-        pair: One of `headline_pairs`.
-        networks: The comparison's networks, with their means.
+        pair: One of `headline_pairs(comparison)`.
+        comparison: The comparison with the networks' means.
 
     Returns:
         `kind` (`equivalent`, `worse`, `better`, `open`, `none`), `title` and `text`.
@@ -42,24 +40,26 @@ def verdict(pair: Pair, networks: Sequence[NetworkRow] = ()) -> dict[str, Any]:
     if pair.difference is None:
         return {"kind": "none", "title": f"The {name} cannot be compared with the {other}",
                 "text": "No case was measured under both networks."}
-    difference, tested, metric = WORDS[pair.metric]
-    of_class = f" for class {pair.label}" if pair.metric == "auc" else ""
-    numbers = (f"{difference} {number(pair.difference, 'dice', True)}{of_class}, 95 % interval "
-               f"{interval_text(pair.interval, 'dice')}, {pair.n} paired cases, {tested} "
+    headline = TASKS[comparison.task].comparison.HEADLINE
+    of_class = f" for class {pair.label}" if headline.per_class else ""
+    numbers = (f"{headline.difference} {number(pair.difference, 'dice', True)}{of_class}, 95 % interval "
+               f"{interval_text(pair.interval, 'dice')}, {counted(pair.n, 'paired case')}, {headline.test} "
                f"p {p_text(pair.p_value)}.")
     test = pair.equivalence or Equivalence(0.01, None, False)
-    margin = f"±{test.margin:g} {metric}"
-    found = [row.metrics[pair.metric].mean for row in networks
+    margin = f"±{test.margin:g} {headline.title}"
+    found = [row.metrics[pair.metric].mean for row in comparison.networks
              if (row.arch, row.label) == (pair.arch, pair.label) and row.width in (pair.width, pair.reference)]
-    if pair.metric == "dice" and found and all(mean is not None and mean < test.margin for mean in found):
-        return {"kind": "open", "title": f"Neither the {name} nor the {other} finds the labels",
-                "text": f"The mean Dice of both is below {test.margin:g}: there is no accuracy to compare. {numbers}"}
+    least = headline.untrained + test.margin
+    if found and all(mean is not None and mean < least for mean in found):
+        return {"kind": "open", "title": f"Neither the {name} nor the {other} {headline.skill}",
+                "text": f"The {headline.title} of both is below {least:g}{of_class}: there is no accuracy to compare. "
+                        f"{numbers}"}
     if pair.interval is None:
         return {"kind": "open", "title": f"Too few cases to judge the {name}", "text": numbers}
     low, high = pair.interval
     apart = "below" if high < 0 else "above" if low > 0 else None
     if pair.n < FEW:
-        return {"kind": "open", "title": f"Only {pair.n} cases: too few to tell the {name} from the {other}",
+        return {"kind": "open", "title": f"Only {counted(pair.n, 'case')}: too few to tell the {name} from the {other}",
                 "text": f"{numbers} Of fewer than {FEW} cases neither interval nor test says much. More cases would "
                         "tell."}
     kind = {"below": "worse", "above": "better"}.get(apart or "", "open")
@@ -69,7 +69,7 @@ def verdict(pair: Pair, networks: Sequence[NetworkRow] = ()) -> dict[str, Any]:
         return {"kind": "equivalent", "title": f"The {name} is as accurate as the {other}", "text": f"{text} {numbers}"}
     shown = f"Equivalence within {margin} is not shown (two one-sided tests, p {p_text(test.p_value)})."
     if apart:
-        points = f"{100 * abs(pair.difference):.1f} {metric} points"
+        points = f"{100 * abs(pair.difference):.1f} {headline.title} points"
         return {"kind": kind, "title": f"The {name} is {points} {apart} the {other}",
                 "text": f"{numbers} {shown}"}
     return {"kind": kind, "title": f"No difference found between the {name} and the {other}, nor equivalence shown",

@@ -10,6 +10,7 @@ from ..contracts.tasks import DEFAULT
 from ..evaluation import verdict
 from ..evaluation.comparison import REFERENCE
 from ..evaluation.table import task_of
+from ..text import counted
 from ..tracking.records import Model, Run
 from . import copies, figures, resources
 from .tasks import TASKS
@@ -28,14 +29,14 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
     task = _task(run, rows)
     shown = TASKS[task]
     labels = list(dict.fromkeys(rows[shown.COLUMN])) if rows is not None else []
-    pairs = verdict.headline_pairs(comparison) if comparison else []
+    verdicts = [verdict.verdict(pair, comparison)
+                | {"facts": resources.facts(run, pair), "reference": pair.reference, "width": pair.width}
+                for pair in verdict.headline_pairs(comparison)] if comparison else []
     said = comparison or (run.models[0].provenance if run.models else None)
     dataset = said.dataset if said else "unknown dataset"
     return {
         "dataset": dataset, "version": __version__, "command": command,
-        "verdicts": [verdict.verdict(pair, comparison.networks if comparison else ())
-                     | {"facts": resources.facts(run, pair), "reference": pair.reference, "width": pair.width}
-                     for pair in pairs],
+        "verdicts": verdicts,
         "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
                                                for name, colour in colours.items()},
         "what": _what_ran(run, rows, shown.WHAT, labels), "missing": _missing(run, rows, networks),
@@ -91,8 +92,8 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
         what += [("Modalities", ", ".join(plans[0].modalities)),
                  ("Network", f"{network.dimensions}D, {network.depth} downsamplings, "
                   f"{network.feature_maps} first feature maps, {network.norm.replace('none', 'no')} norm"),
-                 ("Training", f"{training.epochs} epochs of {training.steps_per_epoch} steps, batch "
-                  f"{training.batch}, patch {'×'.join(map(str, training.patch))}, {training.optimizer} "
+                 ("Training", f"{counted(training.epochs, 'epoch')} of {counted(training.steps_per_epoch, 'step')}, "
+                  f"batch {training.batch}, patch {'×'.join(map(str, training.patch))}, {training.optimizer} "
                   f"{training.learning_rate:g}, loss {training.loss}")]
     if run.models:
         first = run.models[0].provenance

@@ -180,7 +180,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
 
 def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> str:
     """Return the verdict in words, a link to MLflow's comparison of the networks' runs, and the tables."""
-    said = [verdict.verdict(pair, comparison.networks) for pair in verdict.headline_pairs(comparison)]
+    said = [verdict.verdict(pair, comparison) for pair in verdict.headline_pairs(comparison)]
     layout = COMPARISONS[comparison.task].layout
     page = f"#/compare-runs?runs={quote(json.dumps(compared))}&experiments={quote(json.dumps([experiment]))}"
     lines = [f"**{one['title']}.** {one['text']}" for one in said]

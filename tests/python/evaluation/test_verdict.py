@@ -12,6 +12,10 @@ def pair(difference=-0.004, interval=(-0.006, -0.002), p_equivalence=0.001, p_va
     return Pair("unet", "pocket", "full", "mean", "dice", n, difference, interval, p_value, equivalence=same)
 
 
+def compared(*networks, task="segmentation"):
+    return Comparison("balls", "quick", ("c0de",), networks, (), task=task)
+
+
 @pytest.mark.parametrize("given, kind, title, text", [
     (pair(interval=(-0.006, 0.001)), "equivalent", "as accurate as", "Equivalent within ±0.01 Dice"),
     (pair(), "equivalent", "as accurate as", "measurably below"),
@@ -26,7 +30,7 @@ def pair(difference=-0.004, interval=(-0.006, -0.002), p_equivalence=0.001, p_va
     (pair(None, None, None, None, 0), "none", "cannot be compared", "No case"),
 ])
 def test_verdict(given, kind, title, text):
-    outcome = verdict(given)
+    outcome = verdict(given, compared())
     assert outcome["kind"] == kind
     assert title in outcome["title"] and text in outcome["text"]
 
@@ -40,8 +44,20 @@ def test_two_networks_that_find_nothing_are_not_as_accurate(means, title):
     rows = [NetworkRow("unet", width, 1000, (0,), 50, "mean", {"dice": MetricSummary(mean, 0.0, mean, 50, 0)})
             for width, mean in zip(("full", "pocket"), means, strict=True)]
     others = [replace(row, arch="resnet", metrics={"dice": MetricSummary(0.9, 0.0, 0.9, 50, 0)}) for row in rows]
-    outcome = verdict(pair(0.0, (0.0, 0.0), 0.0, None), [*others, *rows])
+    outcome = verdict(pair(0.0, (0.0, 0.0), 0.0, None), compared(*others, *rows))
     assert title in outcome["title"] and (outcome["kind"] == "equivalent") == (title == "as accurate as")
+
+
+@pytest.mark.parametrize("means, title", [
+    ((0.5, 0.48), "Neither the pocket U-Net nor the full U-Net tells the classes apart"),
+    ((0.5, 0.9), "as accurate as"),
+])
+def test_two_classifiers_that_guess_are_not_as_accurate(means, title):
+    rows = [NetworkRow("unet", width, 1000, (0,), 50, "ill", {"auc": MetricSummary(mean, None, None, 50, 0)})
+            for width, mean in zip(("full", "pocket"), means, strict=True)]
+    given = replace(pair(0.0, (-0.001, 0.001), 0.0, None), label="ill", metric="auc")
+    outcome = verdict(given, compared(*rows, task="classification"))
+    assert title in outcome["title"] and "AUC difference +0.0000 for class ill" in outcome["text"]
 
 
 def test_headlines_are_dice_over_labels():

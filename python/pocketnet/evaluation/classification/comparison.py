@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from ...contracts.comparison import Equivalence, MetricSummary, NetworkRow, Pair
 from .. import roc
+from ..headline import Headline
 from ..statistics import EQUIVALENCE_MARGIN
 from .metrics import CLASS_METRICS, areas, correct, positives, proportion, values
 
 if TYPE_CHECKING:
     import pandas as pd
 
+HEADLINE = Headline("auc", "AUC", "AUC difference", "DeLong's", per_class=True, untrained=0.5,
+                    skill="tells the classes apart")
 TESTS = {"auc": "DeLong", "accuracy": "McNemar"}
 
 
@@ -67,4 +70,4 @@ def notes(networks: Sequence[NetworkRow]) -> list[str]:
 
 def is_headline(pair: Pair) -> bool:
     """Return whether the verdict is on this pair: the AUC."""
-    return pair.metric == CLASS_METRICS[0]
+    return pair.metric == HEADLINE.metric

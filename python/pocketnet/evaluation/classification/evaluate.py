@@ -18,7 +18,7 @@ from ...errors import DataError
 from ...files import atomic
 from ...preprocessing.picture import read
 from ...preprocessing.recorded import check_recorded
-from ...text import drawn
+from ...text import counted, drawn
 from .. import cases, roc, table
 from . import metrics as measured
 
@@ -93,7 +93,7 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
 
 def _text(described: Classification) -> str:
     """Format the metrics as text, one line per class."""
-    lines = [f"{described.cases} cases"]
+    lines = [counted(described.cases, "case")]
     for one in described.positive:
         shown = [f"{name.upper() if name == 'auc' else name} {_number(getattr(one.metrics, name))}"
                  for name in measured.CLASS_METRICS]

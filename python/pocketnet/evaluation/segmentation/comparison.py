@@ -10,11 +10,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ...contracts.comparison import MEAN, Equivalence, MetricSummary, NetworkRow, Pair
+from ..headline import Headline
 from ..metrics import METRICS
 from ..statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
+
+HEADLINE = Headline("dice", "Dice", "Mean Dice difference", "Wilcoxon", per_class=False, untrained=0.0,
+                    skill="finds the labels")
 
 
 def labels(rows: pd.DataFrame) -> list[str]:
@@ -67,4 +71,4 @@ def notes(networks: Sequence[NetworkRow]) -> list[str]:
 
 def is_headline(pair: Pair) -> bool:
     """Return whether the verdict is on this pair: Dice averaged over labels."""
-    return pair.label == MEAN and pair.metric == METRICS[0]
+    return pair.label == MEAN and pair.metric == HEADLINE.metric

@@ -13,6 +13,7 @@ from ...contracts.provenance import Provenance
 from ...errors import DataError
 from ...preprocessing import geometry
 from ...preprocessing.recorded import check_recorded
+from ...text import counted
 from .. import cases, overlay, table
 from ..metrics import METRICS
 
@@ -109,7 +110,7 @@ def _text(rows: pd.DataFrame) -> str:
     """Format the summary as text, one line per label."""
     lines = [f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
              f"NSD at 1 mm {row.nsd_1mm:.4f}" for label, row in _means(rows).iterrows()]
-    return "\n".join([f"{rows['case'].nunique()} cases", *lines])
+    return "\n".join([counted(rows["case"].nunique(), "case"), *lines])
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:

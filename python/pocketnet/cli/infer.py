@@ -203,7 +203,7 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     from ..contracts.predictions import TABLE, write_table
     from ..errors import DataError, UsageError
     from ..inference.classifier import Classifier
-    from ..preprocessing.picture import SUFFIXES
+    from ..preprocessing.picture import SUFFIXES, read_images
 
     if len(models) > 1 or options["tta"] or options["probabilities"] or options["dicom_seg"]:
         raise UsageError("A classifier takes one --model, and none of --tta, --dicom-seg and --probabilities (its "
@@ -212,15 +212,17 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])
     listed = find(SUFFIXES)
-    problems, found = listed.problems, {}
+    problems, found, warnings = listed.problems, {}, {}
     for case, paths in progress(list(listed.cases.items()), f"infer ({classifier.engine.name})", quiet=quiet):
         try:
-            found[case] = classifier.classify_files(paths)
+            image = read_images(paths)
+            warnings[case] = classifier.findings(image)
+            found[case] = classifier.by_class(classifier.classify(image))
         except DataError as error:
             problems.append(f"{case}: {error.line()}")
     if found:
-        write_table(table, found, classifier.classes)
-    done = [{"case": case, "probabilities": values} for case, values in found.items()]
+        write_table(table, found, classifier.classes, warnings)
+    done = [{"case": case, "probabilities": values, "warnings": warnings[case]} for case, values in found.items()]
     return done, set(), {"engine": classifier.engine.name, "cases": done, "failed": problems,
                          "left_out": listed.left_out}
 

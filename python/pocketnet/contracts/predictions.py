@@ -13,13 +13,25 @@ from ..text import csv_rows, csv_text
 TABLE = "predictions.csv"
 PROBABILITY = "probability_"
 """Prefix of the probability columns; the name of the class follows."""
+SEPARATOR = " | "
+"""Between the warnings of a case."""
 
 
-def write_table(path: Path, found: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> None:
-    """Write class probabilities: one row per case with the columns `case`, `predicted` and `probability_<class>`."""
-    rows = ([case, max(classes, key=values.__getitem__), *(f"{values[name]:.9g}" for name in classes)]
-            for case, values in found.items())
-    files.write_text(path, csv_text(["case", "predicted", *(PROBABILITY + name for name in classes)], rows))
+def write_table(path: Path, found: Mapping[str, Mapping[str, float]], classes: Sequence[str],
+                warnings: Mapping[str, Sequence[str]]) -> None:
+    """Write class probabilities, one row per case.
+
+    The columns are `case`, `predicted`, `probability_<class>` and `warnings`.
+
+    Args:
+        path: The table.
+        found: Probability by case and class.
+        classes: The classes, in order.
+        warnings: Warnings about the images, by case.
+    """
+    rows = ([case, max(classes, key=values.__getitem__), *(f"{values[name]:.9g}" for name in classes),
+             SEPARATOR.join(warnings.get(case, ()))] for case, values in found.items())
+    files.write_text(path, csv_text(["case", "predicted", *(PROBABILITY + name for name in classes), "warnings"], rows))
 
 
 def read_table(path: Path, classes: Sequence[str]) -> dict[str, list[float]]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .base import Contract, Record, keyword_record, record
 from .fields import AnyText, Count, Number, Positive, Text, Whole, absent
+from .ranges import TrainingRanges
 from .splits import Intensity
 
 
@@ -109,6 +110,7 @@ class Provenance(Identity, Contract):
         validation_loss: Validation loss of the saved network; None if there is none.
         intensity: The fold's intensity constants, per modality.
         start: Network that the training started from; None for random weights.
+        ranges: Ranges of the training images, with which inference compares each image; None if they are unknown.
     """
 
     kind: ClassVar[str] = "provenance"
@@ -120,6 +122,7 @@ class Provenance(Identity, Contract):
     validation_loss: Number | None
     intensity: tuple[Intensity, ...]
     start: Origin | None = absent()
+    ranges: TrainingRanges | None = absent()
 
     @property
     def total_steps(self) -> int:

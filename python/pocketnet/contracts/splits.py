@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ..errors import UsageError
 from .base import Contract, Record, record
 from .fields import CaseName, Count, Distinct, Number, Positive, Prose, Text, Whole, absent
+from .ranges import TrainingRanges
 
 Cases = Annotated[tuple[CaseName, ...], Field(min_length=1), Distinct()]
 
@@ -70,6 +71,7 @@ class Fold(Record):
         test: Cases used for the reported results.
         intensity: Normalisation constants per modality, from `train` only.
         train_size: Number of training cases, for nested training sets.
+        ranges: Ranges of the images of `train`.
     """
 
     fold: Count
@@ -78,6 +80,7 @@ class Fold(Record):
     test: Cases
     intensity: Annotated[tuple[Intensity, ...], Field(min_length=1)]
     train_size: Positive | None = absent()
+    ranges: TrainingRanges | None = absent()
 
     @model_validator(mode="after")
     def _check(self) -> Any:
@@ -85,6 +88,9 @@ class Fold(Record):
             both = set(getattr(self, first)) & set(getattr(self, second))
             if both:
                 raise ValueError(f"parts that share no case; {min(both)!r} is in {first} and {second}")
+        if self.ranges and [one.modality for one in self.ranges.intensities] != [
+                one.modality for one in self.intensity]:
+            raise ValueError("ranges of the modalities of intensity, in the same order")
         return self
 
 

@@ -14,7 +14,7 @@ from ..contracts.labels import Label
 from ..contracts.manifest import Manifest
 from ..contracts.splits import too_few
 from ..errors import DataError, UsageError
-from ..preprocessing.picture import parse
+from ..preprocessing.picture import empty, parse
 from .folder import Case, Listing, Problem, unreadable
 from .labels import Classes
 from .presets import Preset
@@ -46,8 +46,8 @@ def verify_picture(folder: Path, case: Case) -> Checked:
         except DataError as error:
             out.problem(path, error.what)
             continue
-        if pixels.min() == pixels.max():
-            out.problem(path, f"empty image: every pixel is {pixels.flat[0]:g}")
+        if fault := empty(pixels):
+            out.problem(path, fault)
             continue
         measured.append(intensities(modality, pixels, pixels.ravel(), SAMPLE))
         shape = pixels.shape

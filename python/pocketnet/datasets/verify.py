@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,8 @@ from ..errors import DataError
 from ..preprocessing import formats, nifti
 from ..preprocessing.geometry import Grid, Volume, check_file, file_and_volume, ras_spacing, read_file, same_grid
 from ..preprocessing.image import Channel, Image, faults, inexact, values
-from ..preprocessing.reference import BY_IMAGE, on_grid
+from ..preprocessing.ranges import measure
+from ..preprocessing.reference import BY_IMAGE, OTHER_GRID, on_grid
 from ..preprocessing.scan import Scan
 from .folder import Case, Problem, unreadable
 
@@ -127,7 +128,7 @@ def _take_grid(volumes: dict[str, Volume], label: str, out: Checked) -> None:
     """Move the label map to the first image's grid if it has the same shape but another affine."""
     grid = next(iter(volumes.values())).grid
     if volumes[label].grid.shape == grid.shape and not same_grid(volumes[label].grid, grid):
-        out.warnings.append(f"{label}: its header says another grid than its image's; taken voxel by voxel")
+        out.warnings.append(f"{label}: {OTHER_GRID}")
         volumes[label] = on_grid(volumes[label], grid, label)
 
 
@@ -209,10 +210,8 @@ def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, 
         population: Values from which the sample is taken, such as the labelled voxels; None: no sample.
         most: Maximum size of the sample.
     """
-    values = data[data != 0].astype(np.float64)
-    low, median, high = np.percentile(values, (0.5, 50, 99.5))
-    numbers = {"mean": values.mean(), "std": values.std(), "minimum": values.min(), "maximum": values.max(),
-               "p0_5": low, "median": median, "p99_5": high}
+    values = data[data != 0]
+    numbers = {**asdict(measure(values)), "minimum": values.min(), "maximum": values.max()}
     sample: Iterable[float] = _evenly(population, most) if population is not None else []
     return Intensities(modality, **{key: number(value) for key, value in numbers.items()}, voxels=int(values.size),
                        sample=tuple(number(value) for value in sample))

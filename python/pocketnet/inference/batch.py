@@ -204,6 +204,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
     began = time.perf_counter()
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
+    warnings = predictor.findings(scan)
     read = time.perf_counter() - began
     with ExitStack() as stack:
         maps = None
@@ -228,7 +229,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
             "parts": {name: round(value, 3) for name, value in parts.items()}, "volumes": volumes,
-            "warnings": list(scan.warnings), "files": {name: str(path) for name, path in others.items()},
+            "warnings": warnings, "files": {name: str(path) for name, path in others.items()},
             "window": list(found.window),
             "windows": found.windows[0], "windows_left_out": found.windows[1],
             "predicted_memory_mib": found.need.mib if found.need else None}

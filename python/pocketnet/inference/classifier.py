@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from ..contracts.tasks import CLASSIFICATION, check_task
 from ..errors import DataError
-from ..preprocessing.picture import prepare, read_images
+from ..preprocessing import ranges
+from ..preprocessing.picture import empty, prepare, read_images
 from ..training.model_folder import ModelFolder
 from . import engines
 
@@ -58,8 +60,37 @@ class Classifier:
             (classes,) float32, with sum 1.
 
         Raises:
-            DataError: The number of channels differs from the model's, or a value is not finite.
+            DataError: The number of channels differs from the model's, a value is not finite, or all pixels of a
+                channel have the same value.
         """
+        image = self._checked(image)
+        _warn(self.findings(image))
+        return self.classify(image)
+
+    def classify(self, image: np.ndarray) -> np.ndarray:
+        """Do the same without warnings about the image; see `findings`."""
+        image = self._checked(image)
+        prepared = prepare(image.astype(np.float32, copy=False), self.model.plan.preprocessing)
+        normalised = self.model.normaliser(prepared.image, prepared.statistics)
+        return self.engine(normalised[None])[0].copy()
+
+    def findings(self, image: np.ndarray) -> list[str]:
+        """Return in what an image (row, column, channel) is unlike the training images.
+
+        An image with more pixels is not unlike them, because images are resized. A model folder without ranges (trained
+        before there were any) finds nothing.
+
+        Raises:
+            DataError: As for a call.
+        """
+        image, seen = self._checked(image), self.model.provenance.ranges
+        if seen is None:
+            return []
+        found = [ranges.measure(image[..., channel]) for channel in range(image.shape[-1])]
+        return [*ranges.unlike_in_intensity(seen, found), *ranges.too_small(seen, image.shape[:2])]
+
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        """Return the image with its channel axis, or raise what a call raises."""
         plan = self.model.plan
         image = image[..., None] if image.ndim == 2 else image
         if image.shape[-1] != plan.network.channels:
@@ -67,12 +98,13 @@ class Classifier:
                             f"found {image.shape[-1]}.")
         if not np.isfinite(image).all():
             raise DataError("The image has NaN or infinite pixels.")
-        prepared = prepare(image.astype(np.float32, copy=False), plan.preprocessing)
-        normalised = self.model.normaliser(prepared.image, prepared.statistics)
-        return self.engine(normalised[None])[0].copy()
+        for channel in range(image.shape[-1]):
+            if fault := empty(image[..., channel]):
+                raise DataError(f"The image cannot be used: {fault}.")
+        return image
 
     def classify_files(self, images: Sequence[str | Path]) -> dict[str, float]:
-        """Return the probability of each class for a case.
+        """Return the probability of each class for a case. Unusual findings about an image are Python warnings.
 
         Args:
             images: One file per modality, in the model's order.
@@ -80,5 +112,16 @@ class Classifier:
         Raises:
             DataError: An image cannot be decoded, or does not match the others or the model.
         """
-        probabilities = self(read_images(images))
+        image = read_images(images)
+        _warn(self.findings(image))
+        return self.by_class(self.classify(image))
+
+    def by_class(self, probabilities: np.ndarray) -> dict[str, float]:
+        """Return the probabilities by the name of their class."""
         return {name: float(value) for name, value in zip(self.classes, probabilities, strict=True)}
+
+
+def _warn(findings: Sequence[str]) -> None:
+    """Pass the findings about an image on to the caller's program."""
+    for text in findings:
+        warnings.warn(text, stacklevel=3)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from .. import outputs
+from ..contracts.ranges import TrainingRanges
 from ..contracts.tasks import SEGMENTATION, check_task
 from ..errors import DataError, UsageError
-from ..preprocessing import formats, geometry
+from ..preprocessing import formats, geometry, ranges
 from ..preprocessing.boxes import slices
 from ..preprocessing.reader import of_array
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of_images
@@ -121,13 +122,15 @@ class Predictor:
             sources = list(image) if isinstance(image, list | tuple) else [image]
             self._check_channels(len(sources))
             scan = read_scan(sources)
-            _warn(scan)
+            _warn(self.findings(scan))
             return to_image(self.segment(scan, follow=follow).classes, scan, sources[0])
         if spacing is None and self.model.plan.preprocessing.spacing_mm:
             raise UsageError("This model resamples: say the array's spacing in mm.")
         images = of_array(image, spacing)
         self._check_channels(len(images))
-        return self.segment(scan_of_images(images), follow=follow).classes
+        scan = scan_of_images(images)
+        _warn(self.findings(scan, in_mm=spacing is not None))
+        return self.segment(scan, follow=follow).classes
 
     def segment_files(self, images: str | Path | Sequence[str | Path], output: str | Path,
                       follow: WindowProgress = iter) -> np.ndarray:
@@ -153,7 +156,7 @@ class Predictor:
         outputs.check_files({Path(part): None for part in formats.parts(output)}, map(Path, read))
         self._check_channels(len(images))
         scan = read_scan(images)
-        _warn(scan)
+        _warn(self.findings(scan))
         classes = self.segment(scan, case=str(images[0]), follow=follow).classes
         geometry.write_image(output, classes, cast(geometry.Grid, scan.grid))
         return classes
@@ -211,6 +214,32 @@ class Predictor:
             if sink is not None:
                 sink(at, probabilities)
             run.clock.lap("merging")
+
+    def findings(self, scan: Scan, *, in_mm: bool = True) -> list[str]:
+        """Return the warnings about a scan: those of its files, and in what it is unlike the training images.
+
+        A model folder without ranges (trained before there were any) gives the first only.
+
+        Args:
+            scan: The case's modalities, in the model's order.
+            in_mm: Whether the scan's spacing is known.
+
+        Raises:
+            DataError: The number of channels differs from the model's.
+        """
+        self._check_channels(len(scan.channels))
+        seen = self._ranges
+        if seen is None:
+            return list(scan.warnings)
+        return [*scan.warnings,
+                *ranges.unlike_in_intensity(seen, [ranges.measure_channel(one) for one in scan.channels]),
+                *(ranges.unlike_in_geometry(seen, scan.shape, scan.spacing) if in_mm else [])]
+
+    @cached_property
+    def _ranges(self) -> TrainingRanges | None:
+        """Ranges of the training images of all models; None if one has none."""
+        all_ = [model.provenance.ranges for model in self.models]
+        return ranges.joined([one for one in all_ if one]) if all(all_) else None
 
     def release(self) -> None:
         """Free the memory of the networks; the next case allocates it again."""
@@ -272,9 +301,9 @@ class Predictor:
         return True
 
 
-def _warn(scan: Scan) -> None:
+def _warn(findings: Sequence[str]) -> None:
     """Pass the findings about the images on to the caller's program."""
-    for text in scan.warnings:
+    for text in findings:
         warnings.warn(text, stacklevel=3)
 
 

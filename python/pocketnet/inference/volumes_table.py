@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import files, outputs
+from ..contracts.predictions import SEPARATOR as SEPARATOR
 from ..text import by_column, csv_rows
 
 COLUMNS = ("case", "label", "value", "voxels", "volume_ml", "warnings")
-SEPARATOR = " | "
-"""Between the warnings of a case."""
 
 
 def read(path: Path) -> dict[str, list[dict[str, str]]]:

@@ -1,4 +1,4 @@
-"""Compute the content of `splits.json`: the folds and their intensity constants."""
+"""Compute the content of `splits.json`: the folds, their intensity constants and ranges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..contracts.plan import Plan
 from ..contracts.splits import Fold, Intensity, Splits
 from ..errors import DataError
 from .folds import Parts
+from .ranges import training_ranges
 
 
 def splits(plan: Plan, rule: str, parts: Sequence[Parts], fingerprint: Fingerprint) -> Splits:
@@ -20,11 +21,12 @@ def splits(plan: Plan, rule: str, parts: Sequence[Parts], fingerprint: Fingerpri
         plan: The plan, for the dataset, seed and modalities.
         rule: The split rule in words.
         parts: The cases of each fold or training set.
-        fingerprint: Intensity samples of the cases.
+        fingerprint: Properties of the cases.
     """
     return Splits(plan.dataset, rule, plan.seed, tuple(
         Fold(number, tuple(one.train), tuple(one.validation), tuple(one.test),
-             intensity_constants(fingerprint, one.train, plan.modalities), one.train_size)
+             intensity_constants(fingerprint, one.train, plan.modalities), one.train_size,
+             training_ranges(fingerprint, one.train, plan.modalities))
         for number, one in enumerate(parts)))
 
 

@@ -53,11 +53,13 @@ class Volume:
         data: (x, y, z), float32 for images, integer for labels.
         spacing: mm along x, y, z.
         grid: The file's own grid.
+        warnings: Unusual findings that may be intended.
     """
 
     data: np.ndarray
     spacing: tuple[float, float, float]
     grid: Grid
+    warnings: tuple[str, ...] = ()
 
 
 def check_grid(shape: tuple[int, ...], affine: np.ndarray, where: str) -> None:

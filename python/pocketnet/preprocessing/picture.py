@@ -29,13 +29,21 @@ def read(path: str | Path) -> np.ndarray:
     """Read an image file as (row, column) float32; see `parse`.
 
     Raises:
-        DataError: The file is missing or cannot be decoded.
+        DataError: The file is missing, cannot be decoded, or all its pixels have the same value.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"The image cannot be read: {error.strerror or error}.", where=str(path)) from None
-    return parse(content, path)
+    pixels = parse(content, path)
+    if fault := empty(pixels):
+        raise DataError(f"The image cannot be used: {fault}.", where=str(path))
+    return pixels
+
+
+def empty(pixels: np.ndarray) -> str:
+    """Return that all pixels have the same value; an empty string if they do not."""
+    return f"empty image: every pixel is {pixels.flat[0]:g}" if pixels.min() == pixels.max() else ""
 
 
 def parse(content: bytes, path: str | Path) -> np.ndarray:

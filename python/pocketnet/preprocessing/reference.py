@@ -10,6 +10,7 @@ from .geometry import Grid, Volume
 
 BY_IMAGE = "image"
 """Value of the manifest's `label_grid`: ignore the label map's affine and use the image's grid."""
+OTHER_GRID = "its header says another grid than its image's; taken voxel by voxel"
 
 
 def read_label(path: str | Path, label_grid: str | None, image: Grid) -> Volume:
@@ -28,7 +29,7 @@ def read_label(path: str | Path, label_grid: str | None, image: Grid) -> Volume:
 
 
 def on_grid(volume: Volume, grid: Grid, path: str | Path) -> Volume:
-    """Move a volume to another grid of the same shape; the voxels keep their file order.
+    """Move a volume to another grid of the same shape, with a warning if its own differs; the voxels keep their order.
 
     Args:
         volume: The label map.
@@ -41,4 +42,5 @@ def on_grid(volume: Volume, grid: Grid, path: str | Path) -> Volume:
     if volume.grid.shape != grid.shape:
         raise DataError(f"The label map has shape {volume.grid.shape}, its image {grid.shape}.", where=str(path))
     in_file = geometry.from_ras(volume.data, volume.grid)
-    return Volume(geometry.to_ras(in_file, grid), geometry.ras_spacing(grid), grid)
+    found = volume.warnings if geometry.same_grid(volume.grid, grid) else (*volume.warnings, OTHER_GRID)
+    return Volume(geometry.to_ras(in_file, grid), geometry.ras_spacing(grid), grid, found)

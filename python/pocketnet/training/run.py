@@ -177,7 +177,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
             peak_host_memory_mib=round(state.peak_host_memory_mib, 1),
             peak_device_memory_mib=state.peak_device_memory_mib,
             validation_loss=state.best if ships == BEST else state.history[-1]["validation_loss"],
-            intensity=split.intensity, start=start.record if start else None)
+            intensity=split.intensity, start=start.record if start else None,
+            ranges=split.ranges)
         with files.atomic_folder(output) as temporary:
             # Save an uncompiled float32 copy: the optimiser's state belongs in the checkpoint only, and inference
             # and exports use float32 regardless of the training precision.

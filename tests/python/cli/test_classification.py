@@ -16,8 +16,10 @@ import pytest
 from click.testing import CliRunner
 from fake_run import written
 from PIL import Image
+from pocketnet.errors import DataError
 from pocketnet.evaluation import table
 from pocketnet.evaluation.classification.table import classes_of
+from pocketnet.inference.classifier import Classifier
 
 CHOSEN = {"positive": 8, "negative": 12}
 
@@ -263,8 +265,22 @@ def test_images_of_any_kind_and_bad_ones(work, tmp_path):
     Image.fromarray(grey).save(tmp_path / "deep.png")
     Image.fromarray((grey // 256).astype(np.uint8)).convert("RGB").save(tmp_path / "colour.png")
     (tmp_path / "bad.jpg").write_text("no image")
+    Image.fromarray(np.full((90, 50), 7, np.uint8)).save(tmp_path / "constant.png")
     ran = run("infer", "--model", work / "model-whole", tmp_path, "-o", tmp_path / "p.csv", "--json", cwd=work, code=3)
-    found = {case["case"]: case["probabilities"]["positive"] for case in json.loads(ran.stdout)["cases"]}
+    cases = {case["case"]: case for case in json.loads(ran.stdout)["cases"]}
+    found = {name: case["probabilities"]["positive"] for name, case in cases.items()}
+    assert "constant: The image cannot be used: empty image: every pixel is 7" in ran.stderr
+    said = cases["deep"]["warnings"]
+    assert "99.5th percentile 60,000 (in training " in said[0] and "fewer pixels than the" in said[1]
+    assert f"Warning: deep: {said[0]}" in ran.stderr
+    with open(tmp_path / "p.csv", newline="") as handle:
+        assert {row["case"]: row["warnings"] for row in csv.DictReader(handle)}["deep"] == " | ".join(said)
+    assert not cases["colour"]["warnings"] or "60,000" not in cases["colour"]["warnings"][0]
+    with pytest.warns(UserWarning, match="60,000"):
+        network = Classifier.load(work / "model-whole")
+        network(grey)
+    with pytest.raises(DataError, match="every pixel is 7"):
+        network(np.full((9, 9), 7.0))
     assert found.keys() == {"deep", "colour"} and found["deep"] == pytest.approx(found["colour"], abs=0.01)
     assert "bad" in ran.stderr and (tmp_path / "p.csv").is_file()
 

@@ -8,6 +8,9 @@ import tiny
 
 INTENSITY = [{"modality": "MRI", "mean": 160.0, "std": 50, "p0_5": 60.0, "p99_5": 260.0}]
 SPLITS = tiny.splits().to_json()
+SPREAD = {"minimum": 1, "median": 1.5, "maximum": 2.0}
+RANGES = {"cases": 3, "spacing_mm": [SPREAD] * 3, "extent_mm": [SPREAD] * 3, "intensities": [
+    {"modality": "MRI", **dict.fromkeys(("p0_5", "median", "p99_5", "low", "middle", "high"), SPREAD)}]}
 LABELS = [{"name": "Anterior", "value": 1, "source_values": [1]},
           {"name": "Posterior", "value": 2, "source_values": [2, 3]}]
 CHECKSUM = "0123456789abcdef" * 4
@@ -48,7 +51,9 @@ BODIES: dict[str, dict] = {
         "dataset": "hippocampus", "cases": {f"case_{n}": _fingerprint() for n in range(6)},
         "summary": {"shape": [35, 50.0, 36], "cropped_shape": [30, 50, 36], "spacing_mm": [1.0, 1.0, 1.0]}},
     "plan": {**tiny.plan().to_json(), "labels": LABELS},
-    "splits": SPLITS | {"folds": [fold | {"train_size": 3} for fold in SPLITS["folds"]]},
+    "splits": SPLITS | {"folds": [fold | {"train_size": 3, "ranges": RANGES | {"intensities": [
+        one | {"modality": name} for name in ("t1", "t2") for one in RANGES["intensities"]]}}
+        for fold in SPLITS["folds"]]},
     "case": {
         "case": "case_1", "modalities": ["MRI"], "source_shape": [40, 50, 36], "crop": [[0, 35], [0, 50], [0, 36]],
         "shape": [35, 50, 36], "spacing_mm": [1.0, 1, 1.0], "statistics": [{"mean": 1.5, "std": 2}],
@@ -61,7 +66,7 @@ BODIES: dict[str, dict] = {
         "versions": {"python": "3.11.7"}, "hardware": HARDWARE, "wall_seconds": 66.0, "peak_host_memory_mib": 1700.0,
         "attempts": [{"first_step": 1, "last_step": 120, "seconds": 66, "ended": "finished", "devices": 1}],
         "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": INTENSITY,
-        "start": {"run_key": "key", "width": "full", "steps": 100}},
+        "start": {"run_key": "key", "width": "full", "steps": 100}, "ranges": RANGES},
     "profile": {
         "hardware": HARDWARE, "limits": [{**NETWORK, "patch": [32, 32, 32], "largest_batch": 4, "batch": 2,
                                           "largest_patch": [64, 64, 64]}],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import json
 import multiprocessing
@@ -22,6 +23,7 @@ from pocketnet.evaluation.metrics import dice
 from pocketnet.inference import volumes_table
 from pocketnet.inference.cases import group
 from pocketnet.preprocessing import geometry
+from pocketnet.preprocessing.scan import read_scan
 
 MODEL = Path(__file__).resolve().parents[3] / "models/hippocampus/fold1"
 SHEAR = np.array([[1, 0.1, 0, 0], [0, 1, 0.05, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -108,6 +110,34 @@ def test_one_file_without_codes_gives_one_segmentation_by_every_way_in(plain, pr
     np.testing.assert_array_equal(np.asarray(of_nibabel.dataobj), expected)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(of_simpleitk).T, expected)
     assert of_simpleitk.GetOrigin() == sitk.ReadImage(str(tmp_path / "image.nii.gz")).GetOrigin()
+
+
+def test_every_way_in_warns_of_what_the_network_was_not_trained_on(plain, predictor, tmp_path):
+    """An image of another scale, spacing and field of view: the same warnings in memory, of a file, in the table."""
+    image = nib.Nifti1Image(np.asarray(plain[0].dataobj) / np.float32(5000), np.diag([3.0, 3, 3, 1]))
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_qform(image.affine, 1)
+    image.set_sform(image.affine, 1)
+    nib.save(image, tmp_path / "odd.nii.gz")
+    said = infer(tmp_path / "odd.nii.gz", "-o", tmp_path / "out")
+    expected = said[0]["cases"][0]["warnings"]
+    assert [text.split(" unlike")[0] for text in expected] == ["MRI: intensities", "voxel spacing", "field of view"]
+    assert "3 × 3 × 3 mm (in training 1 × 1 × 1 mm)" in expected[1]
+    assert all(f"Warning: odd: {text}" in said[1] for text in expected)
+    assert table(tmp_path / "out/volumes.csv")[0]["warnings"] == " | ".join(expected)
+    data = np.asarray(nib.as_closest_canonical(image).dataobj)
+    for way in (lambda: predictor(image), lambda: predictor(sitk.ReadImage(str(tmp_path / "odd.nii.gz"))),
+                lambda: predictor(data, spacing=(3, 3, 3)),
+                lambda: predictor.segment_files(tmp_path / "odd.nii.gz", tmp_path / "x.nii.gz")):
+        with pytest.warns(UserWarning) as told:
+            way()
+        assert [str(one.message) for one in told] == expected
+    with pytest.warns(UserWarning) as told:
+        predictor(data)  # its spacing is unknown
+    assert [str(one.message) for one in told] == expected[:1]
+    older = Predictor([dataclasses.replace(predictor.model, provenance=dataclasses.replace(
+        predictor.model.provenance, ranges=None))])
+    assert older.findings(read_scan(image)) == []
 
 
 def rgb():

@@ -179,6 +179,17 @@ def rescaled(pixels):
     return np.stack([plane * slopes(z)[0] + slopes(z)[1] for z, plane in enumerate(pixels)])
 
 
+def philips(folder):
+    """Each frame has a private copy of the classic header, with the place of the first pixel's corner."""
+    made = forms.enhanced()
+    made.Manufacturer = "Philips Medical Systems"
+    for z, frame in enumerate(made.PerFrameFunctionalGroupsSequence):
+        frame.private_block(0x2005, "Philips MR Imaging DD 005", create=True).add_new(0x0F, "SQ", Sequence([item(
+            ImagePositionPatient=[float(x) for x in forms.position(z) - [0.625, 0.375, 0]],
+            PixelSpacing=list(forms.SPACING))]))
+    return write(folder, [made])
+
+
 def first_slope_one(index):
     return 1 if index == 0 else "2e-05"
 
@@ -230,6 +241,7 @@ READ = {
     "enhanced, oblique": (multi(orientation=OBLIQUE), {"orientation": OBLIQUE}),
     "enhanced, frames mixed": (multi(places=MIXED), {}),
     "enhanced, a slope for each frame": (multi(rescale=slopes), {"values": rescaled(volume()), "kind": np.float32}),
+    "enhanced, with Philips' copy of the classic header": (philips, {}),
     "enhanced, mixed, a slope for each frame": (
         multi(places=MIXED, rescale=lambda index: slopes(MIXED[index])), {"values": rescaled(volume())}),
 }

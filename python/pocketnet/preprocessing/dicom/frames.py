@@ -167,13 +167,17 @@ def _classic(data: pydicom.Dataset, count: int) -> Iterator[tuple[int, Any]]:
 
 
 def _flat(item: pydicom.Dataset) -> dict[str, Any]:
-    """Return all attributes in the functional groups of a frame by keyword, two levels deep."""
+    """Return all attributes in the functional groups of a frame by keyword, two levels deep.
+
+    Private groups are left out: Philips' (2005,140f) has a copy of the classic header, whose ImagePositionPatient is
+    the corner of the first pixel.
+    """
     out: dict[str, Any] = {}
     for group in item:
-        if group.VR == "SQ":
+        if group.VR == "SQ" and not group.tag.is_private:
             for inner in group.value[:1]:
                 for element in inner:
-                    if element.VR == "SQ":
+                    if element.VR == "SQ" and not element.tag.is_private:
                         for deeper in element.value[:1]:
                             out.update({one.keyword: one.value for one in deeper if one.keyword and one.VR != "SQ"})
                     elif element.keyword:

@@ -89,6 +89,9 @@ fuzz: .venv/.ready ## Flip bits and put faults into the files between the steps,
 	@PYTHONPATH=python .venv/bin/python tests/fuzz/flips.py
 	PYTHONPATH=python .venv/bin/python tests/fuzz/faulty_files.py
 
+fuzz-images: .venv/.ready ## Damage 1,000 NIfTI and 1,000 DICOM files, and compare what is read with other readers (docs/security.md)
+	@POCKET_FUZZ=1000 .venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -q -s tests/python/preprocessing/test_nifti_fuzz.py tests/python/preprocessing/test_dicom_fuzz.py
+
 schemas: .venv/.ready ## Write the JSON Schemas of the files between steps from their contracts
 	@.venv/bin/python -m pocketnet.contracts.kinds
 

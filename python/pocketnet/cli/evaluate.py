@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import command, input_option, json_option, output_option, progress, quiet_option, result
+from .common import command, input_option, json_option, log, output_option, progress, quiet_option, result
 
 
 @command("evaluate", examples="""
@@ -46,7 +46,9 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
     check_classes(listing.labels, opened.labels, f"{manifest} and {model}")
     done = TASKS[listing.task].evaluate(listing, manifest, input_, predictions, run, output,
                                         lambda cases: progress(cases, "evaluate", quiet=quiet))
-    result(done.summary, as_json, done.text, quiet)
+    for warning in done.warnings:
+        log(f"Warning: {warning}", quiet)
+    result(done.summary | {"warnings": list(done.warnings)}, as_json, done.text, quiet)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +23,12 @@ class Evaluated(NamedTuple):
     Attributes:
         summary: JSON object that `pocket-evaluate --json` prints.
         text: The same for a person.
+        warnings: One line per unusual finding about a file.
     """
 
     summary: dict[str, Any]
     text: str
+    warnings: Sequence[str] = ()
 
 
 def prediction_path(folder: Path, case: str) -> Path:
@@ -53,7 +55,8 @@ def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str)
 
 
 def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],
-              label_grid: str | None = None) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+              label_grid: str | None = None, warn: Callable[[str], None] = lambda text: None
+              ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
     """Read a case's reference and prediction as classes on one grid.
 
     Args:
@@ -61,6 +64,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
         predicted_path: Output of `pocket-infer`, already in classes.
         labels: The manifest's `labels`.
         label_grid: The manifest's `label_grid`; `image` ignores the affine of the reference.
+        warn: Receives the unusual findings about the two files, one line each.
 
     Returns:
         Reference and prediction, uint8 (x, y, z) in RAS+, and the spacing in mm.
@@ -71,6 +75,9 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
     """
     prediction = geometry.read(predicted_path, label=True)
     reference = read_label(reference_path, label_grid, prediction.grid)
+    for volume, what in ((reference, "reference"), (prediction, "prediction")):
+        for text in volume.warnings:
+            warn(f"{what}: {text}")
     if not geometry.same_grid(reference.grid, prediction.grid):
         raise DataError(f"The prediction lies on another grid than the reference: shape {prediction.grid.shape}, "
                         f"{prediction.grid.orientation}, against {reference.grid.shape}, "

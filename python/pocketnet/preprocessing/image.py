@@ -66,7 +66,7 @@ class Image:
     def volume(self) -> Volume:
         """Return the voxels as float32."""
         data = np.ascontiguousarray(self.channel.read(np.s_[:, :, :]))
-        return Volume(data, ras_spacing(self.grid), self.grid)
+        return Volume(data, ras_spacing(self.grid), self.grid, self.warnings)
 
     def label_map(self) -> Volume:
         """Return the voxels as whole numbers, in a type that holds every value exactly.
@@ -74,7 +74,7 @@ class Image:
         Raises:
             DataError: A value is not a whole number, or too large to be exact.
         """
-        return Volume(_whole(self.channel, self.where), ras_spacing(self.grid), self.grid)
+        return Volume(_whole(self.channel, self.where), ras_spacing(self.grid), self.grid, self.warnings)
 
 
 def planes_at_once(across: Sequence[int], bytes_per_voxel: int) -> int:

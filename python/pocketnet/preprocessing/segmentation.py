@@ -20,12 +20,13 @@ def write_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Prep
     scan = read_scan([folder / name for name in entry.images])
     grid = cast(geometry.Grid, scan.grid)
     prepared = PreparedScan(scan, preprocessing).compute()
-    label = None
+    label, warnings = None, scan.warnings
     if entry.label:
         values = read_label(folder / entry.label, listing.label_grid, grid)
         if values.data.shape != scan.shape:
             raise DataError(f"The label map has shape {values.data.shape}, the image {scan.shape}.")
+        warnings += tuple(f"{Path(entry.label).name}: {text}" for text in values.warnings)
         label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
     store.write_store(output, entry.case, listing.modalities, prepared, label,
                       {item.name: item.value for item in listing.labels})
-    return scan.warnings
+    return warnings

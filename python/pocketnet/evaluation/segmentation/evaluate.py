@@ -38,7 +38,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         progress: Passes the cases through and shows progress.
 
     Returns:
-        The mean of each metric by label.
+        The mean of each metric by label, and warnings about the label maps and the images of the pictures.
 
     Raises:
         DataError: Predictions are missing, or cases cannot be evaluated; the message lists all of them.
@@ -51,10 +51,11 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     if missing:
         raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
                         todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
-    rows = _measured(listing, folder, paths, run, progress(list(labelled.values())))
-    _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output)
+    warnings: list[str] = []
+    rows = _measured(listing, folder, paths, run, progress(list(labelled.values())), warnings.append)
+    _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output, warnings.append)
     table.write_metrics(output / "metrics.csv", rows)
-    return cases.Evaluated(_summary(rows), _text(rows))
+    return cases.Evaluated(_summary(rows), _text(rows), warnings)
 
 
 def cautions(metrics: Sequence[Path]) -> list[str]:
@@ -62,8 +63,8 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
     return []
 
 
-def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case]
-              ) -> pd.DataFrame:
+def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case],
+              warn: Callable[[str], None]) -> pd.DataFrame:
     """Return the rows of all cases; if some cases fail, raise one DataError at the end that lists all of them."""
     import pandas as pd
 
@@ -71,10 +72,14 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
     for case in labelled:
         try:
             check_recorded(case, folder, [cast(str, case.label)])
-            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid)
+            found: list[str] = []
+            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid,
+                                   found.append)
         except DataError as error:
             problems.append(f"{case.case}: {error.line()}")
             continue
+        for text in found:
+            warn(f"{case.case}: {text}")
         rows += [{"case": case.case, **table.of_run(run), **row} for row in cases.measure_case(*pair, listing.labels)]
     if problems:
         raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
@@ -82,17 +87,19 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
 
 
 def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, mean_dice: dict[str, float],
-          output: Path) -> None:
+          output: Path, warn: Callable[[str], None]) -> None:
     """Write `overlays.json` and its pictures."""
     by_name = {case.case: case for case in listing.cases}
     outputs.remove_earlier(output / "overlays", "*.png")
     entries = []
     for rank, name in overlay.pick(mean_dice):
         check_recorded(by_name[name], folder, by_name[name].images[:1])
-        image = geometry.read(folder / by_name[name].images[0]).data
+        image = geometry.read(folder / by_name[name].images[0])
+        for text in image.warnings:
+            warn(f"{name}: {text}")
         pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels, listing.label_grid)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
-        overlay.draw_overlay(output / entries[-1].file, image, *pair,
+        overlay.draw_overlay(output / entries[-1].file, image.data, *pair,
                              f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
     Overlays(tuple(entries)).write(output / "overlays.json")
 

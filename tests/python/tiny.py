@@ -10,7 +10,10 @@ from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.case import Prepared
 from pocketnet.preprocessing.scan import PreparedScan, scan_of
 
-LABELS = [{"name": "ball", "value": 1, "source_values": [1]}, {"name": "core", "value": 2, "source_values": [2]}]
+VALUES = (0, 65537, 614454277)
+"""Values in the label files by class; 614454277 is an id of the Allen atlas."""
+LABELS = [{"name": "ball", "value": 1, "source_values": [VALUES[1]]},
+          {"name": "core", "value": 2, "source_values": [VALUES[2]]}]
 
 PREPROCESSING = Preprocessing("nonzero", None, "zscore")
 
@@ -47,7 +50,7 @@ def prepared(image: np.ndarray, spacing=(1, 1, 1), preprocessing: Preprocessing 
 
 
 def dataset(folder: Path, cases: int = 6, affine=None) -> Manifest:
-    """Write NIfTI cases and return their manifest."""
+    """Write NIfTI cases and return their manifest. The label maps have large values, which every step has to keep."""
     grid_affine = np.eye(4) if affine is None else affine
     entries = []
     for index in range(cases):
@@ -56,7 +59,7 @@ def dataset(folder: Path, cases: int = 6, affine=None) -> Manifest:
         source = geometry.Grid(image.shape[:3], grid_affine)
         for channel, modality in enumerate(("t1", "t2")):
             geometry.write_image(folder / f"{name}_{modality}.nii.gz", image[..., channel], source)
-        geometry.write_image(folder / f"{name}_seg.nii.gz", label, source)
+        geometry.write_image(folder / f"{name}_seg.nii.gz", np.array(VALUES, np.int32)[label], source)
         entries.append({"case": name, "images": [f"{name}_t1.nii.gz", f"{name}_t2.nii.gz"],
                         "label": f"{name}_seg.nii.gz", "sha256": {}})
     return Manifest.from_json({

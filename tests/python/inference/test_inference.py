@@ -1,15 +1,23 @@
 """Windows, engines and geometry of predictions, with a network trained for a moment."""
 
+import json
+import warnings
 
+import forms
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import tiny
+from click.testing import CliRunner
 from pocketnet import Predictor
+from pocketnet.cli.evaluate import main as evaluate
+from pocketnet.datasets import check, presets
 from pocketnet.errors import DataError, UsageError
+from pocketnet.evaluation.metrics import dice
 from pocketnet.inference.postprocessing import largest_components
 from pocketnet.inference.windows import gaussian_weight, starts
+from pocketnet.preprocessing.scan import read_scan
 
 OBLIQUE = np.array([[0.9, -0.3, 0.2, -11.0], [0.31, -1.4, 0.1, 5.0], [-0.2, 0.1, 2.4, 9.0], [0, 0, 0, 1]])
 
@@ -51,6 +59,34 @@ def test_model_finds_the_balls_and_engines_agree(work):
     assert np.abs(outputs[0] - outputs[1]).max() <= 1e-3
 
 
+def test_large_label_values_survive_from_the_check_to_the_evaluation(work, tmp_path):
+    """The check reads them, the network was trained with them, and its predictions are measured against them."""
+    (tmp_path / "balls.json").write_text(json.dumps({
+        "title": "Balls", "layout": "ours", "modalities": None, "default_labels": "both",
+        "files": {"images": {"t1": "{case}_t1", "t2": "{case}_t2"}, "label": "{case}_seg"},
+        "label_sets": {"both": {"ball": [65537], "core": [614454277]}}, "source": {"where": "here", "licence": "none"},
+        "preprocessing": {"crop": "nonzero", "normalisation": "zscore", "spacing_mm": None}}))
+    found = check.check(work / "data", presets.load(tmp_path / "balls.json"))
+    assert not found.problems and [label.source_values for label in found.manifest.labels] == [(65537,), (614454277,)]
+    assert json.loads((work / "model/labels.json").read_text())["labels"] == tiny.LABELS
+    manifest = json.loads((work / "manifest.json").read_text())
+    manifest["cases"] = manifest["cases"][:1]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    Predictor.load(work / "model").segment_files([work / f"data/case_0_{name}.nii.gz" for name in ("t1", "t2")],
+                                                 tmp_path / "predictions/case_0.nii.gz")
+    ran = CliRunner().invoke(evaluate, [
+        "--manifest", str(tmp_path / "manifest.json"), "--input", str(work / "data"), "--predictions",
+        str(tmp_path / "predictions"), "--model", str(work / "model"), "-o", str(tmp_path / "out"), "--json"])
+    assert ran.exit_code == 0, ran.output
+    classes = np.asarray(nib.load(tmp_path / "predictions/case_0.nii.gz").dataobj)
+    reference = np.asarray(nib.load(work / "data/case_0_seg.nii.gz").dataobj)
+    assert sorted(np.unique(reference)) == [0, 65537, 614454277]
+    for label in tiny.LABELS:
+        assert json.loads(ran.stdout)["mean"][label["name"]]["dice"] == pytest.approx(
+            dice(reference == label["source_values"][0], classes == label["value"]))
+    assert dice(reference > 0, classes > 0) > 0.8
+
+
 @pytest.mark.parametrize("affine", [np.eye(4), np.diag([-1.0, -1.0, 1.0, 1.0]), OBLIQUE], ids=["RAS", "LPS", "oblique"])
 def test_prediction_lies_in_the_images_own_geometry(work, tmp_path, affine):
     tiny.dataset(tmp_path, 1, affine)
@@ -61,6 +97,38 @@ def test_prediction_lies_in_the_images_own_geometry(work, tmp_path, affine):
     assert nib.aff2axcodes(out.affine) == nib.aff2axcodes(image.affine) and out.get_data_dtype() == np.uint8
     predicted, true = np.asarray(out.dataobj) > 0, np.asarray(reference.dataobj) > 0
     assert 2 * (predicted & true).sum() / (predicted.sum() + true.sum()) > 0.8
+
+
+def ball(dtype="int16", shape=forms.SHAPE):
+    """A bright ball with a brighter core, from 1 to 100, without any symmetry."""
+    away = [np.arange(n) - n / 2 + 0.7 for n in shape[:3]]
+    radius = np.sqrt(sum(np.square(one) for one in np.meshgrid(*away, indexing="ij")))
+    noise = np.random.default_rng(5).normal(0, 2, radius.shape)
+    return np.clip(20 + 20 * (radius < 3) + 25 * (radius < 1.6) + noise, 1, 100).astype(dtype).reshape(shape)
+
+
+def test_every_form_of_a_header_gives_the_segmentation_of_the_plain_array(work, tmp_path, monkeypatch):
+    """For 63 forms: the result, turned to RAS+, against that of the array, by Dice."""
+    predictor, plain, labelled, low = Predictor.load(work / "model"), {}, 0, {}
+    for name, make in forms.FORMS.items():
+        for modality, voxels in (("t1", ball), ("t2", lambda *given, **more: 101 - ball(*given, **more))):
+            monkeypatch.setattr(forms, "voxels", voxels)
+            forms.save(make(), tmp_path / f"{modality}.nii.gz")
+        paths = [tmp_path / "t1.nii.gz", tmp_path / "t2.nii.gz"]
+        array = read_scan(paths).read(np.s_[:, :, :])
+        if array.tobytes() not in plain:
+            plain[array.tobytes()] = predictor(array)
+        expected = plain[array.tobytes()]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            predictor.segment_files(paths, tmp_path / "labels.nii.gz")
+        made = nib.load(tmp_path / "labels.nii.gz")
+        found = np.asarray(nib.as_closest_canonical(made).dataobj).reshape(expected.shape)
+        labelled += bool(expected.any())
+        if expected.any() and (score := dice(found > 0, expected > 0)) < 0.99:
+            low[name] = score
+        assert (found > 0).sum() == (expected > 0).sum(), name
+    assert len(forms.FORMS) >= 45 and labelled >= 45 and not low
 
 
 def test_images_in_memory_give_what_files_give(hippocampus_model, image, tmp_path):

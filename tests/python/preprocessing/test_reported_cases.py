@@ -1,4 +1,4 @@
-"""The reported NIfTI files and other formats themselves (`shared/cases`): voxels, place, volume and warnings.
+"""The reported files themselves (`shared/cases`): voxels, place, volume and warnings, or the refusal.
 
 The reported DICOM files are in `test_dicom_refused`, the label maps in `test_label_values`.
 """
@@ -6,17 +6,23 @@ The reported DICOM files are in `test_dicom_refused`, the label maps in `test_la
 from __future__ import annotations
 
 import json
+import shutil
 
+import dicom_forms
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pocketnet.contracts.manifest import Manifest
 from pocketnet.datasets import check, presets
 from pocketnet.errors import DataError
+from pocketnet.inference.cases import group
 from pocketnet.inference.results import volumes
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.case import map_labels
 from pocketnet.preprocessing.scan import read_scan
+from pocketnet.training import checkpoints
+from pydicom.data import get_testdata_file
 
 DISAGREE = "qform and sform disagree by up to"
 WHOLE = {"01_qform_sform_differ/g01_q1_s4_differ.nii.gz": DISAGREE,
@@ -97,3 +103,24 @@ def test_labels_above_32767(images):
     mapped = map_labels(geometry.read(folder / entry["label"], label=True).data, found.manifest.labels)
     for label in found.manifest.labels:
         assert (mapped == label.value).sum() == (stored == label.source_values[0]).sum() > 100
+
+
+def test_a_manifest_that_leads_out_of_the_output_is_refused(images):
+    with pytest.raises(DataError, match=r'cases.0.case: found "..", expected one plain file name'):
+        Manifest.read(images.parent / "security/manifest_case_above_the_output.json")
+
+
+def test_a_checkpoint_with_a_renamed_member_is_not_resumed_from(images, tmp_path):
+    shutil.copyfile(images.parent / "security/checkpoint_member_renamed.npz", tmp_path / "step-00000004.npz")
+    said: list[str] = []
+    assert checkpoints.latest(tmp_path, said.append) is None
+    assert "step-00000004.npz: not a whole checkpoint" in said[0]
+
+
+def test_a_dicomdir_above_the_series_is_no_bad_case(tmp_path):
+    for patient in ("A", "B"):
+        dicom_forms.write(tmp_path / patient / "S1", dicom_forms.slices())
+    shutil.copyfile(get_testdata_file("DICOMDIR"), tmp_path / "DICOMDIR")
+    found = group([tmp_path], ["CT"])
+    assert list(found.cases) == ["A/S1", "B/S1"] and not found.problems
+    assert found.left_out == ["left out: 1 file without suffix: DICOMDIR"]

@@ -17,6 +17,12 @@ from .colours import colour
 
 VERSION = "1.10.0"
 SUFFIX = "dseg"
+README = """# Segmentations
+
+pocket-infer of PocketNet Suite made these label maps with a trained network. Each `_dseg.nii.gz` lies on the grid of
+the image with the same entities, and the `_dseg.tsv` beside it names its values. They are predictions: no person has
+checked them.
+"""
 IGNORED = ("volumes.csv", "labels.txt", "labels.ctbl", "*_dseg.png", "*_dseg_*", outputs.MARKER)
 """Files beside the label maps that have no name in BIDS: tables and pictures, probabilities and uncertainties."""
 
@@ -72,7 +78,7 @@ def outputs_of(output: Path, cases: Sequence[str], labels: Sequence[Label]) -> d
         (str(label.value), label.name, "#" + bytes(colour(label.value)).hex()) for label in labels)]
     meaning = "".join("\t".join(row) + "\n" for row in rows)
     return {output / DESCRIPTION: json.dumps(description, indent=1) + "\n",
-            output / ".bidsignore": "\n".join(IGNORED) + "\n",
+            output / "README.md": README, output / ".bidsignore": "\n".join(IGNORED) + "\n",
             **{output / f"{case}.tsv": meaning for case in cases}}
 
 

@@ -197,6 +197,21 @@ def test_every_layout_finds_the_patients(layouts_of_one):
     assert warning == "dataset.csv: no modalities, these columns have no file: age"
 
 
+@pytest.mark.parametrize("column, folds, said", [
+    ("split", None, "one group is in training and test: group sub-3: sub-3_ses-2 in the test list; sub-3_ses-1 in "),
+    ("site", 3, "fewer groups of the 8 cases than folds need: 1 for 3 folds")])
+def test_groups_that_cannot_be_kept_together_are_problems(tmp_path, column, folds, said):
+    as_table(tmp_path)
+    head, *rows = (tmp_path / "dataset.csv").read_text().splitlines()
+    rows = [f"{row},{'test' if row.startswith(('sub-4', 'sub-3_ses-2')) else 'train'},x" for row in rows]
+    (tmp_path / "dataset.csv").write_text("\n".join([f"{head},{column},note" if column == "split" else
+                                                     f"{head},note,{column}", *rows]))
+    found = check.check(tmp_path, replace(presets.load("csv"), group="patient" if column == "split" else "site"),
+                        label_set="a=1,b=3", folds=folds)
+    (problem,) = found.problems
+    assert problem.problem.startswith(said)
+
+
 def test_a_png_is_a_slice_with_its_own_values(tmp_path):
     from PIL import Image
 

@@ -48,7 +48,7 @@ def together(cases: Sequence[Case | Member], *, images: bool = True) -> dict[str
         if first != second:
             links[second] = first
 
-    own = {case.case: f"case {case.case}" for case in cases}
+    own = {case.case: alone(case.case) for case in cases}
     for case in cases:
         if case.group:
             join(own[case.case], f"group {case.group}")
@@ -57,6 +57,11 @@ def together(cases: Sequence[Case | Member], *, images: bool = True) -> dict[str
         for name in names if len(names) < len(cases) else ():
             join(own[places[0][0]], own[name])
     return {name: root(key) for name, key in own.items()}
+
+
+def alone(case: str) -> str:
+    """Return what a case belongs to whose group nobody knows."""
+    return f"case {case}"
 
 
 def same_images(cases: Iterable[Case | Member]) -> list[list[tuple[str, str]]]:

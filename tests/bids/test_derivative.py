@@ -33,7 +33,7 @@ def volume(path: Path, data: np.ndarray) -> None:
 def derivative(tmp_path):
     for image in IMAGES:
         volume(tmp_path / "raw" / image, np.arange(120, dtype=np.int16).reshape(4, 5, 6))
-    found = bids.as_derivative(group([tmp_path / "raw"], ["T1w"]), ["T1w"])
+    found = bids.as_derivative(group([tmp_path / "raw"], ["T1w"]))
     for case in found.cases:
         volume(tmp_path / "out" / f"{case}.nii.gz", np.ones((4, 5, 6), np.uint8))
     bids.write(tmp_path / "out", list(found.cases), LABELS)

@@ -94,9 +94,11 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
             return cases.Found(*_of_manifest(opened[0], manifest, input_))
 
         plan = opened[0].plan
-        found = cases.group(files, plan.modalities, suffixes, pattern, output)
+        chosen, others = bids.images(files, plan.modalities) if options["bids"] else (files, [])
+        found = cases.group(chosen, plan.modalities, suffixes, pattern, output)
         if options["bids"]:
-            found = bids.as_derivative(found, plan.modalities)
+            found = bids.as_derivative(found)
+            found.left_out += others
         if not found.cases and len(plan.modalities) == 1:
             raise DataError("No image can be used.", problems=found.problems)
         if not found.cases:

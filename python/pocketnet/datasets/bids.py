@@ -30,8 +30,6 @@ DERIVATIVES = "derivatives"
 _NAME = re.compile(r"(sub-[A-Za-z0-9+]+(?:_[a-z0-9]+-[A-Za-z0-9+]+)*)_([A-Za-z0-9]+)")
 _OF_IMAGES = ("ses", "sample", "acq", "ce", "rec", "run", "echo", "part", "chunk", "stain", "inv", "flip", "mt")
 """Entities that tell a subject's images apart: a file with one that an image lacks belongs to another image."""
-_NO_IMAGES = (DERIVATIVES, "sourcedata", "code", "stimuli", "phenotype")
-"""Folders of a dataset that hold no images of its own."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         UsageError: There are images of several suffixes, or label maps of several kinds, and `bids` does not choose; or
             it names what does not exist.
     """
-    images = [name for name in map(parse, _images(folder, without=_NO_IMAGES)) if name]
+    images = [name for name in map(parse, images_of(folder)) if name]
     suffixes = _suffixes(preset, images)
     modalities = select_modalities(wanted, suffixes)
     warnings: list[str] = []
@@ -114,11 +112,14 @@ def _stem(path: str) -> str:
     return name[: len(name) - len(suffix)] if suffix else ""
 
 
-def _images(folder: Path, under: str = "", without: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the files of images in the folders of subjects, relative to the dataset's folder, sorted."""
-    for subject in subfolders(folder / under):
-        if subject.name in without or not subject.name.startswith("sub-"):
-            continue
+def images_of(folder: Path, under: str = "") -> Iterator[str]:
+    """Yield the files of images in the folders of subjects, relative to the dataset's folder, sorted by subject.
+
+    Args:
+        folder: The dataset's folder.
+        under: The folder in it with the folders of subjects, such as that of a derivative.
+    """
+    for subject in (path for path in subfolders(folder / under) if path.name.startswith("sub-")):
         for file in folders.contents(subject).files:
             if _stem(file.name):
                 yield file.relative_to(folder).as_posix()
@@ -161,7 +162,7 @@ def _labels(folder: Path, preset: Preset, images: dict[str, dict[str, Name]]) ->
         raise UsageError("There is no such folder in the dataset.", where=f"--labels-from {given}",
                          todo=f"There are: {', '.join(choices) or 'none in derivatives/'}.")
     used = {name.path for names in images.values() for name in names.values()}
-    files = [path for path in _images(folder, under) if path not in used]
+    files = [path for path in images_of(folder, under) if path not in used]
     kinds: dict[str, dict[str, str]] = defaultdict(dict)
     for case, names in images.items():
         for path in _of_subject(files, case):

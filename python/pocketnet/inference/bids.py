@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from .. import __version__, files, outputs
 from ..contracts.labels import Label
-from ..datasets.bids import DERIVATIVES, DESCRIPTION, parse
+from ..datasets.bids import DESCRIPTION, images_of, parse
 from .cases import Found
 from .colours import colour
 
@@ -23,44 +23,48 @@ pocket-infer of PocketNet Suite made these label maps with a trained network. Ea
 the image with the same entities, and the `_dseg.tsv` beside it names its values. They are predictions: no person has
 checked them.
 """
+DATATYPES = ("anat", "func", "dwi", "fmap", "perf", "pet", "micr")
+"""Folders of images."""
 IGNORED = ("volumes.csv", "labels.txt", "labels.ctbl", "*_dseg.png", "*_dseg_*", outputs.MARKER)
 """Files beside the label maps that have no name in BIDS: tables and pictures, probabilities and uncertainties."""
 
 
-def as_derivative(found: Found, modalities: Sequence[str]) -> Found:
-    """Name cases like the label maps of a derivative: `sub-1/anat/sub-1_T1w` becomes `sub-1/anat/sub-1_dseg`.
-
-    Of the images of a dataset, those whose suffix is a modality of the model are taken, if there are any. Images in
-    `derivatives/` are left out.
+def images(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the images to segment, and a line for those of other suffixes.
 
     Args:
-        found: The cases of `cases.group`.
-        modalities: The model's modalities.
+        inputs: Images, or datasets, of which the images of subjects are taken, without derivatives.
+        modalities: The model's modalities. If images have them as their suffixes, only these are taken.
     """
-    out = Found(problems=list(found.problems), left_out=list(found.left_out))
-    named = {}
-    for case, paths in found.cases.items():
+    files = [file for path in inputs for file in (
+        [path / name for name in images_of(path)] if (path / DESCRIPTION).is_file() else [path])]
+    suffixes = {name.suffix for name in map(parse, map(str, files)) if name}
+    if not suffixes & set(modalities):
+        return files, []
+    others = sorted(suffixes - set(modalities))
+    return ([file for file in files if (name := parse(str(file))) is None or name.suffix not in others],
+            [f"left out: images that are no {', '.join(modalities)}: {', '.join(others)}"] if others else [])
+
+
+def as_derivative(found: Found) -> Found:
+    """Name cases like the label maps of a derivative: `sub-1/anat/sub-1_T1w.nii.gz` becomes `sub-1/anat/sub-1_dseg`.
+
+    The folder is that of the image below its subject and session; `anat` if that is unknown.
+    """
+    out = Found({}, list(found.problems), list(found.left_out))
+    for paths in found.cases.values():
         name = parse(str(paths[0]))
         if name is None:
             out.problems.append(f"{paths[0]}: this is no name of BIDS, such as sub-1_T1w.nii.gz")
-        elif DERIVATIVES not in PurePosixPath(case).parts:
-            named[case] = name
-    suffixes = {name.suffix for name in named.values()}
-    fitting = suffixes & set(modalities) if len(modalities) == 1 else set()
-    others = sorted(suffixes - fitting) if fitting else []
-    for case, name in named.items():
-        if not fitting or name.suffix in fitting:
-            out.cases[f"{_folder(case, name.entities)}/{name.case}_{SUFFIX}"] = found.cases[case]
-    if others:
-        out.left_out.append(f"left out: images that are no {', '.join(sorted(fitting))}: {', '.join(others)}")
+            continue
+        own = paths[0].absolute().parent.name
+        folder = [f"{key}-{name.entities[key]}" for key in ("sub", "ses") if key in name.entities]
+        case = "/".join([*folder, own if own in DATATYPES else "anat", f"{name.case}_{SUFFIX}"])
+        if case in out.cases:
+            out.problems.append(f"{paths[0]}: {out.cases[case][0]} has the same entities")
+        else:
+            out.cases[case] = paths
     return out
-
-
-def _folder(case: str, entities: dict[str, str]) -> str:
-    """Return the folder of a label map: subject, session and the folder of its image, `anat` if that is unknown."""
-    own = PurePosixPath(case).parent.name
-    folder = own if own.isalpha() and own.islower() else "anat"
-    return "/".join([f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities] + [folder])
 
 
 def outputs_of(output: Path, cases: Sequence[str], labels: Sequence[Label]) -> dict[Path, str]:

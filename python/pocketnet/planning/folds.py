@@ -168,7 +168,7 @@ def make_folds(cases: Sequence[str], folds: int, seed: int, test: Sequence[str] 
     if test is None and folds < 2:
         raise UsageError(f"Cross-validation needs at least 2 folds. Received: {folds}")
     names, listed = sorted(cases), sorted(set(test or ()))
-    rest = [name for name in names if name not in set(listed)]
+    rest = sorted(set(names).difference(listed))
     if strata:
         _check_enough_of_classes(rest, 1 if test is not None else folds, strata)
         units = [[name] for name in rest]
@@ -349,10 +349,10 @@ def make_subsets(cases: Sequence[Case], sizes: list[int] | None, seed: int, test
     """
     groups = together(cases)
     ordered = _in_proportion(cases, groups, seed)
-    held = [name for name in ordered if name in set(test)] if test else _take(ordered, groups, SUBSET_TEST_SHARE)
-    rest = [name for name in ordered if name not in set(held)]
-    validation = _take(rest, groups, VALIDATION_SHARE)
-    train = [name for name in rest if name not in set(validation)]
+    held = set(test or _take(ordered, groups, SUBSET_TEST_SHARE)) & set(ordered)
+    rest = [name for name in ordered if name not in held]
+    validation = set(_take(rest, groups, VALIDATION_SHARE))
+    train = [name for name in rest if name not in validation]
     if not held or not validation or not train:
         raise DataError(f"{len(cases)} labelled cases are too few for training, validation and test sets.",
                         todo="Provide at least 3 labelled cases, of 3 patients.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def _of_nnunet(value: list[Any], path: Path) -> list[dict[str, list[str]]]:
     return value
 
 
-def _check(folds: Sequence[tuple[int, dict[str, Sequence[str]]]], known: set[str], path: Path) -> None:
+def _check(folds: Sequence[tuple[int, Mapping[str, Sequence[str]]]], known: set[str], path: Path) -> None:
     """Raise DataError with all faults of the folds that concern single cases."""
     problems = [f"fold {number}, {line}" for number, parts in folds for line in _faults(parts, known)]
     if problems:
@@ -80,7 +80,7 @@ def _check(folds: Sequence[tuple[int, dict[str, Sequence[str]]]], known: set[str
                              ".nii.gz.")
 
 
-def _faults(parts: dict[str, Sequence[str]], known: set[str]) -> Iterator[str]:
+def _faults(parts: Mapping[str, Sequence[str]], known: set[str]) -> Iterator[str]:
     for part, names in parts.items():
         if not names:
             yield f"{part}: no case"

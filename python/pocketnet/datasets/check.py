@@ -106,15 +106,18 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     members = [Member(one.case.name, one.case.group, [*one.case.images.values()], one.case.label, one.sha256)
                for one in checked]
     groups = together(members)
-    problems += task.problems(replace(listing, cases=cases), classes, folds, {
+    uneven = task.problems(replace(listing, cases=cases), classes, folds, {
         case.name: groups[case.name] for case in cases if case.labelled or unlabelled == "refuse"})
-    problems += _leaks(listing, together(members, images=False))
+    uneven += _leaks(listing, together(members, images=False))
+    problems += uneven
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
         problems.append(Problem("", "", "no case of the test list has a label"))
     warnings = [*listing.warnings, *unlabelled_cases, *grouped.warnings,
                 *(text for one in checked for text in one.warnings), *_same_files(members),
                 *task.warnings(classes, checked)]
     todo = listing.todo
+    if uneven and grouped.source:
+        todo += f" The groups are those of the {grouped.source}; --group chooses others, or none."
     if listing.missing_labels and unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."
     result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)

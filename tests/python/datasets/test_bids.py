@@ -210,6 +210,8 @@ def test_groups_that_cannot_be_kept_together_are_problems(tmp_path, column, fold
                         label_set="a=1,b=3", folds=folds)
     (problem,) = found.problems
     assert problem.problem.startswith(said)
+    assert found.todo == f"The groups are those of the column {'patient' if column == 'split' else 'site'}; --group " \
+                         "chooses others, or none."
 
 
 def test_a_png_is_a_slice_with_its_own_values(tmp_path):

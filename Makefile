@@ -57,6 +57,9 @@ test-browser: setup .tools/browser/.ready ## Look at the report and the MLflow U
 	    { echo "make test-browser: needs Chromium; install your system's, or set CHROMIUM=…" >&2; exit 2; }
 	.tools/browser/bin/python -m pytest -c python/pyproject.toml --rootdir . -p no:cacheprovider $(PYTEST_ARGS) tests/browser
 
+test-bids: .venv/.ready .tools/bids/.ready ## Give the BIDS derivative that pocket-infer writes to the validator of BIDS
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -p no:cacheprovider $(PYTEST_ARGS) tests/bids
+
 test-cuda-image: ## Build the CUDA image and see, without a GPU, that TensorFlow finds its CUDA libraries in it
 	@export DEVICE=cuda
 	containers/build image
@@ -182,6 +185,12 @@ endef
 	@mkdir -p .tools
 	$(call new_venv,.tools/browser)
 	.tools/browser/bin/python $(PIP) --require-hashes -r $<
+	touch $@
+
+.tools/bids/.ready: tests/bids/requirements.lock
+	@mkdir -p .tools
+	$(call new_venv,.tools/bids)
+	.tools/bids/bin/python $(PIP) --require-hashes -r $<
 	touch $@
 
 .tools/mutation/.ready: tests/mutation/requirements.lock

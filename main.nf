@@ -34,6 +34,7 @@ workflow {
             given.fold ?: [],
             given.cases_per_task,
             given.plan ? java.nio.file.Path.of(given.plan).toAbsolutePath() : [],
+            given.splits ? java.nio.file.Path.of(given.splits).toAbsolutePath() : [],
             given.skip_profile,
             Parameters.store(given),
             code,

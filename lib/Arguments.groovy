@@ -3,7 +3,9 @@ class Arguments {
 
     /** Options of pocket-check. */
     static String check(Map given) {
-        words(modalities: given.modalities, labels: given.labels, unlabelled: given.unlabelled, folds: given.folds)
+        words(modalities: given.modalities, labels: given.labels, unlabelled: given.unlabelled, group: given.group,
+              stratify: given.stratify, suffix: given.suffix, 'labels-from': given.labels_from,
+              folds: given.splits ? null : given.folds)
     }
 
     /** Options of pocket-plan. */

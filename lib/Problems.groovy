@@ -66,7 +66,7 @@ class Problems {
     /** Problems with combinations of parameters that are valid individually. */
     private List<String> together(Map given) {
         def found = []
-        def beyond = (given.fold ?: []).findAll { fold -> fold >= given.folds }
+        def beyond = given.splits ? [] : (given.fold ?: []).findAll { fold -> fold >= given.folds }
         if (beyond) found << "--fold ${given.fold.join(',')}: with --folds ${given.folds}, folds are 0 to ${given.folds - 1}."
         def task = given.dataset ? taskOf(given) : null
         def known = schema.json('conf/architectures.json')
@@ -104,6 +104,9 @@ class Problems {
         }
         if (given.width) found << "--width ${given.width.join(',')}: an experiment has its own widths; leave this out."
         if (given.members != 1) found << "--members ${given.members}: an experiment trains one network a fold; leave this out."
+        if (given.splits && experiments[given.experiment].plan?.training_sizes) {
+            found << "--splits ${given.splits}: --experiment ${given.experiment} makes training sets of its own; leave this out."
+        }
         if (given.training_sizes && !experiments[given.experiment].plan?.training_sizes) {
             found << "--training_sizes is for --experiment saturation."
         }

@@ -1,6 +1,7 @@
 /** Decide how to preprocess, train and infer, which networks to train, and which case is in which fold. `edited` is a
-    plan to use instead, or an empty list; `experiment` is a name, or empty; `networks` has the options for the networks,
-    which predicted.json then lists; `device` is a device file, or an empty list. */
+    plan to use instead, and `folds` a file of splits to use instead, or an empty list each; `experiment` is a name, or
+    empty; `networks` has the options for the networks, which predicted.json then lists; `device` is a device file, or an
+    empty list. */
 process PLAN {
     tag "${dataset}"
 
@@ -9,6 +10,7 @@ process PLAN {
     path manifest
     path fingerprint
     path edited, stageAs: 'edited/plan.json'
+    path folds, stageAs: 'given/*'
     val experiment
     val networks
     path device, stageAs: 'device/*'
@@ -22,6 +24,7 @@ process PLAN {
     script:
     """
     pocket-plan --manifest ${manifest} --fingerprint ${fingerprint} ${edited ? "--edited ${edited}" : ''} \\
+        ${folds ? "--splits ${folds}" : ''} \\
         ${experiment ? "--experiment ${experiment}" : ''} ${networks} ${task.ext.args ?: ''} -o .
     """
 

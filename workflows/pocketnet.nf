@@ -45,14 +45,15 @@ workflow POCKETNET {
     folds           // value: the numbers of the folds to train, empty for all
     cases_per_task  // value: a number, or null for one that suits the number of cases
     edited          // value: a plan to use instead of a new one, or an empty list
+    given_splits    // value: folds to use instead of new ones, or an empty list
     skip_profile    // value: true or false
     mlflow_uri      // value: where the runs are tracked
     code            // value channel: the checksum of each step's code, a map
 
     main:
     CHECK(dataset, preset, input, listing, code.map { hash -> hash.check })
-    PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, selection.experiment, Selection.planning(selection),
-         selection.device_file, code.map { hash -> hash.plan })
+    PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, given_splits, selection.experiment,
+         Selection.planning(selection), selection.device_file, code.map { hash -> hash.plan })
     manifest = CHECK.out.manifest.map { file -> parse(file) }
     plan     = PLAN.out.plan.map { file -> oneLine(file) }
     splits   = PLAN.out.splits.map { file -> oneLine(file) }

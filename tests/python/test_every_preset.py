@@ -77,6 +77,6 @@ def test_a_preset_of_pictures(real_data, tmp_path):
 
 
 def test_no_preset_is_forgotten():
-    """LiTS, the demo's and the X-rays' are run by `tests/pipeline`."""
+    """LiTS, the demo's and the X-rays' are run by `tests/pipeline`; BIDS gives nnU-Net's stores (`test_bids.py`)."""
     presets = json.loads((REPOSITORY / "conf/datasets.json").read_text())
-    assert {layout.split("_")[0] for layout in MAKERS} | {"demo", "chestxray"} == set(presets)
+    assert {layout.split("_")[0] for layout in MAKERS} | {"demo", "chestxray", "bids"} == set(presets)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 pocket-check --dataset hippocampus --input Task04_Hippocampus -o out
 pocket-check --dataset brats --input BraTS --modalities t1ce,flair --labels multiclass -o out
+pocket-check --dataset bids --input bids --suffix T1w --labels-from derivatives/manual --labels "lesion=1" -o out
 pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --folds 5 -o out
 """
 
@@ -43,23 +44,44 @@ pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --fol
 @click.option("--unlabelled", type=click.Choice(["refuse", "skip", "keep"]), default="refuse", show_default=True,
               help="Cases without a label file: report them as problems, leave them out, or keep them in the "
                    "manifest for pocket-infer.")
+@click.option("--group", metavar="COLUMN|PATTERN",
+              help="What the splits keep together: a column of the dataset's table or of groups.csv, or a pattern of "
+                   r"case names such as '(patient\d+)_'. Default: the column patient, subject or site; none: nothing.")
+@click.option("--suffix", metavar="SUFFIX,…",
+              help="Of a BIDS dataset: the suffix of the images, such as T1w; several are modalities.")
+@click.option("--labels-from", metavar="FOLDER[:KIND]",
+              help="Of a BIDS dataset: the folder of the label maps, such as derivatives/NAME, and the end of their "
+                   "names if there are several, such as derivatives/NAME:desc-manual_dseg.")
+@click.option("--stratify", metavar="COLUMN",
+              help="Keep the proportions of this column's values in each part of a split.")
 @quiet_option
 @json_option
 def main(dataset: str, input_: Path, output: Path, modalities: str | None, label_set: str | None, folds: int | None,
-         unlabelled: str, quiet: bool, as_json: bool) -> None:
+         unlabelled: str, group: str | None, stratify: str | None, suffix: str | None, labels_from: str | None,
+         quiet: bool, as_json: bool) -> None:
     """Verify a dataset and compute its fingerprint.
 
     Each file is read once. If there are problems, all of them are listed, only OUT/problems.csv is written, and the
     exit code is 3.
     """
+    from dataclasses import replace
+    from types import MappingProxyType
+
     from .. import outputs
     from ..datasets import check, presets
-    from ..errors import DataError
+    from ..errors import DataError, UsageError
     from ..text import counted
 
     outputs.check_files({output / name: kind for name, kind in check.KINDS.items()})
+    preset = presets.load(dataset)
+    bids = {key: value for key, value in (("suffix", suffix), ("labels_from", labels_from)) if value}
+    if bids and preset.layout != "bids":
+        raise UsageError("--suffix and --labels-from are for a BIDS dataset.", where=f"--dataset {dataset}",
+                         todo="Use --dataset bids, or leave them out.")
+    preset = replace(preset, group=group or preset.group, stratify=stratify or preset.stratify,
+                     bids=MappingProxyType({**preset.bids, **bids}))
     found = check.check(
-        input_, presets.load(dataset), modalities=split_list(modalities), label_set=label_set, folds=folds,
+        input_, preset, modalities=split_list(modalities), label_set=label_set, folds=folds,
         unlabelled=unlabelled,
         progress=lambda items, total: progress(items, "Checking cases", total, quiet))
     check.write_result(found, output)
@@ -118,6 +140,8 @@ def _text(numbers: dict[str, Any]) -> str:
     lines = [f"{numbers['dataset']}: {counted(numbers['cases'], 'case')} without problems",
              f"  images    {', '.join(numbers['modalities'])}; "
              f"orientation {', '.join(numbers['orientations'])}"]
+    if "groups" in numbers:
+        lines.append(f"  groups    {numbers['groups']}, by {numbers['groups_by']}")
     ranges = (("shape", "shape", "voxels"), ("cropped_shape", "cropped", "voxels"), ("spacing_mm", "spacing", "mm"))
     for key, name, unit in ranges[:1] if RULES[numbers["task"]].resized else ranges:
         low, middle, high = (numbers[key][k] for k in ("minimum", "median", "maximum"))

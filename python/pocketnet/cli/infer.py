@@ -26,6 +26,7 @@ pocket-infer --model MODEL folder_of_scans -o predictions
 pocket-infer --model MODEL flair=a.nii.gz t1ce=b.nii.gz -o predictions
 pocket-infer --model MODEL folder --pattern '{case}/{modality}.nii.gz' -o predictions
 find /data -name '*.nii.gz' | pocket-infer --model MODEL - -o predictions
+pocket-infer --model MODEL bids_dataset --bids -o bids_dataset/derivatives/pocketnet
 pocket-infer --model MODEL dicom_folder -o scan_seg.nii.gz --dicom-seg
 pocket-infer --model FOLD0 --model FOLD1 --model FOLD2 folder -o predictions --probabilities
 pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
@@ -50,6 +51,9 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--uncertainty/--no-uncertainty", default=None,
               help="Also write maps of the disagreement between models or mirrored images. Default: on for several "
                    "models.")
+@click.option("--bids", is_flag=True,
+              help="Write a BIDS derivative: dataset_description.json, and <entities>_dseg.nii.gz with _dseg.tsv for "
+                   "IMAGES with names of BIDS, such as a whole dataset.")
 @click.option("--dicom-seg", is_flag=True, help="Also write DICOM segmentations for IMAGES that are DICOM series.")
 @click.option("--dicom-origin", is_flag=True,
               help="Copy institution, station, device serial number and comments on the patient from the series into "
@@ -84,13 +88,17 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     opened = [ModelFolder.open(model) for model in models]
 
     def find(suffixes: tuple[str, ...]) -> Found:
-        from ..inference import cases
+        from ..inference import bids, cases
 
         if manifest and input_:
             return cases.Found(*_of_manifest(opened[0], manifest, input_))
 
         plan = opened[0].plan
-        found = cases.group(files, plan.modalities, suffixes, pattern, output)
+        chosen, others = bids.images(files, plan.modalities) if options["bids"] else (files, [])
+        found = cases.group(chosen, plan.modalities, suffixes, pattern, output)
+        if options["bids"]:
+            found = bids.as_derivative(found)
+            found.left_out += others
         if not found.cases and len(plan.modalities) == 1:
             raise DataError("No image can be used.", problems=found.problems)
         if not found.cases:
@@ -98,9 +106,11 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
                              todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
         return found
 
+    if options["bids"] and (manifest or formats.is_written(output.name)):
+        raise UsageError("--bids takes IMAGES, and a folder as --output.")
     step, word = _steps()[opened[0].plan.task]
     if options["extras"] is None:
-        options["extras"] = not manifest and not formats.is_written(output.name)
+        options["extras"] = not manifest and not options["bids"] and not formats.is_written(output.name)
     done, codes, summary = step(opened, output, quiet, find, options)
     result(summary, as_json)
     for case in done:
@@ -163,8 +173,9 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     Returns:
         A record per finished case, the exit codes of failed cases, and the summary for `--json`.
     """
+    from .. import outputs
     from ..errors import UsageError
-    from ..inference import batch, cases, memory
+    from ..inference import batch, bids, cases, memory
     from ..inference.options import Options
     from ..inference.predictor import Predictor
     from ..inference.results import Wanted
@@ -188,9 +199,13 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"],
                     options["dicom_origin"])
     batch.check_output(output, work, single, wanted, models[0].plan.labels)
+    if options["bids"]:
+        outputs.check_files(dict.fromkeys(bids.outputs_of(output, list(work), models[0].plan.labels)))
     with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
         done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],
                                    follow=shown.follow)
+    if options["bids"] and done.cases:
+        bids.write(output, [case["case"] for case in done.cases], models[0].plan.labels)
     summary = {"engine": predictor.engine_name, "models": [str(model.path) for model in models], "cases": done.cases,
                "failed": problems + done.problems, "left_out": found.left_out}
     return done.cases, done.exit_codes | ({3} if problems else set()), summary
@@ -205,9 +220,9 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     from ..inference.classifier import Classifier
     from ..preprocessing.picture import SUFFIXES, read_images
 
-    if len(models) > 1 or options["tta"] or options["probabilities"] or options["dicom_seg"]:
-        raise UsageError("A classifier takes one --model, and none of --tta, --dicom-seg and --probabilities (its "
-                         "table has them).")
+    if len(models) > 1 or options["tta"] or options["probabilities"] or options["dicom_seg"] or options["bids"]:
+        raise UsageError("A classifier takes one --model, and none of --tta, --bids, --dicom-seg and --probabilities "
+                         "(its table has them).")
     table = output if output.suffix == ".csv" else output / TABLE
     outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])

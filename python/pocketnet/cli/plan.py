@@ -17,6 +17,7 @@ EXAMPLES = """
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe quick -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --patch 32,48,32 --folds 3 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --training-sizes 8,16,32 -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --splits splits_final.json -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --edited my_plan.json -o out
 """
 
@@ -39,6 +40,8 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @click.option("--training-sizes", metavar="N,N,…|auto",
               help="Instead of folds, make nested training sets of these sizes (auto: all cases, half, a quarter …) "
                    "with one validation set and one test set.")
+@click.option("--splits", "given", type=click.Path(path_type=Path),
+              help="Use these folds: nnU-Net's splits_final.json, whose val is the test part, or a splits.json.")
 @click.option("--experiment", help="Plan for an experiment of the paper; refuse data that does not fit it.")
 @click.option("--loss", help="l2_dice, dice_cross_entropy or cross_entropy. Default: the recipe's.")
 @click.option("--precision", help="float32, mixed_float16 (on a GPU) or mixed_bfloat16. Default: the recipe's.")
@@ -58,8 +61,8 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, patch: str | None, batch: int | None,
          epochs: int | None, steps_per_epoch: int | None, depth: int | None, feature_maps: int | None, loss: str | None,
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
-         training_sizes: str | None, experiment: str | None, device: str | None, arch: str | None, width: str,
-         edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+         training_sizes: str | None, given: Path | None, experiment: str | None, device: str | None, arch: str | None,
+         width: str, edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Plan the training on a dataset and split its cases into folds.
 
     You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and
@@ -69,20 +72,25 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     from ..contracts.fingerprint import Fingerprint
     from ..contracts.manifest import Manifest
     from ..contracts.plan import Plan
+    from ..errors import UsageError
     from ..experiments import definition
-    from ..planning.folds import split_cases, split_into_subsets
+    from ..planning.folds import labelled, shared_images, split_cases, split_into_subsets
+    from ..planning.given import given_splits
     from ..planning.plan import PlanOverrides, check_edited, make_plan, without_augmentation
     from ..planning.preprocessing import check_belongs
     from ..planning.splits import splits as with_constants
 
     outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
-                         output / "predicted.json": "profile"}, [manifest, fingerprint])
+                         output / "predicted.json": "profile"},
+                        [manifest, fingerprint, *([given] if given else [])])
     cases = Manifest.read(manifest)
     if experiment:
         definition.check_fits(experiment, cases, str(manifest))
         wanted = definition.load(experiment).get("plan", {})
         no_augmentation = no_augmentation or wanted.get("augmentation") is False
         training_sizes = training_sizes or wanted.get("training_sizes")
+    if given and training_sizes:
+        raise UsageError("--splits and --training-sizes both say how the cases are split.", todo="Give one of them.")
     prints = Fingerprint.read(fingerprint)
     check_belongs(prints, cases, fingerprint)
     if edited:
@@ -97,11 +105,15 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     plan, predicted = _predicted(plan, networks, device, patch=bool(patch or edited), batch=bool(batch or edited))
     if no_augmentation:
         plan = without_augmentation(plan)
-    if training_sizes:
+    if given:
+        rule, parts = given_splits(given, cases, plan.seed)
+    elif training_sizes:
         wanted = None if training_sizes == "auto" else integers(training_sizes, "--training-sizes")
         rule, parts = split_into_subsets(cases, wanted, plan.seed)
     else:
         rule, parts = split_cases(cases, folds, plan.seed)
+    for line in shared_images(parts, labelled(cases)):
+        log(f"Warning: the same image is in several parts: {line}", quiet)
     splits = with_constants(plan, rule, parts, prints)
     plan.write(output / "plan.json")
     predicted.write(output / "predicted.json")

@@ -56,7 +56,8 @@ class Case(Record):
         label: Label map; None if there is none.
         sha256: Checksum per file.
         class_name: Class of the case (classification).
-        patient: Patient of the image, if known.
+        group: Patient, subject or site of the case, if known; a group is in one part of each split.
+        stratum: Value to stratify by, besides the class, if asked for.
     """
 
     case: CaseName
@@ -64,7 +65,8 @@ class Case(Record):
     label: Path | None
     sha256: dict[Path, SHA256]
     class_name: Text | None = absent(alias="class")
-    patient: Text | None = absent()
+    group: Text | None = absent()
+    stratum: Text | None = absent()
 
     @property
     def labelled(self) -> bool:

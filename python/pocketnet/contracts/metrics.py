@@ -49,6 +49,7 @@ class LabelRow(CaseRow):
         reference_ml, predicted_ml: Volume in mL.
         hd95_voxels_mm, asd_voxels_mm: The same distances over all voxels of the masks, in mm.
         nsd_1mm: Share of both surfaces' voxels within 1 mm of the other surface.
+        group: What the case belongs to with others, as in `groups.together`; None for a case by itself.
     """
 
     label: Text
@@ -60,6 +61,7 @@ class LabelRow(CaseRow):
     hd95_voxels_mm: NotNegative | None = None
     asd_voxels_mm: NotNegative | None = None
     nsd_1mm: Share | None = None
+    group: Text | None = None
 
 
 @keyword_record

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,12 +13,13 @@ import numpy as np
 
 from .. import files, outputs
 from ..contracts.fingerprint import CaseFingerprint, Fingerprint, Summary
+from ..contracts.groups import Member, leaks, same_images, together
 from ..contracts.labels import MEAN, Label
 from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
 from ..contracts.tasks import TASKS as RULES
-from ..preprocessing.geometry import file_and_volume
 from ..text import csv_text
+from . import groups as grouping
 from . import labels, layouts
 from .folder import Case, Listing, Problem, path_problems, text_problems
 from .presets import Preset
@@ -48,6 +48,7 @@ class Result:
         left_out: One line per kind of files and folders that belong to no case: their number and names.
         manifest: Content of `manifest.json`; None with problems.
         fingerprint: Content of `fingerprint.json`; None with problems.
+        groups: Number of groups, and where they come from; None if nothing tells them.
     """
 
     cases: int
@@ -57,6 +58,7 @@ class Result:
     left_out: list[str] = field(default_factory=list)
     manifest: Manifest | None = None
     fingerprint: Fingerprint | None = None
+    groups: tuple[int, str] | None = None
 
 
 Progress = Callable[[Iterable[Checked], int], Iterable[Checked]]
@@ -79,17 +81,20 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         progress: Passes the checked cases through and shows progress.
 
     Raises:
-        UsageError: The folder does not exist or has a different layout than the preset, or a modality or label is
-            unknown.
+        UsageError: The folder does not exist or has a different layout than the preset, or a modality, label or column
+            is unknown.
     """
     task, listing = TASKS[preset.task], layouts.scan(folder, preset, modalities)
-    cases, problems, unlabelled_cases = _choose_cases(listing, unlabelled)
+    chosen, problems, unlabelled_cases = _choose_cases(listing, unlabelled)
+    grouped = grouping.assign(folder, chosen, preset.group, preset.stratify)
+    cases = grouped.cases
     classes = task.choose_classes(folder, listing, cases, preset, label_set)
     work = task.checker(folder, listing, preset, classes)
     missing, left_out = task.unused_files(folder, listing, problems)
-    problems += missing + path_problems(cases) + text_problems({
+    problems += missing + grouped.problems + path_problems(cases) + text_problems({
         "dataset": [preset.name], "modality": listing.modalities, "label": classes,
-        "patient": {case.patient for case in cases if case.patient}})
+        "group": {case.group for case in cases if case.group},
+        "stratum": {case.stratum for case in cases if case.stratum}})
     if MEAN in classes and RULES[preset.task].first_value:
         problems.append(Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables"))
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
@@ -98,19 +103,29 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     problems += [problem for one in checked for problem in one.problems]
     if not cases and not problems:
         problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(unlabelled_cases)))
-    enough = len(cases) if unlabelled == "refuse" else sum(case.labelled for case in cases)
-    problems += task.problems(listing, classes, folds, enough)
+    members = [Member(one.case.name, one.case.group, [*one.case.images.values()], one.case.label, one.sha256)
+               for one in checked]
+    groups = together(members)
+    uneven = task.problems(replace(listing, cases=cases), classes, folds, {
+        case.name: groups[case.name] for case in cases if case.labelled or unlabelled == "refuse"})
+    uneven += _leaks(listing, together(members, images=False))
+    problems += uneven
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
         problems.append(Problem("", "", "no case of the test list has a label"))
-    warnings = [*listing.warnings, *unlabelled_cases, *(text for one in checked for text in one.warnings),
-                *_same_files(checked), *task.warnings(classes, checked)]
+    warnings = [*listing.warnings, *unlabelled_cases, *grouped.warnings,
+                *(text for one in checked for text in one.warnings), *_same_files(members),
+                *task.warnings(classes, checked)]
     todo = listing.todo
+    if uneven and grouped.source:
+        todo += f" The groups are those of the {grouped.source}; --group chooses others, or none."
     if listing.missing_labels and unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."
     result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)
     if not problems:
         described = labels.as_manifest(classes, RULES[preset.task].first_value, preset.label_codes)
         result.manifest = _manifest(preset, listing, described, checked)
+        if grouped.source:
+            result.groups = len(set(groups.values())), grouped.source
         result.fingerprint = _fingerprint(preset, checked)
     return result
 
@@ -126,15 +141,22 @@ def _choose_cases(listing: Listing, unlabelled: str) -> tuple[list[Case], list[P
             [problem for problem in problems if problem.case not in out], warning)
 
 
-def _same_files(checked: Sequence[Checked]) -> Iterator[str]:
-    """Warn about byte-identical images: a duplicate case could be in both the training and the test set."""
-    where = defaultdict(list)
-    for one in checked:
-        for path in {file_and_volume(image)[0] for image in one.case.images.values()} & one.sha256.keys():
-            where[one.sha256[path]].append(path)
-    for paths in where.values():
-        if len(paths) > 1:
-            yield f"the same image: {', '.join(sorted(paths))}"
+def _same_files(members: Sequence[Member]) -> Iterator[str]:
+    """Warn about byte-identical images, which could be in both the training and the test set."""
+    for places in same_images(members):
+        several = len({case for case, _ in places}) > 1
+        yield (f"the same image: {', '.join(sorted(path for _, path in places))}"
+               + "; a drawn split keeps their cases in one part" * several)
+
+
+def _leaks(listing: Listing, groups: Mapping[str, str]) -> list[Problem]:
+    """Return a problem for each group with cases both in the dataset's own test list and outside it."""
+    listed = set(listing.test or ())
+    if not listed:
+        return []
+    parts = {"the test list": listed & groups.keys(), "training": groups.keys() - listed}
+    return [Problem("", "", f"one group is in training and test: {line}. Move its cases to one of them")
+            for line in leaks(groups, parts)]
 
 
 def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], checked: Sequence[Checked]) -> Manifest:
@@ -150,8 +172,8 @@ def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], ch
 
 def _entry(one: Checked, modalities: Sequence[str]) -> Entry:
     """Return a case's entry in the manifest."""
-    return Entry(one.case.name, tuple(one.case.images[m] for m in modalities), one.case.label, one.sha256,
-                 class_name=one.case.class_name, patient=one.case.patient)
+    return Entry(one.case.name, tuple(one.case.images[m] for m in modalities), one.case.label,
+                 one.sha256, class_name=one.case.class_name, group=one.case.group, stratum=one.case.stratum)
 
 
 def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> Fingerprint:
@@ -198,6 +220,7 @@ def summary(result: Result) -> dict[str, Any]:
                        "maximum": values.max(axis=0).tolist()}
     return {
         "dataset": manifest.dataset, "task": manifest.task, "cases": result.cases,
+        **({"groups": result.groups[0], "groups_by": result.groups[1]} if result.groups else {}),
         "modalities": list(manifest.modalities), "labels": learned,
         "orientations": sorted({case.orientation for case in prints.values()}),
         **ranges, "warnings": result.warnings, "left_out": result.left_out,

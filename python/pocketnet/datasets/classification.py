@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -81,7 +81,7 @@ def checker(folder: Path, listing: Listing, preset: Preset, classes: Classes) ->
     return partial(verify_picture, folder)
 
 
-def problems(listing: Listing, classes: Classes, folds: int | None, enough: int) -> list[Problem]:
+def problems(listing: Listing, classes: Classes, folds: int | None, groups: Mapping[str, str]) -> list[Problem]:
     """Return problems for classes that have too few images to split, and for a dataset with a single class."""
     if not listing.cases:
         return []
@@ -92,8 +92,8 @@ def problems(listing: Listing, classes: Classes, folds: int | None, enough: int)
                         "no image has one of the classes " + ", ".join(classes))]
     absent = [Problem("", "", f"no image has the class {name!r}") for name in classes if not counts[name]]
     listed = set(listing.test or ())
-    rest = [(cast(str, case.class_name), case.patient or f"case {case.name}") for case in listing.cases
-            if case.class_name in classes and case.name not in listed]
+    rest = [(cast(str, case.class_name), groups[case.name]) for case in listing.cases
+            if case.class_name in classes and case.name in groups and case.name not in listed]
     few = too_few(rest, folds or 2) if listing.test is None else too_few(rest, 1)
     return absent + [Problem("", "", f"too few to split: {line}") for line in few]
 

@@ -75,4 +75,5 @@ def _entry(words: list[str], part: str, line: str, preset: Preset) -> Entry | No
     end = max((i for i, word in enumerate(words) if is_picture(word)), default=0)
     if end < 1 or not 1 <= len(words) - end - 1 <= 2:
         return None
-    return Entry(line, part, " ".join(words[1:end + 1]), words[end + 1], words[0], part == "test")
+    return Entry(line, part, " ".join(words[1:end + 1]), words[end + 1], part == "test",
+                 {"patient": words[0]})

@@ -40,14 +40,18 @@ class Case:
         images: Path by modality.
         label: Path of the label map; None without one.
         class_name: Class of the image in a classification.
-        patient: The patient; None if the dataset does not tell.
+        columns: What the dataset's table says of the case besides, by column, such as `patient`.
+        group: Cases of one group stay in one part of each split; None if unknown.
+        stratum: Value to stratify by, if asked for.
     """
 
     name: str
     images: Mapping[str, str]
     label: str | None
     class_name: str | None = None
-    patient: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    group: str | None = None
+    stratum: str | None = None
 
     @property
     def labelled(self) -> bool:

@@ -1,6 +1,6 @@
 """The layout of a table of classes: a folder `images/` and one CSV file with the columns `filename` and `class`.
 
-With a column `patient`, every split keeps the images of a patient together. Other columns are ignored.
+`groups.py` finds the patients in the other columns.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem("", table.name, f"line {number} needs a file name in {IMAGES}/ and a class, found "
                                                     f"{file!r} and {name!r}"))
             continue
-        patient = (row.get("patient") or "").strip() or None
-        entries.append(Entry(f"{table.name} line {number}", IMAGES, file, name, patient))
+        entries.append(Entry(f"{table.name} line {number}", IMAGES, file, name,
+                             columns={key: (value or "").strip() for key, value in row.items()
+                                      if key and key not in COLUMNS and isinstance(value, str | None)}))
     return listing(folder, preset, wanted, entries, problems, has_test=False)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
-from . import brats, covidx, decathlon, image_table, presets, table, templates
+from . import bids, brats, covidx, decathlon, image_table, presets, table, templates
 from .folder import Listing, subfolders
 from .presets import Preset
 
-LAYOUTS = {"decathlon": decathlon, "brats": brats, "csv": table, "covidx": covidx, "image_table": image_table}
+LAYOUTS = {"decathlon": decathlon, "brats": brats, "csv": table, "covidx": covidx, "image_table": image_table,
+           "bids": bids}
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..preprocessing.picture import SUFFIXES
@@ -25,16 +25,16 @@ class Entry:
         folder: Folder of the image, relative to the dataset's folder.
         file: File name of the image.
         class_name: Class of the image.
-        patient: The patient; None if the list does not tell.
         test: Whether the image belongs to the dataset's test set.
+        columns: What the list says of the image besides, such as `patient`.
     """
 
     line: str
     folder: str
     file: str
     class_name: str
-    patient: str | None = None
     test: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -93,7 +93,7 @@ def listing(folder: Path, preset: Preset, wanted: Sequence[str], entries: Sequen
             problems.append(Problem(name, entry.path, f"duplicate name: {cases[name].images[modalities[0]]} makes the "
                                                       "same case"))
             continue
-        cases[name] = Case(name, {modalities[0]: entry.path}, None, entry.class_name, entry.patient)
+        cases[name] = Case(name, {modalities[0]: entry.path}, None, entry.class_name, entry.columns)
     problems += name_problems(cases)
     by_path = {case.images[modalities[0]]: case.name for case in cases.values()}
     test = tuple(sorted({by_path[e.path] for e in entries if e.test and e.path in by_path})) if has_test else None

@@ -48,6 +48,8 @@ class Preset:
             sorted.
         caution: Text that every result on this dataset must show; empty for none.
         label_codes: Standard codes of classes by name, for DICOM segmentations.
+        group, stratify: What the splits keep together and what they are stratified by, as in `groups.assign`.
+        bids: `suffix` of the images and `labels_from`, the folder of the label maps, in a BIDS dataset.
     """
 
     name: str
@@ -66,6 +68,9 @@ class Preset:
     classes: tuple[str, ...] | None = None
     caution: str = ""
     label_codes: MappingProxyType[str, SegmentCode] = field(default_factory=lambda: MappingProxyType({}))
+    group: str | None = None
+    stratify: str | None = None
+    bids: MappingProxyType[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def names() -> list[str]:
@@ -152,6 +157,7 @@ def _build(name: str, value: dict[str, Any]) -> Preset:
         files=MappingProxyType(value["files"]) if "files" in value else None,
         label_grid=value.get("label_grid", "own"),
         task=value.get("task", DEFAULT), classes=tuple(value["classes"]) if value.get("classes") else None,
-        caution=value.get("caution", ""),
+        caution=value.get("caution", ""), group=value.get("group"), stratify=value.get("stratify"),
+        bids=MappingProxyType(dict(value.get("bids", {}))),
         label_codes=MappingProxyType({label: SegmentCode.from_json(code, what="label code")
                                       for label, code in value.get("label_codes", {}).items()}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,12 @@ def checker(folder: Path, listing: Listing, preset: Preset, classes: labels.Clas
     return lambda case: verify(folder, case, classes, known, preset.label_grid)
 
 
-def problems(listing: Listing, classes: labels.Classes, folds: int | None, enough: int) -> list[Problem]:
-    """Return a problem if there are fewer labelled cases than folds need."""
+def problems(listing: Listing, classes: labels.Classes, folds: int | None, groups: Mapping[str, str]) -> list[Problem]:
+    """Return a problem if there are fewer groups of labelled cases than folds need."""
+    enough = len(set(groups.values()))
     if folds and listing.test is None and enough < fewest_cases(folds):
-        return [Problem("", "", f"fewer cases than folds need: {enough} for {folds} "
+        what = "cases" if enough == len(groups) else f"groups of the {len(groups)} cases"
+        return [Problem("", "", f"fewer {what} than folds need: {enough} for {folds} "
                                 "folds of training, validation and test")]
     return []
 

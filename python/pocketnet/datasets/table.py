@@ -1,24 +1,29 @@
 """The layout of a table: `dataset.csv`, one row per case, with columns `case`, `label`, modalities, perhaps `split`.
 
 Paths are relative to the table's folder. An empty label means that the case has no label map. `split` is `train` or
-`test`; if any case is `test`, these cases form the test set.
+`test`; if any case is `test`, these cases form the test set. A column without a file name, such as `patient` or `age`,
+is no modality; `groups.py` reads it.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..files import open_table
 from ..preprocessing.formats import TAKEN, is_volume
 from .folder import Case, Listing, Problem, name_problems, select_modalities, unreadable
+from .groups import COLUMNS, MISSING
 from .presets import Preset
 
 TABLE = "dataset.csv"
 CASE, LABEL, SPLIT = "case", "label", "split"
 PARTS = ("train", "test")
+_FILE = re.compile(r".*\.[A-Za-z]{2}[A-Za-z0-9.]*")
+"""A file name: it ends with a suffix."""
 
 
 def matches(folder: Path) -> bool:
@@ -31,7 +36,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: Folder of the table.
-        preset: Its `modalities`, if given, are the image columns; otherwise all other columns are modalities.
+        preset: Its `modalities`, if given, are the image columns; otherwise all other columns with files are.
         wanted: Modalities to use; empty: all.
 
     Raises:
@@ -46,7 +51,8 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         return Listing((), None, [], [Problem("", TABLE, fault)])
     faults = [f"no column {name!r}" for name in (CASE, LABEL, *(preset.modalities or ())) if name not in columns]
     faults += [f"two columns {name!r}" for name in sorted({name for name in columns if columns.count(name) > 1})]
-    known = preset.modalities or tuple(name for name in columns if name and name not in (CASE, LABEL, SPLIT))
+    others = [name for name in columns if name and name not in (CASE, LABEL, SPLIT)]
+    known = preset.modalities or tuple(name for name in others if name in wanted or _has_files(name, rows))
     if not known:
         faults.append("no column with images")
     if faults:
@@ -57,6 +63,9 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     missing: list[Problem] = []
     cases: dict[str, Case] = {}
     test: list[str] = []
+    others = [name for name in others if name not in known]
+    warnings = [f"{TABLE}: no modalities, these columns have no file: {', '.join(odd)}"] if (
+        odd := [name for name in others if name.lower() not in COLUMNS]) else []
     for number, row in enumerate(rows, start=2):
         row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str | None)}
         name = row[CASE]
@@ -75,10 +84,18 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem(name, TABLE, f"line {number}: split is {row[SPLIT]!r}, expected train or test"))
         elif part == PARTS[1]:
             test.append(name)
-        cases[name] = Case(name, images, label)
+        cases[name] = Case(name, images, label, columns={other: row.get(other, "") for other in others})
     problems += name_problems(cases)
-    return Listing(modalities, None, [cases[name] for name in sorted(cases)], problems, missing,
+    return Listing(modalities, None, [cases[name] for name in sorted(cases)], problems, missing, warnings,
                    test=tuple(sorted(test)) or None)
+
+
+def _has_files(column: str, rows: Sequence[dict[str, str | None]]) -> bool:
+    """Return whether a column has file names; a table without rows does not tell, and it counts as having some."""
+    if column.lower() in COLUMNS:
+        return False
+    return not rows or any(_FILE.fullmatch(cell.strip()) for row in rows
+                           if isinstance(cell := row.get(column), str) and cell.strip() not in MISSING)
 
 
 def _usable(folder: Path, case: str, column: str, path: str, absent: list[Problem],

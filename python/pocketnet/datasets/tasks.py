@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,8 +31,9 @@ class DatasetTask(Protocol):
     def checker(self, folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:
         """Return the function that reads and checks one case."""
 
-    def problems(self, listing: Listing, classes: Classes, folds: int | None, enough: int) -> list[Problem]:
-        """Return problems with the classes and the number of cases; `enough` counts the cases to train on."""
+    def problems(self, listing: Listing, classes: Classes, folds: int | None, groups: Mapping[str, str]
+                 ) -> list[Problem]:
+        """Return problems with the classes and the number of cases; `groups` has the group of each case to train on."""
 
     def unused_files(self, folder: Path, listing: Listing, problems: Sequence[Problem]
                      ) -> tuple[list[Problem], list[str]]:

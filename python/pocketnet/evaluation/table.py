@@ -79,7 +79,8 @@ def columns_of(rows: pd.DataFrame) -> list[str]:
 
 def write_metrics(path: str | Path, rows: pd.DataFrame) -> None:
     """Write rows with the columns of `metrics.csv`; NaN becomes an empty field."""
-    shown = rows[columns_of(rows)].astype(object)
+    later = {name: None for name in TABLES[task_of(rows)].LATER if name not in rows}
+    shown = rows.assign(**later)[columns_of(rows)].astype(object)
     records = shown.where(shown.notna(), None).to_dict("records")
     write_text(path, by_column(list(shown.columns), records, TABLES[task_of(rows)].DIGITS))
 
@@ -93,12 +94,12 @@ def read(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    text = (*TEXT, "class", "predicted")
+    text = (*TEXT, "class", "predicted", "group")
     dtypes = (dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
               | {STEPS: "Int64"})
     try:
         rows = pd.read_csv(io.BytesIO(content(path)), dtype=dtypes, keep_default_na=False,
-                           na_values={name: [""] for name in (*NUMBERS, STEPS)})
+                           na_values={name: [""] for name in (*NUMBERS, STEPS, "group")})
     except FileNotFoundError:
         raise UsageError("There is no metrics table here.", where=str(path),
                          todo="pocket-evaluate writes it.") from None
@@ -106,7 +107,7 @@ def read(path: str | Path) -> pd.DataFrame:
         raise DataError(f"This metrics table cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
                         where=str(path), todo="Create it again with pocket-evaluate.") from None
     for name in set(text) & set(rows.columns):
-        rows[name] = rows[name].map(from_cell)
+        rows[name] = rows[name].map(from_cell, na_action="ignore")
     for name in TABLES[task_of(rows)].LATER:
         if name not in rows:
             rows[name] = float("nan")

@@ -24,10 +24,10 @@ def splits(plan: Plan, rule: str, parts: Sequence[Parts], fingerprint: Fingerpri
         fingerprint: Properties of the cases.
     """
     return Splits(plan.dataset, rule, plan.seed, tuple(
-        Fold(number, tuple(one.train), tuple(one.validation), tuple(one.test),
+        Fold(place if one.number is None else one.number, tuple(one.train), tuple(one.validation), tuple(one.test),
              intensity_constants(fingerprint, one.train, plan.modalities), one.train_size,
              training_ranges(fingerprint, one.train, plan.modalities))
-        for number, one in enumerate(parts)))
+        for place, one in enumerate(parts)))
 
 
 def intensity_constants(fingerprint: Fingerprint, train: Sequence[str], modalities: Sequence[str]

@@ -16,6 +16,8 @@ WRITTEN = (*SUFFIXES, ".img.gz", ".img")
 """Suffixes of files that can be written."""
 VOXELS = (".img.gz", ".img", ".raw.gz", ".raw", ".zraw")
 """Suffixes of files with the voxels of a header file of the same name."""
+PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+"""Suffixes of 2D images, which are read as volumes of one slice where a dataset or a user names them."""
 TAKEN = ".nii.gz and .nii, also .nrrd, .nhdr, .mha, .mhd, .mgz, .mgh and .hdr/.img"
 """The formats, for messages."""
 
@@ -29,6 +31,11 @@ def suffix_of(name: str | Path, suffixes: Iterable[str] = SUFFIXES) -> str:
 def is_volume(name: str) -> bool:
     """Return whether a file name has the suffix of a volume."""
     return bool(suffix_of(name))
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file name has the suffix of a 2D image."""
+    return bool(suffix_of(name, PICTURES))
 
 
 def is_written(name: str) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 from .. import outputs
 from ..errors import DataError, UsageError
 from ..files import atomic
-from . import formats, itk, nifti
+from . import flat, formats, itk, nifti
 from .grid import LPS_TO_RAS as LPS_TO_RAS
 from .grid import Grid as Grid
 from .grid import Volume as Volume
@@ -67,6 +67,8 @@ def read_file(path: str | Path, content: bytes | None = None) -> Image:
     check_file(file)
     if suffix in formats.ITK:
         return itk.read_file(file)
+    if formats.is_picture(file):
+        return flat.parse(content if content is not None else read_content(file), file)
     if suffix in (*formats.FREESURFER, *formats.PAIR):
         return _by_nibabel(file)
     content = content if content is not None else read_content(file)

@@ -116,7 +116,7 @@ def test_covidx_keeps_its_test_list(covidx, recipe):
     code, said, out = check("covidx", covidx, "--folds", "5")
     assert code == 0, said
     manifest = checked.read_json(out / "manifest.json", "manifest")
-    assert len(manifest["split"]["test"]) == 4 and all(case["patient"] for case in manifest["cases"])
+    assert len(manifest["split"]["test"]) == 4 and all(case["group"] for case in manifest["cases"])
     assert plan(out, "--recipe", recipe).exit_code == 0
     splits = checked.read_json(out / "splits.json", "splits")["folds"]
     assert len(splits) == 1 and splits[0]["test"] == manifest["split"]["test"]

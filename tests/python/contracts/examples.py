@@ -30,7 +30,7 @@ RUN = {"dataset": "hippocampus", **NETWORK, "fold": 0, "recipe": "quick", "param
 def _case(number: int) -> dict:
     files = [f"images/{number}.nii.gz", f"labels/{number}.nii.gz"]
     return {"case": f"case_{number}", "images": files[:1], "label": files[1], "class": "Anterior",
-            "patient": f"p{number}", "sha256": dict.fromkeys(files, CHECKSUM)}
+            "group": f"p{number}", "sha256": dict.fromkeys(files, CHECKSUM)}
 
 
 def _fingerprint() -> dict:

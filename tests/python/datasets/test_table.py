@@ -66,3 +66,13 @@ def test_every_absent_image_and_label_is_named(tmp_path):
 def test_a_table_without_what_is_needed(tmp_path, header, said):
     (problem,) = scan(tmp_path, header=header).problems
     assert problem.file == "dataset.csv" and said in problem.problem
+
+
+def test_what_is_no_file_is_no_modality(tmp_path):
+    listing = scan(tmp_path, "a,p1,x/a1.nii,x/a2.nii,a.nii.gz,61.5,U.K.,", "b,p1,x/b1.nii,x/b2.nii,b.nii.gz,n/a,,",
+                   header="case,patient,T1,T2,label,age,Country,note")
+    assert listing.modalities == ("T1", "T2") and not listing.problems
+    assert listing.cases[0].columns == {"patient": "p1", "age": "61.5", "Country": "U.K.", "note": ""}
+    assert listing.warnings == ["dataset.csv: no modalities, these columns have no file: age, Country, note"]
+    (problem,) = scan(tmp_path, "a,x/a1.nii,scan.mat,a.nii.gz", header="case,T1,T2,label").problems
+    assert problem.problem.startswith("column 'T2': not a file of these formats")

@@ -105,3 +105,19 @@ def test_bootstrap_does_not_depend_on_how_much_it_draws_at_a_time(monkeypatch):
     at_once = bootstrap_interval(values, seed=3)
     monkeypatch.setattr(statistics, "CHUNK", 40 * 7)
     assert bootstrap_interval(values, seed=3) == at_once
+
+
+def test_cases_of_one_patient_count_together():
+    values = np.random.default_rng(2).normal(0.8, 0.05, 20)
+    twice, patients = np.repeat(values, 2), [f"p{i // 2:02d}" for i in range(40)]
+    alone, together = summarise(values), summarise(twice, patients)
+    assert together.n == 40 and together.interval == pytest.approx(alone.interval)  # a copy tells nothing new
+    assert np.ptp(summarise(twice).interval) < 0.8 * np.ptp(alone.interval)
+    other = np.repeat(values + np.random.default_rng(3).normal(0.004, 0.01, 20), 2)
+    first, paired = compare_paired(values, other[::2]), compare_paired(twice, other, clusters=patients)
+    assert paired.n == 40 and paired.interval == pytest.approx(first.interval)
+    assert paired.p_value == pytest.approx(first.p_value)
+    assert equivalence(twice, other, clusters=patients) == pytest.approx(equivalence(values, other[::2]))
+    sizes = summarise([1, 1, 1, 0], ["a", "a", "a", "b"])
+    assert sizes.mean == 0.75 and sizes.interval == (0, 1)  # the mean is over cases
+    assert summarise([1, 2], ["a", "a"]).interval is None

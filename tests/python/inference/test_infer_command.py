@@ -188,3 +188,25 @@ def test_results_lie_in_the_images_own_geometry(hippocampus_model, image, tmp_pa
     expected = geometry.read(tmp_path / "out" / "plain.nii.gz", label=True).data
     found = geometry.read(tmp_path / "out" / "moved.nii.gz", label=True).data
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_bids_dataset_in_a_derivative_out(hippocampus_model, two, tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "raw/derivatives/pocketnet"
+    for source, target in (("first.nii.gz", "sub-1/ses-a/anat/sub-1_ses-a_T1w.nii.gz"),
+                           ("second.nii", "sub-2/anat/sub-2_T1w.nii"),
+                           ("second.nii", "derivatives/other/sub-2/anat/sub-2_desc-x_T1w.nii")):
+        (raw / target).parent.mkdir(parents=True)
+        shutil.copy(two / source, raw / target)
+    ran = infer("--model", hippocampus_model, raw, "--bids", "-o", out)
+    assert names(out) == [
+        ".bidsignore", "README.md", "dataset_description.json", "sub-1/ses-a/anat/sub-1_ses-a_dseg.nii.gz",
+        "sub-1/ses-a/anat/sub-1_ses-a_dseg.tsv", "sub-2/anat/sub-2_dseg.nii", "sub-2/anat/sub-2_dseg.tsv"]
+    described = json.loads((out / "dataset_description.json").read_text())
+    assert described["DatasetType"] == "derivative" and described["GeneratedBy"][0]["Version"]
+    assert (out / "sub-2/anat/sub-2_dseg.tsv").read_text().splitlines() == [
+        "index\tname\tcolor", "0\tbackground\t#000000", "1\tAnterior\t#e69f00", "2\tPosterior part\t#56b4e9"]
+    assert not any(case["skipped"] for case in ran["cases"])
+    assert all(case["skipped"] for case in infer("--model", hippocampus_model, raw, "--bids", "-o", out)["cases"])
+    said = infer("--model", hippocampus_model, two, "--bids", "-o", tmp_path / "no", code=3)
+    assert "this is no name of BIDS" in str(said)
+    assert "takes IMAGES" in infer("--model", hippocampus_model, raw, "--bids", "-o", tmp_path / "a.nii.gz", code=2)

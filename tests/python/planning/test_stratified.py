@@ -11,7 +11,7 @@ def cases(positive: int, negative: int, patients: int | None = None) -> list[dic
     out = []
     for name, count in (("positive", positive), ("negative", negative)):
         out += [{"case": f"{name}_{i:03d}", "class": name,
-                 **({"patient": f"{name}{i // patients}"} if patients else {})} for i in range(count)]
+                 **({"group": f"{name}{i // patients}"} if patients else {})} for i in range(count)]
     return out
 
 
@@ -34,9 +34,9 @@ def test_each_case_is_tested_once_and_shares_are_kept():
 
 def test_a_patients_images_stay_together():
     entries = cases(40, 120, patients=4)
-    whose = {case["case"]: case["patient"] for case in entries}
+    whose = {case["case"]: case["group"] for case in entries}
     rule, folds = split_cases(manifest(entries), 4, 1)
-    assert "patient" in rule
+    assert "group" in rule
     for fold in folds:
         seen = [{whose[case] for case in getattr(fold, part)} for part in PARTS]
         assert sum(map(len, seen)) == len(set.union(*seen)) == 40

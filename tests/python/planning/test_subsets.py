@@ -42,8 +42,8 @@ def test_classes_stay_in_proportion_in_every_part():
 
 
 def test_a_patient_is_in_one_part_only():
-    made = cases(60, patient=lambda i: f"p{i // 3}")
-    patient = {case.case: case.patient for case in made}
+    made = cases(60, group=lambda i: f"p{i // 3}")
+    patient = {case.case: case.group for case in made}
     entry = make_subsets(made, None, seed=3)[-1]
     parts = [{patient[case] for case in getattr(entry, part)} for part in ("train", "validation", "test")]
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]

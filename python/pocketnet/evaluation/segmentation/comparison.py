@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ...contracts.comparison import MEAN, Equivalence, MetricSummary, NetworkRow, Pair
+from ...contracts.groups import alone
 from ..headline import Headline
 from ..metrics import METRICS
 from ..statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence, summarise
@@ -30,8 +31,9 @@ def with_means(rows: pd.DataFrame) -> pd.DataFrame:
     """Add one row with the label `mean` per case and network."""
     import pandas as pd
 
-    keys = ["dataset", "case", "fold", "arch", "width", "recipe", "seed", "parameters", "code"]
-    means = rows.groupby(keys, sort=False, as_index=False)[list(METRICS)].mean()
+    keys = ["dataset", "case", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "group"]
+    keys = [key for key in keys if key in rows]
+    means = rows.groupby(keys, sort=False, as_index=False, dropna=False)[list(METRICS)].mean()
     return pd.concat([rows, means.assign(label=MEAN)], ignore_index=True)
 
 
@@ -41,7 +43,8 @@ def networks(arch: str, width: str, labels: Sequence[str], rows: pd.DataFrame) -
 
 
 def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> NetworkRow:
-    metrics = {metric: MetricSummary(**asdict(summarise(group[metric]))) for metric in METRICS}
+    clusters = _clusters(group)
+    metrics = {metric: MetricSummary(**asdict(summarise(group[metric], clusters))) for metric in METRICS}
     return NetworkRow(arch, width, int(group["parameters"].iloc[0]), tuple(sorted({int(f) for f in group["fold"]})),
                       len(group), label, metrics)
 
@@ -52,14 +55,25 @@ def pairs(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.D
     for label in dict.fromkeys(other["label"]):
         paired = reference[reference["label"] == label].merge(
             other[other["label"] == label], on=["case", "fold"], suffixes=("_reference", "_other"))
+        clusters = _clusters(paired.rename(columns={"group_other": "group"}))
         for metric in METRICS:
             sides = paired[f"{metric}_reference"], paired[f"{metric}_other"]
             same = None
             if metric == "dice":
-                p_value = equivalence(*sides)
+                p_value = equivalence(*sides, clusters=clusters)
                 same = Equivalence(EQUIVALENCE_MARGIN, p_value, p_value is not None and p_value < 0.05)
-            result.append(Pair(arch, width, name, label, metric, **asdict(compare_paired(*sides)), equivalence=same))
+            result.append(Pair(arch, width, name, label, metric, **asdict(compare_paired(*sides, clusters=clusters)),
+                               equivalence=same))
     return result
+
+
+def _clusters(rows: pd.DataFrame) -> list[str] | None:
+    """Return what each case belongs to; None if every case stands alone."""
+    if "group" not in rows or rows["group"].isna().all():
+        return None
+    found = [alone(case) if group != group or group is None else group
+             for case, group in zip(rows["case"], rows["group"], strict=True)]
+    return found if len(set(found)) < len(found) else None
 
 
 def notes(networks: Sequence[NetworkRow]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ... import outputs
+from ...contracts.groups import alone, together
 from ...contracts.manifest import Case, Manifest
 from ...contracts.overlays import Overlay, Overlays
 from ...contracts.provenance import Provenance
@@ -68,7 +69,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
     """Return the rows of all cases; if some cases fail, raise one DataError at the end that lists all of them."""
     import pandas as pd
 
-    rows, problems = [], []
+    rows, problems, groups = [], [], together(listing.cases)
     for case in labelled:
         try:
             check_recorded(case, folder, [cast(str, case.label)])
@@ -80,7 +81,9 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
             continue
         for text in found:
             warn(f"{case.case}: {text}")
-        rows += [{"case": case.case, **table.of_run(run), **row} for row in cases.measure_case(*pair, listing.labels)]
+        group = None if groups[case.case] == alone(case.case) else groups[case.case]
+        rows += [{"case": case.case, "group": group, **table.of_run(run), **row}
+                 for row in cases.measure_case(*pair, listing.labels)]
     if problems:
         raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
     return pd.DataFrame(rows)

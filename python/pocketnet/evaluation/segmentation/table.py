@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MARK = "label"
 ROW = LabelRow
 DIGITS = "%.6g"
-LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm")
+LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm", "group")
 COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label", "dice", "hd95_mm", "asd_mm",
            "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER, "steps")
 

@@ -1,0 +1,148 @@
+"""Find what the cases of a dataset belong to, such as a patient, and what a split is stratified by.
+
+Both stand in columns of the dataset's own table (`dataset.csv`, `participants.tsv` ...), or of `groups.csv` or
+`cases.csv` beside the images, which has a column `case`. The group may also be a part of the case's name.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..errors import UsageError
+from ..files import open_table
+from .folder import Case, Problem, unreadable
+from .presets import unknown
+
+TABLES = ("groups.csv", "cases.csv")
+"""Tables of the cases' groups, for every layout; the first one that is there counts."""
+CASE = "case"
+COLUMNS = ("participant_id", "patient", "patient_id", "subject", "subject_id", "group", "site")
+"""Columns with the group of a case, in upper or lower case; the first one that is there counts."""
+NONE = "none"
+MISSING = ("", "n/a")
+"""Cells without a value; `n/a` is BIDS'."""
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The cases with their groups and strata.
+
+    Attributes:
+        cases: The cases.
+        source: Where the groups come from; empty without groups.
+        problems: Cases whose group or stratum cannot be found, and faults of the table.
+        warnings: Unusual findings that may be intended.
+    """
+
+    cases: list[Case]
+    source: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def assign(folder: Path, cases: Sequence[Case], group: str | None, stratify: str | None) -> Grouped:
+    """Give each case its group and its stratum.
+
+    Args:
+        folder: The dataset's folder.
+        cases: The cases, with the columns of the dataset's own table.
+        group: A column; a pattern of the case's name with the group in parentheses; `none`, so that each case is its
+            own group; or None for the first of `COLUMNS`.
+        stratify: A column; None: not stratified.
+
+    Raises:
+        UsageError: The pattern is none, or there is no such column.
+    """
+    out = Grouped(list(cases))
+    pattern = _pattern(group) if group and "(" in group else None
+    table, rows = _beside(folder, cases, out)
+    rows = {case.name: {**rows.get(case.name, {}), **_named(case.columns)} for case in cases}
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    for name, option in ((None if pattern or group == NONE else group, "--group"), (stratify, "--stratify")):
+        if name and name.lower() not in columns:
+            raise unknown("column", name, columns, option=option, todo="A pattern has the group in parentheses: "
+                          r"--group '(patient\d+)_'." if option == "--group" else "")
+    column = None if pattern or group == NONE else group or next((name for name in COLUMNS if name in columns), None)
+    found = _by_pattern(cases, pattern, out) if pattern else _by_column(cases, rows, column, table, out)
+    strata = {name: row.get(stratify.lower()) or "n/a" for name, row in rows.items()} if stratify else {}
+    source = f"pattern {group}" if pattern else f"column {column}" if column else ""
+    return replace(out, source=source, cases=[
+        replace(case, group=found.get(case.name), stratum=strata.get(case.name)) for case in cases])
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise UsageError(f"This is no regular expression: {error}.", where=f"--group {text}",
+                         todo=r"Write one with the group in parentheses, such as '(patient\d+)_'.") from None
+    if pattern.groups != 1:
+        raise UsageError(f"Expected one pair of parentheses around the group. Found: {pattern.groups}.",
+                         where=f"--group {text}", todo="Write all other parentheses as (?:...).")
+    return pattern
+
+
+def _by_pattern(cases: Sequence[Case], pattern: re.Pattern[str], out: Grouped) -> dict[str, str]:
+    """Return the group of each case, and report the cases that the pattern does not fit."""
+    found = {case.name: match[1] for case in cases if (match := pattern.search(case.name)) and match[1]}
+    out.problems.extend(Problem(case.name, "", f"its group is unknown: its name does not fit --group {pattern.pattern}")
+                        for case in cases if case.name not in found)
+    return found
+
+
+def _by_column(cases: Sequence[Case], rows: Mapping[str, Mapping[str, str]], column: str | None, table: str,
+               out: Grouped) -> dict[str, str]:
+    """Return the group of each case, and report the cases without one."""
+    if not column:
+        return {}
+    found = {name: value for name, row in rows.items() if (value := row.get(column.lower(), "")) not in MISSING}
+    unlisted = [case.name for case in cases if column.lower() not in rows[case.name]]
+    out.problems.extend(Problem(name, table, f"missing: no row for this case, so its {column} is unknown")
+                        for name in unlisted)
+    empty = [case.name for case in cases if case.name not in found and case.name not in unlisted]
+    if empty:
+        more = " …" if len(empty) > 5 else ""
+        out.warnings.append(f"column {column!r} is empty in {len(empty)} case{'s' * (len(empty) > 1)}, each of which "
+                            f"counts as a group of its own: {', '.join(empty[:5])}{more}")
+    return found
+
+
+def _beside(folder: Path, cases: Sequence[Case], out: Grouped) -> tuple[str, dict[str, dict[str, str]]]:
+    """Return the name of the table beside the images, and its rows by case; none without a table."""
+    for table in TABLES:
+        if not (folder / table).is_file():
+            continue
+        try:
+            with open_table(folder / table) as handle:
+                rows = [_named(row) for row in csv.DictReader(handle, skipinitialspace=True)]
+        except (OSError, ValueError, csv.Error) as error:
+            fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
+            out.problems.append(Problem("", table, fault))
+            return table, {}
+        if rows and CASE not in rows[0]:
+            if table != TABLES[0]:
+                continue
+            out.problems.append(Problem("", table, f"no column {CASE!r}. Columns: {', '.join(rows[0])}"))
+            return table, {}
+        found: dict[str, dict[str, str]] = {}
+        for number, row in enumerate(rows, 2):
+            if row[CASE] in found:
+                out.problems.append(Problem(row[CASE], table, f"line {number}: this case is listed twice"))
+            found[row.pop(CASE)] = row
+        others = sorted(found.keys() - {case.name for case in cases})
+        if others:
+            more = " …" if len(others) > 5 else ""
+            out.warnings.append(f"{table}: {len(others)} row{'s' * (len(others) > 1)} of no labelled case here: "
+                                f"{', '.join(others[:5])}{more}")
+        return table, found
+    return "", {}
+
+
+def _named(row: Mapping[str, str]) -> dict[str, str]:
+    """Return a row with its columns in lower case and its values without spaces around them."""
+    return {name.strip().lower(): (value or "").strip() for name, value in row.items()
+            if name and isinstance(value, str | None)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -12,6 +13,8 @@ from .tasks import TASKS
 
 MEAN = "mean"
 """Label of the mean over all labels in tables, and no label's name."""
+IGNORE = "ignore"
+"""Name that `dataset.json`, a preset or `--labels` gives to the value of voxels that nobody annotated (nnU-Net's)."""
 
 
 @record
@@ -79,6 +82,26 @@ def check_labels(labels: tuple[Label, ...], task: str) -> None:
         raise ValueError(f"labels not called {MEAN!r}, which stands for their mean in tables")
     if len({label.name for label in labels}) != len(labels):
         raise ValueError(f"labels with different names, not {[label.name for label in labels]}")
+
+
+def check_annotation(labels: tuple[Label, ...], ignore: int | None, annotated: Mapping[str, tuple[str, ...]]) -> None:
+    """Check an ignore value and lists of annotated labels.
+
+    Args:
+        labels: The labels.
+        ignore: Value of voxels that nobody annotated; None without one.
+        annotated: Names of the annotated labels by case, for the cases in which not all are.
+
+    Raises:
+        ValueError: The ignore value is the background's or a label's, or a list names an unknown label.
+    """
+    owner = {0: "the background"} | {value: label.name for label in labels for value in label.source_values}
+    if ignore in owner:
+        raise ValueError(f"an ignore value that is no label's; {ignore} is {owner[ignore]}")
+    known = {label.name for label in labels}
+    for case, names in annotated.items():
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"annotated labels among {sorted(known)}; {case} has {unknown[0]!r}")
 
 
 @record

@@ -15,7 +15,21 @@ from ..errors import DataError, UsageError
 from ..models.network import ARCHITECTURES, Network
 from ..models.pooling import divisor, everywhere
 from .base import Contract, Record, load, record
-from .fields import AboveZero, Bounds, Count, Flag, NotNegative, Number, Positive, Share, Spacing, Text, Unique, Whole
+from .fields import (
+    AboveZero,
+    Bounds,
+    Count,
+    Flag,
+    NotNegative,
+    Number,
+    Positive,
+    Share,
+    Spacing,
+    Text,
+    Unique,
+    Whole,
+    absent,
+)
 from .labels import Labels, Modalities, check_labels
 from .manifest import Crop, Size
 from .tasks import DEFAULT, TASKS, Task
@@ -173,6 +187,8 @@ AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "bri
 
 
 BEST, LAST = "best", "last"
+PARTIAL: Literal["partial"] = "partial"
+"""Value of `Plan.annotation`."""
 
 
 @record
@@ -256,7 +272,12 @@ class Inference(Record):
 
 @record
 class Plan(Contract):
-    """The settings of training and inference for a dataset."""
+    """The settings of training and inference for a dataset.
+
+    Attributes:
+        annotation: `partial` if some voxels, or some labels of some cases, were not annotated: the loss leaves out what
+            is not known.
+    """
 
     kind: ClassVar[str] = "plan"
     writer: ClassVar[str | None] = "plan"
@@ -270,6 +291,7 @@ class Plan(Contract):
     training: Training
     inference: Inference
     task: Task = DEFAULT
+    annotation: Literal["partial"] | None = absent()
 
     @model_validator(mode="after")
     def _check(self) -> Any:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..contracts.fields import path_fault, text_fault
 from ..errors import UsageError
@@ -18,6 +19,9 @@ from ..preprocessing.formats import SUFFIXES
 from ..preprocessing.formats import is_volume as is_volume
 from ..preprocessing.formats import stem as stem
 from .presets import unknown
+
+if TYPE_CHECKING:
+    from .labels import Classes
 
 CASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -41,6 +45,7 @@ class Case:
         label: Path of the label map; None without one.
         class_name: Class of the image in a classification.
         patient: The patient; None if the dataset does not tell.
+        annotated: Names of the labels that were annotated in the case; None: all.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Case:
     label: str | None
     class_name: str | None = None
     patient: str | None = None
+    annotated: tuple[str, ...] | None = None
 
     @property
     def labelled(self) -> bool:
@@ -71,7 +77,7 @@ class Listing:
     """
 
     modalities: tuple[str, ...]
-    classes: Mapping[str, tuple[int, ...]] | None
+    classes: Classes | None
     cases: list[Case]
     problems: list[Problem] = field(default_factory=list)
     missing_labels: list[Problem] = field(default_factory=list)

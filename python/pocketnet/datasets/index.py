@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..contracts.labels import IGNORE
 from ..files import content
 from ..preprocessing.formats import SUFFIXES, TAKEN
 from ..text import parse_json
 from .folder import visible
+from .labels import Classes, Values
 
 INDEX = "dataset.json"
 IMAGES, LABELS = FOLDERS = ("imagesTr", "labelsTr")
@@ -37,7 +39,7 @@ class Index:
     """
 
     modalities: tuple[str, ...]
-    classes: Mapping[str, tuple[int, ...]]
+    classes: Classes
     training: list[Any]
     count: int | None
     warnings: list[str] = field(default_factory=list)
@@ -68,7 +70,7 @@ def read(folder: Path) -> Index:
         return Index(channels, classes, _entries(folder, ending), count, warnings)
     modalities, classes, training = _parts(
         value, {"modality": _modalities, "labels": _numbered, "training": _list}, "the Medical Segmentation Decathlon")
-    return Index(modalities, classes, training, count)
+    return Index(modalities, Classes.of(classes), training, count)
 
 
 def _parts(value: dict[str, Any], readers: Mapping[str, Callable[..., Any]], where: str) -> list[Any]:
@@ -117,17 +119,16 @@ def _named_values(value: dict[str, Any]) -> dict[str, tuple[int, ...]]:
             for name, values in value.items()}
 
 
-def _classes(labels: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+def _classes(labels: Values) -> tuple[Classes, list[str]]:
     """Convert nnU-Net's labels to mutually exclusive classes, and return warnings about overlapping regions.
 
     A value in several regions belongs to the last one, as nnU-Net writes later regions over earlier ones.
 
     Raises:
-        ValueError: There is an `ignore` label, or no class.
+        ValueError: The value of the `ignore` label is also another's, or there is no class.
     """
-    if "ignore" in labels:
-        raise ValueError(f"it has an `ignore` label (value {labels['ignore'][0]}), which is not supported: annotate "
-                         "these voxels or leave the cases out, and remove the entry")
+    ignore = Classes.of(labels).ignore
+    labels = {name: values for name, values in labels.items() if name != IGNORE}
     owner = {value: name for name, values in labels.items() for value in values if value != 0}
     classes = {name: tuple(v for v in values if owner.get(v) == name) for name, values in labels.items()}
     learned = {name: values for name, values in classes.items() if values}
@@ -136,7 +137,7 @@ def _classes(labels: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, tuple[int
     cut = {name: values for name, values in learned.items() if set(values) != set(labels[name]) - {0}}
     warnings = [f"{INDEX}: region {name!r} overlaps a later one; learned as the class of its values "
                 f"{', '.join(map(str, values))} (other classes: --labels)" for name, values in cut.items()]
-    return learned, warnings
+    return Classes(learned, ignore), warnings
 
 
 def _ending(value: dict[str, Any]) -> str:

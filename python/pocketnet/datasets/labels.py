@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from types import MappingProxyType
 
 import numpy as np
 
-from ..contracts.labels import Label, SegmentCode
+from ..contracts.labels import IGNORE, Label, SegmentCode
 from ..errors import UsageError
-from ..preprocessing.case import MOST_CLASSES
 from ..preprocessing.geometry import read
+from ..preprocessing.label_maps import most_classes
 from .presets import Preset, unknown
 
-Classes = Mapping[str, tuple[int, ...]]
+Values = Mapping[str, tuple[int, ...]]
+"""Values in the label files by class name, in order."""
+
+
+class Classes(dict[str, tuple[int, ...]]):
+    """Values in the label files by class name, in order.
+
+    Attributes:
+        ignore: Value of voxels that nobody annotated; None without one.
+    """
+
+    def __init__(self, values: Values = MappingProxyType({}), ignore: int | None = None):
+        super().__init__(values)
+        self.ignore = ignore
+
+    @classmethod
+    def of(cls, values: Values) -> Classes:
+        """Return classes of which one may be called `ignore`, the value of voxels that nobody annotated.
+
+        Raises:
+            ValueError: The ignore label has several values, the background's or another class's.
+        """
+        classes = {name: given for name, given in values.items() if name != IGNORE}
+        if IGNORE not in values:
+            return cls(classes)
+        ignored = values[IGNORE]
+        if len(ignored) != 1:
+            raise ValueError(f"the label `{IGNORE}` has one value, not {', '.join(map(str, ignored))}")
+        owner = {value: f"class {name!r}" for name, own in classes.items() for value in own} | {0: "the background"}
+        if ignored[0] in owner:
+            raise ValueError(f"the value {ignored[0]} of the label `{IGNORE}` is also that of {owner[ignored[0]]}: "
+                             "voxels that nobody annotated need a value of their own")
+        return cls(classes, ignored[0])
 
 
 def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
@@ -32,14 +64,16 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
         UsageError: The label set is unknown, the text is malformed, the dataset lacks a value, or a value is in two
             classes.
     """
-    sets: Mapping[str, Classes] = preset.label_sets or {}
-    if not text:
-        return sets[cast(str, preset.default_labels)] if sets else folder or {}
-    if text in sets:
-        return sets[text]
-    if "=" not in text:
-        raise unknown("label set", text, sets, option="--labels", todo="Or write name=1+2,other=4.")
-    classes = _parse(text)
+    sets: Mapping[str, Values] = preset.label_sets or {}
+    if not text and not sets:
+        return folder or Classes()
+    name = text or str(preset.default_labels)
+    if name in sets:
+        return _of(sets[name], f"label set {name} of the preset {preset.name}")
+    if not text or "=" not in text:
+        raise unknown("label set", name, sets, option="--labels", todo="Or write name=1+2,other=4.")
+    kept = {IGNORE: (folder.ignore,)} if folder and folder.ignore is not None else {}
+    classes = _of({**kept, **_parse(text)}, f"--labels {text}")
     known = sorted(known_values(preset, folder, classes) - {0})
     values = [value for of_class in classes.values() for value in of_class]
     for value in sorted(set(values)):
@@ -51,22 +85,32 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
     return classes
 
 
-def check_number(classes: Classes) -> None:
+def _of(values: Values, where: str) -> Classes:
+    """Return `Classes.of`; an error names the place."""
+    try:
+        return Classes.of(values)
+    except ValueError as error:
+        raise UsageError(f"These labels cannot be learned: {error}.", where=where) from None
+
+
+def check_number(classes: Classes, partly_annotated: bool) -> None:
     """Check that there are no more classes than a label map of classes holds.
 
     Raises:
         UsageError: There are more.
     """
-    if len(classes) > MOST_CLASSES:
-        raise UsageError(f"At most {MOST_CLASSES} classes can be learned, found {len(classes)}.", where="--labels",
+    most = most_classes(partly_annotated)
+    if len(classes) > most:
+        raise UsageError(f"At most {most} classes can be learned, found {len(classes)}.", where="--labels",
                          todo="Choose some of them, or join values to classes: --labels name=1+2,other=4.")
 
 
 def known_values(preset: Preset, folder: Classes | None, chosen: Classes) -> frozenset[int]:
     """Return all valid values of label files, with 0: the dataset's values, or else those of the chosen classes."""
-    sets = [*(preset.label_sets or {}).values(), folder or {}]
+    sets: Sequence[Values] = [*(preset.label_sets or {}).values(), folder or {}]
     sets = sets if any(sets) else [chosen]
-    return frozenset({0}.union(*(values for classes in sets for values in classes.values())))
+    ignored = {one.ignore for one in (folder, chosen) if one is not None and one.ignore is not None}
+    return frozenset({0}.union(ignored, *(values for classes in sets for values in classes.values())))
 
 
 def unnamed(folder: Path, path: str | None) -> UsageError:

@@ -1,7 +1,8 @@
-"""The layout of a table: `dataset.csv`, one row per case, with columns `case`, `label`, modalities, perhaps `split`.
+"""The layout of a table: `dataset.csv`, one row per case, with columns `case`, `label`, modalities, perhaps others.
 
 Paths are relative to the table's folder. An empty label means that the case has no label map. `split` is `train` or
-`test`; if any case is `test`, these cases form the test set.
+`test`; if any case is `test`, these cases form the test set. `annotated` has the labels that were annotated in a case,
+separated by semicolons; empty for all.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from pathlib import Path, PurePosixPath
 
 from ..files import open_table
 from ..preprocessing.formats import TAKEN, is_volume
+from . import annotated
 from .folder import Case, Listing, Problem, name_problems, select_modalities, unreadable
 from .presets import Preset
 
 TABLE = "dataset.csv"
 CASE, LABEL, SPLIT = "case", "label", "split"
+OTHERS = (CASE, LABEL, SPLIT, annotated.COLUMN)
+"""Columns that are no modality."""
 PARTS = ("train", "test")
 
 
@@ -46,7 +50,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         return Listing((), None, [], [Problem("", TABLE, fault)])
     faults = [f"no column {name!r}" for name in (CASE, LABEL, *(preset.modalities or ())) if name not in columns]
     faults += [f"two columns {name!r}" for name in sorted({name for name in columns if columns.count(name) > 1})]
-    known = preset.modalities or tuple(name for name in columns if name and name not in (CASE, LABEL, SPLIT))
+    known = preset.modalities or tuple(name for name in columns if name and name not in OTHERS)
     if not known:
         faults.append("no column with images")
     if faults:
@@ -75,7 +79,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem(name, TABLE, f"line {number}: split is {row[SPLIT]!r}, expected train or test"))
         elif part == PARTS[1]:
             test.append(name)
-        cases[name] = Case(name, images, label)
+        cases[name] = Case(name, images, label, annotated=annotated.names(row.get(annotated.COLUMN, "")))
     problems += name_problems(cases)
     return Listing(modalities, None, [cases[name] for name in sorted(cases)], problems, missing,
                    test=tuple(sorted(test)) or None)

@@ -18,6 +18,7 @@ from ..preprocessing.image import Channel, Image, faults, inexact, values
 from ..preprocessing.reference import BY_IMAGE, on_grid
 from ..preprocessing.scan import Scan
 from .folder import Case, Problem, unreadable
+from .labels import Values
 
 SAMPLE = 500
 CheckCase = Callable[[Case], "Checked"]
@@ -47,7 +48,7 @@ class Checked:
         self.problems.append(Problem(self.case.name, file, text))
 
 
-def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], known: frozenset[int],
+def verify(folder: Path, case: Case, classes: Values, known: frozenset[int],
            label_grid: str = "own") -> Checked:
     """Read a case's files, check them for problems, and compute its fingerprint.
 
@@ -78,12 +79,25 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], kno
     if images and not out.problems:
         voxels, labelled = {}, None
         if counts is not None:
+            classes, others = _annotated(classes, case)
             voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()}
             labelled = np.isin(volumes[cast(str, case.label)].data, [v for values in classes.values() for v in values])
+            out.warnings += [f"{case.label}: {count} voxels of {name!r}, which is not among the case's annotated "
+                             "labels, are not used" for name, values in others.items()
+                             if (count := sum(counts.get(value, 0) for value in values))]
             if not any(voxels.values()):
                 out.warnings.append(f"{case.label}: the label map has no voxel of any class")
         out.fingerprint = _measure(images, labelled, voxels, next(iter(volumes.values())))
     return out
+
+
+def _annotated(classes: Values, case: Case) -> tuple[Values, Values]:
+    """Return the classes that were annotated in a case, and the others."""
+    def chosen(there: bool) -> Values:
+        return {name: values for name, values in classes.items()
+                if (case.annotated is None or name in case.annotated) is there}
+
+    return chosen(True), chosen(False)
 
 
 Unzipped = dict[str, tuple[bytes, tuple[str, ...]] | None]

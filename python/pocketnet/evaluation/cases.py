@@ -12,7 +12,7 @@ import numpy as np
 from ..contracts.labels import Label
 from ..errors import DataError, UsageError
 from ..preprocessing import formats, geometry
-from ..preprocessing.case import map_labels
+from ..preprocessing.label_maps import IGNORED, map_labels
 from ..preprocessing.reference import read_label
 from .metrics import measure
 
@@ -53,7 +53,8 @@ def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str)
 
 
 def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],
-              label_grid: str | None = None) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+              label_grid: str | None = None, ignore: int | None = None
+              ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
     """Read a case's reference and prediction as classes on one grid.
 
     Args:
@@ -61,6 +62,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
         predicted_path: Output of `pocket-infer`, already in classes.
         labels: The manifest's `labels`.
         label_grid: The manifest's `label_grid`; `image` ignores the affine of the reference.
+        ignore: The manifest's `ignore`: voxels of this value in the reference are background in both results.
 
     Returns:
         Reference and prediction, uint8 (x, y, z) in RAS+, and the spacing in mm.
@@ -81,7 +83,10 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
     if unknown:
         raise DataError(f"The prediction has values that are no class of the manifest: {sorted(unknown)}.",
                         where=str(predicted_path))
-    return map_labels(reference.data, labels), prediction.data.astype(np.uint8), reference.spacing
+    known, found = map_labels(reference.data, labels, ignore), prediction.data.astype(np.uint8)
+    if ignore is not None:
+        found[known == IGNORED] = known[known == IGNORED] = 0
+    return known, found, reference.spacing
 
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..contracts.fingerprint import Fingerprint
 from ..contracts.manifest import Manifest
-from ..contracts.plan import PRECISIONS, Plan
+from ..contracts.plan import PARTIAL, PRECISIONS, Plan
 from ..contracts.tasks import TASKS
 from ..errors import UsageError
 from ..models.pooling import choose_pooling, pooling_of_patch, pooling_of_shape
@@ -116,7 +116,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
         } | {name: recipe[name] for name in ("activation",) if name in recipe},
         "training": training, "inference": recipe["inference"],
-    }
+    } | ({"annotation": PARTIAL} if manifest.partly_annotated else {})
     plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
@@ -159,6 +159,7 @@ def check_edited(plan: Plan, manifest: Manifest, where: str | Path) -> None:
         ("network.channels", plan.network.channels, channels),
         ("network.classes", plan.network.classes, classes),
         ("network.dimensions", plan.network.dimensions, manifest.dimensions),
+        ("annotation", plan.annotation, PARTIAL if manifest.partly_annotated else None),
     ):
         if found != expected:
             raise UsageError(f"The plan's {name} is {found}, the dataset's {expected}.", where=str(where),

@@ -10,6 +10,7 @@ from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from . import case as cases
 from . import geometry, store
+from .label_maps import annotated_labels, map_labels
 from .reference import read_label
 from .scan import PreparedScan, read_scan
 
@@ -20,12 +21,13 @@ def write_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Prep
     scan = read_scan([folder / name for name in entry.images])
     grid = cast(geometry.Grid, scan.grid)
     prepared = PreparedScan(scan, preprocessing).compute()
-    label = None
+    label, known = None, annotated_labels(listing.labels, entry.annotated)
     if entry.label:
         values = read_label(folder / entry.label, listing.label_grid, grid)
         if values.data.shape != scan.shape:
             raise DataError(f"The label map has shape {values.data.shape}, the image {scan.shape}.")
-        label = cases.prepare_label(cases.map_labels(values.data, listing.labels), prepared)
+        label = cases.prepare_label(map_labels(values.data, known, listing.ignore), prepared)
     store.write_store(output, entry.case, listing.modalities, prepared, label,
-                      {item.name: item.value for item in listing.labels})
+                      {item.name: item.value for item in known},
+                      partly=store.Partly(entry.annotated, listing.ignore is not None))
     return scan.warnings

@@ -1,13 +1,27 @@
-"""Losses as functions of class indices and probabilities, always computed in float32."""
+"""Losses as functions of class indices and probabilities, always computed in float32.
+
+Each has a marginal form for targets with channels (`targets`), where not everything was annotated. Voxels that nobody
+annotated do not count. In a case in which some labels were not annotated, their probabilities are added to the
+background's, with which they are one class. The Dice term then has no channels of their own for them, and the
+cross-entropy of a voxel is -log of the sum of the probabilities of its possible classes.
+
+Source of the marginal forms: Shi et al., Medical Image Analysis 70, 101979 (2021), Section 3 (marginal loss). The
+target adaptive loss of Fang and Yan, IEEE TMI 39(11), 3619 (2020), merges labels in the same way.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
+from .targets import MERGED, POSSIBLE
+
 if TYPE_CHECKING:
     import keras
+
+    from ..contracts.plan import Plan
 
 EPSILON = 1e-6
 SMALLEST_PROBABILITY = 1e-7
@@ -74,4 +88,70 @@ def _prepare(y_true: keras.KerasTensor,
     return one_hot, y_pred, tuple(range(1, len(y_pred.shape) - 1))
 
 
-LOSSES = {"l2_dice": l2_dice, "dice_cross_entropy": dice_cross_entropy, "cross_entropy": cross_entropy}
+def marginal_l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """`l2_dice` where not everything was annotated.
+
+    Args:
+        y_true: Target with channels, (batch, x, y[, z], classes).
+        y_pred: Probabilities, (batch, x, y[, z], classes).
+    """
+    true, merged, kept, axes = _merged(y_true, y_pred)
+    distance = ops.sum(ops.square(true - merged), axis=axes)
+    norms = ops.sum(ops.square(true), axis=axes) + ops.sum(ops.square(merged), axis=axes)
+    return _over_kept(distance / (norms + EPSILON), kept)
+
+
+def marginal_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """`cross_entropy` where not everything was annotated: the mean over annotated voxels, then over the batch."""
+    possible, y_pred, axes = _possible(y_true), ops.cast(y_pred, "float32"), tuple(range(1, len(y_pred.shape) - 1))
+    known = 1.0 - ops.min(possible, axis=-1)
+    said = ops.maximum(ops.sum(possible * y_pred, axis=-1), SMALLEST_PROBABILITY)
+    return -ops.mean(ops.sum(known * ops.log(said), axis=axes) / ops.maximum(ops.sum(known, axis=axes), 1.0))
+
+
+def marginal_dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """`dice_cross_entropy` where not everything was annotated."""
+    true, merged, kept, axes = _merged(y_true, y_pred)
+    shared = ops.sum(true * merged, axis=axes)
+    sizes = ops.sum(true, axis=axes) + ops.sum(merged, axis=axes)
+    dice = _over_kept(1.0 - (2.0 * shared + EPSILON) / (sizes + EPSILON), kept)
+    return dice + marginal_cross_entropy(y_true, y_pred)
+
+
+def _possible(y_true: keras.KerasTensor) -> keras.KerasTensor:
+    """Return 1 where a voxel may belong to a class, else 0, (batch, …, classes) float32."""
+    return ops.cast(ops.bitwise_and(ops.cast(y_true, "int32"), POSSIBLE), "float32")
+
+
+def _merged(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
+            ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor, tuple[int, ...]]:
+    """Merge the labels that were not annotated with the background, and leave out voxels that nobody annotated.
+
+    Returns:
+        Truth and probabilities, (batch, …, classes) float32, zero in merged channels and at voxels left out; which
+        channels are kept, (batch, classes); the spatial axes.
+    """
+    y_pred, possible = ops.cast(y_pred, "float32"), _possible(y_true)
+    axes = tuple(range(1, len(y_pred.shape) - 1))
+    merged = ops.max(ops.bitwise_and(ops.cast(y_true, "int32"), MERGED), axis=axes, keepdims=True) // MERGED
+    kept = 1.0 - ops.cast(merged, "float32")
+    background = ops.one_hot(0, y_pred.shape[-1], dtype="float32")
+    known = 1.0 - ops.min(possible, axis=-1, keepdims=True)
+    joined = y_pred * kept + ops.sum(y_pred * (1.0 - kept), axis=-1, keepdims=True) * background
+    return possible * kept * known, joined * known, ops.max(kept, axis=axes), axes
+
+
+def _over_kept(losses: keras.KerasTensor, kept: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the mean over the kept channels, then over the batch, of losses (batch, classes)."""
+    return ops.mean(ops.sum(losses * kept, axis=-1) / ops.sum(kept, axis=-1))
+
+
+def key_of(plan: Plan) -> str:
+    """Return the key of `LOSSES` for a plan: its loss, in the form for the plan's targets."""
+    return f"marginal_{plan.training.loss}" if plan.annotation else plan.training.loss
+
+
+LOSSES: dict[str, Callable[..., Any]] = {
+    "l2_dice": l2_dice, "dice_cross_entropy": dice_cross_entropy, "cross_entropy": cross_entropy,
+    "marginal_l2_dice": marginal_l2_dice, "marginal_dice_cross_entropy": marginal_dice_cross_entropy,
+    "marginal_cross_entropy": marginal_cross_entropy}

@@ -21,6 +21,7 @@ from ..preprocessing.boxes import centred
 from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .augmentation import augment
+from .targets import possible_classes
 from .warp import sample_warp
 
 
@@ -76,7 +77,21 @@ class Sampler(ABC):
 
 
 class PatchSampler(Sampler):
-    """Random training patches and fixed validation patches of a fold."""
+    """Random training patches and fixed validation patches of a fold.
+
+    In plans for datasets that were annotated in part, batches have targets with channels (`targets`), not classes.
+
+    Raises:
+        DataError: The plan is for datasets that were annotated in full, and a store was annotated in part.
+    """
+
+    def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
+                 fold: int):
+        super().__init__(plan, stores, cases, constants, fold)
+        partly = [store.case for store in self.stores if store.annotated is not None or store.known is not None]
+        if partly and not plan.annotation:
+            raise DataError("The plan says nothing of voxels or labels that were not annotated, but some cases have "
+                            "them.", problems=partly[:20], todo="Create the plan again with pocket-plan.")
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return images (batch, *patch, channel) float32 and classes (batch, *patch) uint8 of a training step."""
@@ -95,7 +110,8 @@ class PatchSampler(Sampler):
             else:
                 low, size = warp.box()
                 image, label = warp.apply(*self._read(store, tuple(start + low), tuple(size)))
-            return augment(image, label, settings, rng)
+            image, label = augment(image, label, settings, rng)
+            return image, self._target(label, store)
         except PocketError:
             raise
         except Exception as error:
@@ -111,8 +127,13 @@ class PatchSampler(Sampler):
         if present and chance < self.plan.training.foreground_fraction:
             voxels = store.foreground[present[int(which * len(present))]]
             return start_around(voxels[int(where * len(voxels))], patch, store.shape)
+        if store.known is not None and len(store.known):
+            return start_around(store.known[int(where * len(store.known))], patch, store.shape)
         return tuple(int(c * (n - p + 1)) if n >= p else centred(n, p)
                      for c, p, n in zip(corner, patch, store.shape, strict=True))
+
+    def _target(self, classes: np.ndarray, store: Store) -> np.ndarray:
+        return possible_classes(classes, self.plan.labels, store.annotated) if self.plan.annotation else classes
 
     def _read(self, store: Store, start: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         image = store.read_image(start, size, lambda x: self.normalise(x, store.statistics))
@@ -130,9 +151,11 @@ class PatchSampler(Sampler):
         pairs = []
         for store in self.stores[:most]:
             voxels = [voxel for name in store.foreground for voxel in store.foreground[name]]
+            voxels = voxels or [*(store.known if store.known is not None else ())]
             centre = (np.min(voxels, axis=0) + np.max(voxels, axis=0)) // 2 if voxels else np.array(store.shape) // 2
             patch = self.plan.training.patch
-            pairs.append(self._read(store, start_around(centre, patch, store.shape), patch))
+            image, label = self._read(store, start_around(centre, patch, store.shape), patch)
+            pairs.append((image, self._target(label, store)))
         size = self.plan.training.batch
         return [(np.stack([i for i, _ in pairs[k:k + size]]), np.stack([y for _, y in pairs[k:k + size]]))
                 for k in range(0, len(pairs), size)]

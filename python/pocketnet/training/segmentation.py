@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .sampling import PatchSampler
+from .targets import masks
 
 SAMPLER = PatchSampler
 SAMPLES = "patches"
@@ -18,14 +19,14 @@ def of_batch(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
 
     Args:
         probabilities: (batch, *patch, classes).
-        label: Classes, (batch, *patch).
+        label: Classes, (batch, *patch), or targets with channels.
     """
     scores = []
-    for predicted, true in zip(probabilities.argmax(axis=-1), label, strict=True):
-        for value in range(1, probabilities.shape[-1]):
-            size = int((predicted == value).sum() + (true == value).sum())
+    for sample, target in zip(probabilities, label, strict=True):
+        for predicted, true in masks(sample, target):
+            size = int(predicted.sum() + true.sum())
             if size:
-                scores.append(2 * int(((predicted == value) & (true == value)).sum()) / size)
+                scores.append(2 * int((predicted & true).sum()) / size)
     return scores
 
 

@@ -47,7 +47,7 @@ def test_channels_of_one_name_are_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize("changes, said", [
-    ({"labels": {"background": 0, "a": 1, "ignore": 2}}, "`ignore` label (value 2), which is not supported"),
+    ({"labels": {"background": 0, "a": 1, "ignore": 1}}, "value 1 of the label `ignore` is also that of class 'a'"),
     ({"labels": {"background": 0}}, "no class besides the background"),
     ({"labels": None}, "labels missing"),
     ({"labels": {"a": "one"}}, "labels missing or not as in nnU-Net"),

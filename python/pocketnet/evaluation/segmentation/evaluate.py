@@ -12,6 +12,7 @@ from ...contracts.overlays import Overlay, Overlays
 from ...contracts.provenance import Provenance
 from ...errors import DataError
 from ...preprocessing import geometry
+from ...preprocessing.label_maps import annotated_labels
 from ...preprocessing.recorded import check_recorded
 from ...text import counted
 from .. import cases, overlay, table
@@ -27,6 +28,8 @@ RANKS = overlay.RANKS
 def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, and pictures of the best, median and worst case.
+
+    Voxels that nobody annotated are left out, and so are the labels that were not annotated in a case.
 
     Args:
         listing: The manifest.
@@ -71,11 +74,13 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
     for case in labelled:
         try:
             check_recorded(case, folder, [cast(str, case.label)])
-            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid)
+            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels,
+                                   listing.label_grid, listing.ignore)
+            known = annotated_labels(listing.labels, case.annotated)
         except DataError as error:
             problems.append(f"{case.case}: {error.line()}")
             continue
-        rows += [{"case": case.case, **table.of_run(run), **row} for row in cases.measure_case(*pair, listing.labels)]
+        rows += [{"case": case.case, **table.of_run(run), **row} for row in cases.measure_case(*pair, known)]
     if problems:
         raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
     return pd.DataFrame(rows)
@@ -90,7 +95,8 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     for rank, name in overlay.pick(mean_dice):
         check_recorded(by_name[name], folder, by_name[name].images[:1])
         image = geometry.read(folder / by_name[name].images[0]).data
-        pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels, listing.label_grid)
+        pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels,
+                               listing.label_grid, listing.ignore)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
         overlay.draw_overlay(output / entries[-1].file, image, *pair,
                              f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")

@@ -1,0 +1,65 @@
+"""What a network is to predict where not everything was annotated: targets with one channel per class.
+
+A plain target is a class map. Where voxels or labels were not annotated, a voxel has several possible classes:
+
+- A voxel that nobody annotated may belong to every class.
+- In a case in which some labels were not annotated, a voxel of none of the others belongs to the background or to one
+  of the labels that were not annotated. For this case, these labels and the background are one class.
+
+A target with channels is uint8: bit `POSSIBLE` of a channel tells whether the voxel may belong to the class, bit
+`MERGED` whether the class is one with the background in this case. `losses` describes the losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..contracts.labels import Label
+from ..preprocessing.label_maps import IGNORED, annotated_labels
+
+POSSIBLE, MERGED = 1, 2
+
+
+def possible_classes(classes: np.ndarray, labels: Sequence[Label], annotated: Sequence[str] | None) -> np.ndarray:
+    """Return a target with channels.
+
+    Args:
+        classes: Stored classes of any shape, `IGNORED` where nobody annotated.
+        labels: The plan's labels.
+        annotated: Names of the case's annotated labels; None: all.
+
+    Returns:
+        (…, 1 + labels) uint8, background first.
+    """
+    channels = np.arange(len(labels) + 1, dtype=np.uint8)
+    known = {0, *(label.value for label in annotated_labels(labels, annotated))}
+    merged = np.array([value not in known for value in channels])
+    out = (classes[..., None] == channels) | (classes == IGNORED)[..., None] | ((classes == 0)[..., None] & merged)
+    return out.astype(np.uint8) * POSSIBLE + merged.astype(np.uint8) * MERGED
+
+
+def drawn(target: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
+    """Return a target as a class map to draw: background where a voxel has several possible classes."""
+    if target.shape[-1:] != (len(labels) + 1,) or target.dtype != np.uint8:
+        return target
+    return (target & POSSIBLE).argmax(axis=-1).astype(np.uint8)
+
+
+def masks(probabilities: np.ndarray, target: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the predicted and the true mask of each annotated label of a sample, without voxels that nobody annotated.
+
+    Args:
+        probabilities: (*patch, classes).
+        target: Class map (*patch), or target with channels (*patch, classes).
+    """
+    predicted = probabilities.argmax(axis=-1)
+    channels = range(1, probabilities.shape[-1])
+    if target.ndim == predicted.ndim:
+        yield from ((predicted == value, target == value) for value in channels)
+        return
+    known = ~(target & POSSIBLE).all(axis=-1)
+    for value in channels:
+        if not (target[..., value] & MERGED).any():
+            yield (predicted == value) & known, (target[..., value] & POSSIBLE).astype(bool) & known

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Field, model_validator
 
 from ..errors import DataError, UsageError
-from ..models.network import ARCHITECTURES, Network
+from ..models.network import ARCHITECTURES, SIGMOID, SOFTMAX, Network
 from ..models.pooling import divisor, everywhere
 from .base import Contract, Record, load, record
 from .fields import (
@@ -30,7 +30,7 @@ from .fields import (
     Whole,
     absent,
 )
-from .labels import Labels, Modalities, check_labels
+from .labels import Labels, Modalities, check_labels, outputs, overlapping
 from .manifest import Crop, Size
 from .tasks import DEFAULT, TASKS, Task
 
@@ -111,7 +111,12 @@ class Preprocessing(Record):
 
 @record
 class NetworkPlan(Record):
-    """Settings common to all networks; each training adds architecture and width."""
+    """Settings common to all networks; each training adds architecture and width.
+
+    Attributes:
+        classes: Output channels.
+        head: `sigmoid` if labels overlap; otherwise a softmax over the classes.
+    """
 
     dimensions: Literal[2, 3]
     channels: Positive
@@ -123,6 +128,7 @@ class NetworkPlan(Record):
     skip: Literal["concatenate", "add"]
     convolution: Literal["standard", "separable"] = "standard"
     activation: Literal["relu", "leaky_relu"] = "relu"
+    head: Literal["sigmoid"] | None = absent()
 
     @property
     def divisor(self) -> tuple[int, ...]:
@@ -131,7 +137,8 @@ class NetworkPlan(Record):
 
     def network(self, arch: str, width: str) -> Network:
         """Return the network of one architecture and width."""
-        return Network(arch=arch, width=width, **{f.name: getattr(self, f.name) for f in fields(self)})
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Network(arch=arch, width=width, **given | {"head": self.head or SOFTMAX})
 
 
 @record
@@ -297,9 +304,11 @@ class Plan(Contract):
     def _check(self) -> Any:
         check_labels(self.labels, self.task)
         network, size = self.network, self.preprocessing.size
-        classes = len(self.labels) + TASKS[self.task].first_value
+        classes = outputs(self.labels, self.task)
         if network.classes != classes:
             raise ValueError(f"network.classes {classes}, for {len(self.labels)} labels, not {network.classes}")
+        if (network.head == SIGMOID) != overlapping(self.labels):
+            raise ValueError("a network.head that is sigmoid if labels overlap, and only then")
         if network.channels != len(self.modalities):
             raise ValueError(f"network.channels {len(self.modalities)}, one per modality, not {network.channels}")
         if self.preprocessing.spacing_mm and len(self.preprocessing.spacing_mm) != network.dimensions:

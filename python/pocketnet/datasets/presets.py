@@ -48,6 +48,8 @@ class Preset:
             sorted.
         caution: Text that every result on this dataset must show; empty for none.
         label_codes: Standard codes of classes by name, for DICOM segmentations.
+        region_orders: For the label sets whose classes overlap, a value per class in the order of writing; see
+            `labels.Classes.of`.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Preset:
     classes: tuple[str, ...] | None = None
     caution: str = ""
     label_codes: MappingProxyType[str, SegmentCode] = field(default_factory=lambda: MappingProxyType({}))
+    region_orders: MappingProxyType[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def names() -> list[str]:
@@ -154,4 +157,5 @@ def _build(name: str, value: dict[str, Any]) -> Preset:
         task=value.get("task", DEFAULT), classes=tuple(value["classes"]) if value.get("classes") else None,
         caution=value.get("caution", ""),
         label_codes=MappingProxyType({label: SegmentCode.from_json(code, what="label code")
-                                      for label, code in value.get("label_codes", {}).items()}))
+                                      for label, code in value.get("label_codes", {}).items()}),
+        region_orders=MappingProxyType({name: tuple(order) for name, order in value.get("region_orders", {}).items()}))

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 
 from ..contracts.fingerprint import CaseFingerprint, Intensities
+from ..contracts.regions import Values
 from ..errors import DataError
 from ..preprocessing import formats, nifti
 from ..preprocessing.geometry import Grid, Volume, check_file, file_and_volume, ras_spacing, read_file, same_grid
@@ -18,7 +19,6 @@ from ..preprocessing.image import Channel, Image, faults, inexact, values
 from ..preprocessing.reference import BY_IMAGE, on_grid
 from ..preprocessing.scan import Scan
 from .folder import Case, Problem, unreadable
-from .labels import Values
 
 SAMPLE = 500
 CheckCase = Callable[[Case], "Checked"]

@@ -12,7 +12,7 @@ import numpy as np
 from ..contracts.labels import Label
 from ..errors import DataError, UsageError
 from ..preprocessing import formats, geometry
-from ..preprocessing.label_maps import IGNORED, map_labels
+from ..preprocessing.label_maps import IGNORED, map_labels, mask
 from ..preprocessing.reference import read_label
 from .metrics import measure
 
@@ -47,7 +47,7 @@ def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str)
         UsageError: The classes differ; the message lists both.
     """
     ours, theirs = ({label.name: label.value for label in side} for side in (labels, learned))
-    if ours != theirs:
+    if ours != theirs or [label.parts for label in labels] != [label.parts for label in learned]:
         raise UsageError(f"The manifest's classes {ours} are not the model's {theirs}.", where=where,
                          todo="Give the manifest that the model was trained with.")
 
@@ -100,5 +100,5 @@ def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequenc
         labels: The manifest's `labels`.
     """
     return [{"label": label.name,
-             **asdict(measure(reference == label.value, prediction == label.value, spacing))}
+             **asdict(measure(mask(reference, label), mask(prediction, label), spacing))}
             for label in labels]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+from ..contracts.labels import overlapping
 from ..contracts.manifest import Case, Manifest
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
@@ -26,8 +27,9 @@ def write_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Prep
         values = read_label(folder / entry.label, listing.label_grid, grid)
         if values.data.shape != scan.shape:
             raise DataError(f"The label map has shape {values.data.shape}, the image {scan.shape}.")
-        label = cases.prepare_label(map_labels(values.data, known, listing.ignore), prepared)
+        label = cases.prepare_label(map_labels(values.data, listing.labels if overlapping(listing.labels) else known,
+                                               listing.ignore), prepared)
     store.write_store(output, entry.case, listing.modalities, prepared, label,
-                      {item.name: item.value for item in known},
+                      {item.name: item.parts or item.value for item in known},
                       partly=store.Partly(entry.annotated, listing.ignore is not None))
     return scan.warnings

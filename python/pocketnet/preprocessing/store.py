@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -63,7 +63,8 @@ class Partly:
 
 
 def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepared: Prepared, label: np.ndarray | None,
-                labels: dict[str, int], class_name: str | None = None, partly: Partly = Partly()) -> Path:
+                labels: Mapping[str, int | tuple[int, ...]], class_name: str | None = None,
+                partly: Partly = Partly()) -> Path:
     """Write one case's store. The write is atomic.
 
     Args:
@@ -72,13 +73,14 @@ def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepar
         modalities: Modalities in channel order.
         prepared: The cropped and resampled image.
         label: (x, y, z) classes on the prepared grid; None for a case without a reference.
-        labels: Class value by name.
+        labels: Class value by name; several of a label that overlaps with others.
         class_name: Class of the case in a classification.
         partly: What was not annotated.
     """
     target = Path(folder) / case
     foreground: dict[str, Any] = {
-        name: _sample(label == value) for name, value in labels.items()} if label is not None else {}
+        name: _sample(np.isin(label, value) if isinstance(value, tuple) else label == value)
+        for name, value in labels.items()} if label is not None else {}
     with files.atomic_folder(target) as temporary:
         _write_array(temporary / "image.b2nd", prepared.image, prepared.image.ndim - 1)
         if label is not None:

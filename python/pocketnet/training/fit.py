@@ -231,7 +231,7 @@ class Trainer:
             probabilities = self._predict(image)
             losses.append(float(self.loss(label, keras.ops.convert_to_tensor(probabilities))) * len(image))
             count += len(image)
-            kept.append(task.of_batch(probabilities, label))
+            kept.append(task.of_batch(probabilities, label, self.plan.labels))
         return sum(losses) / count, task.scores(kept)
 
     def _diverged(self, what: str, step: int) -> Diverged:

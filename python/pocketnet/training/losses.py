@@ -7,6 +7,8 @@ cross-entropy of a voxel is -log of the sum of the probabilities of its possible
 
 Source of the marginal forms: Shi et al., Medical Image Analysis 70, 101979 (2021), Section 3 (marginal loss). The
 target adaptive loss of Fang and Yan, IEEE TMI 39(11), 3619 (2020), merges labels in the same way.
+
+The forms for regions, labels that overlap, compare each region with its own sigmoid.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
-from .targets import MERGED, POSSIBLE
+from ..contracts.labels import overlapping
+from .targets import INSIDE, MERGED, POSSIBLE, UNKNOWN
 
 if TYPE_CHECKING:
     import keras
@@ -143,15 +146,57 @@ def _merged(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
 
 def _over_kept(losses: keras.KerasTensor, kept: keras.KerasTensor) -> keras.KerasTensor:
     """Return the mean over the kept channels, then over the batch, of losses (batch, classes)."""
-    return ops.mean(ops.sum(losses * kept, axis=-1) / ops.sum(kept, axis=-1))
+    return ops.mean(ops.sum(losses * kept, axis=-1) / ops.maximum(ops.sum(kept, axis=-1), 1.0))
+
+
+def region_l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """`l2_dice` of labels that overlap: the mean over the regions, then over the batch.
+
+    Args:
+        y_true: Target with channels, (batch, x, y[, z], regions).
+        y_pred: Probabilities of the regions, (batch, x, y[, z], regions).
+    """
+    true, found, known, axes = _regions(y_true, y_pred)
+    distance = ops.sum(ops.square(true - found), axis=axes)
+    norms = ops.sum(ops.square(true), axis=axes) + ops.sum(ops.square(found), axis=axes)
+    return _over_kept(distance / (norms + EPSILON), ops.max(known, axis=axes))
+
+
+def region_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """Binary cross-entropy of labels that overlap: the mean over what is known of a sample, then over the batch."""
+    true, found, known, axes = _regions(y_true, y_pred)
+    inside = true * ops.log(ops.maximum(found, SMALLEST_PROBABILITY))
+    outside = (known - true) * ops.log(ops.maximum(1.0 - found, SMALLEST_PROBABILITY))
+    axes = (*axes, len(y_pred.shape) - 1)
+    return -ops.mean(ops.sum(inside + outside, axis=axes) / ops.maximum(ops.sum(known, axis=axes), 1.0))
+
+
+def region_dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """Soft Dice loss plus binary cross-entropy of labels that overlap (nnU-Net's region-based training)."""
+    true, found, known, axes = _regions(y_true, y_pred)
+    sizes = ops.sum(true, axis=axes) + ops.sum(found, axis=axes)
+    dice = 1.0 - (2.0 * ops.sum(true * found, axis=axes) + EPSILON) / (sizes + EPSILON)
+    return _over_kept(dice, ops.max(known, axis=axes)) + region_cross_entropy(y_true, y_pred)
+
+
+def _regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
+             ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor, tuple[int, ...]]:
+    """Return truth, probabilities and what is known, (batch, …, regions) float32; the first two are 0 if unknown."""
+    target = ops.cast(y_true, "int32")
+    known = 1.0 - ops.cast(ops.bitwise_and(target, UNKNOWN) // UNKNOWN, "float32")
+    true = ops.cast(ops.bitwise_and(target, INSIDE), "float32") * known
+    return true, ops.cast(y_pred, "float32") * known, known, tuple(range(1, len(y_pred.shape) - 1))
 
 
 def key_of(plan: Plan) -> str:
     """Return the key of `LOSSES` for a plan: its loss, in the form for the plan's targets."""
+    if overlapping(plan.labels):
+        return f"region_{plan.training.loss}"
     return f"marginal_{plan.training.loss}" if plan.annotation else plan.training.loss
 
 
 LOSSES: dict[str, Callable[..., Any]] = {
     "l2_dice": l2_dice, "dice_cross_entropy": dice_cross_entropy, "cross_entropy": cross_entropy,
     "marginal_l2_dice": marginal_l2_dice, "marginal_dice_cross_entropy": marginal_dice_cross_entropy,
-    "marginal_cross_entropy": marginal_cross_entropy}
+    "marginal_cross_entropy": marginal_cross_entropy, "region_l2_dice": region_l2_dice,
+    "region_dice_cross_entropy": region_dice_cross_entropy, "region_cross_entropy": region_cross_entropy}

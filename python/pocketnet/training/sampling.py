@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.labels import overlapping
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
@@ -21,7 +22,7 @@ from ..preprocessing.boxes import centred
 from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .augmentation import augment
-from .targets import possible_classes
+from .targets import possible_classes, regions
 from .warp import sample_warp
 
 
@@ -79,7 +80,7 @@ class Sampler(ABC):
 class PatchSampler(Sampler):
     """Random training patches and fixed validation patches of a fold.
 
-    In plans for datasets that were annotated in part, batches have targets with channels (`targets`), not classes.
+    If labels overlap or were annotated in part, batches have targets with channels (`targets`), not classes.
 
     Raises:
         DataError: The plan is for datasets that were annotated in full, and a store was annotated in part.
@@ -133,6 +134,8 @@ class PatchSampler(Sampler):
                      for c, p, n in zip(corner, patch, store.shape, strict=True))
 
     def _target(self, classes: np.ndarray, store: Store) -> np.ndarray:
+        if overlapping(self.plan.labels):
+            return regions(classes, self.plan.labels, store.annotated)
         return possible_classes(classes, self.plan.labels, store.annotated) if self.plan.annotation else classes
 
     def _read(self, store: Store, start: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

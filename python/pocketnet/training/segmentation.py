@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..contracts.labels import Label
 from .sampling import PatchSampler
 from .targets import masks
 
@@ -14,16 +15,17 @@ SAMPLES = "patches"
 COLUMNS = ("validation_dice",)
 
 
-def of_batch(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
+def of_batch(probabilities: np.ndarray, label: np.ndarray, labels: Sequence[Label]) -> list[float]:
     """Return the Dice of each patch and foreground class, if the class is present in the label or the prediction.
 
     Args:
         probabilities: (batch, *patch, classes).
         label: Classes, (batch, *patch), or targets with channels.
+        labels: The plan's labels.
     """
     scores = []
     for sample, target in zip(probabilities, label, strict=True):
-        for predicted, true in masks(sample, target):
+        for predicted, true in masks(sample, target, labels):
             size = int(predicted.sum() + true.sum())
             if size:
                 scores.append(2 * int((predicted & true).sum()) / size)

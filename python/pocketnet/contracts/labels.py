@@ -14,6 +14,8 @@ from .tasks import TASKS
 
 MEAN = "mean"
 """Label of the mean over all labels in tables, and no label's name."""
+BACKGROUND = "background"
+"""Name of the background where it is listed beside labels."""
 IGNORE = "ignore"
 """Name that `dataset.json`, a preset or `--labels` gives to the value of voxels that nobody annotated (nnU-Net's)."""
 

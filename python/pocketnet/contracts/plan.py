@@ -30,7 +30,7 @@ from .fields import (
     Whole,
     absent,
 )
-from .labels import Labels, Modalities, check_labels, outputs, overlapping
+from .labels import BACKGROUND, Labels, Modalities, check_labels, outputs, overlapping
 from .manifest import Crop, Size
 from .tasks import DEFAULT, TASKS, Task
 
@@ -230,6 +230,9 @@ class Training(Record):
         accumulate: Steps per update of the weights, which uses the mean of their gradients. The effect is that of a
             batch this many times larger, except that batch normalisation sees each batch separately.
         rematerialise: Whether blocks are recomputed in the backward pass instead of stored: less memory, more time.
+        label_weights: Weights of labels (and of the `background`) in the loss, by name; 1 for those not named.
+        balanced_labels: Whether a patch centred on a labelled voxel is drawn label by label over all training cases,
+            so that labels that few cases have are as frequent as others; else case by case, then label by label.
     """
 
     patch: Patch
@@ -253,6 +256,8 @@ class Training(Record):
     deep_supervision: Flag = False
     accumulate: Positive = 1
     rematerialise: Flag = False
+    label_weights: dict[Text, AboveZero] | None = absent()
+    balanced_labels: Flag | None = absent()
 
     @property
     def steps(self) -> int:
@@ -307,6 +312,9 @@ class Plan(Contract):
         classes = outputs(self.labels, self.task)
         if network.classes != classes:
             raise ValueError(f"network.classes {classes}, for {len(self.labels)} labels, not {network.classes}")
+        known = {label.name for label in self.labels} | ({BACKGROUND} if classes > len(self.labels) else set())
+        if unknown := set(self.training.label_weights or ()) - known:
+            raise ValueError(f"training.label_weights of {sorted(known)}, not of {sorted(unknown)}")
         if (network.head == SIGMOID) != overlapping(self.labels):
             raise ValueError("a network.head that is sigmoid if labels overlap, and only then")
         if network.channels != len(self.modalities):

@@ -93,6 +93,9 @@ class PatchSampler(Sampler):
         if partly and not plan.annotation:
             raise DataError("The plan says nothing of voxels or labels that were not annotated, but some cases have "
                             "them.", problems=partly[:20], todo="Create the plan again with pocket-plan.")
+        having = ([(store, store.foreground[label.name]) for store in self.stores
+                   if len(store.foreground.get(label.name, ()))] for label in plan.labels)
+        self._having = [pairs for pairs in having if pairs]
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return images (batch, *patch, channel) float32 and classes (batch, *patch) uint8 of a training step."""
@@ -104,7 +107,7 @@ class PatchSampler(Sampler):
         store = self.stores[rng.integers(len(self.stores))]
         try:
             settings = self.plan.training.augmentation
-            start = self._random_start(store, rng)
+            store, start = self._random_place(store, rng)
             warp = sample_warp(settings, self.plan.training.patch, store.spacing, rng)
             if warp is None:
                 image, label = self._read(store, start, self.plan.training.patch)
@@ -119,19 +122,25 @@ class PatchSampler(Sampler):
             raise DataError(f"A patch of case {store.case} could not be made: {type(error).__name__}: {error}",
                             where=str(store.folder)) from error
 
-    def _random_start(self, store: Store, rng: np.random.Generator) -> tuple[int, ...]:
+    def _random_place(self, store: Store, rng: np.random.Generator) -> tuple[Store, tuple[int, ...]]:
+        """Return the store of a patch, which is the given one unless labels are balanced, and the first voxel."""
         patch = self.plan.training.patch
         # Draw all numbers on both branches, so that later numbers do not depend on the branch.
         chance, which, where = rng.random(3)
         corner = rng.random(len(patch))
+        labelled = chance < self.plan.training.foreground_fraction
+        if labelled and self.plan.training.balanced_labels and self._having:
+            having = self._having[int(which * len(self._having))]
+            store, voxels = having[rng.integers(len(having))]
+            return store, start_around(voxels[int(where * len(voxels))], patch, store.shape)
         present = [name for name in sorted(store.foreground) if len(store.foreground[name])]
-        if present and chance < self.plan.training.foreground_fraction:
+        if present and labelled:
             voxels = store.foreground[present[int(which * len(present))]]
-            return start_around(voxels[int(where * len(voxels))], patch, store.shape)
+            return store, start_around(voxels[int(where * len(voxels))], patch, store.shape)
         if store.known is not None and len(store.known):
-            return start_around(store.known[int(where * len(store.known))], patch, store.shape)
-        return tuple(int(c * (n - p + 1)) if n >= p else centred(n, p)
-                     for c, p, n in zip(corner, patch, store.shape, strict=True))
+            return store, start_around(store.known[int(where * len(store.known))], patch, store.shape)
+        return store, tuple(int(c * (n - p + 1)) if n >= p else centred(n, p)
+                            for c, p, n in zip(corner, patch, store.shape, strict=True))
 
     def _target(self, classes: np.ndarray, store: Store) -> np.ndarray:
         if overlapping(self.plan.labels):

@@ -214,9 +214,9 @@ def test_possible_classes():
 
 def test_masks_leave_out_what_is_not_known():
     predicted = np.eye(3)[[1, 2, 1, 0]]
-    ball, core = masks(predicted, np.array([1, 1, 0, 2]))
+    ball, core = masks(predicted, np.array([1, 1, 0, 2]), LABELS)
     assert ball[0].tolist() == [True, False, True, False] and core[1].tolist() == [False, False, False, True]
-    ((found, true),) = masks(predicted, possible_classes(np.array([1, 1, IGNORED, 0]), LABELS, ["ball"]))
+    ((found, true),) = masks(predicted, possible_classes(np.array([1, 1, IGNORED, 0]), LABELS, ["ball"]), LABELS)
     assert found.tolist() == [True, False, False, False] and true.tolist() == [True, True, False, False]
 
 
@@ -274,6 +274,47 @@ def test_a_network_learns_from_sparse_slices(scribbled, tmp_path):
                     log=lambda text: None).run()
     losses = [row["loss"] for row in state.history]
     assert losses[1] < losses[0] and 0 <= state.history[-1]["validation_dice"] <= 1
+
+
+# Rare labels
+
+@pytest.mark.parametrize("name", ["l2_dice", "cross_entropy", "dice_cross_entropy"])
+def test_weights_of_labels(name):
+    """A weight of 2 counts a label's channel, and in the cross-entropy its voxels, twice."""
+    from pocketnet.training.losses import LOSSES, of_plan
+
+    rng = np.random.default_rng(4)
+    classes, found = rng.integers(0, 3, (1, 4, 4, 4)), softmax((1, 4, 4, 4, 3))
+    one_hot = np.eye(3)[classes[0].ravel()]
+    p, weights = found[0].reshape(-1, 3).astype(float), np.array([1, 1, 2])
+    entropies = -(one_hot * np.log(p)).sum(axis=1)
+    entropy = np.average(entropies, weights=one_hot @ weights)
+    l2 = ((one_hot - p) ** 2).sum(axis=0) / ((one_hot**2).sum(axis=0) + (p**2).sum(axis=0))
+    dice = 1 - 2 * (one_hot * p).sum(axis=0) / (one_hot.sum(axis=0) + p.sum(axis=0))
+    expected = {"l2_dice": np.average(l2, weights=weights), "cross_entropy": entropy,
+                "dice_cross_entropy": np.average(dice, weights=weights) + entropy}[name]
+    plan = tiny.plan(loss=name, label_weights={"core": 2.0})
+    assert float(of_plan(plan)(classes, found)) == pytest.approx(expected, rel=1e-4)
+    full = possible_classes(classes, LABELS, None)
+    assert float(of_plan(replace(plan, annotation="partial"))(full, found)) == pytest.approx(expected, rel=1e-4)
+    assert of_plan(tiny.plan(loss=name)) is LOSSES[name]
+    with pytest.raises(DataError, match=r"label_weights of \['background', 'ball', 'core'\], not of \['bone'\]"):
+        tiny.plan(label_weights={"bone": 2.0})
+
+
+def test_patches_are_balanced_over_labels(tmp_path):
+    """One case in four has a core: by case, one patch in eight is centred on a core; balanced over labels, half are."""
+    folder = write(tmp_path, lambda number, label: np.where((label == 2) & (number > 0), 1, label).astype(np.uint8),
+                   {**NNUNET, "labels": {"background": 0, "ball": 1, "core": 2}})
+    found = checked(folder)
+    plan = planned(found, foreground_fraction=1.0, batch=64, augmentation=planned(found).training.augmentation.off())
+    stores = stores_of(folder, found, tmp_path / "stores", plan)
+    shares = []
+    for balanced in (None, True):
+        one = replace(plan, training=replace(plan.training, balanced_labels=balanced))
+        _, classes = PatchSampler(one, stores, sorted(stores), CONSTANTS, 0).batch(1)
+        shares.append(float((classes == 2).any(axis=(1, 2, 3)).mean()))
+    assert shares[0] < 0.3 and shares[1] > 0.45
 
 
 # Metrics

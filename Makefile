@@ -119,6 +119,9 @@ bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by su
 bench-scale: setup ## Run the pipeline on 1,000 tiny cases: what a task and a case cost, and what grows (docs/scale.md)
 	@.venv/bin/python bench/scale.py
 
+bench-labels: .venv/.ready ## Train on the hippocampus with one label per case and with sparse slices, beside full labels
+	@PYTHONPATH=python .venv/bin/python bench/labels.py -o $(OUTDIR)/bench-labels $(BENCH_ARGS)
+
 bench-predict: .venv/.ready ## Hold predicted memory and step time against measured ones, each configuration in a fresh process
 	@PYTHONPATH=python .venv/bin/python bench/predict.py --page $(OUTDIR)/bench-predict
 

@@ -119,7 +119,7 @@ def dice_of(models: list[ModelFolder], manifest: Manifest, cases: Sequence[str],
     """Dice of the mean of some networks: a row for each label, a column for each case."""
     from pocketnet.evaluation.metrics import dice
     from pocketnet.inference.predictor import Predictor
-    from pocketnet.preprocessing.case import map_labels
+    from pocketnet.preprocessing.label_maps import map_labels
     from pocketnet.preprocessing.reference import read_label
     from pocketnet.preprocessing.scan import read_scan
 

@@ -19,7 +19,7 @@ from pocketnet.contracts.manifest import Manifest
 from pocketnet.contracts.splits import Splits
 from pocketnet.evaluation.metrics import dice
 from pocketnet.preprocessing import geometry
-from pocketnet.preprocessing.case import map_labels
+from pocketnet.preprocessing.label_maps import map_labels
 from pocketnet.preprocessing.scan import read_scan
 
 WINDOWS = ("plan", "auto", "large")

@@ -52,6 +52,21 @@ def nnunet(root: Path, folder: Path) -> list[str]:
     return ["--dataset", "nnunet"]
 
 
+def nnunet_regions(root: Path, folder: Path) -> list[str]:
+    """nnU-Net 2's examples of regions and of an ignore label in one: a region in another, slices without annotation."""
+    options = nnunet(root, folder)
+    for path in sorted((folder / "labelsTr").iterdir()):
+        label = nib.load(path)
+        voxels = np.asarray(label.dataobj).astype(np.uint8)
+        voxels[..., ::4] = 3
+        _save(nib.Nifti1Image(voxels, label.affine), path)
+    index = json.loads((folder / "dataset.json").read_text())
+    index |= {"labels": {"background": 0, "Hippocampus": [1, 2], "Posterior": 2, "ignore": 3},
+              "regions_class_order": [1, 2]}
+    (folder / "dataset.json").write_text(json.dumps(index))
+    return options
+
+
 def decathlon(root: Path, folder: Path) -> list[str]:
     """The decathlon's layout with both modalities in one 4D file, as Task01."""
     training = []
@@ -177,8 +192,8 @@ def covidx(root: Path, folder: Path) -> list[str]:
     return ["--dataset", "covidx"]
 
 
-MAKERS = {maker.__name__: maker for maker in (hippocampus, nnunet, decathlon, brats_2020, brats_2021, brats_2023,
-                                              folders, csv_table, lits, nfbs, covidx)}
+MAKERS = {maker.__name__: maker for maker in (hippocampus, nnunet, nnunet_regions, decathlon, brats_2020, brats_2021,
+                                              brats_2023, folders, csv_table, lits, nfbs, covidx)}
 """Each maker's name begins with its preset's."""
 
 

@@ -49,8 +49,9 @@ def run(real_data: Path, folder: Path, layout: str, arch: str, *sizes: str) -> P
 
 
 @pytest.mark.parametrize("layout, spacing", [
-    ("hippocampus", None), ("nnunet", [1, 1, 1]), ("decathlon", [1, 1, 1]), ("brats_2020", None), ("brats_2021", None),
-    ("brats_2023", None), ("folders", [1, 1, 1]), ("csv_table", [1, 1, 1]), ("nfbs", None)])
+    ("hippocampus", None), ("nnunet", [1, 1, 1]), ("nnunet_regions", [1, 1, 1]), ("decathlon", [1, 1, 1]),
+    ("brats_2020", None), ("brats_2021", None), ("brats_2023", None),
+    ("folders", [1, 1, 1]), ("csv_table", [1, 1, 1]), ("nfbs", None)])
 def test_a_preset_of_volumes(real_data, tmp_path, layout, spacing):
     out = run(real_data, tmp_path, layout, "unet", "--patch", "8", "--batch", "1")
     manifest, plan = (json.loads((out / f"{name}.json").read_text()) for name in ("test", "plan"))

@@ -74,6 +74,7 @@ def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count
     from ..preprocessing.store import open_stores
     from ..report.quality import patches
     from ..training.sampling import PatchSampler
+    from ..training.targets import drawn
 
     plan = Plan.read(plan_file)
     _check_per_voxel(plan.task, plan_file)
@@ -83,6 +84,8 @@ def _patches(plan_file: Path, splits: Path, stores: list[Path], fold: int, count
                            split.intensity, fold)
     batches = [sampler.batch(step) for step in range(1, -(-count // plan.training.batch) + 1)]
     images, classes = (np.concatenate(parts)[:count] for parts in zip(*batches, strict=True))
+    if classes.ndim == images.ndim:
+        classes = drawn(classes, plan.labels)
     names = [label.name for label in sorted(plan.labels, key=lambda label: label.value)]
     return patches(images, classes, plan.modalities, names)
 

@@ -39,6 +39,8 @@ class StoredCase(Contract):
         sha256: Checksum per array file of the store.
         checksum: Checksum of all other keys, see `own_checksum`.
         class_name: Class of the case (classification).
+        annotated: Names of the annotated labels, if not all labels were annotated.
+        known: A sample of voxel indices that were annotated, background included, if some voxels were not.
     """
 
     kind: ClassVar[str] = "case"
@@ -55,6 +57,8 @@ class StoredCase(Contract):
     sha256: dict[Path, SHA256]
     checksum: SHA256
     class_name: Text | None = absent(alias="class")
+    annotated: tuple[Text, ...] | None = absent()
+    known: tuple[Voxel, ...] | None = absent()
 
     @model_validator(mode="after")
     def _check(self) -> Any:
@@ -63,6 +67,8 @@ class StoredCase(Contract):
             raise ValueError(f"source_shape, crop and spacing_mm of {axes} axes, as shape has")
         if any(len(voxel) != axes for voxels in self.foreground.values() for voxel in voxels):
             raise ValueError(f"foreground voxels of {axes} axes, as shape has")
+        if any(len(voxel) != axes for voxel in self.known or ()):
+            raise ValueError(f"known voxels of {axes} axes, as shape has")
         if len(self.statistics) != len(self.modalities):
             raise ValueError(f"statistics of {len(self.modalities)} channels, as modalities has")
         return self

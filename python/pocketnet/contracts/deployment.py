@@ -44,11 +44,15 @@ class NetworkInput(Record):
 
 @record
 class NetworkOutput(Record):
-    """The network's output: data type, names of the axes and meaning of the values."""
+    """The network's output: data type, names of the axes and meaning of the values.
+
+    `region_probabilities` are those of classes that overlap: a voxel gets the value of the last class whose probability
+    is above 0.5.
+    """
 
     type: Literal["float32"]
     axes: tuple[AnyText, ...]
-    meaning: Literal["probabilities"]
+    meaning: Literal["probabilities", "region_probabilities"]
 
 
 @record

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from . import regions
 from .base import Contract, Record, record
-from .fields import Count, Text, Whole, absent
+from .fields import Count, Distinct, Positive, Text, Whole, absent
 from .tasks import TASKS
 
 MEAN = "mean"
 """Label of the mean over all labels in tables, and no label's name."""
+BACKGROUND = "background"
+"""Name of the background where it is listed beside labels."""
+IGNORE = "ignore"
+"""Name that `dataset.json`, a preset or `--labels` gives to the value of voxels that nobody annotated (nnU-Net's)."""
 
 
 @record
@@ -53,12 +59,15 @@ class Label(Record):
         value: Value in written label maps, 1…K; for a classification, the index 0…K-1.
         source_values: Values of the dataset's label maps that belong to the class.
         code: Its standard codes, for DICOM segmentations.
+        parts: Values of stored and written label maps that belong to the label, if labels overlap (`regions`). The
+            written value is that of the last label that a voxel has.
     """
 
     name: Text
     value: Count
     source_values: Annotated[tuple[Whole, ...], Field(min_length=1)]
     code: SegmentCode | None = absent()
+    parts: Annotated[tuple[Positive, ...], Field(min_length=1), Distinct()] | None = absent()
 
 
 Labels = Annotated[tuple[Label, ...], Field(min_length=1)]
@@ -79,6 +88,42 @@ def check_labels(labels: tuple[Label, ...], task: str) -> None:
         raise ValueError(f"labels not called {MEAN!r}, which stands for their mean in tables")
     if len({label.name for label in labels}) != len(labels):
         raise ValueError(f"labels with different names, not {[label.name for label in labels]}")
+    if overlapping(labels):
+        expected = regions.parts({label.name: label.source_values for label in labels})
+        for label in labels:
+            if label.parts != expected[label.name]:
+                raise ValueError(f"the parts {list(expected[label.name])} of the overlapping label {label.name!r}, not "
+                                 f"{label.parts and list(label.parts)}")
+
+
+def overlapping(labels: Sequence[Label]) -> bool:
+    """Return whether labels overlap: a voxel may have several of them, and the network predicts each on its own."""
+    return any(label.parts is not None for label in labels)
+
+
+def outputs(labels: Sequence[Label], task: str) -> int:
+    """Return the number of a network's outputs: the labels, and the background of labels that exclude each other."""
+    return len(labels) + (0 if overlapping(labels) else TASKS[task].first_value)
+
+
+def check_annotation(labels: tuple[Label, ...], ignore: int | None, annotated: Mapping[str, tuple[str, ...]]) -> None:
+    """Check an ignore value and lists of annotated labels.
+
+    Args:
+        labels: The labels.
+        ignore: Value of voxels that nobody annotated; None without one.
+        annotated: Names of the annotated labels by case, for the cases in which not all are.
+
+    Raises:
+        ValueError: The ignore value is the background's or a label's, or a list names an unknown label.
+    """
+    owner = {0: "the background"} | {value: label.name for label in labels for value in label.source_values}
+    if ignore in owner:
+        raise ValueError(f"an ignore value that is no label's; {ignore} is {owner[ignore]}")
+    known = {label.name for label in labels}
+    for case, names in annotated.items():
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"annotated labels among {sorted(known)}; {case} has {unknown[0]!r}")
 
 
 @record

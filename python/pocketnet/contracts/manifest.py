@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from .base import Contract, Record, record
-from .fields import SHA256, AnyText, CaseName, Distinct, Path, Percentage, Positive, Spacing, Text, absent
-from .labels import Labels, Modalities, check_labels
+from .fields import SHA256, AnyText, CaseName, Distinct, Path, Percentage, Positive, Spacing, Text, Whole, absent
+from .labels import Labels, Modalities, check_annotation, check_labels
 from .tasks import DEFAULT, TASKS, Task
 
 Crop = Literal["nonzero", "none"]
@@ -58,6 +58,8 @@ class Case(Record):
         class_name: Class of the case (classification).
         group: Patient, subject or site of the case, if known; a group is in one part of each split.
         stratum: Value to stratify by, besides the class, if asked for.
+        annotated: Names of the labels that were annotated in the case, if not all were; elsewhere than in them, nothing
+            is known about the others.
     """
 
     case: CaseName
@@ -67,6 +69,7 @@ class Case(Record):
     class_name: Text | None = absent(alias="class")
     group: Text | None = absent()
     stratum: Text | None = absent()
+    annotated: Annotated[tuple[Text, ...], Field(min_length=1), Distinct()] | None = absent()
 
     @property
     def labelled(self) -> bool:
@@ -104,6 +107,7 @@ class Manifest(Contract):
             headers must match the image's grid.
         split: The dataset's own test set, if any.
         caution: Caution to show with every result on the dataset.
+        ignore: Value of the dataset's label maps for voxels that nobody annotated, if any.
     """
 
     kind: ClassVar[str] = "manifest"
@@ -119,10 +123,17 @@ class Manifest(Contract):
     label_grid: Literal["own", "image"] | None = absent()
     split: ListedSplit | None = absent()
     caution: AnyText | None = absent(min_length=1)
+    ignore: Whole | None = absent()
+
+    @property
+    def partly_annotated(self) -> bool:
+        """Whether some voxels, or some labels of some cases, were not annotated."""
+        return self.ignore is not None or any(case.annotated for case in self.cases)
 
     @model_validator(mode="after")
     def _check(self) -> Any:
         check_labels(self.labels, self.task)
+        check_annotation(self.labels, self.ignore, {case.case: case.annotated or () for case in self.cases})
         if len(set(self.modalities)) != len(self.modalities):
             raise ValueError(f"modalities with different names, not {list(self.modalities)}")
         names = [case.case for case in self.cases]

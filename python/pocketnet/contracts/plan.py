@@ -12,11 +12,25 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Field, model_validator
 
 from ..errors import DataError, UsageError
-from ..models.network import ARCHITECTURES, Network
+from ..models.network import ARCHITECTURES, SIGMOID, SOFTMAX, Network
 from ..models.pooling import divisor, everywhere
 from .base import Contract, Record, load, record
-from .fields import AboveZero, Bounds, Count, Flag, NotNegative, Number, Positive, Share, Spacing, Text, Unique, Whole
-from .labels import Labels, Modalities, check_labels
+from .fields import (
+    AboveZero,
+    Bounds,
+    Count,
+    Flag,
+    NotNegative,
+    Number,
+    Positive,
+    Share,
+    Spacing,
+    Text,
+    Unique,
+    Whole,
+    absent,
+)
+from .labels import BACKGROUND, Labels, Modalities, check_labels, outputs, overlapping
 from .manifest import Crop, Size
 from .tasks import DEFAULT, TASKS, Task
 
@@ -97,7 +111,12 @@ class Preprocessing(Record):
 
 @record
 class NetworkPlan(Record):
-    """Settings common to all networks; each training adds architecture and width."""
+    """Settings common to all networks; each training adds architecture and width.
+
+    Attributes:
+        classes: Output channels.
+        head: `sigmoid` if labels overlap; otherwise a softmax over the classes.
+    """
 
     dimensions: Literal[2, 3]
     channels: Positive
@@ -109,6 +128,7 @@ class NetworkPlan(Record):
     skip: Literal["concatenate", "add"]
     convolution: Literal["standard", "separable"] = "standard"
     activation: Literal["relu", "leaky_relu"] = "relu"
+    head: Literal["sigmoid"] | None = absent()
 
     @property
     def divisor(self) -> tuple[int, ...]:
@@ -117,7 +137,8 @@ class NetworkPlan(Record):
 
     def network(self, arch: str, width: str) -> Network:
         """Return the network of one architecture and width."""
-        return Network(arch=arch, width=width, **{f.name: getattr(self, f.name) for f in fields(self)})
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Network(arch=arch, width=width, **given | {"head": self.head or SOFTMAX})
 
 
 @record
@@ -173,6 +194,8 @@ AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "bri
 
 
 BEST, LAST = "best", "last"
+PARTIAL: Literal["partial"] = "partial"
+"""Value of `Plan.annotation`."""
 
 
 @record
@@ -207,6 +230,9 @@ class Training(Record):
         accumulate: Steps per update of the weights, which uses the mean of their gradients. The effect is that of a
             batch this many times larger, except that batch normalisation sees each batch separately.
         rematerialise: Whether blocks are recomputed in the backward pass instead of stored: less memory, more time.
+        label_weights: Weights of labels (and of the `background`) in the loss, by name; 1 for those not named.
+        balanced_labels: Whether a patch centred on a labelled voxel is drawn label by label over all training cases,
+            so that labels that few cases have are as frequent as others; else case by case, then label by label.
     """
 
     patch: Patch
@@ -230,6 +256,8 @@ class Training(Record):
     deep_supervision: Flag = False
     accumulate: Positive = 1
     rematerialise: Flag = False
+    label_weights: dict[Text, AboveZero] | None = absent()
+    balanced_labels: Flag | None = absent()
 
     @property
     def steps(self) -> int:
@@ -256,7 +284,12 @@ class Inference(Record):
 
 @record
 class Plan(Contract):
-    """The settings of training and inference for a dataset."""
+    """The settings of training and inference for a dataset.
+
+    Attributes:
+        annotation: `partial` if some voxels, or some labels of some cases, were not annotated: the loss leaves out what
+            is not known.
+    """
 
     kind: ClassVar[str] = "plan"
     writer: ClassVar[str | None] = "plan"
@@ -270,14 +303,20 @@ class Plan(Contract):
     training: Training
     inference: Inference
     task: Task = DEFAULT
+    annotation: Literal["partial"] | None = absent()
 
     @model_validator(mode="after")
     def _check(self) -> Any:
         check_labels(self.labels, self.task)
         network, size = self.network, self.preprocessing.size
-        classes = len(self.labels) + TASKS[self.task].first_value
+        classes = outputs(self.labels, self.task)
         if network.classes != classes:
             raise ValueError(f"network.classes {classes}, for {len(self.labels)} labels, not {network.classes}")
+        known = {label.name for label in self.labels} | ({BACKGROUND} if classes > len(self.labels) else set())
+        if unknown := set(self.training.label_weights or ()) - known:
+            raise ValueError(f"training.label_weights of {sorted(known)}, not of {sorted(unknown)}")
+        if (network.head == SIGMOID) != overlapping(self.labels):
+            raise ValueError("a network.head that is sigmoid if labels overlap, and only then")
         if network.channels != len(self.modalities):
             raise ValueError(f"network.channels {len(self.modalities)}, one per modality, not {network.channels}")
         if self.preprocessing.spacing_mm and len(self.preprocessing.spacing_mm) != network.dimensions:

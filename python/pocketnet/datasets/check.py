@@ -19,8 +19,8 @@ from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
 from ..contracts.tasks import TASKS as RULES
 from ..text import csv_text
+from . import annotated, labels, layouts
 from . import groups as grouping
-from . import labels, layouts
 from .folder import Case, Listing, Problem, path_problems, text_problems
 from .presets import Preset
 from .tasks import TASKS
@@ -123,7 +123,7 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)
     if not problems:
         described = labels.as_manifest(classes, RULES[preset.task].first_value, preset.label_codes)
-        result.manifest = _manifest(preset, listing, described, checked)
+        result.manifest = _manifest(preset, listing, described, checked, classes.ignore)
         if grouped.source:
             result.groups = len(set(groups.values())), grouped.source
         result.fingerprint = _fingerprint(preset, checked)
@@ -159,7 +159,8 @@ def _leaks(listing: Listing, groups: Mapping[str, str]) -> list[Problem]:
             for line in leaks(groups, parts)]
 
 
-def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], checked: Sequence[Checked]) -> Manifest:
+def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], checked: Sequence[Checked],
+              ignore: int | None) -> Manifest:
     there = {one.case.name for one in checked if one.case.labelled}
     return Manifest(
         dataset=preset.name, layout=preset.layout, task=preset.task,
@@ -167,13 +168,15 @@ def _manifest(preset: Preset, listing: Listing, described: tuple[Label, ...], ch
         preprocessing=PreprocessingRules.from_json(dict(preset.preprocessing), f"preset {preset.name}"),
         label_grid=preset.label_grid if preset.label_grid != "own" else None,
         split=ListedSplit("listed", tuple(case for case in listing.test if case in there)) if listing.test else None,
-        caution=preset.caution or None, cases=tuple(_entry(one, listing.modalities) for one in checked))
+        caution=preset.caution or None, ignore=ignore,
+        cases=tuple(_entry(one, listing.modalities, [label.name for label in described]) for one in checked))
 
 
-def _entry(one: Checked, modalities: Sequence[str]) -> Entry:
+def _entry(one: Checked, modalities: Sequence[str], names: Sequence[str]) -> Entry:
     """Return a case's entry in the manifest."""
-    return Entry(one.case.name, tuple(one.case.images[m] for m in modalities), one.case.label,
-                 one.sha256, class_name=one.case.class_name, group=one.case.group, stratum=one.case.stratum)
+    return Entry(one.case.name, tuple(one.case.images[m] for m in modalities), one.case.label, one.sha256,
+                 class_name=one.case.class_name, group=one.case.group, stratum=one.case.stratum,
+                 annotated=annotated.incomplete(one.case, names))
 
 
 def _fingerprint(preset: Preset, checked: Sequence[Checked]) -> Fingerprint:

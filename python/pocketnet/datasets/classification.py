@@ -73,7 +73,7 @@ def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset
         raise UsageError("A classification has its classes from the dataset's list; --labels is for segmentation.",
                          where=f"--labels {asked}", todo="Leave --labels out.")
     names = preset.classes or sorted({cast(str, case.class_name) for case in listing.cases})
-    return {name: (value,) for value, name in enumerate(names)}
+    return Classes({name: (value,) for value, name in enumerate(names)})
 
 
 def checker(folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:

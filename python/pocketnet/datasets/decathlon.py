@@ -97,7 +97,6 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         problems += [Problem("", path, f"extra: not listed in {INDEX}") for path in extra if path not in used | voxels]
     if index.count not in (None, len(index.training)):
         warnings.append(f"{INDEX}: numTraining is {index.count}, but {len(index.training)} cases are listed")
-    warnings += index.warnings
     return Listing(modalities, index.classes, [cases[name] for name in sorted(cases)], problems, missing,
                    warnings)
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..contracts.fields import path_fault, text_fault
 from ..errors import UsageError
@@ -18,6 +19,9 @@ from ..preprocessing.formats import SUFFIXES
 from ..preprocessing.formats import is_volume as is_volume
 from ..preprocessing.formats import stem as stem
 from .presets import unknown
+
+if TYPE_CHECKING:
+    from .labels import Classes
 
 CASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -43,6 +47,7 @@ class Case:
         columns: What the dataset's table says of the case besides, by column, such as `patient`.
         group: Cases of one group stay in one part of each split; None if unknown.
         stratum: Value to stratify by, if asked for.
+        annotated: Names of the labels that were annotated in the case; None: all.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Case:
     columns: Mapping[str, str] = field(default_factory=dict)
     group: str | None = None
     stratum: str | None = None
+    annotated: tuple[str, ...] | None = None
 
     @property
     def labelled(self) -> bool:
@@ -75,7 +81,7 @@ class Listing:
     """
 
     modalities: tuple[str, ...]
-    classes: Mapping[str, tuple[int, ...]] | None
+    classes: Classes | None
     cases: list[Case]
     problems: list[Problem] = field(default_factory=list)
     missing_labels: list[Problem] = field(default_factory=list)

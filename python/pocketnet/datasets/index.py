@@ -11,16 +11,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..contracts.labels import IGNORE
+from ..contracts.regions import Values
 from ..files import content
 from ..preprocessing.formats import SUFFIXES, TAKEN
 from ..text import parse_json
 from .folder import visible
+from .labels import Classes
 
 INDEX = "dataset.json"
+ORDER = "regions_class_order"
 IMAGES, LABELS = FOLDERS = ("imagesTr", "labelsTr")
 
 
@@ -33,14 +37,12 @@ class Index:
         classes: Values in the label maps by class name.
         training: Entries with `image` and `label`, paths relative to the folder.
         count: `numTraining`, if present and a number; otherwise None.
-        warnings: Unusual findings that may be intended.
     """
 
     modalities: tuple[str, ...]
-    classes: Mapping[str, tuple[int, ...]]
+    classes: Classes
     training: list[Any]
     count: int | None
-    warnings: list[str] = field(default_factory=list)
 
 
 def read(folder: Path) -> Index:
@@ -64,11 +66,11 @@ def read(folder: Path) -> Index:
     if "channel_names" in value:
         channels, labels = _parts(value, {"channel_names": _modalities, "labels": _named_values}, "nnU-Net")
         ending = _ending(value)
-        classes, warnings = _classes(labels)
-        return Index(channels, classes, _entries(folder, ending), count, warnings)
+        classes = _classes(labels, value.get(ORDER))
+        return Index(channels, classes, _entries(folder, ending), count)
     modalities, classes, training = _parts(
         value, {"modality": _modalities, "labels": _numbered, "training": _list}, "the Medical Segmentation Decathlon")
-    return Index(modalities, classes, training, count)
+    return Index(modalities, Classes.of(classes), training, count)
 
 
 def _parts(value: dict[str, Any], readers: Mapping[str, Callable[..., Any]], where: str) -> list[Any]:
@@ -117,26 +119,26 @@ def _named_values(value: dict[str, Any]) -> dict[str, tuple[int, ...]]:
             for name, values in value.items()}
 
 
-def _classes(labels: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
-    """Convert nnU-Net's labels to mutually exclusive classes, and return warnings about overlapping regions.
-
-    A value in several regions belongs to the last one, as nnU-Net writes later regions over earlier ones.
+def _classes(labels: Values, order: Any) -> Classes:
+    """Return nnU-Net's labels without the background; regions that overlap in the order of `regions_class_order`.
 
     Raises:
-        ValueError: There is an `ignore` label, or no class.
+        ValueError: The value of the `ignore` label is also another's, regions that overlap have no order or a wrong
+            one, or there is no class.
     """
-    if "ignore" in labels:
-        raise ValueError(f"it has an `ignore` label (value {labels['ignore'][0]}), which is not supported: annotate "
-                         "these voxels or leave the cases out, and remove the entry")
-    owner = {value: name for name, values in labels.items() for value in values if value != 0}
-    classes = {name: tuple(v for v in values if owner.get(v) == name) for name, values in labels.items()}
-    learned = {name: values for name, values in classes.items() if values}
-    if not learned:
+    if order is not None and not (isinstance(order, list) and all(isinstance(value, int) for value in order)):
+        raise ValueError(f"{ORDER} is not a list of label values")
+    learned = {name: tuple(value for value in values if value != 0) for name, values in labels.items()}
+    classes = Classes.of({name: values for name, values in learned.items() if values or name == IGNORE}
+                         | {name: labels[name] for name in labels if name == IGNORE}, order, _in_order)
+    if not classes:
         raise ValueError("labels has no class besides the background")
-    cut = {name: values for name, values in learned.items() if set(values) != set(labels[name]) - {0}}
-    warnings = [f"{INDEX}: region {name!r} overlaps a later one; learned as the class of its values "
-                f"{', '.join(map(str, values))} (other classes: --labels)" for name, values in cut.items()]
-    return learned, warnings
+    return classes
+
+
+def _in_order(written: Mapping[str, int]) -> str:
+    """Say how `dataset.json` puts regions in order."""
+    return f'list them in the order {", ".join(written)}, with "{ORDER}": {list(written.values())}'
 
 
 def _ending(value: dict[str, Any]) -> str:

@@ -2,19 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from types import MappingProxyType
 
 import numpy as np
 
-from ..contracts.labels import Label, SegmentCode
+from ..contracts import regions
+from ..contracts.labels import IGNORE, Label, SegmentCode
+from ..contracts.regions import Values
 from ..errors import UsageError
-from ..preprocessing.case import MOST_CLASSES
 from ..preprocessing.geometry import read
+from ..preprocessing.label_maps import most_classes
 from .presets import Preset, unknown
 
-Classes = Mapping[str, tuple[int, ...]]
+How = Callable[[Mapping[str, int]], str]
+
+class Classes(dict[str, tuple[int, ...]]):
+    """Values in the label files by class name, in order.
+
+    If classes overlap, they are regions in the order of writing.
+
+    Attributes:
+        ignore: Value of voxels that nobody annotated; None without one.
+    """
+
+    def __init__(self, values: Values = MappingProxyType({}), ignore: int | None = None):
+        super().__init__(values)
+        self.ignore = ignore
+
+    @property
+    def overlap(self) -> bool:
+        """Whether classes overlap."""
+        return regions.overlapping(self) is not None
+
+    @classmethod
+    def of(cls, values: Values, order: Sequence[int] | None = None, how: How = lambda written: "") -> Classes:
+        """Return classes of which one may be called `ignore`, the value of voxels that nobody annotated.
+
+        Args:
+            values: Values in the label files by name.
+            order: For each class in turn, one of its values, as in nnU-Net's `regions_class_order`: voxels of several
+                classes are written as the last one. Needed if classes overlap.
+            how: Says how to write the given regions with their values in `order`, for messages.
+
+        Raises:
+            ValueError: The ignore label has several values, the background's or another class's; or classes overlap
+                without an order, or with one by which a class is never written.
+        """
+        classes = {name: given for name, given in values.items() if name != IGNORE}
+        _check_regions(classes, order, how)
+        if IGNORE not in values:
+            return cls(classes)
+        ignored = values[IGNORE]
+        if len(ignored) != 1:
+            raise ValueError(f"the label `{IGNORE}` has one value, not {', '.join(map(str, ignored))}")
+        owner = {value: f"class {name!r}" for name, own in classes.items() for value in own} | {0: "the background"}
+        if ignored[0] in owner:
+            raise ValueError(f"the value {ignored[0]} of the label `{IGNORE}` is also that of {owner[ignored[0]]}: "
+                             "voxels that nobody annotated need a value of their own")
+        return cls(classes, ignored[0])
 
 
 def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
@@ -32,41 +79,80 @@ def choose(text: str | None, preset: Preset, folder: Classes | None) -> Classes:
         UsageError: The label set is unknown, the text is malformed, the dataset lacks a value, or a value is in two
             classes.
     """
-    sets: Mapping[str, Classes] = preset.label_sets or {}
-    if not text:
-        return sets[cast(str, preset.default_labels)] if sets else folder or {}
-    if text in sets:
-        return sets[text]
-    if "=" not in text:
-        raise unknown("label set", text, sets, option="--labels", todo="Or write name=1+2,other=4.")
-    classes = _parse(text)
+    sets: Mapping[str, Values] = preset.label_sets or {}
+    if not text and not sets:
+        return folder or Classes()
+    name = text or str(preset.default_labels)
+    if name in sets:
+        return _of(sets[name], f"label set {name} of the preset {preset.name}", preset.region_orders.get(name))
+    if not text or "=" not in text:
+        raise unknown("label set", name, sets, option="--labels", todo="Or write name=1+2,other=4.")
+    kept = {IGNORE: (folder.ignore,)} if folder and folder.ignore is not None else {}
+    found, order = _parse(text)
+    classes = _of({**kept, **found}, f"--labels {text}", order)
     known = sorted(known_values(preset, folder, classes) - {0})
     values = [value for of_class in classes.values() for value in of_class]
     for value in sorted(set(values)):
         if value not in known:
             raise UsageError(f"The dataset has no label value {value}.", where=f"--labels {text}",
                              todo=f"Its values: {', '.join(map(str, known))}; 0 is background.")
-        if values.count(value) > 1:
-            raise UsageError(f"Value {value} is in two classes.", where=f"--labels {text}")
+    twice = [name for name, own in classes.items() if len(set(own)) != len(own)]
+    if twice:
+        raise UsageError(f"The class {twice[0]!r} has a value twice.", where=f"--labels {text}")
     return classes
 
 
-def check_number(classes: Classes) -> None:
+def _check_regions(values: Values, order: Sequence[int] | None, how: How) -> None:
+    """Check the order of classes that overlap; raises the errors of `Classes.of`."""
+    shared = regions.overlapping(values)
+    if shared is None:
+        return
+    right = how(regions.outermost_first(values))
+    if order is None:
+        raise ValueError(f"the regions {shared[0]!r} and {shared[1]!r} overlap in the value {shared[2]}, and no order "
+                         f"says which of them a voxel of both is written as; {right}")
+    if len(order) != len(values):
+        raise ValueError(f"the order of the regions has {len(order)} values, but there are {len(values)} regions; "
+                         f"{right}")
+    for (name, own), value in zip(values.items(), order, strict=True):
+        if value not in own:
+            raise ValueError(f"the order has {value} for the region {name!r}, which has the values "
+                             f"{', '.join(map(str, own))}; {right}")
+    if hidden := regions.covered(values):
+        raise ValueError(f"the region {hidden[0]!r} would never be written, because {hidden[1]!r} comes after it and "
+                         f"contains it; {right}")
+
+
+def _of(values: Values, where: str, order: Sequence[int] | None = None) -> Classes:
+    """Return `Classes.of` for values from a preset or an option; an error names the place."""
+    def how(written: Mapping[str, int]) -> str:
+        return 'write "' + ",".join(f"{name}={'+'.join(map(str, values[name]))}:{value}"
+                                    for name, value in written.items()) + '"'
+
+    try:
+        return Classes.of(values, order, how)
+    except ValueError as error:
+        raise UsageError(f"These labels cannot be learned: {error}.", where=where) from None
+
+
+def check_number(classes: Classes, partly_annotated: bool) -> None:
     """Check that there are no more classes than a label map of classes holds.
 
     Raises:
         UsageError: There are more.
     """
-    if len(classes) > MOST_CLASSES:
-        raise UsageError(f"At most {MOST_CLASSES} classes can be learned, found {len(classes)}.", where="--labels",
+    most = most_classes(partly_annotated)
+    if len(set(regions.stored_values(classes).values()) if classes.overlap else classes) > most:
+        raise UsageError(f"At most {most} classes can be learned, found {len(classes)}.", where="--labels",
                          todo="Choose some of them, or join values to classes: --labels name=1+2,other=4.")
 
 
 def known_values(preset: Preset, folder: Classes | None, chosen: Classes) -> frozenset[int]:
     """Return all valid values of label files, with 0: the dataset's values, or else those of the chosen classes."""
-    sets = [*(preset.label_sets or {}).values(), folder or {}]
+    sets: Sequence[Values] = [*(preset.label_sets or {}).values(), folder or {}]
     sets = sets if any(sets) else [chosen]
-    return frozenset({0}.union(*(values for classes in sets for values in classes.values())))
+    ignored = {one.ignore for one in (folder, chosen) if one is not None and one.ignore is not None}
+    return frozenset({0}.union(ignored, *(values for classes in sets for values in classes.values())))
 
 
 def unnamed(folder: Path, path: str | None) -> UsageError:
@@ -81,20 +167,25 @@ def unnamed(folder: Path, path: str | None) -> UsageError:
 
 def as_manifest(classes: Classes, first: int, codes: Mapping[str, SegmentCode] | None = None) -> tuple[Label, ...]:
     """Return the `labels` of a manifest: the classes in order, with the values from `first` on and their codes."""
-    return tuple(Label(name, value, tuple(source), (codes or {}).get(name))
+    parts = regions.parts(classes) if classes.overlap else {}
+    return tuple(Label(name, value, tuple(source), (codes or {}).get(name), parts.get(name))
                  for value, (name, source) in enumerate(classes.items(), first))
 
 
-def _parse(text: str) -> dict[str, tuple[int, ...]]:
+def _parse(text: str) -> tuple[dict[str, tuple[int, ...]], list[int] | None]:
+    """Parse `name=1+2,other=4`, or with the order of regions `name=1+2:1,other=2:2`, into classes and order."""
     classes: dict[str, tuple[int, ...]] = {}
+    order: list[int] = []
     for part in text.split(","):
-        name, _, values = (word.strip() for word in part.partition("="))
+        name, _, given = (word.strip() for word in part.partition("="))
+        values, colon, written = given.partition(":")
         try:
             numbers = tuple(int(value) for value in values.split("+"))
+            order += [int(written)] if colon else []
         except ValueError:
             numbers = ()
         if not name or not numbers or name in classes:
             raise UsageError(f"Expected classes as name=1+2,other=4, each once. Received: {part.strip()!r}",
                              where=f"--labels {text}")
         classes[name] = numbers
-    return classes
+    return classes, order or None

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..contracts.tasks import TASKS
 from ..errors import UsageError
-from . import bids, brats, covidx, decathlon, image_table, presets, table, templates
+from . import annotated, bids, brats, covidx, decathlon, image_table, presets, table, templates
 from .folder import Listing, subfolders
 from .presets import Preset
 
@@ -38,7 +39,8 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str] = ()) -> Listing:
     if not _matches(folder, preset):
         _refuse(folder, preset)
     adapter = templates if preset.files else LAYOUTS[preset.layout]
-    return adapter.scan(folder, preset, wanted)
+    listing = adapter.scan(folder, preset, wanted)
+    return annotated.add(folder, listing) if TASKS[preset.task].per_voxel else listing
 
 
 def fitting(folder: Path) -> list[Preset]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..preprocessing import folders, formats
 from ..preprocessing.geometry import file_and_volume
-from . import bids, groups, index, table
+from . import annotated, bids, groups, index, table
 from .folder import Listing, Problem
 
 
@@ -23,7 +23,7 @@ def left_out(folder: Path, listing: Listing, problems: Sequence[Problem]) -> tup
     used = {file_and_volume(path)[0] for case in listing.cases
             for path in (*case.images.values(), *([case.label] if case.label else []))}
     used |= {part for path in used for part in formats.beside(path)}
-    used |= {index.INDEX, table.TABLE, *groups.TABLES, bids.DESCRIPTION, bids.PARTICIPANTS,
+    used |= {index.INDEX, table.TABLE, annotated.FILE, *groups.TABLES, bids.DESCRIPTION, bids.PARTICIPANTS,
              *(problem.file for problem in problems)}
     found = folders.contents(folder)
     for file in found.files:

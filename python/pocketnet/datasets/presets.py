@@ -50,6 +50,8 @@ class Preset:
         label_codes: Standard codes of classes by name, for DICOM segmentations.
         group, stratify: What the splits keep together and what they are stratified by, as in `groups.assign`.
         bids: `suffix` of the images and `labels_from`, the folder of the label maps, in a BIDS dataset.
+        region_orders: For the label sets whose classes overlap, a value per class in the order of writing; see
+            `labels.Classes.of`.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Preset:
     group: str | None = None
     stratify: str | None = None
     bids: MappingProxyType[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+    region_orders: MappingProxyType[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def names() -> list[str]:
@@ -160,4 +163,5 @@ def _build(name: str, value: dict[str, Any]) -> Preset:
         caution=value.get("caution", ""), group=value.get("group"), stratify=value.get("stratify"),
         bids=MappingProxyType(dict(value.get("bids", {}))),
         label_codes=MappingProxyType({label: SegmentCode.from_json(code, what="label code")
-                                      for label, code in value.get("label_codes", {}).items()}))
+                                      for label, code in value.get("label_codes", {}).items()}),
+        region_orders=MappingProxyType({name: tuple(order) for name, order in value.get("region_orders", {}).items()}))

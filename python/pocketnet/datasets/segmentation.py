@@ -13,7 +13,7 @@ from ..contracts.labels import Label
 from ..contracts.manifest import Manifest
 from ..contracts.splits import fewest_cases
 from ..text import counted
-from . import labels, outside
+from . import annotated, labels, outside
 from .folder import Case, Listing, Problem
 from .presets import Preset
 from .verify import CheckCase, Checked, number, verify
@@ -34,11 +34,11 @@ def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset
         UsageError: A label is unknown, nothing names the labels, or there are too many.
     """
     if not listing.cases:
-        return {}
+        return labels.Classes()
     classes = labels.choose(asked, preset, listing.classes)
     if not classes:
         raise labels.unnamed(folder, next((case.label for case in cases if case.label), None))
-    labels.check_number(classes)
+    labels.check_number(classes, classes.ignore is not None or any(case.annotated for case in cases))
     return classes
 
 
@@ -49,13 +49,14 @@ def checker(folder: Path, listing: Listing, preset: Preset, classes: labels.Clas
 
 
 def problems(listing: Listing, classes: labels.Classes, folds: int | None, groups: Mapping[str, str]) -> list[Problem]:
-    """Return a problem if there are fewer groups of labelled cases than folds need."""
+    """Return problems: fewer groups of labelled cases than folds need, or wrong lists of annotated labels."""
+    found = list(annotated.problems([case for case in listing.cases if case.label], list(classes)))
     enough = len(set(groups.values()))
     if folds and listing.test is None and enough < fewest_cases(folds):
         what = "cases" if enough == len(groups) else f"groups of the {len(groups)} cases"
-        return [Problem("", "", f"fewer {what} than folds need: {enough} for {folds} "
-                                "folds of training, validation and test")]
-    return []
+        found.append(Problem("", "", f"fewer {what} than folds need: {enough} for {folds} "
+                                     "folds of training, validation and test"))
+    return found
 
 
 def unused_files(folder: Path, listing: Listing, problems: Sequence[Problem]) -> tuple[list[Problem], list[str]]:
@@ -71,14 +72,21 @@ def warnings(classes: labels.Classes, checked: Sequence[Checked]) -> list[str]:
 
 
 def describe_label(label: Label, manifest: Manifest, fingerprint: Fingerprint) -> dict[str, Any]:
-    """Return the number of voxels of a label, its share of all voxels, and the number of cases that have it."""
+    """Return the number of voxels of a label, its share of all voxels, and the number of cases that have it.
+
+    If cases have lists of annotated labels, also the number of cases in which it was not annotated.
+    """
     total = sum(int(np.prod(case.shape)) for case in fingerprint.cases.values())
     counts = [case.label_voxels.get(label.name, 0) for case in fingerprint.cases.values()]
-    return {"voxels": sum(counts), "share": number(sum(counts) / total), "cases": sum(count > 0 for count in counts)}
+    lists = [case.annotated for case in manifest.cases if case.annotated]
+    apart = {"not_annotated": sum(label.name not in names for names in lists)} if lists else {}
+    return {"voxels": sum(counts), "share": number(sum(counts) / total), "cases": sum(count > 0 for count in counts),
+            **apart}
 
 
 def text_of_label(label: dict[str, Any]) -> str:
     """Format a label of the summary, with what `describe_label` added, as text."""
     values = ", ".join(map(str, label["source_values"]))
     return (f"label {label['value']}   {label['name']} (in the files: {values}): "
-            f"{label['share']:.2%} of all voxels, in {counted(label['cases'], 'case')}")
+            f"{label['share']:.2%} of all voxels, in {counted(label['cases'], 'case')}"
+            + (f"; not annotated in {label['not_annotated']}" if "not_annotated" in label else ""))

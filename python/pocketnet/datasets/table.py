@@ -1,8 +1,9 @@
-"""The layout of a table: `dataset.csv`, one row per case, with columns `case`, `label`, modalities, perhaps `split`.
+"""The layout of a table: `dataset.csv`, one row per case, with columns `case`, `label`, modalities, perhaps others.
 
 Paths are relative to the table's folder. An empty label means that the case has no label map. `split` is `train` or
-`test`; if any case is `test`, these cases form the test set. A column without a file name, such as `patient` or `age`,
-is no modality; `groups.py` reads it.
+`test`; if any case is `test`, these cases form the test set. `annotated` has the labels that were annotated in a case,
+separated by semicolons; empty for all. A column without a file name, such as `patient` or `age`, is no modality;
+`groups.py` reads it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from pathlib import Path, PurePosixPath
 
 from ..files import open_table
 from ..preprocessing.formats import TAKEN, is_volume
+from . import annotated
 from .folder import Case, Listing, Problem, name_problems, select_modalities, unreadable
 from .groups import COLUMNS, MISSING
 from .presets import Preset
 
 TABLE = "dataset.csv"
 CASE, LABEL, SPLIT = "case", "label", "split"
+OTHERS = (CASE, LABEL, SPLIT, annotated.COLUMN)
+"""Columns that are no modality."""
 PARTS = ("train", "test")
 _FILE = re.compile(r".*\.[A-Za-z]{2}[A-Za-z0-9.]*")
 """A file name: it ends with a suffix."""
@@ -51,7 +55,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         return Listing((), None, [], [Problem("", TABLE, fault)])
     faults = [f"no column {name!r}" for name in (CASE, LABEL, *(preset.modalities or ())) if name not in columns]
     faults += [f"two columns {name!r}" for name in sorted({name for name in columns if columns.count(name) > 1})]
-    others = [name for name in columns if name and name not in (CASE, LABEL, SPLIT)]
+    others = [name for name in columns if name and name not in OTHERS]
     known = preset.modalities or tuple(name for name in others if name in wanted or _has_files(name, rows))
     if not known:
         faults.append("no column with images")
@@ -84,7 +88,8 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             problems.append(Problem(name, TABLE, f"line {number}: split is {row[SPLIT]!r}, expected train or test"))
         elif part == PARTS[1]:
             test.append(name)
-        cases[name] = Case(name, images, label, columns={other: row.get(other, "") for other in others})
+        cases[name] = Case(name, images, label, columns={other: row.get(other, "") for other in others},
+                           annotated=annotated.names(row.get(annotated.COLUMN, "")))
     problems += name_problems(cases)
     return Listing(modalities, None, [cases[name] for name in sorted(cases)], problems, missing, warnings,
                    test=tuple(sorted(test)) or None)

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 
 from ..contracts.fingerprint import CaseFingerprint, Intensities
+from ..contracts.regions import Values
 from ..errors import DataError
 from ..preprocessing import formats, nifti
 from ..preprocessing.geometry import Grid, Volume, check_file, file_and_volume, ras_spacing, read_file, same_grid
@@ -48,7 +49,7 @@ class Checked:
         self.problems.append(Problem(self.case.name, file, text))
 
 
-def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], known: frozenset[int],
+def verify(folder: Path, case: Case, classes: Values, known: frozenset[int],
            label_grid: str = "own") -> Checked:
     """Read a case's files, check them for problems, and compute its fingerprint.
 
@@ -79,12 +80,25 @@ def verify(folder: Path, case: Case, classes: Mapping[str, tuple[int, ...]], kno
     if images and not out.problems:
         voxels, labelled = {}, None
         if counts is not None:
+            classes, others = _annotated(classes, case)
             voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()}
             labelled = np.isin(volumes[cast(str, case.label)].data, [v for values in classes.values() for v in values])
+            out.warnings += [f"{case.label}: {count} voxels of {name!r}, which is not among the case's annotated "
+                             "labels, are not used" for name, values in others.items()
+                             if (count := sum(counts.get(value, 0) for value in values))]
             if not any(voxels.values()):
                 out.warnings.append(f"{case.label}: the label map has no voxel of any class")
         out.fingerprint = _measure(images, labelled, voxels, next(iter(volumes.values())))
     return out
+
+
+def _annotated(classes: Values, case: Case) -> tuple[Values, Values]:
+    """Return the classes that were annotated in a case, and the others."""
+    def chosen(there: bool) -> Values:
+        return {name: values for name, values in classes.items()
+                if (case.annotated is None or name in case.annotated) is there}
+
+    return chosen(True), chosen(False)
 
 
 Unzipped = dict[str, tuple[bytes, tuple[str, ...]] | None]

@@ -12,7 +12,7 @@ import numpy as np
 from ..contracts.labels import Label
 from ..errors import DataError, UsageError
 from ..preprocessing import formats, geometry
-from ..preprocessing.case import map_labels
+from ..preprocessing.label_maps import IGNORED, map_labels, mask
 from ..preprocessing.reference import read_label
 from .metrics import measure
 
@@ -49,13 +49,13 @@ def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str)
         UsageError: The classes differ; the message lists both.
     """
     ours, theirs = ({label.name: label.value for label in side} for side in (labels, learned))
-    if ours != theirs:
+    if ours != theirs or [label.parts for label in labels] != [label.parts for label in learned]:
         raise UsageError(f"The manifest's classes {ours} are not the model's {theirs}.", where=where,
                          todo="Give the manifest that the model was trained with.")
 
 
 def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label],
-              label_grid: str | None = None, warn: Callable[[str], None] = lambda text: None
+              label_grid: str | None = None, ignore: int | None = None, warn: Callable[[str], None] = lambda text: None
               ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
     """Read a case's reference and prediction as classes on one grid.
 
@@ -64,6 +64,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
         predicted_path: Output of `pocket-infer`, already in classes.
         labels: The manifest's `labels`.
         label_grid: The manifest's `label_grid`; `image` ignores the affine of the reference.
+        ignore: The manifest's `ignore`: voxels of this value in the reference are background in both results.
         warn: Receives the unusual findings about the two files, one line each.
 
     Returns:
@@ -88,7 +89,10 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
     if unknown:
         raise DataError(f"The prediction has values that are no class of the manifest: {sorted(unknown)}.",
                         where=str(predicted_path))
-    return map_labels(reference.data, labels), prediction.data.astype(np.uint8), reference.spacing
+    known, found = map_labels(reference.data, labels, ignore), prediction.data.astype(np.uint8)
+    if ignore is not None:
+        found[known == IGNORED] = known[known == IGNORED] = 0
+    return known, found, reference.spacing
 
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
@@ -102,5 +106,5 @@ def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequenc
         labels: The manifest's `labels`.
     """
     return [{"label": label.name,
-             **asdict(measure(reference == label.value, prediction == label.value, spacing))}
+             **asdict(measure(mask(reference, label), mask(prediction, label), spacing))}
             for label in labels]

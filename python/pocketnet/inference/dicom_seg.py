@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import __version__
-from ..contracts.labels import Concept, Label
+from ..contracts.labels import Concept, Label, overlapping
 from ..errors import DataError
 from ..files import atomic
 from ..preprocessing import dicom, geometry
+from ..preprocessing.label_maps import mask
 from .colours import colour
 from .segment_codes import code_of
 
@@ -85,7 +86,7 @@ def _make(series: dicom.Series, frames: np.ndarray, labels: Sequence[Label], whe
     try:
         with dicom.quiet():
             return highdicom.seg.Segmentation(
-                source_images=sources, pixel_array=frames[order],
+                source_images=sources, pixel_array=_segments(frames[order], labels),
                 segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
                 segment_descriptions=[_described(label) for label in labels],
                 series_instance_uid=highdicom.UID(), series_number=int(first.get("SeriesNumber") or 0) + 1000,
@@ -96,6 +97,13 @@ def _make(series: dicom.Series, frames: np.ndarray, labels: Sequence[Label], whe
         reason = (str(error) or type(error).__name__).splitlines()[0][:160]
         raise DataError(f"No DICOM segmentation of this series can be made: {reason}", where=str(where),
                         todo="Leave --dicom-seg out.") from None
+
+
+def _segments(frames: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
+    """Return the classes; for labels that overlap, a mask per label, (frame, row, column, label)."""
+    if not overlapping(labels):
+        return frames
+    return np.stack([mask(frames, label) for label in labels], axis=-1).astype(np.uint8)
 
 
 def _sources(series: dicom.Series, where: Path, keep_origin: bool) -> tuple[list[pydicom.Dataset], list[int]]:

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from ..contracts.case import Statistics
+from ..contracts.labels import overlapping
 from ..contracts.plan import Plan
 from ..errors import UsageError
 from ..training.model_folder import ModelFolder
@@ -31,6 +32,7 @@ class Member:
                  share: Share = alone):
         self.engine, self.of, self._share = engine, of, share
         self._normalise, self._mirrors = model.normaliser, mirrors
+        self._regions = overlapping(model.plan.labels)
         self._normalised: np.ndarray | None = None  # reused: allocating it for each window costs more than filling it
 
     def __call__(self, image: np.ndarray, statistics: Sequence[Statistics], pad: list[tuple[int, int]]) -> np.ndarray:
@@ -57,21 +59,28 @@ class Member:
             share = mirrored
             if self.of > 1:
                 share = mirrored / np.float32(self.of)
-                share = np.concatenate([share, entropy(mirrored)[..., None] / np.float32(self.of)], axis=-1)
+                spread = entropy(mirrored, self._regions)[..., None] / np.float32(self.of)
+                share = np.concatenate([share, spread], axis=-1)
             total = share if total is None else total + share
         return cast(np.ndarray, total)
 
 
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Return the Shannon entropy over the last axis, in nats; 0 · ln 0 is 0."""
+def entropy(probabilities: np.ndarray, regions: bool = False) -> np.ndarray:
+    """Return the Shannon entropy over the last axis, in nats; 0 · ln 0 is 0.
+
+    Args:
+        probabilities: (…, classes) of classes that exclude each other.
+        regions: Whether the classes are regions that overlap instead: the sum of each region's own entropy.
+    """
     out = np.zeros(probabilities.shape[:-1], np.float32)
     for channel in range(probabilities.shape[-1]):
         p = probabilities[..., channel]
-        out -= p * np.log(np.maximum(p, np.float32(1e-12)))
+        for q in (p, 1 - p) if regions else (p,):
+            out -= q * np.log(np.maximum(q, np.float32(1e-12)))
     return out
 
 
-def disagreement(merged: np.ndarray, of: int) -> np.ndarray:
+def disagreement(merged: np.ndarray, of: int, regions: bool = False) -> np.ndarray:
     """Return the disagreement of predictions: 0 if all agree, 1 if they differ as much as possible.
 
     This is the mutual information of class and member (entropy of the mean minus mean entropy), divided by its maximum
@@ -80,11 +89,13 @@ def disagreement(merged: np.ndarray, of: int) -> np.ndarray:
     Args:
         merged: (…, classes + 1): mean probabilities, then the mean entropy.
         of: Number of predictions averaged in `merged`.
+        regions: Whether the classes are regions that overlap.
 
     Source: Smith and Gal, Understanding measures of uncertainty, UAI 2018.
     """
-    most = np.log(min(of, merged.shape[-1] - 1))
-    return np.clip((entropy(merged[..., :-1]) - merged[..., -1]) / np.float32(most), 0, 1)
+    classes = merged.shape[-1] - 1
+    most = np.log(min(of, 2**classes if regions else classes))
+    return np.clip((entropy(merged[..., :-1], regions) - merged[..., -1]) / np.float32(most), 0, 1)
 
 
 def mirrors_of(plan: Plan) -> list[tuple[int, ...]]:

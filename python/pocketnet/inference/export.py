@@ -24,10 +24,12 @@ from ..contracts.deployment import (
     Preparation,
     Windows,
 )
+from ..contracts.labels import overlapping
 from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
 from ..training.model_folder import ModelFolder, write_checksums
 from . import engines
+from .merge import last_region, most_likely
 
 if TYPE_CHECKING:
     import keras
@@ -99,7 +101,8 @@ def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deploy
     plan = model.plan
     spatial = ("x", "y", "z") if plan.network.dimensions == 3 else ("row", "column")
     rules = TASKS[plan.task]
-    classes = (OutputClass("background", 0),) if rules.first_value else ()
+    regions = overlapping(plan.labels)
+    classes = (OutputClass("background", 0),) if rules.first_value and not regions else ()
     network = plan.network.network(model.provenance.arch, "pocket")
     given = plan.preprocessing
     return Deployment(
@@ -108,7 +111,8 @@ def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deploy
         input=NetworkInput("image", "float32", ("batch", *spatial, "channel"),
                            "RAS+" if plan.network.dimensions == 3 else "as stored", plan.training.patch,
                            network.divisor),
-        output=NetworkOutput("float32", ("batch", *(spatial if rules.per_voxel else ()), "class"), "probabilities"),
+        output=NetworkOutput("float32", ("batch", *(spatial if rules.per_voxel else ()), "class"),
+                             "region_probabilities" if regions else "probabilities"),
         preprocessing=Preparation(given.crop, given.spacing_mm, given.normalisation, given.size,
                                   model.provenance.intensity),
         inference=Windows(plan.inference.overlap, plan.inference.gaussian_sigma, plan.inference.largest_component),
@@ -200,7 +204,8 @@ def _verified(model: ModelFolder, reference: Run, written: dict[str, tuple[str, 
     for name, (file, run) in written.items():
         given = np.asarray(run(image))
         difference = float(np.abs(given - expected).max()) if given.shape == expected.shape else float("inf")
-        equal = float((given.argmax(-1) == expected.argmax(-1)).mean()) if np.isfinite(difference) else 0.0
+        chosen = last_region if overlapping(model.plan.labels) else most_likely
+        equal = float((chosen(given) == chosen(expected)).mean()) if np.isfinite(difference) else 0.0
         found[name] = ExportedNetwork(file, difference, equal)
         if not difference <= MOST_DIFFERENCE or equal < LEAST_EQUAL:
             problems.append(f"{file}: probabilities differ by {difference:.2g}, {equal:.2%} of labels are equal")

@@ -102,6 +102,21 @@ def _channel_by_channel(shape: tuple[int, ...], channels: int) -> np.ndarray:
     return np.moveaxis(np.zeros((channels, *shape), np.float32), 0, -1)
 
 
+def last_region(probabilities: np.ndarray) -> np.ndarray:
+    """Return the number of the last region with a probability above 0.5, from 1; 0 without one.
+
+    Args:
+        probabilities: (…, regions), in the order of writing.
+
+    Returns:
+        (…) uint8.
+    """
+    out = np.zeros(probabilities.shape[:-1], np.uint8)
+    for channel in range(probabilities.shape[-1]):
+        np.copyto(out, channel + 1, where=probabilities[..., channel] > 0.5)
+    return out
+
+
 def most_likely(probabilities: np.ndarray) -> np.ndarray:
     """Return the most probable class: `argmax` over the last axis, but fast if classes are the slowest axis in memory.
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from ..contracts.labels import Label
+from ..preprocessing.boxes import bounding_box, crop
+from ..preprocessing.label_maps import mask
 
 
 def largest_components(classes: np.ndarray) -> np.ndarray:
@@ -22,6 +28,25 @@ def largest_components(classes: np.ndarray) -> np.ndarray:
         if box is not None:
             part = classes[box]
             part[_rest(part == value)] = 0
+    return classes
+
+
+def largest_regions(classes: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
+    """Keep the largest face-connected component of each of several labels that overlap, in place.
+
+    Args:
+        classes: (x, y, z) integers, 0 is background.
+        labels: The labels in the order of writing. A voxel that leaves a region gets the last other one that it has.
+
+    Returns:
+        The same array.
+    """
+    kept = [mask(classes, label) for label in labels]
+    classes[:] = 0
+    for label, region in zip(labels, kept, strict=True):
+        if (box := bounding_box(region)) is not None:
+            part = np.ascontiguousarray(crop(region, box))
+            crop(classes, box)[part & ~_rest(part.copy())] = label.value
     return classes
 
 

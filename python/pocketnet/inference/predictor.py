@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from .. import outputs
+from ..contracts.labels import overlapping
 from ..contracts.ranges import TrainingRanges
 from ..contracts.tasks import SEGMENTATION, check_task
 from ..errors import DataError, UsageError
@@ -20,9 +21,9 @@ from ..preprocessing.reader import of_array
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of_images
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, threads, windows
-from .merge import WindowProgress, merge, most_likely
+from .merge import WindowProgress, last_region, merge, most_likely
 from .options import SPARSE_OVERLAP, WINDOWS, Options
-from .postprocessing import largest_components
+from .postprocessing import largest_components, largest_regions
 from .resample_back import on_source
 from .run import CasePrediction, Clock, Segmentation, Sink
 
@@ -196,21 +197,24 @@ class Predictor:
             del run, members
             if out.classes.size > memory.RELEASE_VOXELS:
                 self.release()
-            out.classes = largest_components(out.classes)
+            labels = self.model.plan.labels
+            out.classes = (largest_regions(out.classes, labels) if overlapping(labels) else
+                           largest_components(out.classes))
         clock.lap("components")
         return out
 
     def _fill(self, out: Segmentation, run: CasePrediction, merged: Iterator[tuple[int, np.ndarray]],
               sink: Sink | None) -> None:
         """Write the classes and the uncertainty of each slab into the segmentation, and pass it to `sink`."""
-        inside = slices(run.prepared.box)
+        inside, regions = slices(run.prepared.box), overlapping(self.model.plan.labels)
         for start, planes in merged:
             run.clock.lap("merging")
             at = (*inside[:2], slice(inside[2].start + start, inside[2].start + start + planes.shape[2]))
             probabilities = planes[..., : self.model.plan.network.classes]
-            self._share(partial(_choose, out.classes[at], probabilities), len(probabilities))
+            choose = last_region if regions else most_likely
+            self._share(partial(_choose, out.classes[at], probabilities, choose), len(probabilities))
             if out.uncertainty is not None:
-                out.uncertainty[at] = np.rint(ensemble.disagreement(planes, self.predictions) * 255)
+                out.uncertainty[at] = np.rint(ensemble.disagreement(planes, self.predictions, regions) * 255)
             if sink is not None:
                 sink(at, probabilities)
             run.clock.lap("merging")
@@ -307,5 +311,6 @@ def _warn(findings: Sequence[str]) -> None:
         warnings.warn(text, stacklevel=3)
 
 
-def _choose(classes: np.ndarray, probabilities: np.ndarray, slab: slice) -> None:
-    classes[slab] = most_likely(probabilities[slab])
+def _choose(classes: np.ndarray, probabilities: np.ndarray, choose: Callable[[np.ndarray], np.ndarray],
+            slab: slice) -> None:
+    classes[slab] = choose(probabilities[slab])

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from .. import __version__
-from ..contracts.labels import Label
+from ..contracts.labels import Label, overlapping
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan
 
@@ -80,8 +80,9 @@ def volumes(classes: np.ndarray, spacing: Sequence[float], labels: Sequence[Labe
     for plane in classes:
         counts += np.bincount(plane.ravel(), minlength=256)
     millilitres = float(np.prod(spacing)) / 1000
-    return {label.name: {"value": label.value, "voxels": int(counts[label.value]),
-                         "volume_ml": round(float(counts[label.value]) * millilitres, 6)} for label in labels}
+    voxels = {label: int(counts[list(label.parts or (label.value,))].sum()) for label in labels}
+    return {label.name: {"value": label.value, "voxels": count, "volume_ml": round(float(count) * millilitres, 6)}
+            for label, count in voxels.items()}
 
 
 def write_map(path: Path, values: np.ndarray, grid: geometry.Grid, note: str) -> None:
@@ -102,6 +103,7 @@ class ProbabilityFiles:
     def __init__(self, folder: Path, shape: tuple[int, ...], labels: Sequence[Label]):
         self._folder, self._shape, self._labels = folder, shape, labels
         self._next = 0
+        self._first = 1 if overlapping(labels) else 0  # value of the first channel
         self._stack = ExitStack()
         self._files = [self._stack.enter_context((folder / str(label.value)).open("wb")) for label in labels]
 
@@ -110,7 +112,7 @@ class ProbabilityFiles:
         self._skip_to(at[2].start)
         for label, file in zip(self._labels, self._files, strict=True):
             planes = np.zeros((*self._shape[:2], probabilities.shape[2]), np.uint8, order="F")
-            planes[at[:2]] = np.rint(probabilities[..., label.value] * 255)
+            planes[at[:2]] = np.rint(probabilities[..., label.value - self._first] * 255)
             file.write(planes.tobytes(order="F"))
         self._next = at[2].stop
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ..contracts.labels import overlapping
 from ..contracts.plan import Plan
 from ..preprocessing.scan import PreparedScan
 from . import ensemble, memory
@@ -85,7 +86,8 @@ class CasePrediction:
         self._layer: np.ndarray | None = None
         self._skip = skip
         self._background = np.zeros(self.channels, np.float32)
-        self._background[0] = 1 / len(members)
+        if not overlapping(plan.labels):
+            self._background[0] = 1 / len(members)
         self._engine: engines.Engine | None = None
         self.skipped = 0
         self.members = [self._predict(member) for member in members]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from keras import layers
 
 from .depthwise import DepthwiseConv3D
+from .network import SIGMOID
 from .normalisation import BatchNormalization, InstanceNormalization
 
 if TYPE_CHECKING:
@@ -99,6 +100,13 @@ def densenet_block(x: keras.KerasTensor, feature_maps: int, options: BlockOption
         x = layers.Concatenate(name=f"{name}_join{i}")([x, y])
     x = pointwise(x, feature_maps, options, f"{name}_transition")
     return prelu(x, options, f"{name}_prelu3")
+
+
+def probabilities(logits: keras.KerasTensor, head: str, name: str = "probabilities") -> keras.KerasTensor:
+    """Apply the last layer, one of `network.HEADS`, in float32."""
+    if head == SIGMOID:
+        return layers.Activation("sigmoid", dtype="float32", name=name)(logits)
+    return layers.Softmax(axis=-1, dtype="float32", name=name)(logits)
 
 
 def strided_convolution(x: keras.KerasTensor, feature_maps: int, factors: tuple[int, ...], options: BlockOptions,

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from . import blocks
-from .blocks import BlockOptions, pointwise
+from .blocks import BlockOptions, pointwise, probabilities
 from .network import ARCHITECTURES, Network
 from .widths import parse_width
 
@@ -16,7 +16,7 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
 
     Each encoder level has a block and a downsampling. After a bottleneck block, each decoder level has a transposed
     convolution with the same factors (with bias, without normalisation or activation), the skip connection and a block.
-    A kernel-1 convolution and a float32 softmax form the head.
+    A kernel-1 convolution and a float32 softmax (or sigmoid) form the head.
 
     Args:
         network: The network to build.
@@ -50,5 +50,5 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
             x = layers.Add(name=f"skip{depth}")([x, skips[depth]])
         x = block(x, maps[depth], options, f"decoder{depth}")
     x = pointwise(x, network.classes, options, "logits")
-    outputs = layers.Softmax(axis=-1, dtype="float32", name="probabilities")(x)
+    outputs = probabilities(x, network.head)
     return keras.Model(inputs, outputs, name=f"{width.name}_{network.arch}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from .blocks import BlockOptions, pointwise, resnet_block
+from .blocks import BlockOptions, pointwise, probabilities, resnet_block
 from .network import Network
 from .widths import parse_width
 
@@ -65,5 +65,5 @@ def hrnet(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model
     x = layers.Concatenate(name="merge_join")(parts) if len(parts) > 1 else parts[0]
     x = resnet_block(x, maps[0], options, "output")
     x = pointwise(x, network.classes, options, "logits")
-    outputs = layers.Softmax(axis=-1, dtype="float32", name="probabilities")(x)
+    outputs = probabilities(x, network.head)
     return keras.Model(inputs, outputs, name=f"{width.name}_hrnet")

@@ -24,6 +24,7 @@ NORMS = ("batch", "instance", "none")
 SKIPS = ("concatenate", "add")
 CONVOLUTIONS = ("standard", "separable")
 ACTIVATIONS = ("relu", "leaky_relu")
+HEADS = SOFTMAX, SIGMOID = ("softmax", "sigmoid")
 
 
 def check_arch(name: str) -> str:
@@ -55,6 +56,8 @@ class Network:
         convolution: `standard` or `separable` (depthwise, then pointwise).
         activation: Activation of the U-Net's and the classifier's blocks, one of `ACTIVATIONS`. The other architectures
             always have PReLU, because their parameter counts require it.
+        head: Last layer, one of `HEADS`: a softmax over classes that exclude each other, or a sigmoid for each of
+            several classes that overlap.
 
     Raises:
         UsageError: No network can be built from one of the values.
@@ -72,6 +75,7 @@ class Network:
     skip: str = "concatenate"
     convolution: str = "standard"
     activation: str = "relu"
+    head: str = SOFTMAX
 
     def __post_init__(self) -> None:
         check_arch(self.arch)
@@ -93,6 +97,8 @@ class Network:
         if self.activation not in ACTIVATIONS:
             raise UsageError(f"Unknown activation '{self.activation}'.",
                              todo=f"Use one of {', '.join(ACTIVATIONS)}.")
+        if self.head not in HEADS:
+            raise UsageError(f"Unknown head '{self.head}'.", todo=f"Use one of {', '.join(HEADS)}.")
         pooling = self.pooling or everywhere(self.dimensions, self.depth)
         object.__setattr__(self, "pooling", tuple(tuple(int(f) for f in factors) for factors in pooling))
         if len(self.pooling) != self.depth or any(len(f) != self.dimensions for f in self.pooling):

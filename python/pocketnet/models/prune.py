@@ -21,7 +21,8 @@ TRANSPOSED = (layers.Conv2DTranspose, layers.Conv3DTranspose)
 PER_FEATURE_MAP = (layers.BatchNormalization, layers.GroupNormalization, layers.PReLU)
 """Layers whose weights have the feature maps on their last axis."""
 UNWEIGHTED = (layers.ReLU, layers.LeakyReLU, layers.MaxPooling2D, layers.MaxPooling3D, layers.UpSampling2D,
-              layers.UpSampling3D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D, layers.Softmax)
+              layers.UpSampling3D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D, layers.Softmax,
+              layers.Activation)
 
 
 @dataclass(eq=False)

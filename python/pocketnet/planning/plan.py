@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from ..contracts.fingerprint import Fingerprint
+from ..contracts.labels import outputs, overlapping
 from ..contracts.manifest import Manifest
-from ..contracts.plan import PRECISIONS, Plan
+from ..contracts.plan import PARTIAL, PRECISIONS, Plan
 from ..contracts.tasks import TASKS
 from ..errors import UsageError
+from ..models.network import SIGMOID
 from ..models.pooling import choose_pooling, pooling_of_patch, pooling_of_shape
 from .patch import choose_patch
 from .preprocessing import median_shape, resolve
 from .recipes import load
 
+REGION_LOSS = "dice_cross_entropy"
+"""Default loss for labels that overlap, as in nnU-Net: Dice and binary cross-entropy."""
 WARM_UP_SHARE = 0.1
 """Maximum share of warm-up steps, so that short trainings also reach the full learning rate."""
 
@@ -83,6 +87,8 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
             if value not in known:
                 raise UsageError(f"--{name} cannot be '{value}' in a {task}.", todo=f"Use {' or '.join(known)}.")
             training[name] = value
+    if overlapping(manifest.labels) and overrides.loss is None:
+        training["loss"] = REGION_LOSS
     steps = training["epochs"] * training["steps_per_epoch"]
     training["warm_up_steps"] = min(training.get("warm_up_steps", 0), int(WARM_UP_SHARE * steps))
     dimensions = manifest.dimensions
@@ -114,9 +120,10 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
             "classes": output_channels(manifest), "depth": len(pooling),
             "feature_maps": overrides.feature_maps or recipe["feature_maps"],
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
-        } | {name: recipe[name] for name in ("activation",) if name in recipe},
+        } | {name: recipe[name] for name in ("activation",) if name in recipe}
+        | ({"head": SIGMOID} if overlapping(manifest.labels) else {}),
         "training": training, "inference": recipe["inference"],
-    }
+    } | ({"annotation": PARTIAL} if manifest.partly_annotated else {})
     plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
@@ -129,8 +136,8 @@ def _at_least(least: int, name: str, value: int) -> int:
 
 
 def output_channels(manifest: Manifest) -> int:
-    """Return the number of output channels of a network: the labels, plus the background in a segmentation."""
-    return len(manifest.labels) + TASKS[manifest.task].first_value
+    """Return the number of output channels of a network; see `contracts.labels.outputs`."""
+    return outputs(manifest.labels, manifest.task)
 
 
 def without_augmentation(plan: Plan) -> Plan:
@@ -159,6 +166,8 @@ def check_edited(plan: Plan, manifest: Manifest, where: str | Path) -> None:
         ("network.channels", plan.network.channels, channels),
         ("network.classes", plan.network.classes, classes),
         ("network.dimensions", plan.network.dimensions, manifest.dimensions),
+        ("network.head", plan.network.head, SIGMOID if overlapping(manifest.labels) else None),
+        ("annotation", plan.annotation, PARTIAL if manifest.partly_annotated else None),
     ):
         if found != expected:
             raise UsageError(f"The plan's {name} is {found}, the dataset's {expected}.", where=str(where),

@@ -9,15 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ..contracts.case import Statistics
-from ..contracts.labels import Label
 from ..errors import DataError
 from . import geometry
 from .boxes import Box, crop
 from .image import Faults
 from .resample import resample
-
-MOST_CLASSES = 255
-"""Maximum number of classes besides the background: label maps of classes are uint8."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +68,6 @@ def _described(grid: geometry.Grid) -> str:
 
 def _round(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(round(float(v), 3) for v in values)
-
-
-def map_labels(values: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """Map a dataset's label values to classes 0…K; values without a class become background.
-
-    Args:
-        values: Integer array of any shape.
-        labels: The manifest's `labels`.
-
-    Returns:
-        uint8 array of the same shape.
-
-    Raises:
-        DataError: There are more classes than uint8 holds.
-    """
-    if len(labels) > MOST_CLASSES:
-        raise DataError(f"At most {MOST_CLASSES} classes can be learned, found {len(labels)}.")
-    out = np.zeros(values.shape, np.uint8)
-    for label in labels:
-        out[np.isin(values, label.source_values)] = label.value
-    return out
 
 
 def prepare_label(label: np.ndarray, prepared: Prepared) -> np.ndarray:

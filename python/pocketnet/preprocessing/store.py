@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +24,7 @@ from .. import files
 from ..contracts.case import UNSEALED, StoredCase
 from ..errors import AlteredError, DataError
 from .case import Prepared
+from .label_maps import IGNORED
 
 if TYPE_CHECKING:
     import blosc2
@@ -48,8 +49,22 @@ def _write_array(path: Path, array: np.ndarray, axes: int = 3) -> None:
     path.write_bytes(compressed.to_cframe())
 
 
+@dataclass(frozen=True)
+class Partly:
+    """What was not annotated in a case.
+
+    Attributes:
+        annotated: Names of the annotated labels; None: all.
+        ignored: Whether the label map marks voxels that nobody annotated as `IGNORED`.
+    """
+
+    annotated: tuple[str, ...] | None = None
+    ignored: bool = False
+
+
 def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepared: Prepared, label: np.ndarray | None,
-                labels: dict[str, int], class_name: str | None = None) -> Path:
+                labels: Mapping[str, int | tuple[int, ...]], class_name: str | None = None,
+                partly: Partly = Partly()) -> Path:
     """Write one case's store. The write is atomic.
 
     Args:
@@ -58,12 +73,14 @@ def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepar
         modalities: Modalities in channel order.
         prepared: The cropped and resampled image.
         label: (x, y, z) classes on the prepared grid; None for a case without a reference.
-        labels: Class value by name.
+        labels: Class value by name; several of a label that overlaps with others.
         class_name: Class of the case in a classification.
+        partly: What was not annotated.
     """
     target = Path(folder) / case
     foreground: dict[str, Any] = {
-        name: _sample(label == value) for name, value in labels.items()} if label is not None else {}
+        name: _sample(np.isin(label, value) if isinstance(value, tuple) else label == value)
+        for name, value in labels.items()} if label is not None else {}
     with files.atomic_folder(target) as temporary:
         _write_array(temporary / "image.b2nd", prepared.image, prepared.image.ndim - 1)
         if label is not None:
@@ -74,7 +91,8 @@ def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepar
             statistics=cast("tuple[Statistics, ...]", prepared.statistics),
             foreground=foreground,
             sha256={path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
-            checksum=UNSEALED, class_name=class_name or None)
+            checksum=UNSEALED, class_name=class_name or None, annotated=partly.annotated,
+            known=cast(Any, _sample(label != IGNORED)) if label is not None and partly.ignored else None)
         replace(stored, checksum=stored.own_checksum()).write(temporary / "case.json")
     return target
 
@@ -98,6 +116,8 @@ class Store:
         sha256: Checksum by file.
         spacing: Voxel spacing in mm.
         foreground: Voxel indices by label, (n, 3) int32, at most `FOREGROUND_SAMPLE` per label.
+        annotated: Names of the annotated labels; None: all.
+        known: Indices of annotated voxels, (n, 3) int32, at most `FOREGROUND_SAMPLE`; None: all voxels are.
 
     Raises:
         DataError: The store is incomplete, or its `case.json` is invalid.
@@ -119,6 +139,8 @@ class Store:
         # Arrays save memory: a training holds these indices for all cases.
         self.foreground = {name: np.array(voxels, np.int32)
                            for name, voxels in stored.foreground.items()}
+        self.annotated = stored.annotated
+        self.known = None if stored.known is None else np.array(stored.known, np.int32).reshape(-1, len(self.shape))
         self.class_name, self.sha256 = stored.class_name, stored.sha256
         self._verified: dict[str, tuple[int, ...]] = {}
 

@@ -59,6 +59,7 @@ RULES = {
     ADD: Rule(passes=4),
     # Includes what the loss keeps: the one-hot reference, squares and differences.
     "Softmax": Rule(reads_output=True, inner=3, forward=2, backward=4, passes=20),
+    "Activation": Rule(reads_output=True, inner=3, forward=2, backward=4, passes=20),  # the sigmoid of regions
 }
 """Rules by kind of layer, from TensorFlow's graph of a training step. Other kinds keep their input and output."""
 IN_PLACE = ("ReLU", ADD)

@@ -16,7 +16,7 @@ from ..contracts.manifest import Case, Manifest
 from ..evaluation.overlay import CLASSES, PLANES, centre, outline, plane_of
 from ..files import atomic
 from ..preprocessing import geometry
-from ..preprocessing.case import map_labels
+from ..preprocessing.label_maps import map_labels
 from ..preprocessing.recorded import check_recorded
 from ..text import drawn
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from ..contracts.labels import Label
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
@@ -92,7 +93,8 @@ class ImageSampler(Sampler):
 SAMPLER = ImageSampler
 
 
-def of_batch(probabilities: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def of_batch(probabilities: np.ndarray, label: np.ndarray, labels: Sequence[Label]
+             ) -> tuple[np.ndarray, np.ndarray]:
     """Return the probabilities (batch, classes) and classes (batch,) of a validation batch."""
     return probabilities, label
 

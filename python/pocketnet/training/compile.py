@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,8 +15,8 @@ from .losses import LOSSES
 from .supervision import over_levels
 
 
-def compile_for_training(model: keras.Model, loss: str, learning_rate: float, clip_norm: float | None,
-                         average_decay: float | None = None, accumulate: int = 1,
+def compile_for_training(model: keras.Model, loss: str | Callable[..., Any], learning_rate: float,
+                         clip_norm: float | None, average_decay: float | None = None, accumulate: int = 1,
                          weight_decay: float | None = None, levels: int = 1) -> None:
     """Compile a network and create the optimiser's variables.
 
@@ -26,7 +27,7 @@ def compile_for_training(model: keras.Model, loss: str, learning_rate: float, cl
 
     Args:
         model: A network built in its compute precision (`backend.set_precision`).
-        loss: A key of `LOSSES`.
+        loss: A key of `LOSSES`, or a function of truth and probabilities.
         learning_rate: Initial learning rate; a schedule may change it.
         clip_norm: Maximum global gradient norm; None for no clipping.
         average_decay: Decay of the moving average of the weights (see `averaged`); None for no average.
@@ -42,7 +43,8 @@ def compile_for_training(model: keras.Model, loss: str, learning_rate: float, cl
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "alpha"])
     if model.dtype_policy.compute_dtype == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    function = LOSSES[loss] if levels == 1 else over_levels(LOSSES[loss], levels)
+    one_level = LOSSES[loss] if isinstance(loss, str) else loss
+    function = one_level if levels == 1 else over_levels(one_level, levels)
     model.compile(optimizer=optimizer, loss=function, auto_scale_loss=False,
                   jit_compile=backend.on_gpu() and backend.name() != "tensorflow")
     optimizer.build(model.trainable_variables)

@@ -26,7 +26,7 @@ from ..errors import DeviceMemoryError, Diverged, Stopped, UsageError
 from . import checkpoints
 from .compile import alike, averaged, compile_for_training, stepping
 from .devices import Devices
-from .losses import LOSSES
+from .losses import of_plan
 from .sampling import Sampler
 from .supervision import supervised
 from .tasks import TASKS
@@ -110,12 +110,12 @@ class Trainer:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the next call measures from here
         settings = plan.training
-        self.loss = LOSSES[settings.loss]
+        self.loss = of_plan(plan)
         self.devices = devices or Devices()
         with self.devices.scope():
             self.trained = supervised(model) if settings.deep_supervision else model
             levels = self.trained.output.shape[-1] // model.output.shape[-1]
-            compile_for_training(self.trained, settings.loss, settings.learning_rate, settings.clip_norm,
+            compile_for_training(self.trained, self.loss, settings.learning_rate, settings.clip_norm,
                                  settings.average_decay, settings.accumulate,
                                  settings.weight_decay if settings.optimizer == "adamw" else None, levels)
         if self.devices.count > 1 and (settings.rematerialise or settings.accumulate > 1):
@@ -231,7 +231,7 @@ class Trainer:
             probabilities = self._predict(image)
             losses.append(float(self.loss(label, keras.ops.convert_to_tensor(probabilities))) * len(image))
             count += len(image)
-            kept.append(task.of_batch(probabilities, label))
+            kept.append(task.of_batch(probabilities, label, self.plan.labels))
         return sum(losses) / count, task.scores(kept)
 
     def _diverged(self, what: str, step: int) -> Diverged:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.labels import overlapping
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
 from ..errors import DataError, PocketError
@@ -21,6 +22,7 @@ from ..preprocessing.boxes import centred
 from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .augmentation import augment
+from .targets import possible_classes, regions
 from .warp import sample_warp
 
 
@@ -76,7 +78,24 @@ class Sampler(ABC):
 
 
 class PatchSampler(Sampler):
-    """Random training patches and fixed validation patches of a fold."""
+    """Random training patches and fixed validation patches of a fold.
+
+    If labels overlap or were annotated in part, batches have targets with channels (`targets`), not classes.
+
+    Raises:
+        DataError: The plan is for datasets that were annotated in full, and a store was annotated in part.
+    """
+
+    def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
+                 fold: int):
+        super().__init__(plan, stores, cases, constants, fold)
+        partly = [store.case for store in self.stores if store.annotated is not None or store.known is not None]
+        if partly and not plan.annotation:
+            raise DataError("The plan says nothing of voxels or labels that were not annotated, but some cases have "
+                            "them.", problems=partly[:20], todo="Create the plan again with pocket-plan.")
+        having = ([(store, store.foreground[label.name]) for store in self.stores
+                   if len(store.foreground.get(label.name, ()))] for label in plan.labels)
+        self._having = [pairs for pairs in having if pairs]
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return images (batch, *patch, channel) float32 and classes (batch, *patch) uint8 of a training step."""
@@ -88,31 +107,45 @@ class PatchSampler(Sampler):
         store = self.stores[rng.integers(len(self.stores))]
         try:
             settings = self.plan.training.augmentation
-            start = self._random_start(store, rng)
+            store, start = self._random_place(store, rng)
             warp = sample_warp(settings, self.plan.training.patch, store.spacing, rng)
             if warp is None:
                 image, label = self._read(store, start, self.plan.training.patch)
             else:
                 low, size = warp.box()
                 image, label = warp.apply(*self._read(store, tuple(start + low), tuple(size)))
-            return augment(image, label, settings, rng)
+            image, label = augment(image, label, settings, rng)
+            return image, self._target(label, store)
         except PocketError:
             raise
         except Exception as error:
             raise DataError(f"A patch of case {store.case} could not be made: {type(error).__name__}: {error}",
                             where=str(store.folder)) from error
 
-    def _random_start(self, store: Store, rng: np.random.Generator) -> tuple[int, ...]:
+    def _random_place(self, store: Store, rng: np.random.Generator) -> tuple[Store, tuple[int, ...]]:
+        """Return the store of a patch, which is the given one unless labels are balanced, and the first voxel."""
         patch = self.plan.training.patch
         # Draw all numbers on both branches, so that later numbers do not depend on the branch.
         chance, which, where = rng.random(3)
         corner = rng.random(len(patch))
+        labelled = chance < self.plan.training.foreground_fraction
+        if labelled and self.plan.training.balanced_labels and self._having:
+            having = self._having[int(which * len(self._having))]
+            store, voxels = having[rng.integers(len(having))]
+            return store, start_around(voxels[int(where * len(voxels))], patch, store.shape)
         present = [name for name in sorted(store.foreground) if len(store.foreground[name])]
-        if present and chance < self.plan.training.foreground_fraction:
+        if present and labelled:
             voxels = store.foreground[present[int(which * len(present))]]
-            return start_around(voxels[int(where * len(voxels))], patch, store.shape)
-        return tuple(int(c * (n - p + 1)) if n >= p else centred(n, p)
-                     for c, p, n in zip(corner, patch, store.shape, strict=True))
+            return store, start_around(voxels[int(where * len(voxels))], patch, store.shape)
+        if store.known is not None and len(store.known):
+            return store, start_around(store.known[int(where * len(store.known))], patch, store.shape)
+        return store, tuple(int(c * (n - p + 1)) if n >= p else centred(n, p)
+                            for c, p, n in zip(corner, patch, store.shape, strict=True))
+
+    def _target(self, classes: np.ndarray, store: Store) -> np.ndarray:
+        if overlapping(self.plan.labels):
+            return regions(classes, self.plan.labels, store.annotated)
+        return possible_classes(classes, self.plan.labels, store.annotated) if self.plan.annotation else classes
 
     def _read(self, store: Store, start: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         image = store.read_image(start, size, lambda x: self.normalise(x, store.statistics))
@@ -130,9 +163,11 @@ class PatchSampler(Sampler):
         pairs = []
         for store in self.stores[:most]:
             voxels = [voxel for name in store.foreground for voxel in store.foreground[name]]
+            voxels = voxels or [*(store.known if store.known is not None else ())]
             centre = (np.min(voxels, axis=0) + np.max(voxels, axis=0)) // 2 if voxels else np.array(store.shape) // 2
             patch = self.plan.training.patch
-            pairs.append(self._read(store, start_around(centre, patch, store.shape), patch))
+            image, label = self._read(store, start_around(centre, patch, store.shape), patch)
+            pairs.append((image, self._target(label, store)))
         size = self.plan.training.batch
         return [(np.stack([i for i, _ in pairs[k:k + size]]), np.stack([y for _, y in pairs[k:k + size]]))
                 for k in range(0, len(pairs), size)]

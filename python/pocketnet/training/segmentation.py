@@ -6,26 +6,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..contracts.labels import Label
 from .sampling import PatchSampler
+from .targets import masks
 
 SAMPLER = PatchSampler
 SAMPLES = "patches"
 COLUMNS = ("validation_dice",)
 
 
-def of_batch(probabilities: np.ndarray, label: np.ndarray) -> list[float]:
+def of_batch(probabilities: np.ndarray, label: np.ndarray, labels: Sequence[Label]) -> list[float]:
     """Return the Dice of each patch and foreground class, if the class is present in the label or the prediction.
 
     Args:
         probabilities: (batch, *patch, classes).
-        label: Classes, (batch, *patch).
+        label: Classes, (batch, *patch), or targets with channels.
+        labels: The plan's labels.
     """
     scores = []
-    for predicted, true in zip(probabilities.argmax(axis=-1), label, strict=True):
-        for value in range(1, probabilities.shape[-1]):
-            size = int((predicted == value).sum() + (true == value).sum())
+    for sample, target in zip(probabilities, label, strict=True):
+        for predicted, true in masks(sample, target, labels):
+            size = int(predicted.sum() + true.sum())
             if size:
-                scores.append(2 * int(((predicted == value) & (true == value)).sum()) / size)
+                scores.append(2 * int((predicted & true).sum()) / size)
     return scores
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..contracts.labels import Label
 from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
 from . import classification, segmentation
 from .sampling import Sampler
@@ -27,8 +28,8 @@ class TrainingTask(Protocol):
     def COLUMNS(self) -> tuple[str, ...]:
         """Names of the validation scores, the main one first: additional columns of `history.csv`."""
 
-    def of_batch(self, probabilities: np.ndarray, label: np.ndarray) -> Any:
-        """Return what `scores` needs of the probabilities and classes of a validation batch."""
+    def of_batch(self, probabilities: np.ndarray, label: np.ndarray, labels: Sequence[Label]) -> Any:
+        """Return what `scores` needs of the probabilities and classes of a validation batch, for the plan's labels."""
 
     def scores(self, batches: Sequence[Any]) -> dict[str, float]:
         """Return the scores by name, from the results of `of_batch` for all batches."""

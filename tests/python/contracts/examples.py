@@ -30,7 +30,7 @@ RUN = {"dataset": "hippocampus", **NETWORK, "fold": 0, "recipe": "quick", "param
 def _case(number: int) -> dict:
     files = [f"images/{number}.nii.gz", f"labels/{number}.nii.gz"]
     return {"case": f"case_{number}", "images": files[:1], "label": files[1], "class": "Anterior",
-            "group": f"p{number}", "sha256": dict.fromkeys(files, CHECKSUM)}
+            "group": f"p{number}", "annotated": ["Anterior"], "sha256": dict.fromkeys(files, CHECKSUM)}
 
 
 def _fingerprint() -> dict:
@@ -43,14 +43,14 @@ def _fingerprint() -> dict:
 BODIES: dict[str, dict] = {
     "manifest": {
         "dataset": "hippocampus", "layout": "decathlon", "task": "segmentation", "dimensions": 3,
-        "modalities": ["MRI"], "labels": LABELS, "label_grid": "image", "caution": "Small.",
+        "modalities": ["MRI"], "labels": LABELS, "label_grid": "image", "caution": "Small.", "ignore": 9,
         "preprocessing": {"crop": "nonzero", "normalisation": "by_modality", "size": [64, 64],
                           "spacing_mm": {"percentile": 50, "through_plane_percentile": 90.0}},
         "split": {"rule": "listed", "test": ["case_0"]}, "cases": [_case(n) for n in range(6)]},
     "fingerprint": {
         "dataset": "hippocampus", "cases": {f"case_{n}": _fingerprint() for n in range(6)},
         "summary": {"shape": [35, 50.0, 36], "cropped_shape": [30, 50, 36], "spacing_mm": [1.0, 1.0, 1.0]}},
-    "plan": {**tiny.plan().to_json(), "labels": LABELS},
+    "plan": {**tiny.plan().to_json(), "labels": LABELS, "annotation": "partial"},
     "splits": SPLITS | {"folds": [fold | {"train_size": 3, "ranges": RANGES | {"intensities": [
         one | {"modality": name} for name in ("t1", "t2") for one in RANGES["intensities"]]}}
         for fold in SPLITS["folds"]]},
@@ -58,7 +58,7 @@ BODIES: dict[str, dict] = {
         "case": "case_1", "modalities": ["MRI"], "source_shape": [40, 50, 36], "crop": [[0, 35], [0, 50], [0, 36]],
         "shape": [35, 50, 36], "spacing_mm": [1.0, 1, 1.0], "statistics": [{"mean": 1.5, "std": 2}],
         "foreground": {"Anterior": [[1, 2, 3], [4, 5, 6]], "Posterior": []}, "sha256": {"image.b2nd": CHECKSUM},
-        "checksum": CHECKSUM, "class": "Anterior"},
+        "checksum": CHECKSUM, "class": "Anterior", "annotated": ["Anterior"], "known": [[0, 0, 1]]},
     "labels": {"modalities": ["MRI"], "labels": LABELS},
     "checksums": {"files": {"model.keras": CHECKSUM}},
     "provenance": {

@@ -34,12 +34,32 @@ def test_what_is_missing(tmp_path):
     assert [(p.case, p.file) for p in listing.missing_labels] == [("x_2", LABELS[1])]
 
 
-def test_regions_become_classes_that_exclude_each_other(tmp_path):
+def test_regions_keep_all_their_values(tmp_path):
     regions = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "cyst": [4, 5]}
     listing = scan(tmp_path, *FILES, *LABELS, labels=regions, regions_class_order=[1, 2, 3, 4])
-    assert listing.classes == {"whole": (1,), "core": (2,), "enhancing": (3,), "cyst": (4, 5)}
-    assert [warning.split(";")[0] for warning in listing.warnings] == [
-        f"dataset.json: region {name!r} overlaps a later one" for name in ("whole", "core")]
+    assert listing.classes == {"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,), "cyst": (4, 5)}
+    assert listing.classes.overlap and listing.problems == listing.warnings == []
+
+
+def test_lists_of_values_that_exclude_each_other_are_classes(tmp_path):
+    listing = scan(tmp_path, *FILES, *LABELS, labels={"background": 0, "tumour": [1, 3], "oedema": 2})
+    assert listing.classes == {"tumour": (1, 3), "oedema": (2,)} and not listing.classes.overlap
+
+
+REGIONS = {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}
+RIGHT = 'list them in the order whole, core, with "regions_class_order": [1, 2]'
+
+
+@pytest.mark.parametrize(("labels", "order", "said"), [
+    (REGIONS, None, "the regions 'whole' and 'core' overlap in the value 2, and no order says which"),
+    (REGIONS, [1], "the order of the regions has 1 values, but there are 2 regions"),
+    (REGIONS, [1, 1], "the order has 1 for the region 'core', which has the values 2, 3"),
+    ({"core": [2, 3], "whole": [1, 2, 3]}, [2, 1],
+     "the region 'core' would never be written, because 'whole' comes after it and contains it"),
+])
+def test_regions_without_a_right_order_are_refused(tmp_path, labels, order, said):
+    (problem,) = scan(tmp_path, *FILES, *LABELS, labels=labels, regions_class_order=order).problems
+    assert problem.file == "dataset.json" and said in problem.problem and RIGHT in problem.problem
 
 
 def test_channels_of_one_name_are_told_apart(tmp_path):
@@ -47,7 +67,8 @@ def test_channels_of_one_name_are_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize("changes, said", [
-    ({"labels": {"background": 0, "a": 1, "ignore": 2}}, "`ignore` label (value 2), which is not supported"),
+    ({"labels": {"background": 0, "a": 1, "ignore": 1}}, "value 1 of the label `ignore` is also that of class 'a'"),
+    ({"labels": REGIONS, "regions_class_order": "12"}, "regions_class_order is not a list of label values"),
     ({"labels": {"background": 0}}, "no class besides the background"),
     ({"labels": None}, "labels missing"),
     ({"labels": {"a": "one"}}, "labels missing or not as in nnU-Net"),

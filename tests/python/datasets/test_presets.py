@@ -72,7 +72,7 @@ def test_an_unknown_name_says_the_nearest():
     ("hippocampus", "hippocampus=1+2", {"hippocampus": (1, 2)}),
 ])
 def test_choose_labels(dataset, text, expected):
-    folder = DECATHLON if dataset == "hippocampus" else None
+    folder = labels.Classes(DECATHLON) if dataset == "hippocampus" else None
     assert labels.choose(text, presets.load(dataset), folder) == expected
 
 
@@ -84,7 +84,7 @@ def test_labels_that_are_refused(text):
 
 
 def test_classes_are_numbered_without_gaps():
-    assert labels.as_manifest({"edema": (2,), "core": (1, 4)}, 1) == (
+    assert labels.as_manifest(labels.Classes({"edema": (2,), "core": (1, 4)}), 1) == (
         Label("edema", 1, (2,)), Label("core", 2, (1, 4)))
 
 

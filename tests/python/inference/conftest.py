@@ -13,7 +13,8 @@ import tiny
 from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Splits
 from pocketnet.preprocessing import geometry, store
-from pocketnet.preprocessing.case import map_labels, prepare_label
+from pocketnet.preprocessing.case import prepare_label
+from pocketnet.preprocessing.label_maps import map_labels
 from pocketnet.preprocessing.scan import PreparedScan, read_scan
 from pocketnet.training.run import Choice, train
 

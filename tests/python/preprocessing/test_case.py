@@ -10,8 +10,9 @@ from pocketnet.errors import DataError
 from pocketnet.inference.resample_back import on_source
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.boxes import bounding_box, whole
-from pocketnet.preprocessing.case import map_labels, prepare_label
+from pocketnet.preprocessing.case import prepare_label
 from pocketnet.preprocessing.intensity import Normaliser, statistics_for
+from pocketnet.preprocessing.label_maps import map_labels
 from pocketnet.preprocessing.resample import resample
 from pocketnet.preprocessing.scan import PreparedScan, read_scan, scan_of
 

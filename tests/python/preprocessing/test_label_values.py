@@ -13,8 +13,8 @@ from pocketnet.datasets import check, presets
 from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation.cases import read_pair
 from pocketnet.preprocessing import geometry
-from pocketnet.preprocessing.case import map_labels
 from pocketnet.preprocessing.dataset import write_stores
+from pocketnet.preprocessing.label_maps import map_labels
 from pocketnet.preprocessing.store import open_stores
 
 VALUES = {"cortex": 40000, "thalamus": 65537, "atlas id": 614454277, "largest": 2**31 - 1}

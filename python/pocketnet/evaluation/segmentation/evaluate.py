@@ -13,6 +13,7 @@ from ...contracts.overlays import Overlay, Overlays
 from ...contracts.provenance import Provenance
 from ...errors import DataError
 from ...preprocessing import geometry
+from ...preprocessing.label_maps import annotated_labels
 from ...preprocessing.recorded import check_recorded
 from ...text import counted
 from .. import cases, overlay, table
@@ -28,6 +29,8 @@ RANKS = overlay.RANKS
 def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, and pictures of the best, median and worst case.
+
+    Voxels that nobody annotated are left out, and so are the labels that were not annotated in a case.
 
     Args:
         listing: The manifest.
@@ -74,8 +77,9 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
         try:
             check_recorded(case, folder, [cast(str, case.label)])
             found: list[str] = []
-            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels, listing.label_grid,
-                                   found.append)
+            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels,
+                                   listing.label_grid, listing.ignore, found.append)
+            known = annotated_labels(listing.labels, case.annotated)
         except DataError as error:
             problems.append(f"{case.case}: {error.line()}")
             continue
@@ -83,7 +87,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
             warn(f"{case.case}: {text}")
         group = None if groups[case.case] == alone(case.case) else groups[case.case]
         rows += [{"case": case.case, "group": group, **table.of_run(run), **row}
-                 for row in cases.measure_case(*pair, listing.labels)]
+                 for row in cases.measure_case(*pair, known)]
     if problems:
         raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
     return pd.DataFrame(rows)
@@ -100,7 +104,8 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
         image = geometry.read(folder / by_name[name].images[0])
         for text in image.warnings:
             warn(f"{name}: {text}")
-        pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels, listing.label_grid)
+        pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels,
+                               listing.label_grid, listing.ignore)
         entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
         overlay.draw_overlay(output / entries[-1].file, image.data, *pair,
                              f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")

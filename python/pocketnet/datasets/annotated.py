@@ -1,0 +1,76 @@
+"""Which labels were annotated in which case: `annotated.csv` beside the dataset, or a column of its table.
+
+`annotated.csv` has the columns `case` and `annotated`, the names of the annotated labels, separated by semicolons. In a
+case that it does not list, all labels were annotated.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..files import open_table
+from .folder import Case, Listing, Problem, unreadable
+
+FILE = "annotated.csv"
+CASE, COLUMN = "case", "annotated"
+
+
+def names(text: str) -> tuple[str, ...] | None:
+    """Return the names in a cell, each once; None if it is empty."""
+    found = dict.fromkeys(name.strip() for name in text.split(";"))
+    return tuple(name for name in found if name) or None
+
+
+def add(folder: Path, listing: Listing) -> Listing:
+    """Return a listing with the lists in the folder's `annotated.csv`, if there is one."""
+    if not (folder / FILE).exists():
+        return listing
+    try:
+        lists = _read(folder / FILE)
+    except (OSError, ValueError, csv.Error) as error:
+        fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read: {error}"
+        return replace(listing, problems=[*listing.problems, Problem("", FILE, fault)])
+    known = {case.name for case in listing.cases}
+    problems = [Problem(name, FILE, "there is no such case") for name in lists if name not in known]
+    cases = [replace(case, annotated=lists.get(case.name, case.annotated)) for case in listing.cases]
+    return replace(listing, cases=cases, problems=[*listing.problems, *problems])
+
+
+def _read(path: Path) -> dict[str, tuple[str, ...] | None]:
+    """Return the annotated labels by case.
+
+    Raises:
+        ValueError: A column is missing, or a case is listed twice or without a label.
+    """
+    lists: dict[str, tuple[str, ...] | None] = {}
+    with open_table(path) as handle:
+        reader = csv.DictReader(handle, skipinitialspace=True)
+        if lacking := [name for name in (CASE, COLUMN) if name not in (reader.fieldnames or ())]:
+            raise ValueError(f"it needs the columns {CASE} and {COLUMN}; there is no {lacking[0]}")
+        for number, row in enumerate(reader, start=2):
+            case = (row[CASE] or "").strip()
+            if not case or case in lists:
+                raise ValueError(f"line {number}: " + (f"{case} is listed twice" if case else "no case name"))
+            lists[case] = names(row[COLUMN] or "")
+            if lists[case] is None:
+                raise ValueError(f"line {number}: no label is annotated in {case}; leave out a case's row if all are")
+    return lists
+
+
+def problems(cases: Sequence[Case], classes: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem for each list that names an unknown label, and for each label that no case has annotated."""
+    for case in cases:
+        if unknown := [name for name in case.annotated or () if name not in classes]:
+            yield Problem(case.name, "", f"annotated: there is no label {unknown[0]!r}; known: {', '.join(classes)}")
+    for name in classes:
+        if cases and all(case.annotated and name not in case.annotated for case in cases):
+            yield Problem("", "", f"label {name!r} is annotated in no case")
+
+
+def incomplete(case: Case, classes: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the names of a case's annotated labels in the order of the classes; None if all are annotated."""
+    found = tuple(name for name in classes if case.annotated is None or name in case.annotated)
+    return None if len(found) == len(classes) else found

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
-from pocketnet.errors import DataError, UsageError
+from pocketnet.errors import UsageError
 from pocketnet.inference import cases
 from pocketnet.inference.ensemble import check_missing
-from pocketnet.inference.predictor import Predictor
-from pocketnet.preprocessing.dataset import write_stores
-from pocketnet.preprocessing.scan import scan_of
 from pocketnet.training.augmentation import drop_modalities
-from pocketnet.training.run import Choice, Observer, train
 
 
 def test_modalities_are_left_out_but_never_all():
@@ -44,29 +39,3 @@ def test_what_cannot_be_missing(missing, drop, said):
     with pytest.raises(UsageError, match=said):
         check_missing(tiny.plan(drop_modality=drop), missing)
     check_missing(tiny.plan(drop_modality=0.5), ["t2"])
-
-
-def test_a_missing_modality_is_zero_after_normalisation(tmp_path):
-    """As a modality is that has the mean of the fold's intensities everywhere, which `window` moves to 0."""
-    manifest = tiny.dataset(tmp_path / "data", cases=6)
-    plan = tiny.plan(epochs=1, steps_per_epoch=2, drop_modality=0.5)
-    plan = replace(plan, preprocessing=replace(plan.preprocessing, normalisation="window"))
-    splits = tiny.splits()
-    fold = replace(splits.folds[0], train=("case_2",), validation=("case_3",), test=("case_0",))
-    write_stores(manifest.cases, manifest, tmp_path / "data", plan.preprocessing, tmp_path / "stores")
-    train(plan, replace(splits, folds=(fold,)), [tmp_path / "stores"], Choice("unet", "pocket", 0), tmp_path / "model",
-          tmp_path / "checkpoints", observer=Observer(log=lambda text: None))
-    image, _ = tiny.volume(0)
-    whole, without = (Predictor.load(tmp_path / "model", windows="plan", missing=missing) for missing in ((), ("t1",)))
-
-    def probabilities(predictor: Predictor, volume: np.ndarray) -> np.ndarray:
-        out = np.zeros((*volume.shape[:3], 3), np.float32)
-        predictor.segment(scan_of(volume, (1, 1, 1)), sink=lambda at, found: out.__setitem__(at, found))
-        return out
-
-    found = probabilities(without, image[..., 1:])
-    mean = image.copy()
-    mean[..., 0] = fold.intensity[0].mean
-    assert np.abs(found - probabilities(whole, mean)).max() < 1e-5 < np.abs(found - probabilities(whole, image)).max()
-    with pytest.raises(DataError, match=r"takes 1 modalities \(t2\), found 2"):
-        without.segment(scan_of(image, (1, 1, 1)))

@@ -61,7 +61,7 @@ def drop_modalities(image: np.ndarray, chance: float, rng: np.random.Generator) 
         rng: The only source of randomness.
     """
     if rng.random() < chance:
-        dropped: np.ndarray = rng.random(image.shape[-1]) < 0.5
+        dropped = rng.random((image.shape[-1],)) < 0.5
         if dropped.all():
             dropped[rng.integers(dropped.size)] = False
         image[..., dropped] = 0

@@ -149,7 +149,10 @@ def _text(numbers: dict[str, Any]) -> str:
         median = "" if low == high else f", median {' × '.join(f'{m:g}' for m in middle)}"
         lines.append(f"  {name:<9} {' × '.join(spans)} {unit}{median}")
     task = TASKS[numbers["task"]]
-    return "\n".join([*lines, *(f"  {task.text_of_label(label)}" for label in numbers["labels"])])
+    lines += [f"  {task.text_of_label(label)}" for label in numbers["labels"]]
+    if "ignore" in numbers:
+        lines.append(f"  not annotated where the files have {numbers['ignore']}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import CasesProgress, command, json_option, log, output_option, progress, quiet_option, result
+from .common import CasesProgress, command, json_option, log, output_option, progress, quiet_option, result, split_list
 
 if TYPE_CHECKING:
     from ..inference.cases import Found
@@ -67,6 +67,8 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 (OpenVINO).")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
 @click.option("--max-memory", metavar="SIZE", help="Memory limit of the whole process, for example 2G.")
+@click.option("--missing", metavar="A,B",
+              help="Modalities that the images lack. Only for models that were trained with training.drop_modality.")
 @click.option("--again", is_flag=True, help="Repeat finished cases.")
 @quiet_option
 @json_option
@@ -86,16 +88,17 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     if bool(files) == bool(manifest) or bool(manifest) != bool(input_):
         raise UsageError("Give either IMAGES, or --manifest with --input.")
     opened = [ModelFolder.open(model) for model in models]
+    missing = options["missing"] = split_list(options["missing"])
 
     def find(suffixes: tuple[str, ...]) -> Found:
         from ..inference import bids, cases
 
         if manifest and input_:
-            return cases.Found(*_of_manifest(opened[0], manifest, input_))
+            return cases.Found(*_of_manifest(opened[0], manifest, input_, missing))
 
         plan = opened[0].plan
         chosen, others = bids.images(files, plan.modalities) if options["bids"] else (files, [])
-        found = cases.group(chosen, plan.modalities, suffixes, pattern, output)
+        found = cases.group(chosen, plan.modalities, suffixes, pattern, output, missing)
         if options["bids"]:
             found = bids.as_derivative(found)
             found.left_out += others
@@ -145,22 +148,28 @@ def _listed(images: tuple[Path, ...]) -> list[Path]:
     return out
 
 
-def _of_manifest(model: ModelFolder, manifest: Path, input_: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """Return the files of each case, in the model's order of modalities, and problems of changed cases."""
+def _of_manifest(model: ModelFolder, manifest: Path, input_: Path, missing: Sequence[str]
+                 ) -> tuple[dict[str, list[Path]], list[str]]:
+    """Return the files of each case, in the model's order of modalities, and problems of changed cases.
+
+    Missing modalities may be in the manifest or not; their files are not used.
+    """
     from ..contracts.manifest import Manifest
     from ..errors import AlteredError, DataError
     from ..preprocessing.recorded import check_recorded
 
     modalities = model.plan.modalities
+    needed = tuple(name for name in modalities if name not in missing)
     listing = Manifest.read(manifest)
-    if listing.modalities != modalities:
-        raise DataError(f"The model takes {list(modalities)}, the manifest has {list(listing.modalities)}.",
+    if listing.modalities not in (modalities, needed):
+        raise DataError(f"The model takes {list(needed)}, the manifest has {list(listing.modalities)}.",
                         where=str(manifest))
     found, problems = {}, []
     for case in listing.cases:
         try:
-            check_recorded(case, input_, case.images)
-            found[case.case] = [input_ / name for name in case.images]
+            images = [image for image, name in zip(case.images, listing.modalities, strict=True) if name in needed]
+            check_recorded(case, input_, images)
+            found[case.case] = [input_ / name for name in images]
         except AlteredError as error:
             problems.append(f"{case.case}: {error.line()}")
     return found, problems
@@ -184,7 +193,7 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     limit = options["max_memory"]
     predictor = Predictor(models, Options(
         options["engine"], options["threads"], options["windows"], options["tta"], options["precision"],
-        None if limit is None else memory.parse_size(limit)))
+        None if limit is None else memory.parse_size(limit), tuple(options["missing"])))
     several = predictor.predictions > 1
     if options["uncertainty"] and not several:
         raise UsageError("The uncertainty needs more than one prediction.",
@@ -220,9 +229,9 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     from ..inference.classifier import Classifier
     from ..preprocessing.picture import SUFFIXES, read_images
 
-    if len(models) > 1 or options["tta"] or options["probabilities"] or options["dicom_seg"] or options["bids"]:
-        raise UsageError("A classifier takes one --model, and none of --tta, --bids, --dicom-seg and --probabilities "
-                         "(its table has them).")
+    if len(models) > 1 or any(options[name] for name in ("tta", "probabilities", "dicom_seg", "bids", "missing")):
+        raise UsageError("A classifier takes one --model, and none of --tta, --bids, --dicom-seg, --missing and "
+                         "--probabilities (its table has them).")
     table = output if output.suffix == ".csv" else output / TABLE
     outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])

@@ -233,6 +233,8 @@ class Training(Record):
         label_weights: Weights of labels (and of the `background`) in the loss, by name; 1 for those not named.
         balanced_labels: Whether a patch centred on a labelled voxel is drawn label by label over all training cases,
             so that labels that few cases have are as frequent as others; else case by case, then label by label.
+        drop_modality: Probability that a training patch lacks modalities, so that the network can do without them:
+            each is left out with probability 1/2, but never all. Its voxels are 0 after normalisation.
     """
 
     patch: Patch
@@ -258,6 +260,7 @@ class Training(Record):
     rematerialise: Flag = False
     label_weights: dict[Text, AboveZero] | None = absent()
     balanced_labels: Flag | None = absent()
+    drop_modality: Share | None = absent()
 
     @property
     def steps(self) -> int:

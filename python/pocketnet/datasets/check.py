@@ -227,4 +227,4 @@ def summary(result: Result) -> dict[str, Any]:
         "modalities": list(manifest.modalities), "labels": learned,
         "orientations": sorted({case.orientation for case in prints.values()}),
         **ranges, "warnings": result.warnings, "left_out": result.left_out,
-    }
+    } | ({"ignore": manifest.ignore} if manifest.ignore is not None else {})

@@ -259,7 +259,8 @@ def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], 
 
 def _key(predictor: Predictor, paths: list[Path], wanted: Wanted) -> str:
     """Return a checksum of everything that the result depends on: models, options and images."""
-    options = asdict(predictor.options) | {"threads": None, "max_memory_mib": None, "engine": predictor.engine_name}
+    options = {name: value for name, value in asdict(predictor.options).items() if name != "missing" or value}
+    options |= {"threads": None, "max_memory_mib": None, "engine": predictor.engine_name}
     return files.digest({"models": [model.digest for model in predictor.models], "options": options,
                          "images": [_checksum(path) for path in paths]})
 

@@ -49,7 +49,7 @@ def suffix(path: Path) -> str:
 
 
 def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[str] = SUFFIXES,
-          pattern: str | None = None, outside: Path | None = None) -> Found:
+          pattern: str | None = None, outside: Path | None = None, missing: Sequence[str] = ()) -> Found:
     """Group files by case.
 
     For a model with one modality, every file is a case, and so is every DICOM series (a folder or zip of its files).
@@ -67,12 +67,14 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
         suffixes: Suffixes of the files to read from folders; case names exclude them.
         pattern: Position of case and modality in a path, for example `{case}/{modality}.nii.gz`.
         outside: Folder of the results, which is ignored unless the inputs lie in it.
+        missing: Modalities that the cases lack; files of them are not used.
 
     Raises:
         UsageError: There are no images, a path does not exist, or the pattern lacks `{case}` or `{modality}`.
     """
     named, rest = _named(inputs, modalities)
-    out = _explicit(named, modalities, suffixes) if named else Found()
+    needed = [name for name in modalities if name not in missing]
+    out = _explicit(named, modalities, suffixes, needed) if named else Found()
     files = [file for path in rest for file in _files(path, suffixes, outside, out)]
     if not files and not named and not out.problems:
         first, *more = " or ".join(suffixes[:2]), *suffixes[2:]
@@ -98,11 +100,11 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
         else:
             found[case][modality] = file.path
     for case, by_modality in sorted(found.items()):
-        missing = [m for m in modalities if m not in by_modality]
-        if missing:
-            out.problems.append(f"case {case}: {', '.join(missing)} missing")
+        lacking = [m for m in needed if m not in by_modality]
+        if lacking:
+            out.problems.append(f"case {case}: {', '.join(lacking)} missing")
         else:
-            out.cases[case] = [by_modality[m] for m in modalities]
+            out.cases[case] = [by_modality[m] for m in needed]
     return out
 
 
@@ -177,7 +179,8 @@ def _named(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[tupl
     return named, rest
 
 
-def _explicit(named: Sequence[tuple[str, Path]], modalities: Sequence[str], suffixes: Sequence[str]) -> Found:
+def _explicit(named: Sequence[tuple[str, Path]], modalities: Sequence[str], suffixes: Sequence[str],
+              needed: Sequence[str]) -> Found:
     files: dict[str, Path] = {}
     for modality, path in named:
         if modality in files:
@@ -186,10 +189,10 @@ def _explicit(named: Sequence[tuple[str, Path]], modalities: Sequence[str], suff
             raise UsageError("There is no such file.", where=str(path))
         files[modality] = path
     case = _split_name(stem(files[named[0][0]], suffixes), modalities)[0]
-    missing = [m for m in modalities if m not in files]
-    if missing:
-        return Found(problems=[f"case {case}: {', '.join(missing)} missing"])
-    return Found({case: [files[m] for m in modalities]})
+    lacking = [m for m in needed if m not in files]
+    if lacking:
+        return Found(problems=[f"case {case}: {', '.join(lacking)} missing"])
+    return Found({case: [files[m] for m in needed]})
 
 
 def _split_name(name: str, modalities: Sequence[str]) -> tuple[str, str | None]:

@@ -26,10 +26,12 @@ class Member:
         mirrors: Sets of axes to mirror the image along, `()` for none; the predictions are averaged.
         of: Total number of predictions of all members. If greater than 1, a last channel holds their entropy in nats.
         share: Distributes work over threads.
+        missing: Channels of modalities that the case lacks; they are 0 after normalisation.
     """
 
     def __init__(self, model: ModelFolder, engine: Engine, mirrors: Sequence[tuple[int, ...]], of: int,
-                 share: Share = alone):
+                 share: Share = alone, missing: Sequence[int] = ()):
+        self._missing = list(missing)
         self.engine, self.of, self._share = engine, of, share
         self._normalise, self._mirrors = model.normaliser, mirrors
         self._regions = overlapping(model.plan.labels)
@@ -53,6 +55,8 @@ class Member:
         inside = tuple(slice(before, before + side) for (before, _), side in zip(pad, image.shape, strict=False))
         into = normalised[inside]
         self._share(lambda x: self._normalise(image[x], statistics, out=into[x]), len(image))
+        if self._missing:
+            into[..., self._missing] = 0
         total: np.ndarray | None = None
         for axes in self._mirrors:
             mirrored = np.flip(self.engine(np.flip(normalised, axes)[None])[0], axes)
@@ -110,6 +114,23 @@ def mirrors_of(plan: Plan) -> list[tuple[int, ...]]:
         raise UsageError("This model was trained without mirroring, so --tta would make it worse.",
                          todo="Leave --tta out, or train with a recipe that mirrors.")
     return [chosen for n in range(len(axes) + 1) for chosen in itertools.combinations(axes, n)]
+
+
+def check_missing(plan: Plan, missing: Sequence[str]) -> None:
+    """Check that a model can do without some modalities.
+
+    Raises:
+        UsageError: The model does not have one of them, needs at least one, or was always trained with all.
+    """
+    where = f"--missing {','.join(missing)}"
+    if unknown := [name for name in missing if name not in plan.modalities]:
+        raise UsageError(f"The model has no modality {unknown[0]!r}.", where=where,
+                         todo=f"Its modalities: {', '.join(plan.modalities)}.")
+    if missing and not set(plan.modalities) - set(missing):
+        raise UsageError("A case needs at least one modality.", where=where)
+    if missing and not plan.training.drop_modality:
+        raise UsageError("This model was trained with all modalities in every patch, so it cannot do without one.",
+                         where=where, todo="Train with training.drop_modality above 0 in the plan.")
 
 
 def check_alike(models: Sequence[ModelFolder]) -> None:

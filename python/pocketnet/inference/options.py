@@ -26,6 +26,7 @@ class Options:
         precision: `float32` or `bfloat16`.
         max_memory_mib: Memory limit of the whole process in MiB. None for `memory.DEFAULT_MIB`, exceeded only if the
             case needs more.
+        missing: Modalities of the model that the images lack. Only for models whose training left modalities out.
     """
 
     engine: str = "auto"
@@ -34,3 +35,4 @@ class Options:
     tta: bool | None = None
     precision: str = "float32"
     max_memory_mib: float | None = None
+    missing: tuple[str, ...] = ()

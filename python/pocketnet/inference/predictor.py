@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -17,6 +18,7 @@ from ..contracts.tasks import SEGMENTATION, check_task
 from ..errors import DataError, UsageError
 from ..preprocessing import formats, geometry, ranges
 from ..preprocessing.boxes import slices
+from ..preprocessing.image import Channel
 from ..preprocessing.reader import of_array
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of_images
 from ..training.model_folder import ModelFolder
@@ -47,6 +49,8 @@ class Predictor:
         self.models, self.options = list(models), options or Options()
         self.model = self.models[0]
         ensemble.check_alike(self.models)
+        for model in self.models:
+            ensemble.check_missing(model.plan, self.options.missing)
         if self.options.windows not in WINDOWS:
             raise UsageError(f"Unknown windows '{self.options.windows}'.", todo=f"Use one of: {', '.join(WINDOWS)}.")
         self.engine_name = engines.choose(self.options.engine, self.model.path)
@@ -177,13 +181,14 @@ class Predictor:
             DeviceMemoryError: The case does not fit into `max_memory_mib`.
         """
         self._check_channels(len(scan.channels))
+        missing, scan = self._missing, self._completed(scan)
         clock = Clock()
         prepared = PreparedScan(scan, self.model.plan.preprocessing)
         prepared.statistics  # noqa: B018  (computes and caches them here, so that the time counts as preparation)
         clock.lap("preparing")
         tiling, need = self._tiling(prepared, case)
-        members = [ensemble.Member(model, engine, self._mirrors, self.predictions, self._share) for model, engine
-                   in zip(self.models, self._engines(tiling.window), strict=True)]
+        members = [ensemble.Member(model, engine, self._mirrors, self.predictions, self._share, missing)
+                   for model, engine in zip(self.models, self._engines(tiling.window), strict=True)]
         run = CasePrediction(self.model.plan, members, prepared, tiling,
                              prepared.background_is_zero and self.options.windows != "plan", clock)
         clock.lap("starting")
@@ -250,11 +255,26 @@ class Predictor:
         for engine in self._made[1] if self._made else ():
             engine.release()
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that a case needs, in order: the model's without the missing ones."""
+        return tuple(name for name in self.model.plan.modalities if name not in self.options.missing)
+
+    @property
+    def _missing(self) -> list[int]:
+        return [index for index, name in enumerate(self.model.plan.modalities) if name in self.options.missing]
+
+    def _completed(self, scan: Scan) -> Scan:
+        """Return a scan with channels of zeros for the missing modalities."""
+        channels = list(scan.channels)
+        for index in self._missing:
+            channels.insert(index, Channel(np.broadcast_to(np.uint8(0), scan.shape)))
+        return replace(scan, channels=tuple(channels))
+
     def _check_channels(self, found: int) -> None:
-        plan = self.model.plan
-        if found != plan.network.channels:
-            raise DataError(f"The model takes {plan.network.channels} modalities "
-                            f"({', '.join(plan.modalities)}), found {found}.")
+        if found != len(self.modalities):
+            raise DataError(f"The model takes {len(self.modalities)} modalities "
+                            f"({', '.join(self.modalities)}), found {found}.")
 
     def _engines(self, window: tuple[int, ...]) -> list[engines.Engine]:
         """Return one engine per model for a window size; the last ones are cached."""

@@ -52,6 +52,22 @@ def augment(image: np.ndarray, label: np.ndarray, settings: Augmentation,
     return np.stack(channels, axis=-1, dtype=np.float32), np.ascontiguousarray(label)
 
 
+def drop_modalities(image: np.ndarray, chance: float, rng: np.random.Generator) -> np.ndarray:
+    """Set modalities of a patch to 0 with a probability: each with probability 1/2, but not all.
+
+    Args:
+        image: (x, y, z, channel) float32, normalised; changed in place.
+        chance: The probability.
+        rng: The only source of randomness.
+    """
+    if rng.random() < chance:
+        dropped = rng.random((image.shape[-1],)) < 0.5
+        if dropped.all():
+            dropped[rng.integers(dropped.size)] = False
+        image[..., dropped] = 0
+    return image
+
+
 def contrast(channel: np.ndarray, factor: float) -> np.ndarray:
     """Scale a channel's deviations from its mean, and clip to its original range."""
     mean = channel.mean()

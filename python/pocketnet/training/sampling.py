@@ -21,7 +21,7 @@ from ..errors import DataError, PocketError
 from ..preprocessing.boxes import centred
 from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
-from .augmentation import augment
+from .augmentation import augment, drop_modalities
 from .targets import possible_classes, regions
 from .warp import sample_warp
 
@@ -115,6 +115,8 @@ class PatchSampler(Sampler):
                 low, size = warp.box()
                 image, label = warp.apply(*self._read(store, tuple(start + low), tuple(size)))
             image, label = augment(image, label, settings, rng)
+            if self.plan.training.drop_modality:
+                image = drop_modalities(image, self.plan.training.drop_modality, rng)
             return image, self._target(label, store)
         except PocketError:
             raise

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import forms
 import nibabel as nib
@@ -15,9 +16,11 @@ from pocketnet.cli.evaluate import main as evaluate
 from pocketnet.datasets import check, presets
 from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation.metrics import dice
+from pocketnet.inference.options import Options
 from pocketnet.inference.postprocessing import largest_components
 from pocketnet.inference.windows import gaussian_weight, starts
-from pocketnet.preprocessing.scan import read_scan
+from pocketnet.preprocessing.scan import read_scan, scan_of
+from pocketnet.training.model_folder import ModelFolder
 
 OBLIQUE = np.array([[0.9, -0.3, 0.2, -11.0], [0.31, -1.4, 0.1, 5.0], [-0.2, 0.1, 2.4, 9.0], [0, 0, 0, 1]])
 
@@ -167,3 +170,25 @@ def test_wrong_input_is_refused(work):
         Predictor.load(work / "model", engine="torch")
     with pytest.raises(UsageError, match="no model folder"):
         Predictor.load(work / "nothing")
+
+
+def test_a_missing_modality_is_zero_after_normalisation(work):
+    """As a modality is that has the mean of the fold's intensities everywhere, which `window` moves to 0."""
+    model = ModelFolder.open(work / "model")
+    model = replace(model, plan=replace(
+        model.plan, training=replace(model.plan.training, drop_modality=0.5),
+        preprocessing=replace(model.plan.preprocessing, normalisation="window")))
+    whole, without = (Predictor([model], Options(windows="plan", missing=missing)) for missing in ((), ("t1",)))
+    image, _ = tiny.volume(0)
+
+    def probabilities(predictor: Predictor, volume: np.ndarray) -> np.ndarray:
+        out = np.zeros((*volume.shape[:3], 3), np.float32)
+        predictor.segment(scan_of(volume, (1, 1, 1)), sink=lambda at, found: out.__setitem__(at, found))
+        return out
+
+    found = probabilities(without, image[..., 1:])
+    mean = image.copy()
+    mean[..., 0] = model.provenance.intensity[0].mean
+    assert np.abs(found - probabilities(whole, mean)).max() < 1e-5 < np.abs(found - probabilities(whole, image)).max()
+    with pytest.raises(DataError, match=r"takes 1 modalities \(t2\), found 2"):
+        without.segment(scan_of(image, (1, 1, 1)))

@@ -96,7 +96,7 @@ def stores_of(folder: Path, found: check.Result, output: Path, plan: Plan) -> di
 
 def test_an_ignore_label_is_no_class(scribbled):
     _, found = scribbled
-    assert found.problems == [] and found.manifest.ignore == UNKNOWN
+    assert found.problems == [] and found.manifest.ignore == check.summary(found)["ignore"] == UNKNOWN
     assert [label.name for label in found.manifest.labels] == ["ball", "core"]
     for number in range(CASES):
         _, label = tiny.volume(number)

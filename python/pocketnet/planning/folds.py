@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
 from ..contracts.manifest import Case, Manifest
 from ..contracts.splits import fewest_cases, too_few
@@ -134,12 +133,22 @@ def _divide(names: Sequence[str], count: int, seed: int, strata: Strata | None
             ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """Return, for each of `count` parts, the indices of the other names and the indices of the part."""
     if strata is None:
-        return KFold(count, shuffle=True, random_state=seed).split(names)
+        return _shuffled(len(names), count, seed)
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # slow to import
+
     classes = [strata.classes[name] for name in names]
     if strata.groups is None:
         return StratifiedKFold(count, shuffle=True, random_state=seed).split(classes, classes)
     return StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(
         classes, classes, [strata.groups[name] for name in names])
+
+
+def _shuffled(cases: int, count: int, seed: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Yield what scikit-learn's `KFold(count, shuffle=True, random_state=seed)` does, without its slow import."""
+    order = np.random.RandomState(seed).permutation(cases)
+    for part in np.array_split(order, count):
+        tested = np.isin(np.arange(cases), part)
+        yield np.flatnonzero(~tested), np.flatnonzero(tested)
 
 
 def _hold_out(names: Sequence[str], seed: int, fold: int, strata: Strata | None) -> tuple[list[str], list[str]]:

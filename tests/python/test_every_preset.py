@@ -33,7 +33,8 @@ def run(real_data: Path, folder: Path, layout: str, arch: str, *sizes: str) -> P
         succeed("picture", *dataset, "--fingerprint", out / "fingerprint.json", "-o", out / "overview.png")
     succeed("preprocess", *dataset, "--plan", out / "plan.json", "-o", out / "stores")
     succeed("train", "--plan", out / "plan.json", "--splits", out / "splits.json", "--stores", out / "stores",
-            "--fold", 0, "--arch", arch, "--width", "pocket", "-o", out / "models" / network)
+            "--fold", 0, "--arch", arch, "--width", "pocket", "--checkpoints", out / "checkpoints",
+            "-o", out / "models" / network)
     fold = json.loads((out / "splits.json").read_text())["folds"][0]
     whole = json.loads((out / "manifest.json").read_text())
     test = whole | {"cases": [entry for entry in whole["cases"] if entry["case"] in fold["test"]]}

@@ -53,8 +53,7 @@ def machines(given):
 @pytest.fixture(scope="session")
 def first_commands(machines):
     """By Python, the finished process of the first command on its machine; all at the same time."""
-    scripts = {"3.11": "cd pocketnet && make demo",
-               "3.13": "cd pocketnet && PIP_NO_COMPILE=no make setup"}  # pip: "no" turns it on; saves a minute
+    scripts = {"3.11": "cd pocketnet && make demo", "3.13": "cd pocketnet && make setup"}
     with ThreadPoolExecutor() as pool:
         return dict(zip(scripts, pool.map(lambda python: machines[python].run(scripts[python]), scripts), strict=True))
 

@@ -110,7 +110,7 @@ def test_another_outdir_trains_nothing(finished):
 # One network and fold, with enough steps to be killed among and a checkpoint after each.
 KILLED_CONFIG = "process { withName: TRAIN { ext.args = '--checkpoint-seconds 0' } }\n"
 KILLED_OPTIONS = ("-profile", "test", "-c", "checkpoints.config", "--width", "pocket", "--fold", "0",
-                  "--skip_profile", "--epochs", "4", "--steps_per_epoch", "15", "--patch", "16")
+                  "--skip_profile", "--epochs", "2", "--steps_per_epoch", "20")
 
 
 def single_training(clone, folder, data):
@@ -171,15 +171,27 @@ def test_a_killed_run_ends_with_the_same_metrics_and_a_changed_image_repeats_its
     assert [attempt["ended"] for attempt in attempts] == ["killed", "finished"]
     assert attempts[0]["first_step"] == 1 and attempts[0]["last_step"] >= 10
     assert attempts[1]["first_step"] == attempts[0]["last_step"] + 1
-    assert attempts[1]["last_step"] == killed.provenance()["steps"] == 60
+    assert attempts[1]["last_step"] == killed.provenance()["steps"] == 40
 
     # The label of the last case: its batch is preprocessed again, the other is not.
     label = sorted((made_data / "labelsTr").glob("*.nii.gz"))[-1]
     change_a_voxel(label)
-    statuses = killed.finish("-resume", "--epochs", "1", "--steps_per_epoch", "1")
-    assert statuses["CHECK (demo)"] == "COMPLETED"
-    assert statuses["PREPROCESS (demo, batch 0)"] == "CACHED"
-    assert statuses["PREPROCESS (demo, batch 1)"] == "COMPLETED"
+    said = stopped_at_training(killed)
+    assert "Submitted process > POCKETNET:CHECK (demo)" in said
+    assert "Cached process > POCKETNET:PREPROCESS (demo, batch 0)" in said
+    assert "Submitted process > POCKETNET:PREPROCESS (demo, batch 1)" in said
+
+
+def stopped_at_training(pipeline):
+    """Resume a run and stop it when it begins to train, for which all cases must be preprocessed; what it said."""
+    log, deadline = pipeline.folder / "resumed.log", time.monotonic() + LIMIT_SECONDS
+    process = pipeline.start(log.name, "-resume")
+    while "Submitted process > POCKETNET:TRAIN" not in (said := log.read_text()):
+        assert process.poll() is None and time.monotonic() < deadline, said
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    process.wait(LIMIT_SECONDS)
+    return said
 
 
 def change_a_voxel(path):
@@ -203,11 +215,12 @@ def test_bad_data_ends_the_run_with_every_file_named(clone, made_data, tmp_path)
     assert "PLAN" not in done.stdout
 
 
-def test_an_impossible_plan_is_refused_before_anything_is_preprocessed(clone, tmp_path):
+def test_an_impossible_plan_is_refused_before_anything_is_preprocessed(clone, made_data, tmp_path):
     (tmp_path / "small.json").write_text(json.dumps(
         {"kind": "gpu", "memory_mib": 1500, "bandwidth_gb_s": 300, "tflops": {"float32": 8}}))
-    done = Pipeline(clone, tmp_path / "run", ("-profile", "test", "--device", str(tmp_path / "small.json"),
-                                              "--patch", "32,32,32", "--batch", "64")).run()
+    done = Pipeline(clone, tmp_path / "run", (
+        "-profile", "test", "--input", str(made_data), "--device", str(tmp_path / "small.json"), "--patch", "32,32,32",
+        "--batch", "64")).run()
     assert done.returncode != 0
     assert "exit status (4)" in done.stdout and "The largest that fits: --batch" in done.stdout
     assert "small" in done.stdout and "PREPROCESS" not in done.stdout and "TRAIN" not in done.stdout

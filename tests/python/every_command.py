@@ -16,7 +16,7 @@ from pathlib import Path
 PLAN = "--recipe quick --folds 3 --epochs 1 --steps-per-epoch 1 --patch 16 --batch 1 --depth 1 --feature-maps 4"
 TRAIN = "train --plan {plan}/plan.json --splits plan/splits.json --stores stores --fold 0 --quiet"
 COMMANDS = f"""
-demo -o data --cases 9 --quiet
+demo -o data --cases 4 --quiet
 check --dataset demo --input data -o dataset --quiet
 plan --manifest dataset/manifest.json --fingerprint dataset/fingerprint.json {PLAN} -o plan --quiet
 plan --manifest dataset/manifest.json --fingerprint dataset/fingerprint.json {PLAN} --seed 1 -o other --quiet

@@ -1,7 +1,7 @@
 """Every preset, on a public layout made small, through all steps: from the check to the report.
 
-The commands run in this process, so that TensorFlow starts once. `tests/pipeline` runs the demo, BraTS, LiTS, the
-X-rays and a preset of one's own through Nextflow.
+The commands run in this process, so that TensorFlow starts once. `tests/pipeline` runs the demo, BraTS, the X-rays
+and a preset of one's own through Nextflow.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def run(real_data: Path, folder: Path, layout: str, arch: str, *sizes: str) -> P
         succeed("picture", *dataset, "--fingerprint", out / "fingerprint.json", "-o", out / "overview.png")
     succeed("preprocess", *dataset, "--plan", out / "plan.json", "-o", out / "stores")
     succeed("train", "--plan", out / "plan.json", "--splits", out / "splits.json", "--stores", out / "stores",
-            "--fold", 0, "--arch", arch, "--width", "pocket", "-o", out / "models" / network)
+            "--fold", 0, "--arch", arch, "--width", "pocket", "--checkpoints", out / "checkpoints",
+            "-o", out / "models" / network)
     fold = json.loads((out / "splits.json").read_text())["folds"][0]
     whole = json.loads((out / "manifest.json").read_text())
     test = whole | {"cases": [entry for entry in whole["cases"] if entry["case"] in fold["test"]]}
@@ -50,8 +51,8 @@ def run(real_data: Path, folder: Path, layout: str, arch: str, *sizes: str) -> P
 
 @pytest.mark.parametrize("layout, spacing", [
     ("hippocampus", None), ("nnunet", [1, 1, 1]), ("nnunet_regions", [1, 1, 1]), ("decathlon", [1, 1, 1]),
-    ("brats_2020", None), ("brats_2021", None), ("brats_2023", None),
-    ("folders", [1, 1, 1]), ("csv_table", [1, 1, 1]), ("nfbs", None)])
+    ("brats_2020", None), ("brats_2021", None), ("brats_2023", None), ("folders", [1, 1, 1]), ("csv_table", [1, 1, 1]),
+    ("lits", [3, 3, 5.1]), ("nfbs", None)])
 def test_a_preset_of_volumes(real_data, tmp_path, layout, spacing):
     out = run(real_data, tmp_path, layout, "unet", "--patch", "8", "--batch", "1")
     manifest, plan = (json.loads((out / f"{name}.json").read_text()) for name in ("test", "plan"))
@@ -78,6 +79,6 @@ def test_a_preset_of_pictures(real_data, tmp_path):
 
 
 def test_no_preset_is_forgotten():
-    """LiTS, the demo's and the X-rays' are run by `tests/pipeline`; BIDS gives nnU-Net's stores (`test_bids.py`)."""
+    """The demo's and the X-rays' are run by `tests/pipeline`; BIDS gives nnU-Net's stores (`test_bids.py`)."""
     presets = json.loads((REPOSITORY / "conf/datasets.json").read_text())
     assert {layout.split("_")[0] for layout in MAKERS} | {"demo", "chestxray", "bids"} == set(presets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -139,6 +140,15 @@ def test_an_upward_import_is_found_wherever_it_stands(tmp_path, source):
     house = make_house(tmp_path, {"low/b": source, "high/a": "from ..low import c", "low/c": "import math"})
     assert upward(house, [{"low", "__init__"}, {"high"}]) == ["low.b imports high.a"]
     assert circle(house) == []
+
+
+def test_no_training_has_left_its_checkpoints_in_the_repository():
+    """A later training of the same key would go on from them."""
+    listed = subprocess.run(["git", "ls-files", "-z", "*/step-*.npz", "checkpoints/*"], cwd=ROOT, text=True,
+                            capture_output=True)
+    if listed.returncode:
+        pytest.skip("this is no clone of the repository")
+    assert listed.stdout == ""
 
 
 def test_a_room_on_the_same_floor_is_not_imported_either(tmp_path):

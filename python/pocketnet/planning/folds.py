@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
 from ..contracts.groups import leaks, together
 from ..contracts.manifest import Case, Manifest
@@ -219,6 +218,8 @@ def _units(names: Sequence[str], groups: Mapping[str, str]) -> list[list[str]]:
 def _divide(units: Sequence[Sequence[str]], count: int, seed: int, strata: Strata | None,
             values: Mapping[str, str] | None) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """Return, for each of `count` parts, the indices of the other groups and the indices of the part."""
+    from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold  # slow to import
+
     if strata is None and values is None:
         return KFold(count, shuffle=True, random_state=seed).split(units)
     if strata is None:

@@ -1,6 +1,6 @@
-"""LiTS, with two members a fold, and a preset file of one's own through the whole pipeline, on a layout made small.
+"""A preset file of one's own, on a table of images, with two members a fold, through the whole pipeline.
 
-`tests/python/test_every_preset.py` takes every other preset through the steps.
+`tests/python/test_every_preset.py` takes our own presets through the steps.
 """
 
 import json
@@ -23,70 +23,54 @@ OWN = {"title": "Tumours in a table", "layout": "csv", "modalities": ["FLAIR", "
        "source": {"where": "here", "licence": "internal"}}
 
 
-def run(clone, folder: Path, layout: str, preset: dict | None = None, more: tuple[str, ...] = ()) -> Pipeline:
-    """Run the pipeline on a layout, whose data go to `data` in the folder; every task of it must have run."""
-    data = folder / "data"
-    data.mkdir()
-    options = MAKERS[layout](REAL, data)
-    if preset:
-        (folder / "lesions.json").write_text(json.dumps(preset))
-        options = ["--dataset", "lesions.json"]
-    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(data), "--folds", "3", *options, *more), text=True)
+@pytest.fixture(scope="module")
+def own(clone, tmp_path_factory) -> Pipeline:
+    """A finished run on a table of images, with two members a fold; every task of it has run."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "data").mkdir()
+    MAKERS["csv_table"](REAL, folder / "data")
+    (folder / "lesions.json").write_text(json.dumps(OWN))
+    pipeline = Pipeline(clone, folder, (*TINY, "--input", str(folder / "data"), "--folds", "3", "--dataset",
+                                        "lesions.json", "--members", "2"), text=True)
     statuses = pipeline.finish()
     assert set(statuses.values()) == {"COMPLETED"}
     return pipeline
 
 
-def check_results(pipeline: Pipeline, dataset: str, spacing) -> None:
-    """Each test case's label map has its image's geometry, and the preset's preprocessing was used."""
-    data, results = pipeline.folder / "data", pipeline.folder / "results" / dataset
+def test_results_lie_as_their_images_and_the_presets_preprocessing_was_used(own):
+    data, results = own.folder / "data", own.folder / "results/lesions"
     manifest = json.loads((results / "dataset/manifest.json").read_text())
     images = {entry["case"]: entry["images"][0].split("[")[0] for entry in manifest["cases"]}
-    fold = json.loads((results / "plan/splits.json").read_text())["folds"][0]
-    for case in fold["test"]:
+    folds = json.loads((results / "plan/splits.json").read_text())["folds"]
+    assert [fold["test"] for fold in folds] == [["BraTS-GLI-00000-000"]]  # as listed, whatever --folds says
+    for case in folds[0]["test"]:
         image = nib.load(data / images[case])
         suffix = images[case].partition(".")[2]  # a result is called as its image is
         found = nib.load(results / f"predictions/unet-pocket/fold0/{case}.{suffix}")
         assert found.shape == image.shape[:3]
         np.testing.assert_allclose(found.affine, image.affine)
     plan = json.loads((results / "plan/plan.json").read_text())
-    assert plan["dataset"] == dataset
-    assert plan["preprocessing"]["spacing_mm"] == (spacing and pytest.approx(spacing))
+    assert plan["dataset"] == "lesions"
+    assert plan["preprocessing"]["spacing_mm"] == pytest.approx([1.5] * 3)
     assert (results / "report.html").is_file()
 
 
-@pytest.fixture(scope="module")
-def lits(clone, tmp_path_factory) -> Pipeline:
-    """A finished run on LiTS, with two members a fold."""
-    return run(clone, tmp_path_factory.mktemp("lits"), "lits", more=("--members", "2"))
-
-
-def test_lits(lits):
-    check_results(lits, "lits", [3, 3, 5.1])
-
-
-def test_members_of_a_fold_count_as_one_network(lits):
-    steps = [name.split(" ")[0] for name in lits.statuses()]
+def test_members_of_a_fold_count_as_one_network(own):
+    steps = [name.split(" ")[0] for name in own.statuses()]
     assert (steps.count("TRAIN"), steps.count("ENSEMBLE"), steps.count("EVALUATE")) == (2, 1, 1)
-    whole = lits.provenance(dataset="lits")
-    results = lits.folder / "results/lits"
+    whole = own.provenance(dataset="lesions")
+    results = own.folder / "results/lesions"
     folder = results / "models/unet-pocket"
     assert [path.name for path in folder.iterdir()] == ["fold0"]
     members = [json.loads((folder / f"fold0/member{n}.provenance.json").read_text()) for n in (1, 2)]
     assert [member["seed"] for member in members] == [12345, 12346]
     assert members[0]["run_key"] != members[1]["run_key"]
-    rows = lits.metrics("lits")
+    rows = own.metrics("lesions")
     assert {(int(row["parameters"]), int(row["steps"]), row["run_key"]) for row in rows} == {
         (2 * members[0]["parameters"], 2 * members[0]["steps"], whole["run_key"])}
     assert "trained, but not evaluated" not in (results / "report.html").read_text()
 
 
-def test_members_are_not_trained_again(lits):
-    statuses = lits.finish("-resume")
+def test_members_are_not_trained_again(own):
+    statuses = own.finish("-resume")
     assert {name.split(" ")[0] for name, status in statuses.items() if status != "CACHED"} == {"VERSIONS"}
-
-
-def test_a_preset_file_of_ones_own_and_a_table(clone, tmp_path):
-    check_results(run(clone, tmp_path, "csv_table", OWN), "lesions", [1.5] * 3)
-    splits = json.loads((tmp_path / "results/lesions/plan/splits.json").read_text())
-    assert [fold["test"] for fold in splits["folds"]] == [["BraTS-GLI-00000-000"]]  # as listed, whatever --folds says

@@ -60,14 +60,14 @@ def test_empty_masks_and_flat_images_are_drawn(tmp_path, image):
 
 @pytest.fixture(scope="module")
 def case():
-    """A head-like ball in black, its labels, a prediction that misses and adds voxels, and voxels of 1 × 1.5 × 3 mm."""
+    """A ball in black, its labels, a prediction that is shifted and reaches an edge, and voxels of 1 × 1.5 × 3 mm."""
     shape, spacing = (40, 30, 16), (1, 1.5, 3)
     x, y, z = ((np.arange(n) - n / 2 + 0.5) * step for n, step in zip(shape, spacing, strict=True))
     far = x[:, None, None] ** 2 + y[:, None] ** 2 + z**2
-    image = np.where(far < 17**2, 100 + 4 * x[:, None, None] + 2 * y[:, None] - z, 0).astype(np.float32)
+    image = np.where(far < 13**2, 100 + 4 * x[:, None, None] + 2 * y[:, None] - z, 0).astype(np.float32)
     reference = np.where(far < 5**2, 2, np.where(far < 9**2, 1, 0)).astype(np.uint8)
     prediction = np.roll(reference, (2, -1), (0, 1))
-    prediction[4:8, 20:24, 9:12] = 3
+    prediction[:4, 13:18, 6:10] = 3
     return image, reference, prediction, spacing
 
 
@@ -87,3 +87,17 @@ def test_a_prediction_alone_is_drawn_around_itself(case):
     figure = overlay.label_maps(image, np.zeros_like(prediction), prediction, spacing, [Label("edema", 1, (1,))], "")
     below = figure.axes[3].images[1].get_array()
     assert (below[..., 3] > 0).any()
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_an_outline_at_the_pictures_edge_is_closed_or_open(closed):
+    from matplotlib.figure import Figure
+
+    mask = np.zeros((6, 8), bool)
+    mask[2:4, :3] = True
+    axis = Figure().subplots()
+    overlay.outline(axis, mask, (0, 16, 0, 18), "red", "solid", closed)
+    (line,) = axis.collections[0].get_paths()
+    assert line.vertices.min(axis=0).tolist() == [0 if closed else -1, 6]
+    assert line.vertices.max(axis=0).tolist() == [6, 12]
+    assert (line.vertices[0] == line.vertices[-1]).all() == closed

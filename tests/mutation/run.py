@@ -6,7 +6,7 @@
 mutmut makes the mutants; `trials.py` runs, for each, the tests that reach its function. mutmut leaves decorated
 functions alone. Mutants that only change a text are left out of the sample: they say how often a message is tested word
 for word. The sample is drawn with a fixed seed, so that a table can be made again. `--again` tries the survivors of the
-last time once more, after tests have been added for them.
+last time once more, after tests have been added for them; `--tests` runs only the tests of these files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = {
     "models": ("models", ["models", "planning/test_patch.py", "training/test_supervision.py",
                           "training/test_less_memory.py"]),
-    "training": ("training", ["training"]),
+    "training": ("training", [f"training/test_{name}.py" for name in (
+        "augmentation", "classification", "ensembled", "less_memory", "parts", "precision", "schedule", "start",
+        "supervision")]),
     "evaluation": ("evaluation", ["evaluation", "cli/test_evaluate.py", "cli/test_compare.py"]),
     "planning": ("planning", ["planning"]),
     "preprocessing": ("preprocessing", ["preprocessing", "inference/test_windows.py"]),
@@ -120,6 +122,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=60, help="Mutants to try; 0 for all.")
     parser.add_argument("--seed", type=int, default=0, help="Of the sample.")
     parser.add_argument("--again", action="store_true", help="Try the survivors of the last time.")
+    parser.add_argument("--tests", nargs="+", help="With --again: run only these, under `tests/python`.")
     parser.add_argument("--work", type=Path, required=True, help="Folder to work in; the room's folder in it goes.")
     given = parser.parse_args()
     work = given.work.resolve() / given.room
@@ -131,7 +134,7 @@ def main() -> None:
     if not given.again:
         number = min(given.sample or len(mutants), len(mutants))
         sample = sorted(random.Random(given.seed).sample(sorted(mutants), number))
-    done |= tried(work, tests, sample)
+    done |= tried(work, given.tests or tests, sample)
     last.write_text(json.dumps(done, indent=1))
     outcomes = collections.Counter(one["outcome"] for one in done.values())
     for name, one in done.items():

@@ -33,12 +33,13 @@ _wrap = trampoline.wrap_in_trampoline
 
 
 def _wrap_with_signature(*arguments, **options):
-    """mutmut's wrapper, with the signature of the function: Keras looks at those of its layers."""
+    """mutmut's wrapper; that of an `__init__` has its signature, which Keras looks at."""
     wrap = _wrap(*arguments, **options)
 
     def wrapped(function):
         wrapper = wrap(function)
-        wrapper.__signature__ = inspect.signature(function)
+        if function.__name__ == "__init__":
+            wrapper.__signature__ = inspect.signature(function)
         return wrapper
 
     return wrapped

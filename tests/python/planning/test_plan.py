@@ -223,5 +223,6 @@ def test_intensity_constants_come_from_training_cases_only():
     values = np.array([0.0, 10.0, 20.0, 1000.0])
     low, high = np.percentile(values, (0.5, 99.5))
     assert constants == Intensity("CT", values.mean(), values.std(), low, high)
-    with pytest.raises(DataError, match="labelled voxel"):
+    with pytest.raises(DataError, match="labelled voxel") as caught:
         intensity_constants(prints_of(a=[]), ["a"], ["CT"])
+    assert caught.value.problems == ["a"]

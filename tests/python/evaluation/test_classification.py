@@ -139,7 +139,7 @@ def test_classifiers_are_compared_class_by_class():
     comparison = comparisons.compare(pd.concat([full, shuffled], ignore_index=True))
     labels = ["covid", "normal", "pneumonia"]
     assert list(comparison.labels) == labels and comparisons.label_order(comparison) == [*labels, "mean"]
-    assert comparisons.label_order(dataclasses.replace(comparison, labels=())) == [*labels, "mean"]
+    assert comparisons.label_order(dataclasses.replace(comparison, labels=None)) == [*labels, "mean"]
     kept = full.merge(shuffled[["fold", "case"]])
     pairs = {(pair.label, pair.metric): pair for pair in comparison.pairs}
     networks = {(row.width, row.label): row for row in comparison.networks}

@@ -1,10 +1,12 @@
 """Mutation testing of one room: a sample of small faults is put into its code, and its tests should find each.
 
     python tests/mutation/run.py planning --sample 60 --work /tmp/mutation
+    python tests/mutation/run.py planning --again --work /tmp/mutation
 
-mutmut makes the mutants and runs, for each, those tests that reach the function. It leaves decorated functions alone.
-Mutants that only change a text are left out of the sample: they say how often a message is tested word for word.
-The sample is drawn with a fixed seed, so that a table can be made again.
+mutmut makes the mutants; `trials.py` runs, for each, the tests that reach its function. mutmut leaves decorated
+functions alone. Mutants that only change a text are left out of the sample: they say how often a message is tested word
+for word. The sample is drawn with a fixed seed, so that a table can be made again. `--again` tries the survivors of the
+last time once more, after tests have been added for them; `--tests` runs only the tests of these files.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from __future__ import annotations
 import argparse
 import ast
 import collections
+import difflib
+import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -22,76 +27,93 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = {
-    "models": ("models", "models"), "training": ("training", "training"), "evaluation": ("evaluation", "evaluation"),
-    "planning": ("planning", "planning"), "preprocessing": ("preprocessing", "preprocessing"),
-    "windows": ("inference/windows.py", "inference/test_windows.py"),
-    "merge": ("inference/merge.py", "inference/test_windows.py"),
+    "models": ("models", ["models", "planning/test_patch.py", "training/test_supervision.py",
+                          "training/test_less_memory.py"]),
+    "training": ("training", [f"training/test_{name}.py" for name in (
+        "augmentation", "classification", "ensembled", "less_memory", "parts", "precision", "schedule", "start",
+        "supervision")]),
+    "evaluation": ("evaluation", ["evaluation", "cli/test_evaluate.py", "cli/test_compare.py"]),
+    "planning": ("planning", ["planning"]),
+    "preprocessing": ("preprocessing", ["preprocessing", "inference/test_windows.py"]),
+    "windows": ("inference/windows.py", ["inference/test_windows.py"]),
+    "merge": ("inference/merge.py", ["inference/test_windows.py"]),
 }
-"""By room, its code under `python/pocketnet` and its tests under `tests/python`."""
-SURVIVED, UNREACHED = 0, 33
-"""mutmut's exit codes of a mutant that all its tests let pass, and of one that no test reaches."""
-BROKEN = {2, 5, 35, None}
-"""Those that say nothing of the tests: interrupted, none collected, suspicious, not run."""
+"""By room, its code under `python/pocketnet` and the tests under `tests/python` that are run."""
 
 
-def prepare(work: Path, code: str, tests: str) -> None:
-    """Lay code and tests out as mutmut wants them, with its configuration."""
+def prepare(work: Path, code: str) -> dict[str, tuple[ast.FunctionDef, ast.FunctionDef]]:
+    """Lay out code, tests and mutants; give the mutants that change more than a text (`changing_code`)."""
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
     shutil.rmtree(work, ignore_errors=True)
-    (work / "mutants").mkdir(parents=True)  # before Python starts, which forgets folders on its path that are not there
     skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "python/pocketnet", work / "pocketnet", ignore=skip)
     shutil.copytree(REPOSITORY / "tests", work / "tests", ignore=skip)
     for other in ("docs", "nextflow_schema.json", "conf"):  # tests of rooms read these
         (work / other).symlink_to(REPOSITORY / other)
-    pattern = f"pocketnet/{code}" if code.endswith(".py") else f"pocketnet/{code}/*"
-    (work / "pyproject.toml").write_text(f"""
-[tool.pytest.ini_options]
-addopts = "-p no:cacheprovider"
-[tool.mutmut]
-source_paths = ["pocketnet"]
-only_mutate = ["{pattern}"]
-pytest_add_cli_args_test_selection = ["tests/python/{tests}"]
-also_copy = ["docs", "conf", "nextflow_schema.json"]
-timeout_multiplier = 5
-timeout_constant = 10
-use_git_change_detection = false
-""")
+    (work / "pyproject.toml").write_text('[tool.mutmut]\nsource_paths = ["pocketnet"]\n')
+    os.chdir(work)  # where mutmut looks for its configuration
+    room = Path("pocketnet", code)
+    found = {}
+    for path in [room] if room.is_file() else sorted(room.rglob("*.py")):
+        source = path.read_text()
+        name = hashlib.sha256(f"{path} {source}".encode()).hexdigest()
+        known = work.parent / "mutated" / f"{name}.py"
+        if not known.exists():  # making them takes a minute or two
+            known.parent.mkdir(exist_ok=True)
+            known.write_text(mutate_file_contents(str(path), source).code)
+        mutated = known.read_text()
+        path.write_text(mutated)
+        found |= changing_code(mutated, ".".join(path.with_suffix("").parts).removesuffix(".__init__"))
+    return found
 
 
-def mutmut(work: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run mutmut; its modules lie on the Python path, as do the mutants for the processes that tests start."""
-    path = os.pathsep.join([str(work / "mutants"), os.environ.get("PYTHONPATH", "")])
-    data = os.environ.get("POCKET_TEST_DATA") or str(REPOSITORY.parent / "shared/data")
-    return subprocess.run([sys.executable, "-m", "mutmut", *arguments], cwd=work, text=True, capture_output=True,
-                          env=os.environ | {"PYTHONPATH": path, "POCKET_TEST_DATA": data})
-
-
-def results(work: Path) -> dict[str, int | None]:
-    """mutmut's exit code of each mutant, None for one that was not run."""
-    return {name: code for path in sorted((work / "mutants").rglob("*.meta"))
-            for name, code in json.loads(path.read_text())["exit_code_by_key"].items()}
-
-
-def changing_code(work: Path) -> list[str]:
-    """The mutants that change more than a text, sorted."""
-    found = []
-    for path in sorted((work / "mutants/pocketnet").rglob("*.py.meta")):
-        names = json.loads(path.read_text())["exit_code_by_key"]
-        functions = {node.name: node for node in ast.walk(ast.parse(path.with_suffix("").read_text()))
-                     if isinstance(node, ast.FunctionDef)}
-        for name in names:
-            function = name.rpartition(".")[2]
-            original = function.rpartition("_")[0] + "_orig"
-            if _without_text(functions[function]) != _without_text(functions[original]):
-                found.append(name)
-    return sorted(found)
+def changing_code(mutated: str, module: str) -> dict[str, tuple[ast.FunctionDef, ast.FunctionDef]]:
+    """The mutants in a module that change more than a text: each as the function before and after."""
+    functions = {node.name: node for node in ast.walk(ast.parse(mutated)) if isinstance(node, ast.FunctionDef)}
+    without_text = {name: _without_text(function) for name, function in functions.items()}
+    found = {}
+    for name, function in functions.items():
+        base, mark, number = name.rpartition("__mutmut_")
+        original = f"{base}__mutmut_orig"
+        if mark and number.isdigit() and without_text[name] != without_text[original]:
+            found[f"{module}.{name}"] = functions[original], function
+    return found
 
 
 def _without_text(function: ast.FunctionDef) -> str:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node.value = ""
-    return ast.dump(ast.Module(function.body, []))
+    return re.sub(r"Constant\(value=(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", "Constant(value=''",
+                  ast.dump(ast.Module(function.body, [])))
+
+
+def difference(before: ast.FunctionDef, after: ast.FunctionDef) -> str:
+    """What a mutant changes, as lines."""
+    lines = [ast.unparse(ast.Module(each.body, [])).splitlines() for each in (before, after)]
+    return "\n".join(difflib.unified_diff(*lines, n=1, lineterm=""))
+
+
+def tried(work: Path, tests: list[str], sample: list[str]) -> dict[str, dict]:
+    """Try mutants; give by name the outcome and the test that killed it."""
+    (work / "sample.json").write_text(json.dumps(sample))
+    data = os.environ.get("POCKET_TEST_DATA") or str(REPOSITORY.parent / "shared/data")
+    path = os.pathsep.join([str(work), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", "-q", "-p", "trials",
+         "-p", "no:cacheprovider", "--basetemp", str(work / "files"), *(f"tests/python/{one}" for one in tests)],
+        cwd=work, text=True, capture_output=True,
+        env=os.environ | {"PYTHONPATH": path, "POCKET_TEST_DATA": data, "MUTANTS": str(work / "sample.json")})
+    results = work / "results.json"
+    done = json.loads(results.read_text()) if results.exists() else {}
+    if set(done) != set(sample):
+        sys.exit(f"{len(set(sample) - set(done))} mutants were not tried:\n{ran.stdout[-5000:]}{ran.stderr[-3000:]}")
+    return done
+
+
+def wilson(killed: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    middle = (killed + z * z / 2) / (of + z * z)
+    half = z * (killed * (of - killed) / of + z * z / 4) ** 0.5 / (of + z * z)
+    return middle - half, middle + half
 
 
 def main() -> None:
@@ -99,30 +121,31 @@ def main() -> None:
     parser.add_argument("room", choices=ROOMS)
     parser.add_argument("--sample", type=int, default=60, help="Mutants to try; 0 for all.")
     parser.add_argument("--seed", type=int, default=0, help="Of the sample.")
-    parser.add_argument("--work", type=Path, required=True, help="Folder to work in; what is in it goes.")
+    parser.add_argument("--again", action="store_true", help="Try the survivors of the last time.")
+    parser.add_argument("--tests", nargs="+", help="With --again: run only these, under `tests/python`.")
+    parser.add_argument("--work", type=Path, required=True, help="Folder to work in; the room's folder in it goes.")
     given = parser.parse_args()
     work = given.work.resolve() / given.room
-    prepare(work, *ROOMS[given.room])
-    made = mutmut(work, "run", "--max-children", "1", "no.such.mutant")  # makes all, finds out which tests reach them
-    mutants = changing_code(work)
-    if "nothing matches" not in made.stdout + made.stderr or not mutants:
-        sys.exit(f"mutmut could not start:\n{made.stdout[-3000:]}\n{made.stderr[-3000:]}")
-    sample = sorted(random.Random(given.seed).sample(mutants, min(given.sample or len(mutants), len(mutants))))
-    unreached = {name for name in sample if results(work)[name] == UNREACHED}
-    ran = mutmut(work, "run", "--max-children", "1", *sample)
-    codes = {name: code for name, code in results(work).items() if name in sample}
-    broken = sorted(name for name, code in codes.items() if code in BROKEN)
-    if broken:
-        sys.exit(f"{len(broken)} mutants were not tried, as {broken[0]}:\n{ran.stdout[-3000:]}{ran.stderr[-3000:]}")
-    alive = sorted(name for name, code in codes.items() if code in (SURVIVED, UNREACHED) or name in unreached)
-    for name in alive:
-        print(f"{'no test reaches' if codes[name] == UNREACHED else 'survived'}: {name}")
-        print(mutmut(work, "show", name).stdout)
-    killed = len(sample) - len(alive)
-    share = 100 * killed / len(sample)
-    print(f"{given.room}: {len(mutants)} mutants, {len(sample)} tried, {killed} killed ({share:.0f} %)")
+    last = work.with_suffix(".json")
+    code, tests = ROOMS[given.room]
+    mutants = prepare(work, code)
+    done = json.loads(last.read_text()) if given.again else {}
+    sample = sorted(name for name, one in done.items() if one["outcome"] in ("survived", "unreached"))
+    if not given.again:
+        number = min(given.sample or len(mutants), len(mutants))
+        sample = sorted(random.Random(given.seed).sample(sorted(mutants), number))
+    done |= tried(work, given.tests or tests, sample)
+    last.write_text(json.dumps(done, indent=1))
+    outcomes = collections.Counter(one["outcome"] for one in done.values())
+    for name, one in done.items():
+        if one["outcome"] in ("survived", "unreached"):
+            print(f"{one['outcome']}: {name} ({one['tests']} tests)\n{difference(*mutants[name])}\n")
+    killed = outcomes["killed"] + outcomes["timeout"]
+    low, high = wilson(killed, len(done))
+    print(f"{given.room}: {len(mutants)} mutants, {len(done)} tried, {killed} killed ({killed / len(done):.0%}, "
+          f"95 % interval {low:.0%} to {high:.0%}), {outcomes['timeout']} of them by a time limit")
     print("by module: " + ", ".join(f"{name} {count}" for name, count in sorted(
-        collections.Counter(name.split(".x")[0].rpartition(".")[2] for name in sample).items())))
+        collections.Counter(name.split(".x")[0].rpartition(".")[2] for name in done).items())))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from pictures import check_picture
 from PIL import Image
+from pocketnet.contracts.labels import Label
 from pocketnet.evaluation import overlay
 
 NAN = float("nan")
@@ -54,3 +56,48 @@ def test_empty_masks_and_flat_images_are_drawn(tmp_path, image):
     empty = np.zeros((8, 9, 10), np.uint8)
     overlay.draw_overlay(tmp_path / "a.png", image, empty, empty, (1, 1, 1), "nothing")
     assert Image.open(tmp_path / "a.png").size[0] > 100
+
+
+@pytest.fixture(scope="module")
+def case():
+    """A ball in black, its labels, a prediction that is shifted and reaches an edge, and voxels of 1 × 1.5 × 3 mm."""
+    shape, spacing = (40, 30, 16), (1, 1.5, 3)
+    x, y, z = ((np.arange(n) - n / 2 + 0.5) * step for n, step in zip(shape, spacing, strict=True))
+    far = x[:, None, None] ** 2 + y[:, None] ** 2 + z**2
+    image = np.where(far < 13**2, 100 + 4 * x[:, None, None] + 2 * y[:, None] - z, 0).astype(np.float32)
+    reference = np.where(far < 5**2, 2, np.where(far < 9**2, 1, 0)).astype(np.uint8)
+    prediction = np.roll(reference, (2, -1), (0, 1))
+    prediction[:4, 13:18, 6:10] = 3
+    return image, reference, prediction, spacing
+
+
+def test_a_case_is_drawn_as_before(case, tmp_path):
+    overlay.draw_overlay(tmp_path / "overlay.png", *case, "A case with a $ and <b>")
+    check_picture(tmp_path / "overlay.png", "overlay.png")
+
+
+def test_labels_are_drawn_as_before(case, tmp_path):
+    labels = [Label(name, value, (value,)) for value, name in ((1, "edema"), (2, "core"), (3, "cyst"))]
+    overlay.label_maps(*case, labels, "A case").savefig(tmp_path / "labels.png", dpi=100)
+    check_picture(tmp_path / "labels.png", "labels.png")
+
+
+def test_a_prediction_alone_is_drawn_around_itself(case):
+    image, _, prediction, spacing = case
+    figure = overlay.label_maps(image, np.zeros_like(prediction), prediction, spacing, [Label("edema", 1, (1,))], "")
+    below = figure.axes[3].images[1].get_array()
+    assert (below[..., 3] > 0).any()
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_an_outline_at_the_pictures_edge_is_closed_or_open(closed):
+    from matplotlib.figure import Figure
+
+    mask = np.zeros((6, 8), bool)
+    mask[2:4, :3] = True
+    axis = Figure().subplots()
+    overlay.outline(axis, mask, (0, 16, 0, 18), "red", "solid", closed)
+    (line,) = axis.collections[0].get_paths()
+    assert line.vertices.min(axis=0).tolist() == [0 if closed else -1, 6]
+    assert line.vertices.max(axis=0).tolist() == [6, 12]
+    assert (line.vertices[0] == line.vertices[-1]).all() == closed

@@ -56,6 +56,8 @@ def test_differences():
     assert worse.value < -0.2 and worse.p_value < 1e-6 and worse.p_equivalence > 0.99
     same = roc.difference(roc.areas(np.stack([good, good]), positive), margin=0.01)
     assert (same.value, same.p_value, same.p_equivalence) == (0, 1, 0)
+    certain = roc.difference(roc.Areas(np.array([0.5, 0.75]), np.zeros((2, 2))), 0.01)
+    assert certain == roc.Difference(0.25, (0.25, 0.25), 0, 1)
 
 
 def test_edges():

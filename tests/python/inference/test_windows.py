@@ -92,6 +92,17 @@ def test_large_windows_overlap_and_fit(shape, most, pad):
         assert len(tiling) <= 8 or shape == (512, 512, 800)
 
 
+@pytest.mark.parametrize("shape, divisor, most, pad, window, along", [
+    ((20, 36), 4, 400, False, (20, 20), ([0], [0, 8, 16])),  # the overlap is a quarter of the patch, no less
+    ((20, 36), 8, 1600, True, (24, 40), ([-2], [-2])),  # one window around the volume
+    ((20, 48), 4, 400, False, (20, 20), ([0], [0, 9, 19, 28])),  # five windows of 16 have as many voxels
+    ((20, 24), 4, 1, False, (12, 12), ([0, 4, 8], [0, 4, 8, 12]))])  # even the smallest has more voxels
+def test_the_fewest_voxels_in_the_fewest_windows_are_chosen(shape, divisor, most, pad, window, along):
+    tiling = large(shape, (32, 32), (divisor, divisor), most, 0.125, pad)
+    assert tiling.window == window
+    assert tuple([place.start for place in places] for places in tiling.places) == along
+
+
 @pytest.mark.parametrize("size, patch, overlap, expected", [
     (20, 16, 0.5, [0, 4]), (32, 16, 0.5, [0, 8, 16]), (33, 16, 0.5, [0, 8, 16, 17]), (16, 16, 0.5, [0]),
     (30, 10, 0.0, [0, 10, 20]), (30, 10, 0.25, [0, 8, 16, 20]), (3, 1, 0.9, [0, 1, 2]), (13, 16, 0.5, [-1])])

@@ -14,6 +14,7 @@ from pocketnet.contracts.plan import Plan
 from pocketnet.errors import DeviceMemoryError
 from pocketnet.planning import device as fit
 from pocketnet.profiling import devices
+from pocketnet.profiling.configuration import Configuration
 from pocketnet.profiling.predict import predict
 
 BOTH = [("unet", "pocket"), ("unet", "full")]
@@ -21,6 +22,19 @@ BOTH = [("unet", "pocket"), ("unet", "full")]
 
 def needs(plan, networks=BOTH):
     return max(predict(one, devices.load("t4")).memory_mib for one in fit.configurations(plan, networks))
+
+
+def test_a_configuration_has_every_setting_of_the_plan_that_takes_memory():
+    plan = tiny.plan(precision="mixed_float16", loss="dice_cross_entropy", accumulate=2, average_decay=0.9,
+                     rematerialise=False)
+    for step, (arch, width) in zip(fit.configurations(plan, BOTH), BOTH, strict=True):
+        network, training = plan.network_of(arch, width), plan.training
+        assert step == Configuration(network, (16, 16, 16), 2, mode="train", precision="mixed_float16",
+                                     loss="dice_cross_entropy", accumulate=2, rematerialise=False, average_decay=0.9,
+                                     steps=0)
+        (forward,) = fit.configurations(plan, [(arch, width)], "infer")
+        assert forward == Configuration(network, training.patch, 1, mode="infer", loss="dice_cross_entropy", steps=0)
+    assert fit.configurations(changed(plan, rematerialise=True), BOTH)[0].rematerialise
 
 
 def with_room_for(mib):

@@ -10,7 +10,8 @@ from pocketnet.contracts.plan import Plan, Preprocessing
 from pocketnet.contracts.splits import Intensity, fewest_cases
 from pocketnet.errors import DataError, UsageError
 from pocketnet.planning.folds import make_folds
-from pocketnet.planning.plan import PlanOverrides, check_edited, make_plan
+from pocketnet.planning.plan import PlanOverrides, check_edited, make_plan, without_augmentation
+from pocketnet.planning.preprocessing import check_belongs
 from pocketnet.planning.recipes import load
 from pocketnet.planning.splits import intensity_constants
 from sklearn.model_selection import KFold
@@ -45,6 +46,7 @@ def test_plan_follows_the_target_spacing():
 
 @pytest.mark.parametrize("wish, message", [
     ({"batch": 0}, "--batch must be at least 1"), ({"epochs": 0}, "--epochs"),
+    ({"feature_maps": 0}, "--feature-maps must be at least 1"), ({"depth": -1}, "--depth must be at least 0"),
     ({"patch": [32, 32]}, "1 or 3 positive"), ({"patch": [30], "depth": 3}, "multiple of"),
     ({"recipe": "papper"}, "Use one of: quick, paper"),
     ({"loss": "hinge"}, "l2_dice or dice_cross_entropy"), ({"precision": "half"}, "mixed_float16")])
@@ -98,6 +100,43 @@ def test_loss_and_precision_override_the_recipes():
                   overrides=PlanOverrides(loss="l2_dice"))
 
 
+def test_every_override_replaces_the_recipes_value():
+    quick = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1)
+    wish = {"batch": 1, "epochs": 7, "steps_per_epoch": 1, "accumulate": 3}
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=2, overrides=PlanOverrides(
+        **wish, feature_maps=1, depth=1, rematerialise=True, patch=[18, 20, 22]))
+    assert {name: getattr(plan.training, name) for name in wish} == wish
+    assert plan.training.rematerialise and not quick.training.rematerialise
+    assert (plan.network.feature_maps, plan.network.depth, plan.training.patch) == (1, 1, (18, 20, 22))
+    assert (plan.seed, plan.recipe, plan.dataset) == (2, "quick", "hippocampus")
+    assert make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1,
+                     overrides=PlanOverrides(depth=0, patch=[5])).network.pooling == ()
+
+
+def test_augmentation_alone_can_be_turned_off():
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "best", seed=1)
+    still = without_augmentation(plan)
+    assert still.training.augmentation == plan.training.augmentation.off() != plan.training.augmentation
+    assert replace(still, training=replace(still.training, augmentation=plan.training.augmentation)) == plan
+
+
+def test_a_fingerprint_of_other_cases_modalities_or_dimensions_is_refused():
+    manifest = made.manifest([made.case(name, label="seg.nii.gz") for name in "abc"])
+    cases = {name: {"shape": [9, 9, 9], "spacing_mm": [1, 1, 1]} for name in "abc"}
+    check_belongs(made.fingerprint(cases), manifest, "f.json")
+    flat = {"shape": [9, 9], "spacing_mm": [1, 1]}
+    with pytest.raises(DataError) as caught:
+        check_belongs(made.fingerprint({"b": cases["b"], "c": flat}, summary=flat | {"cropped_shape": [9, 9]}),
+                      manifest, "f.json")
+    assert caught.value.problems == [
+        "a: there is no such case", "c: shape, cropped_shape and spacing_mm do not all have 3 axes",
+        "summary: its entries do not all have 3 axes"]
+    assert caught.value.where == "f.json" and "pocket-check" in caught.value.todo
+    with pytest.raises(DataError) as caught:
+        check_belongs(made.fingerprint(cases, ["CT"]), manifest, "f.json")
+    assert caught.value.problems[0] == "a: intensities of ['CT'], expected ['MRI']"
+
+
 def test_losses_have_one_list_of_names():
     from pocketnet.contracts.kinds import json_schema
     from pocketnet.contracts.plan import LOSS_NAMES, PRECISIONS
@@ -130,7 +169,7 @@ def test_plan_survives_its_file_and_an_edit(tmp_path):
 def test_edited_plan_of_another_dataset_is_refused(tmp_path):
     plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), "quick", seed=1)
     check_edited(plan, MANIFEST, "plan.json")
-    with pytest.raises(UsageError, match="modalities"):
+    with pytest.raises(UsageError, match="modalities(?s:.*)again with pocket-plan"):
         check_edited(plan, made.manifest([made.case("a", images=["1", "2"])], modalities=["T1", "T2"]), "plan.json")
 
 
@@ -184,5 +223,6 @@ def test_intensity_constants_come_from_training_cases_only():
     values = np.array([0.0, 10.0, 20.0, 1000.0])
     low, high = np.percentile(values, (0.5, 99.5))
     assert constants == Intensity("CT", values.mean(), values.std(), low, high)
-    with pytest.raises(DataError, match="labelled voxel"):
+    with pytest.raises(DataError, match="labelled voxel") as caught:
         intensity_constants(prints_of(a=[]), ["a"], ["CT"])
+    assert caught.value.problems == ["a"]

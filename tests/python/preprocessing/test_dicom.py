@@ -25,6 +25,7 @@ from dicom_forms import OBLIQUE, SAGITTAL, SLICES, STRAIGHT, changed, item, mult
 from nibabel.affines import apply_affine
 from pocketnet.errors import DataError
 from pocketnet.preprocessing import dicom
+from pocketnet.preprocessing.dicom import pixels
 from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -317,3 +318,12 @@ def test_names_in_a_zip_stay_inside_and_are_told(tmp_path):
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
+
+
+@pytest.mark.parametrize("rescale", [(1.0, 0.0), (1.0, 1.0), (2.0, 0.0), (0.5, -1024.0)])
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_real_values_are_slope_times_stored_values_plus_intercept(rescale, kind):
+    stored = np.arange(-4, 8, 2, dtype=np.int16)
+    found = pixels.scaled(stored, rescale, np.dtype(kind))
+    assert found.dtype == kind
+    np.testing.assert_array_equal(found, stored * rescale[0] + rescale[1])

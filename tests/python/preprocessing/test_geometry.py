@@ -64,3 +64,15 @@ def test_label_map_with_fractions_is_refused(tmp_path):
     nib.save(nib.Nifti1Image(np.full((2, 2, 2), 0.5, np.float32), np.eye(4)), tmp_path / "l.nii")
     with pytest.raises(DataError, match="whole numbers"):
         geometry.read(tmp_path / "l.nii", label=True)
+
+
+@pytest.mark.parametrize("suffixes", [[".mgz"], [".hdr", ".img"]])
+def test_suffixes_in_upper_case_are_those_in_lower_case(file, tmp_path, suffixes):
+    volume = geometry.read(file)
+    geometry.write_image(tmp_path / f"a{suffixes[0]}", volume.data, volume.grid)
+    lower = geometry.read(tmp_path / f"a{suffixes[0]}")
+    for suffix in suffixes:
+        (tmp_path / f"a{suffix}").rename(tmp_path / f"B{suffix.upper()}")
+    upper = geometry.read(tmp_path / f"B{suffixes[0].upper()}")
+    np.testing.assert_array_equal(upper.data, lower.data)
+    np.testing.assert_array_equal(upper.grid.affine, lower.grid.affine)

@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,9 +22,10 @@ from ..preprocessing.geometry import file_and_volume
 from ..text import csv_text
 from . import labels, layouts
 from .folder import Case, Listing, Problem, path_problems, text_problems
+from .labels import Classes
 from .presets import Preset
-from .tasks import TASKS
-from .verify import Checked, number
+from .tasks import TASKS, DatasetTask
+from .verify import CheckCase, Checked, number
 
 PROBLEMS = "problems.csv"
 MANIFEST = "manifest.json"
@@ -85,11 +86,12 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     task, listing = TASKS[preset.task], layouts.scan(folder, preset, modalities)
     cases, problems, unlabelled_cases = _choose_cases(listing, unlabelled)
     classes = task.choose_classes(folder, listing, cases, preset, label_set)
-    work = task.checker(folder, listing, preset, classes)
     missing, left_out = task.unused_files(folder, listing, problems)
-    problems += missing + path_problems(cases) + text_problems({
-        "dataset": [preset.name], "modality": listing.modalities, "label": classes,
-        "patient": {case.patient for case in cases if case.patient}})
+    faulty = text_problems({"dataset": [preset.name], "modality": listing.modalities, "label": classes,
+                            "patient": {case.patient for case in cases if case.patient}})
+    problems += missing + path_problems(cases) + faulty
+    work = _anonymous(task, folder, listing, preset, classes) if faulty else task.checker(
+        folder, listing, preset, classes)
     if MEAN in classes and RULES[preset.task].first_value:
         problems.append(Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables"))
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
@@ -113,6 +115,18 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
         result.manifest = _manifest(preset, listing, described, checked)
         result.fingerprint = _fingerprint(preset, checked)
     return result
+
+
+def _anonymous(task: DatasetTask, folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:
+    """Return the function that checks one case if names are faulty: it measures nothing, as no record takes them."""
+    work = task.checker(folder, listing, preset, {str(n): values for n, values in enumerate(classes.values())})
+
+    def checked(case: Case) -> Checked:
+        found = work(replace(case, images={str(n): path for n, path in enumerate(case.images.values())}))
+        found.fingerprint = None
+        return found
+
+    return checked
 
 
 def _choose_cases(listing: Listing, unlabelled: str) -> tuple[list[Case], list[Problem], list[str]]:

@@ -85,9 +85,10 @@ lint: .venv/.ready ## Check the Python code's style and types
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
-fuzz: .venv/.ready ## Flip bits and put faults into the files between the steps, and count what becomes of each (docs/security.md)
+fuzz: setup ## Flip bits, put faults into the files between the steps, run hostile names, and count what becomes of each (docs/security.md)
 	@PYTHONPATH=python .venv/bin/python tests/fuzz/flips.py
 	PYTHONPATH=python .venv/bin/python tests/fuzz/faulty_files.py
+	PYTHONPATH=python .venv/bin/python tests/fuzz/hostile_run.py
 
 schemas: .venv/.ready ## Write the JSON Schemas of the files between steps from their contracts
 	@.venv/bin/python -m pocketnet.contracts.kinds

@@ -90,9 +90,10 @@ lint: .venv/.ready ## Check the Python code's style and types
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
 	@PYTHONPATH=$(CURDIR)/.tools/mutation/lib .venv/bin/python tests/mutation/run.py $(ROOM) --sample $(SAMPLE) --work .tools/mutation/work
 
-fuzz: .venv/.ready ## Flip bits and put faults into the files between the steps, and count what becomes of each (docs/security.md)
+fuzz: setup ## Flip bits, put faults into the files between the steps, run hostile names, and count what becomes of each (docs/security.md)
 	@PYTHONPATH=python .venv/bin/python tests/fuzz/flips.py
 	PYTHONPATH=python .venv/bin/python tests/fuzz/faulty_files.py
+	PYTHONPATH=python .venv/bin/python tests/fuzz/hostile_run.py
 
 fuzz-images: .venv/.ready ## Damage 1,000 NIfTI and 1,000 DICOM files, and compare what is read with other readers (docs/security.md)
 	@POCKET_FUZZ=1000 .venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -q -s tests/python/preprocessing/test_nifti_fuzz.py tests/python/preprocessing/test_dicom_fuzz.py

@@ -34,17 +34,4 @@ class PathNames {
         project.toAbsolutePath().toString() =~ /[$`"\\:*\n\uFFFD]/ ?
             ["the clone cannot be in a folder with \$, `, \", \\, :, * or a line break in its path ($project): rename the folder.".toString()] : []
     }
-
-    /** A problem if results of the run would replace files that no run of the pipeline wrote. A folder with the parameters
-        of a run in its records is the pipeline's. */
-    static List<String> foreign(Path results) {
-        def records = results.resolve('pipeline_info').toFile().list() ?: []
-        if (records.any { name -> name ==~ /params_.*\.json/ }) return []
-        def found = PUBLISHED.findAll { name -> Files.exists(results.resolve(name), java.nio.file.LinkOption.NOFOLLOW_LINKS) }
-        found ? ["$results has ${found.join(', ')}, which no run of the pipeline wrote and this one would write: give another --outdir.".toString()] : []
-    }
-
-    /** What a run writes to its results besides `pipeline_info` (conf/modules.config). */
-    private static final List<String> PUBLISHED = ['activations', 'checkpoints', 'comparison', 'dataset', 'evaluation',
-        'experiments', 'figures', 'measurements', 'models', 'plan', 'predictions', 'profile', 'report.html']
 }

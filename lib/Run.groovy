@@ -15,7 +15,7 @@ class Run {
             (workflow.preview ? [] : Problems.missingSlurm(Global.session.config.process?.executor) +
                 PathNames.unusable(workflow.workDir) + PathNames.unusableClone(project as Path) +
                 PathNames.unusableStore(Parameters.storeFile(given)) +
-                PathNames.foreign(Path.of(given.results).toAbsolutePath().normalize()) + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
+                Published.of(given).problems() + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
     }
 
     /** Configure the run, and write the parameters to its records. */
@@ -40,6 +40,7 @@ class Run {
     /** Print the paths of the results, or advice after a failure. */
     static void ended(Map given, Object project, Object workflow) {
         if (workflow.preview) return
+        Published.of(given).complete()
         println(workflow.success ? Messages.done(Path.of(given.results).toAbsolutePath().normalize(), Parameters.store(given), project, given.experiment)
                                  : Messages.failed(workflow.exitStatus, workflow.errorMessage))
     }

@@ -64,7 +64,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     Raises:
         UsageError: `path` contains files that may not be replaced (`outputs`).
     """
-    path, given = Path(path).resolve(), Path(path)
+    path, given = outputs.real(path), Path(path)
     outputs.check_folder(path)
     beside = path if path.is_dir() else path.parent  # inside an existing folder, because it may be a mount point
     try:

@@ -125,7 +125,7 @@ def check_unaltered(paths: Iterable[Path]) -> None:
     """
     problems = []
     for path in paths:
-        place = path.resolve()
+        place = real(path)
         recorded = _entries(place.parent).get(place.name, {})
         if recorded and place.is_file() and sha256(place) not in set().union(*recorded.values()):
             problems.append(f"{path} was changed since {_spoken(list(recorded)[-1])} wrote it")
@@ -163,6 +163,11 @@ def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def real(path: str | Path) -> Path:
+    """Return a path without links. Links in a circle stay; `Path.resolve` raises a RuntimeError for them."""
+    return Path(os.path.realpath(path))
 
 
 def is_private(path: Path) -> bool:
@@ -259,9 +264,9 @@ def _kind(path: Path) -> str | None:
 
 
 def _refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    read = {Path(path).resolve() for path in inputs}
+    read = {real(path) for path in inputs}
     for path in outputs:
-        if Path(path).resolve() in read:
+        if real(path) in read:
             raise UsageError("The output would overwrite an input.", where=str(path),
                              todo="Name another --output.")
 

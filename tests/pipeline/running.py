@@ -25,19 +25,21 @@ class Pipeline:
         folder: Where it is run: work/ and results/ appear here.
         options: What every run is given.
         text: The command line's parameters stay text, as Nextflow from 26.04 leaves them.
+        before: Words before the command, for example offline.command(…).
     """
 
     clone: Path
     folder: Path
     options: tuple[str, ...] = ()
     text: bool = False
+    before: tuple[str, ...] = ()
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:
         return clean_environment(({"NXF_DISABLE_PARAMS_TYPE_DETECTION": "1"} if self.text else {}) | more)
 
     def command(self, *options: str) -> list[str]:
-        return [str(self.clone / "bin/nextflow"), "run", str(self.clone / "main.nf"), "-ansi-log", "false",
-                *self.options, *options]
+        return [*self.before, str(self.clone / "bin/nextflow"), "run", str(self.clone / "main.nf"), "-ansi-log",
+                "false", *self.options, *options]
 
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end; output and errors are in `stdout`."""

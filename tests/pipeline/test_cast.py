@@ -1,22 +1,32 @@
 """Values of parameters as Nextflow may have them, by version and source: all become the schema's types."""
 
+import hashlib
 import json
 import subprocess
+import time
 
 import pytest
 from running import HOSTILE, REPOSITORY, clean_environment
 
 SCRIPT = r"""
 workflow {
+    def PUBLISHED = new groovy.json.JsonSlurper().parse(file("${launchDir}/publish.json").toFile())
     def cases = new groovy.json.JsonSlurper().parse(file("${launchDir}/cases.json").toFile())
     def shell = [a: Shell.word("x.db' ; touch PWN"), b: Shell.word('plain/path.1')]
     println 'ANSWER ' + groovy.json.JsonOutput.toJson([
         shell: shell, escaped: [PathNames.escapeAll(), nextflow.util.Escape.path('%s')][1],
         clone: PathNames.unusableClone(java.nio.file.Path.of('/clone $(date)')) + PathNames.unusableClone(file('%s')) +
             PathNames.unusableStore(java.nio.file.Path.of('/a?b/x.db')) + PathNames.unusableStore(null),
-        foreign: PathNames.foreign(file("${launchDir}/results/demo")),
+        foreign: new Published(file("${launchDir}/results/demo")).problems(),
+        published: PUBLISHED.collect { work, target ->
+            try {
+                [new Published(file("${launchDir}/made/demo")).place(file("${launchDir}/task"), work, target), null]
+            } catch (IllegalStateException refused) {
+                [null, refused.message]
+            }
+        },
         listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))],
-        made: PathNames.foreign(file("${launchDir}/made/demo")),
+        made: new Published(file("${launchDir}/made/demo")).problems(),
         check: Arguments.words(labels: "-o x' \$(touch PWN)", folds: 5, patch: [], fold: [0, 1], no: false, yes: true),
         cases: cases.collect { raw ->
         def given = Parameters.of(raw, file('%s'))
@@ -26,6 +36,21 @@ workflow {
     }])
 }
 """
+MADE = {  # in the results, and whether the pipeline published it
+    "report.html": "ours", "dataset/manifest.json": "changed", "models/unet-full/fold0/model.keras": "ours",
+    "models/unet-full/fold0/.pocketnet-output.jsonl": "theirs", "models/unet-full/fold1/model.keras": "ours",
+    "models/unet-full/fold1/note.txt": "theirs", "models/notes.txt": "theirs", "plan/plan.json": "torn",
+    "predictions/unet-full/fold0/a.nii.gz": "theirs", "predictions/unet-full/fold0/b.nii.gz": "ours",
+    "comparison/mine/metrics.csv": "theirs", "thesis.pdf": "theirs", "pipeline_info/params_1.json": "theirs",
+    "profile/unet.json": "link"}
+PUBLISH = {  # an output of a task, where it is published, and what stands in the way
+    "report.html": ("report.html", None), "again.html": ("report.html", None),
+    "manifest.json": ("dataset/manifest.json", "changed since it was published"),
+    "model": ("models/unet-full/fold0", None), "model1": ("models/unet-full/fold1", "note.txt (not published"),
+    "plan.json": ("plan/plan.json", None), "new.json": ("plan/splits.json", None),
+    "a.nii.gz": ("predictions/unet-full/fold0/a.nii.gz", "a.nii.gz (not published"),
+    "predictions/b.nii.gz": ("predictions/unet-full/fold0/b.nii.gz", None),
+    "unet.json": ("profile/unet.json", "unet.json (a link)"), "comparison": ("comparison", "mine/metrics.csv")}
 DEMO = {"dataset": "demo", "outdir": "results"}
 SAME = {  # what means the same, each first as the pipeline sees it
     "help": [False, False, "false", "False", None],
@@ -80,6 +105,21 @@ REFUSED = [  # parameters, words of the problems
 ]
 
 
+def made_results(folder):
+    """Results of an earlier run, with MADE's differences."""
+    lines = []
+    for name, state in MADE.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "{" if state == "torn" else state
+        path.symlink_to("/dev/null") if state == "link" else path.write_text(text)
+        if state != "theirs":
+            was = f"{state} before" if state in ("changed", "torn") else text
+            lines.append({"file": name, "command": "pipeline", "sha256": hashlib.sha256(was.encode()).hexdigest(),
+                          "bytes": len(was), "at": 1000 * time.time() - 1e6 * (state == "changed")})
+    (folder / ".pocketnet-output.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + "{torn\n")
+
+
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory):
     """What the pipeline's classes make of every case, in one start of Nextflow."""
@@ -91,9 +131,12 @@ def answer(tmp_path_factory):
               DEMO | {"mlflow_uri": "sqlite:///here.db"}, DEMO | {"mlflow_uri": "https://tracking.example.org"},
               DEMO | {"plan": "$(touch PWN).json"}, DEMO | {"plan": "a*b.json"}, DEMO | {"input": "a\nb"}]
     for name in ("$(touch PWN).json", "a*b.json", "results/demo/report.html", "results/demo/mine.txt",
-                 "made/demo/report.html", "made/demo/pipeline_info/params_1.json"):
+                 *(f"task/{name}" for name in PUBLISH if "." in name),
+                 *(f"task/{name}/model.keras" for name in PUBLISH if "." not in name)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}")
+    made_results(folder / "made/demo")
+    (folder / "publish.json").write_text(json.dumps([[name, place] for name, (place, _) in PUBLISH.items()]))
     (folder / "a\nb").mkdir()
     (folder / "here").mkdir()
     (folder / "results/demo/round").symlink_to(folder / "results")
@@ -167,7 +210,28 @@ def test_a_clone_and_a_store_whose_path_means_something_else_are_refused(answer)
 
 def test_an_output_folder_with_other_peoples_results_is_refused(answer):
     (problem,) = answer["foreign"]
-    assert "report.html" in problem and "mine.txt" not in problem and answer["made"] == []
+    assert "report.html (not published by the pipeline)" in problem and "mine.txt" not in problem
+
+
+def test_results_of_a_run_may_be_replaced_and_nothing_beside_them(answer):
+    """Whole folders count with every file in them, because Nextflow replaces them whole."""
+    (problem,) = answer["made"]
+    named = {name.strip().split(" (")[0] for name in problem.split("/made/demo has ")[1].split(", which")[0].split(",")}
+    assert named == {"dataset/manifest.json", "models/unet-full/fold1/note.txt", "comparison/mine/metrics.csv",
+                     "predictions/unet-full/fold0/a.nii.gz", "profile/unet.json"}
+
+
+@pytest.mark.parametrize("output", PUBLISH)
+def test_nothing_is_published_over_what_the_pipeline_did_not_publish(answer, output):
+    place, obstacle = PUBLISH[output]
+    published, refused = answer["published"][list(PUBLISH).index(output)]
+    if obstacle:
+        assert published is None and obstacle in refused and "-resume" in refused
+    else:
+        assert (published, refused) == (place.split("/")[-1], None)
+    lines = (answer["folder"] / "made/demo/.pocketnet-output.jsonl").read_text().splitlines()
+    recorded = {json.loads(line)["file"] for line in lines if hashlib.sha256(b"{}").hexdigest() in line}
+    assert any(name.startswith(place) for name in recorded) != bool(obstacle)
 
 
 def test_a_folder_with_links_in_a_circle_is_listed(answer):

@@ -7,11 +7,14 @@ import math
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import offline
 import psutil
 import pytest
 from planted import EXTENSION, HEADER, SECRETS, USER, found
@@ -26,12 +29,13 @@ OTHERS = {"report.html": "theirs", "thesis/models/best.keras": "theirs too", "de
 def finished(edited_clone, tmp_path_factory):
     """A whole run with -profile test; the tests that use it run it again with -resume.
 
-    Its folder has a hostile name, and its output folder has files of others. With `$POCKET_KEEP_RUN` it stays in a
-    folder of that path, for tests/browser; the file `log` there says that it is whole.
+    Its folder has a hostile name, its output folder has files of others, and it has no network. With
+    `$POCKET_KEEP_RUN` it stays in a folder of that path, for tests/browser; the file `log` there says that it is whole.
     """
     kept = os.environ.get("POCKET_KEEP_RUN")
     folder = Path(kept) if kept and not os.path.exists(kept) else tmp_path_factory.mktemp("run")
-    pipeline = Pipeline(edited_clone, folder / HOSTILE, ("-profile", "test"))
+    pipeline = Pipeline(edited_clone, folder / HOSTILE, ("-profile", "test"),
+                        before=tuple(offline.command(folder / "tried")))
     for name, text in OTHERS.items():
         (pipeline.folder / "results" / name).parent.mkdir(parents=True, exist_ok=True)
         (pipeline.folder / "results" / name).write_text(text)
@@ -75,8 +79,17 @@ def test_no_name_left_its_place(finished):
     results = finished.folder / "results"
     assert {name: (results / name).read_text() for name in OTHERS} == OTHERS
     assert not list(finished.folder.rglob("PWNED*"))
-    assert {path.name for path in finished.folder.parent.iterdir()} == {HOSTILE, "log"}
+    assert {path.name for path in finished.folder.parent.iterdir()} - {"tried"} == {HOSTILE, "log"}
     assert {path.name for path in results.iterdir()} == {"report.html", "thesis", "demo", "mlflow"}
+
+
+def test_nothing_reaches_for_the_network(finished, tmp_path):
+    if not finished.before:
+        pytest.skip("no network namespaces are permitted here")
+    assert set((finished.folder.parent / "tried").read_text().split()) == {"0"}
+    try_one = "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
+    done = subprocess.run([*offline.command(tmp_path / "tried"), sys.executable, "-c", try_one], capture_output=True)
+    assert done.returncode == 1 and b"unreachable" in done.stderr and (tmp_path / "tried").read_text() == "1\n"
 
 
 def test_requests_come_from_the_measured_profile(finished):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import fake_run
 import made
+import nibabel
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -57,7 +59,11 @@ def test_a_contract_takes_a_labels_name_of_one_line():
 def test_check_names_every_bad_name_in_one_table_and_writes_nothing_else(tmp_path):
     """Names of cases, labels and modalities, and the places of files, in a decathlon's index."""
     (tmp_path / "data/imagesTr").mkdir(parents=True)
-    entries = [{"image": f"imagesTr/{name}.nii.gz", "label": f"labelsTr/{name}.nii.gz"} for name in NAMES]
+    (tmp_path / "data/labelsTr").mkdir()
+    volumes = {"imagesTr": np.arange(512.0).reshape(8, 8, 8), "labelsTr": np.eye(8, dtype=np.uint8)[None].repeat(8, 0)}
+    for name, values in volumes.items():
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / f"data/{name}/whole.nii.gz")
+    entries = [{"image": f"imagesTr/{name}.nii.gz", "label": f"labelsTr/{name}.nii.gz"} for name in (*NAMES, "whole")]
     (tmp_path / "data/dataset.json").write_text(json.dumps({
         "modality": {"0": "a\x1b[0m"}, "training": entries,
         "labels": {"0": "background"} | {str(n): name for n, name in enumerate(NAMES, 1)}}))
@@ -80,6 +86,7 @@ def test_check_names_every_bad_name_in_one_table_and_writes_nothing_else(tmp_pat
         if not CASE_NAME.fullmatch(last):
             assert last.encode("utf-8", "backslashreplace").decode() in said or repr(last)[1:-1] in said, name
     assert sum("label " in row["problem"] and "expected one line" in row["problem"] for row in rows) >= 5
+    assert not [row for row in rows if "whole" in " ".join(row.values())]
     assert "it stands for the mean" in said and "modality 'a\\x1b[0m'" in said
 
 

@@ -16,6 +16,8 @@ from pocketnet import files, outputs
 from pocketnet.code import steps
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.errors import UsageError
+from pocketnet.inference import batch
+from pocketnet.inference.results import Wanted
 from pocketnet.preprocessing import geometry
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,6 +36,18 @@ def write_whole(folder: Path, *names: str, text: str = "new") -> None:
         for name in names:
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             (temporary / name).write_text(text)
+
+
+def test_links_in_a_circle_are_no_traceback(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    outputs.check_files({tmp_path / "new.json": None}, [tmp_path / "a"])
+    outputs.check_unaltered([tmp_path / "a"])
+    with pytest.raises(UsageError, match="would be replaced: a .a link"):
+        outputs.check_files({tmp_path / "a": None}, [tmp_path / "c"])
+    with pytest.raises(UsageError):
+        write_whole(tmp_path / "a", "model.keras")
+    batch.check_output(tmp_path / "out", {"one": [tmp_path / "a"]}, False, Wanted(), ())
 
 
 # A folder that is written as a whole

@@ -22,9 +22,10 @@ from ..text import csv_text
 from . import annotated, labels, layouts
 from . import groups as grouping
 from .folder import Case, Listing, Problem, path_problems, text_problems
+from .labels import Classes
 from .presets import Preset
-from .tasks import TASKS
-from .verify import Checked, number
+from .tasks import TASKS, DatasetTask
+from .verify import CheckCase, Checked, number
 
 PROBLEMS = "problems.csv"
 MANIFEST = "manifest.json"
@@ -89,12 +90,13 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
     grouped = grouping.assign(folder, chosen, preset.group, preset.stratify)
     cases = grouped.cases
     classes = task.choose_classes(folder, listing, cases, preset, label_set)
-    work = task.checker(folder, listing, preset, classes)
     missing, left_out = task.unused_files(folder, listing, problems)
-    problems += missing + grouped.problems + path_problems(cases) + text_problems({
-        "dataset": [preset.name], "modality": listing.modalities, "label": classes,
-        "group": {case.group for case in cases if case.group},
-        "stratum": {case.stratum for case in cases if case.stratum}})
+    faulty = text_problems({"dataset": [preset.name], "modality": listing.modalities, "label": classes,
+                            "group": {case.group for case in cases if case.group},
+                            "stratum": {case.stratum for case in cases if case.stratum}})
+    problems += missing + grouped.problems + path_problems(cases) + faulty
+    work = _anonymous(task, folder, listing, preset, classes) if faulty else task.checker(
+        folder, listing, preset, classes)
     if MEAN in classes and RULES[preset.task].first_value:
         problems.append(Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables"))
     with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
@@ -128,6 +130,19 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
             result.groups = len(set(groups.values())), grouped.source
         result.fingerprint = _fingerprint(preset, checked)
     return result
+
+
+def _anonymous(task: DatasetTask, folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:
+    """Return the function that checks one case if names are faulty: it measures nothing, as no record takes them."""
+    numbered = {str(n): values for n, values in enumerate(classes.values())}
+    work = task.checker(folder, listing, preset, Classes(numbered, classes.ignore))
+
+    def checked(case: Case) -> Checked:
+        found = work(replace(case, images={str(n): path for n, path in enumerate(case.images.values())}))
+        found.fingerprint = None
+        return found
+
+    return checked
 
 
 def _choose_cases(listing: Listing, unlabelled: str) -> tuple[list[Case], list[Problem], list[str]]:

@@ -104,7 +104,8 @@ def read(path: str | Path) -> pd.DataFrame:
         raise UsageError("There is no metrics table here.", where=str(path),
                          todo="pocket-evaluate writes it.") from None
     except (ValueError, OverflowError, NotOrdinary) as error:  # parser errors of pandas are ValueErrors
-        raise DataError(f"This metrics table cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}",
+        said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise DataError(f"This metrics table cannot be read: {said or type(error).__name__}",
                         where=str(path), todo="Create it again with pocket-evaluate.") from None
     for name in set(text) & set(rows.columns):
         rows[name] = rows[name].map(from_cell, na_action="ignore")

@@ -62,7 +62,7 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
     except OSError as error:
         raise UsageError(f"The results cannot be written here: {error.strerror or error}.", where=str(folder),
                          todo="Name another folder as --output, or make this one writable.") from None
-    images = {Path(part).resolve() for paths in inputs.values() for path in paths
+    images = {outputs.real(part) for paths in inputs.values() for path in paths
               for part in formats.parts(geometry.file_and_volume(path)[0])}
     if wanted.extras:
         with volumes_table.locked(folder, create=False):
@@ -76,7 +76,7 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
             if owner.setdefault(path, case) != case:
                 raise UsageError(f"The results of the cases {owner[path]} and {case} would have the same name.",
                                  where=str(path), todo="Rename one of the images, or write to two folders.")
-            if path.resolve() in images:
+            if outputs.real(path) in images:
                 raise UsageError("The result would overwrite an image.", where=str(path),
                                  todo="Name another --output.")
         if not _is_noted(target):  # otherwise the case may be finished; `_one` checks that

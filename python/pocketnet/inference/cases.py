@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
+from ..outputs import real
 from ..preprocessing import dicom, folders, formats
 from ..preprocessing.geometry import volumes
 
@@ -131,8 +132,8 @@ def _files(path: Path, suffixes: Sequence[str], outside: Path | None, out: Found
         raise UsageError("There is no such file.", where=str(path))
     if not path.is_dir():
         return [_File(path, stem(path, suffixes))]
-    away = outside.resolve() if outside and not path.resolve().is_relative_to(outside.resolve()) else None
-    found = folders.contents(path, without=lambda folder: away is not None and folder.resolve() == away)
+    away = real(outside) if outside and not real(path).is_relative_to(real(outside)) else None
+    found = folders.contents(path, without=lambda folder: away is not None and real(folder) == away)
     out.problems += [f"{link}: this is a link to {os.readlink(link)}, which is not there"
                      for link in found.take_out(folders.DANGLING, lambda link: _is_image(link, suffixes))]
     images = sorted(file for file in found.files if _is_image(file, suffixes))
@@ -148,7 +149,7 @@ def _files(path: Path, suffixes: Sequence[str], outside: Path | None, out: Found
             found.leave_out(folders.kind_of(file), file)
     out.left_out += folders.summary(found.left_out, path)
     taken = images or sorted(series)
-    return [_File(one, path.resolve().name if one == path
+    return [_File(one, real(path).name if one == path
                   else one.relative_to(path).as_posix() if one.is_dir() else _name(one, suffixes, path))
             for one in taken]
 

@@ -19,6 +19,9 @@ BUILDERS = {"encoder_decoder": encoder_decoder, "hrnet": hrnet, "classifier": cl
 """Builders by the name used in `architectures.json`: `builder(network, patch) -> keras.Model`."""
 
 
+MOST_UNPACKED = 20
+"""Maximum unpacked bytes per byte of a `.keras` file that unpacks to more than `SMALL_BYTES`."""
+SMALL_BYTES = 2**24
 OWN_LAYERS = {f"pocketnet>{kind.__name__}": kind
               for kind in (BatchNormalization, DepthwiseConv3D, InstanceNormalization)}
 """The package's own layers, by the name under which Keras registers them."""
@@ -35,10 +38,20 @@ def load(path: str | Path) -> keras.Model:
     """Load a `.keras` file without running any code that it contains (`safe_mode`).
 
     Raises:
-        DataError: The file cannot be loaded, or loading it would run code.
+        DataError: The file cannot be loaded, loading it would run code, or it unpacks to far more than it has.
     """
     try:
+        _refuse_bomb(Path(path))
         return keras.saving.load_model(path, compile=False, safe_mode=True, custom_objects=OWN_LAYERS)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"This network cannot be loaded safely: {str(error).strip().splitlines()[0][:300]}",
+    except Exception as error:  # Keras lets almost any error out for a damaged configuration
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise DataError(f"This network cannot be loaded safely: {said}",
                         where=str(path), todo="Copy the model again from where it was trained.") from None
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raise a ValueError if a `.keras` file unpacks to far more than it has; Keras writes without compression."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > max(MOST_UNPACKED * path.stat().st_size, SMALL_BYTES):
+        raise ValueError(f"it has {path.stat().st_size:,} bytes and unpacks to {unpacked:,}")

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from ..errors import DataError
+from . import itk_header
 from .grid import LPS_TO_RAS, Grid, apart, check_grid, to_ras
 from .image import Channel, Image
 from .nifti import GEOMETRY, NO_CODES, READ_ERRORS, TOLERANCE, of_nibabel
@@ -29,6 +30,7 @@ def read_file(path: str | Path) -> Image:
     """
     import SimpleITK as sitk
 
+    itk_header.check(Path(path))
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from contracts import reading
-from contracts.mutations import mutations, table_mutations
 
 NUMBER = 5
 """Faulty contracts for each command."""
@@ -20,7 +17,8 @@ TABLES = 3
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    return reading.make(tmp_path_factory.mktemp("work"))
+    with reading.figures_drawn_once():
+        yield reading.make(tmp_path_factory.mktemp("work"))
 
 
 def names(value):
@@ -31,12 +29,10 @@ def names(value):
 def test_a_faulty_file_is_told_or_taken(work, monkeypatch, file, command):
     monkeypatch.chdir(work)
     seed = int(np.frombuffer(file.encode(), np.uint8).sum())
-    texts = mutations(json.loads((work / file).read_bytes()), NUMBER, seed)
-    assert list(reading.survivors(command, file, texts)) == []
+    assert list(reading.survivors(command, file, reading.texts(file, NUMBER, seed))) == []
 
 
 @pytest.mark.parametrize("file, command", reading.TABLES, ids=names)
 def test_a_faulty_table_is_told_or_taken(work, monkeypatch, file, command):
     monkeypatch.chdir(work)
-    texts = table_mutations((work / file).read_text(), TABLES, seed=5)
-    assert list(reading.survivors(command, file, texts)) == []
+    assert list(reading.survivors(command, file, reading.texts(file, TABLES, seed=5))) == []

@@ -1,6 +1,7 @@
 """Parameter counts: exactly those that reproduce the paper's (Table I and IV), and the widths behind them."""
 
 import json
+import zipfile
 
 import pytest
 from click.testing import CliRunner
@@ -97,6 +98,20 @@ def test_every_network_trains_and_survives_its_file(arch, convolution, tmp_path)
     assert loaded.count_params() == model.count_params()
     for before, after in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("config, words", [
+    (b" " * 2**25, "bytes and unpacks to 33,554,434"), (b"[" * 100_000, "recursion|nested"), (b"", "Expecting value"),
+    (b"[]", ""), (b'{"class_name": []}', ""), (b"\xff", "")])
+def test_a_file_that_is_no_network_is_refused(tmp_path, config, words):
+    from pocketnet.errors import DataError
+    from pocketnet.models.build import load
+
+    with zipfile.ZipFile(tmp_path / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (("config.json", config), ("metadata.json", b"{}"), ("model.weights.h5", b"")):
+            archive.writestr(name, content)
+    with pytest.raises(DataError, match=f"cannot be loaded safely: .*({words})"):
+        load(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("dimensions, depth, channels, classes", [

@@ -225,16 +225,10 @@ def _regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
     return true, ops.cast(y_pred, "float32") * known, known, tuple(range(1, len(y_pred.shape) - 1))
 
 
-def key_of(plan: Plan) -> str:
-    """Return the key of `LOSSES` for a plan: its loss, in the form for the plan's targets."""
-    if overlapping(plan.labels):
-        return f"region_{plan.training.loss}"
-    return f"marginal_{plan.training.loss}" if plan.annotation else plan.training.loss
-
-
 def of_plan(plan: Plan) -> Callable[..., Any]:
     """Return the loss of a plan: a function of truth and probabilities, with the plan's weights of labels."""
-    function, given = LOSSES[key_of(plan)], plan.training.label_weights
+    forms = REGION if overlapping(plan.labels) else MARGINAL if plan.annotation else LOSSES
+    function, given = forms[plan.training.loss], plan.training.label_weights
     if given is None:
         return function
     names = [label.name for label in plan.labels]
@@ -248,7 +242,11 @@ def of_plan(plan: Plan) -> Callable[..., Any]:
 
 
 LOSSES: dict[str, Callable[..., Any]] = {
-    "l2_dice": l2_dice, "dice_cross_entropy": dice_cross_entropy, "cross_entropy": cross_entropy,
-    "marginal_l2_dice": marginal_l2_dice, "marginal_dice_cross_entropy": marginal_dice_cross_entropy,
-    "marginal_cross_entropy": marginal_cross_entropy, "region_l2_dice": region_l2_dice,
-    "region_dice_cross_entropy": region_dice_cross_entropy, "region_cross_entropy": region_cross_entropy}
+    "l2_dice": l2_dice, "dice_cross_entropy": dice_cross_entropy, "cross_entropy": cross_entropy}
+MARGINAL: dict[str, Callable[..., Any]] = {
+    "l2_dice": marginal_l2_dice, "dice_cross_entropy": marginal_dice_cross_entropy,
+    "cross_entropy": marginal_cross_entropy}
+"""Their forms where not everything was annotated."""
+REGION: dict[str, Callable[..., Any]] = {
+    "l2_dice": region_l2_dice, "dice_cross_entropy": region_dice_cross_entropy, "cross_entropy": region_cross_entropy}
+"""Their forms for labels that overlap."""

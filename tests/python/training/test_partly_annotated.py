@@ -242,23 +242,23 @@ def by_hand(name: str, classes: np.ndarray, probabilities: np.ndarray, annotated
 
 @pytest.mark.parametrize("name", ["l2_dice", "cross_entropy", "dice_cross_entropy"])
 def test_marginal_losses(name):
-    from pocketnet.training.losses import LOSSES
+    from pocketnet.training.losses import LOSSES, MARGINAL
 
     rng = np.random.default_rng(1)
     labels = [Label(letter, value, (value,)) for value, letter in enumerate("abc", 1)]
     classes = rng.integers(0, 4, (2, 4, 4, 4))
     probabilities = softmax((2, 4, 4, 4, 4))
     full = np.stack([possible_classes(sample, labels, None) for sample in classes])
-    assert float(LOSSES[f"marginal_{name}"](full, probabilities)) == pytest.approx(
+    assert float(MARGINAL[name](full, probabilities)) == pytest.approx(
         float(LOSSES[name](classes, probabilities)), rel=1e-5)
     classes[0][np.isin(classes[0], [1, 3])] = 0
     classes[rng.random(classes.shape) < 0.3] = IGNORED
     target = np.stack([possible_classes(classes[0], labels, ["b"]), possible_classes(classes[1], labels, None)])
     expected = np.mean([by_hand(name, classes[0], probabilities[0].astype(float), [2]),
                         by_hand(name, classes[1], probabilities[1].astype(float), [1, 2, 3])])
-    assert float(LOSSES[f"marginal_{name}"](target, probabilities)) == pytest.approx(expected, rel=1e-4)
+    assert float(MARGINAL[name](target, probabilities)) == pytest.approx(expected, rel=1e-4)
     nothing = possible_classes(np.full((1, 4, 4, 4), IGNORED), labels, None)
-    assert float(LOSSES[f"marginal_{name}"](nothing, probabilities[:1])) == pytest.approx(0, abs=1e-6)
+    assert float(MARGINAL[name](nothing, probabilities[:1])) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_network_learns_from_sparse_slices(scribbled, tmp_path):

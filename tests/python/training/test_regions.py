@@ -129,7 +129,7 @@ def test_targets():
 @pytest.mark.parametrize("name", ["l2_dice", "cross_entropy", "dice_cross_entropy"])
 def test_losses(name):
     """Each region by itself, over the voxels where it is known."""
-    from pocketnet.training.losses import LOSSES
+    from pocketnet.training.losses import REGION
 
     rng = np.random.default_rng(2)
     labels = labels_of(NESTED)
@@ -151,7 +151,7 @@ def test_losses(name):
                            1 - 2 * (t * p).sum() / (t.sum() + p.sum()))
         expected.append((np.mean(overlap) if "dice" in name else 0) + (
             np.mean(entropies) if "cross" in name else 0))
-    assert float(LOSSES[f"region_{name}"](target, found)) == pytest.approx(np.mean(expected), rel=1e-4)
+    assert float(REGION[name](target, found)) == pytest.approx(np.mean(expected), rel=1e-4)
 
 
 def test_a_network_learns_regions(dataset, tmp_path):

@@ -54,7 +54,12 @@ class Name:
 
 def matches(folder: Path) -> bool:
     """Return whether a folder has this layout."""
-    return (folder / DESCRIPTION).is_file() and any(path.name.startswith("sub-") for path in subfolders(folder))
+    return (folder / DESCRIPTION).is_file() and is_dataset(folder)
+
+
+def is_dataset(folder: Path) -> bool:
+    """Return whether a folder has folders of subjects."""
+    return folder.is_dir() and any(path.name.startswith("sub-") for path in subfolders(folder))
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import __version__, files, outputs
 from ..contracts.labels import Label
-from ..datasets.bids import DESCRIPTION, images_of, parse
+from ..datasets.bids import DESCRIPTION, images_of, is_dataset, parse
 from .cases import Found
 from .colours import colour
 
@@ -37,7 +37,7 @@ def images(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[Path
         modalities: The model's modalities. If images have them as their suffixes, only these are taken.
     """
     files = [file for path in inputs for file in (
-        [path / name for name in images_of(path)] if (path / DESCRIPTION).is_file() else [path])]
+        [path / name for name in images_of(path)] if is_dataset(path) else [path])]
     suffixes = {name.suffix for name in map(parse, map(str, files)) if name}
     if not suffixes & set(modalities):
         return files, []

@@ -6,7 +6,7 @@ import pytest
 from pocketnet.inference import bids
 from pocketnet.inference.cases import group
 
-FILES = ("dataset_description.json", "sub-1/ses-a/anat/sub-1_ses-a_T1w.nii.gz",
+FILES = ("sub-1/ses-a/anat/sub-1_ses-a_T1w.nii.gz",
          "sub-1/ses-a/anat/sub-1_ses-a_FLAIR.nii",
          "sub-2/micr/sub-2_sample-x_T1w.png", "derivatives/p/sub-1/ses-a/anat/sub-1_ses-a_desc-brain_T1w.nii.gz",
          "derivatives/p/sub-1/ses-a/anat/sub-1_ses-a_dseg.nii.gz", "sourcedata/sub-1/sub-1_T1w.nii.gz")

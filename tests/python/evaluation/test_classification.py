@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 def write_predictions(folder, cases=tuple(CASES)):
     write_table(folder / "predictions.csv",
-                {case: {"negative": 1 - CASES[case][1], "positive": CASES[case][1]} for case in cases}, CLASSES)
+                {case: {"negative": 1 - CASES[case][1], "positive": CASES[case][1]} for case in cases}, CLASSES, {})
 
 
 def manifest(folder, **more):

@@ -17,6 +17,7 @@ from typing import Any
 import checked
 import fake_run
 import made
+import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
@@ -26,7 +27,7 @@ from pocketnet.contracts.case import StoredCase
 from pocketnet.errors import PocketError
 from pocketnet.planning.folds import split_into_subsets
 from pocketnet.planning.splits import splits as with_constants
-from pocketnet.preprocessing import store
+from pocketnet.preprocessing import geometry, store
 from pocketnet.report import figures
 
 REPOSITORY = Path(__file__).parents[3]
@@ -54,8 +55,9 @@ def make(root: Path) -> Path:
     shutil.copytree(root / "stores", root / "damaged")
     (root / "damaged/case_3/image.b2nd").write_bytes(b"damaged")
     (root / "predictions").mkdir()
-    for case in manifest.cases:
-        shutil.copy(root / "data" / case.label, root / "predictions" / f"{case.case}.nii.gz")
+    for index, case in enumerate(manifest.cases):
+        _, label = tiny.volume(index)
+        geometry.write_image(root / f"predictions/{case.case}.nii.gz", label, geometry.Grid(label.shape, np.eye(4)))
     fake_run.write_model(root / "model")
     checked.write_json(root / "model/labels.json", {"modalities": ["t1", "t2"], "labels": tiny.LABELS}, "labels")
     fake_run.record_anew(root / "model/labels.json")

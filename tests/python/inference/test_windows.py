@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny
 from pocketnet.contracts.plan import Preprocessing
-from pocketnet.inference.merge import merge, most_likely
+from pocketnet.inference.merge import last_region, merge, most_likely
 from pocketnet.inference.resample_back import on_source
 from pocketnet.inference.windows import gaussian_weight, large, overlapping, starts
 from pocketnet.preprocessing import scan as scans
@@ -169,3 +169,10 @@ def test_the_most_likely_class_is_argmax_and_of_equal_ones_the_first():
     for values in (few, np.moveaxis(few, 1, -1)):
         np.testing.assert_array_equal(most_likely(values), values.argmax(axis=-1))
         assert most_likely(values).dtype == np.uint8
+
+
+def test_a_voxel_is_of_the_last_region_that_is_more_likely_than_not():
+    found = last_region(np.array([[[0.9, 0.2, 0.1], [0.9, 0.8, 0.1], [0.9, 0.1, 0.6]],
+                                  [[0.5, 0.5, 0.5], [0.1, 0.51, 0.2], [0.0, 0.0, 1.0]]], np.float32))
+    assert found.dtype == np.uint8
+    assert found.tolist() == [[1, 2, 3], [0, 2, 3]]

@@ -108,12 +108,12 @@ def test_scores_are_the_area_and_the_share_of_right_classes(classes):
     rng = np.random.default_rng(0)
     true = np.arange(20) % classes
     found = rng.dirichlet(np.ones(classes), 20)
-    batches = [of_batch(found[:12], true[:12]), of_batch(found[12:], true[12:])]
+    batches = [of_batch(found[:12], true[:12], ()), of_batch(found[12:], true[12:], ())]
     areas = [roc_auc_score(true == value, found[:, value]) for value in range(classes)]
     expected = areas[1] if classes == 2 else np.mean(areas)
     assert scores(batches) == {"validation_auc": pytest.approx(expected),
                                "validation_accuracy": pytest.approx((found.argmax(axis=1) == true).mean())}
     if classes == 3:  # a class that no image has, or every image, has no area
-        some = [of_batch(found[true > 0], true[true > 0])]
+        some = [of_batch(found[true > 0], true[true > 0], ())]
         areas = [roc_auc_score(true[true > 0] == value, found[true > 0, value]) for value in (1, 2)]
         assert scores(some)["validation_auc"] == pytest.approx(np.mean(areas))

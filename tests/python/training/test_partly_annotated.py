@@ -262,18 +262,20 @@ def test_marginal_losses(name):
 
 
 def test_a_network_learns_from_sparse_slices(scribbled, tmp_path):
+    import keras
     from pocketnet.models.build import build
     from pocketnet.training.fit import Trainer
 
+    keras.utils.set_random_seed(1)
     folder, found = scribbled
-    plan = planned(found, epochs=2, steps_per_epoch=8, loss="dice_cross_entropy", learning_rate=0.01)
+    plan = planned(found, epochs=3, steps_per_epoch=12, loss="dice_cross_entropy", learning_rate=0.01)
     plan = replace(plan, network=replace(plan.network, feature_maps=4))
     stores = stores_of(folder, found, tmp_path / "stores", plan)
     train, validation = (PatchSampler(plan, stores, cases, CONSTANTS, 0) for cases in (["c0", "c1"], ["c2"]))
     state = Trainer(build(plan.network_of("unet", "pocket")), plan, train, validation, tmp_path / "checkpoints",
                     log=lambda text: None).run()
     losses = [row["loss"] for row in state.history]
-    assert losses[1] < losses[0] and 0 <= state.history[-1]["validation_dice"] <= 1
+    assert losses[-1] < 0.9 * losses[0] and 0 <= state.history[-1]["validation_dice"] <= 1
 
 
 # Rare labels

@@ -99,11 +99,12 @@ def test_multiclass_shows_the_median_case(tmp_path):
     record = fake_run.provenance("pocket", 0, "densenet", dataset="balls")
     rows = []
     for index, case in enumerate(manifest.cases):
-        label = geometry.read(tmp_path / "data" / case.label, label=True)
-        found = np.roll(label.data, index, axis=0)  # the first is right, the last the worst
-        geometry.write_image(tmp_path / "predictions" / f"{case.case}.nii.gz", found.astype(np.uint8), label.grid)
+        grid = geometry.read(tmp_path / "data" / case.label, label=True).grid
+        _, label = tiny.volume(index)
+        found = np.roll(label, index, axis=0)  # the first is right, the last the worst
+        geometry.write_image(tmp_path / "predictions" / f"{case.case}.nii.gz", found, grid)
         rows += [{"case": case.case, **table.of_run(record), **row}
-                 for row in cases.measure_case(label.data, found, label.spacing, manifest.labels)]
+                 for row in cases.measure_case(label, found, grid.spacing, manifest.labels)]
     frame = pd.DataFrame(rows)
     table.write_metrics(tmp_path / "evaluation/metrics.csv", frame)
     checked.write_json(tmp_path / "comparison/comparison.json", compare(frame.assign(file="x")), "comparison")

@@ -45,7 +45,7 @@ def test_a_changed_image_is_not_segmented_and_the_other_cases_are(checked, tmp_p
     listing, folder = checked
     listing.write(tmp_path / "manifest.json")
     change(folder / "case_1_t2.nii.gz")
-    cases, problems = infer._of_manifest(Model(tiny.plan()), tmp_path / "manifest.json", folder)
+    cases, problems = infer._of_manifest(Model(tiny.plan()), tmp_path / "manifest.json", folder, [])
     assert list(cases) == ["case_0", "case_2"] and len(problems) == 1 and "case_1_t2.nii.gz" in problems[0]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files import open_table
+from ..text import counted
 from .folder import Case, Problem, unreadable
 from .presets import unknown
 
@@ -106,7 +107,7 @@ def _by_column(cases: Sequence[Case], rows: Mapping[str, Mapping[str, str]], col
     empty = [case.name for case in cases if case.name not in found and case.name not in unlisted]
     if empty:
         more = " …" if len(empty) > 5 else ""
-        out.warnings.append(f"column {column!r} is empty in {len(empty)} case{'s' * (len(empty) > 1)}, each of which "
+        out.warnings.append(f"column {column!r} is empty in {counted(len(empty), 'case')}, each of which "
                             f"counts as a group of its own: {', '.join(empty[:5])}{more}")
     return found
 
@@ -136,7 +137,7 @@ def _beside(folder: Path, cases: Sequence[Case], out: Grouped) -> tuple[str, dic
         others = sorted(found.keys() - {case.name for case in cases})
         if others:
             more = " …" if len(others) > 5 else ""
-            out.warnings.append(f"{table}: {len(others)} row{'s' * (len(others) > 1)} of no labelled case here: "
+            out.warnings.append(f"{table}: {counted(len(others), 'row')} of no labelled case here: "
                                 f"{', '.join(others[:5])}{more}")
         return table, found
     return "", {}

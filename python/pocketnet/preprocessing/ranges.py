@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..contracts.ranges import ModalityRanges, Spread, TrainingRanges
+from ..text import counted
 from .image import Channel
 
 SAMPLE = 2**20
@@ -163,7 +164,7 @@ def _inside(value: float, seen: Spread, cases: int) -> bool:
 
 
 def _count(ranges: TrainingRanges) -> str:
-    return f"{ranges.cases} training image{'s' * (ranges.cases > 1)}"
+    return counted(ranges.cases, "training image")
 
 
 def _range(seen: Spread) -> str:

@@ -20,8 +20,6 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDTHS = {"phone": (390, 844), "tablet": (820, 1180), "wide": (1440, 900)}
-SIZES = WIDTHS | {"picture": (1100, 900)}
 
 
 @pytest.fixture(scope="session")

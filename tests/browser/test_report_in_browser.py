@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import SIZES, WIDTHS
+from sizes import SIZES, WIDTHS
 
 
 @pytest.fixture

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
-from ending import end_early  # noqa: E402
-from faults import FOLDS, ClusterRun  # noqa: E402
-from harm import disturb  # noqa: E402
-from running import copy_clone  # noqa: E402
-from slurm import Slurm, install  # noqa: E402
+from ending import end_early
+from faults import FOLDS, ClusterRun
+from harm import disturb
+from running import copy_clone
+from slurm import Slurm, install
 
 
 @pytest.fixture(scope="session")

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
-from machine import PACKAGES, Machine  # noqa: E402
-from planted import SECRETS  # noqa: E402
-from roots import USER, install, remove  # noqa: E402
-from running import REPOSITORY, copy_clone  # noqa: E402
+from machine import PACKAGES, Machine
+from planted import SECRETS
+from roots import USER, install, remove
+from running import REPOSITORY, copy_clone
 
 
 @pytest.fixture(scope="session")

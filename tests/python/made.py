@@ -1,8 +1,9 @@
-"""Manifests and fingerprints of made-up cases, valid and small."""
+"""Manifests and fingerprints of made-up cases, valid and small, and empty files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pocketnet.contracts.fingerprint import Fingerprint
 from pocketnet.contracts.manifest import Manifest
@@ -50,3 +51,11 @@ def fingerprint(cases: dict[str, dict], modalities: Sequence[str] = ("MRI",), su
     first = summary or next(iter(entries.values()))
     return Fingerprint.from_json({"dataset": "hippocampus", "cases": entries, "summary": {
         key: first[key] for key in ("shape", "cropped_shape", "spacing_mm")}})
+
+
+def touch(root: Path, *names: str) -> Path:
+    """Empty files below `root`, which is returned."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root

@@ -6,9 +6,9 @@ import json
 
 import jsonschema
 import pytest
-from conftest import REPOSITORY
 from contracts.examples import example
 from contracts.mutations import mutations
+from contracts.reading import REPOSITORY
 from pocketnet.contracts import kinds
 from pocketnet.contracts.fields import MOST_BYTES
 from pocketnet.contracts.manifest import Manifest

@@ -10,13 +10,13 @@ from types import MappingProxyType
 import nibabel as nib
 import numpy as np
 import pytest
+from made import touch
 from pocketnet.datasets import check, layouts, presets
 from pocketnet.errors import UsageError
 from pocketnet.planning.folds import split_cases
 from pocketnet.planning.preprocessing import resolve
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.dataset import write_stores
-from test_layouts import touch
 
 MANUAL = "derivatives/manual"
 

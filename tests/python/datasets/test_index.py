@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from made import touch
 from pocketnet.datasets import layouts, presets
-from test_layouts import touch
 
 GOOD = {"channel_names": {"0": "CT", "1": "PET"}, "labels": {"background": 0, "b": 2, "a": 1}, "numTraining": 2,
         "file_ending": ".nii.gz"}

@@ -6,15 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from made import touch
 from pocketnet.datasets import layouts, presets
 from pocketnet.errors import UsageError
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
 
 
 def starts(problems, expected) -> list[tuple[str, str]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from made import touch
 from pocketnet.datasets import layouts, presets
 from pocketnet.errors import UsageError
-from test_layouts import touch
 
 HEADER = "case,T1,T2,label,split"
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from made import touch
 from pocketnet.datasets import layouts, presets
-from test_layouts import touch
 
 LITS = ["volume-0.nii", "segmentation-0.nii"]
 

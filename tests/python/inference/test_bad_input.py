@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner
+from inference.series import write_dicom
 from pocketnet import Predictor, files
 from pocketnet.cli.infer import main
 from pocketnet.errors import DataError
 from pocketnet.outputs import MARKER
 from pocketnet.training.model_folder import write_checksums
-from series import write_dicom
 
 
 def refused(out, *arguments, code=3):

@@ -11,11 +11,11 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner
+from inference.series import write_dicom
 from pocketnet.cli.infer import main
 from pocketnet.inference import batch
 from pocketnet.inference.predictor import Predictor
 from pocketnet.inference.results import Wanted
-from series import write_dicom
 
 SERIES = "1.2.826.0.1.3680043.8.498.1"
 

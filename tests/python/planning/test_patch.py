@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import prod
 
+import made
 import pytest
 import tiny
 from pocketnet.models.build import build
@@ -10,7 +11,6 @@ from pocketnet.models.network import Network
 from pocketnet.models.pooling import pooling_of_patch, pooling_of_shape
 from pocketnet.planning.patch import choose_patch
 from pocketnet.planning.plan import PlanOverrides, make_plan
-from test_plan import MANIFEST, fingerprint
 
 ALL, IN_PLANE = (2, 2, 2), (2, 2, 1)
 
@@ -60,7 +60,8 @@ def test_a_patch_of_thick_slices_covers_alike_lengths():
     ("paper", {}, (ALL, ALL, ALL)),  # the paper halves every axis
 ])
 def test_the_plan_pools_by_spacing(recipe, wish, pooling):
-    plan = make_plan(MANIFEST, fingerprint((200, 200, 30), (0.8, 0.8, 5)), recipe, seed=1,
+    scan = made.fingerprint({"a": {"shape": [200, 200, 30], "spacing_mm": [0.8, 0.8, 5]}})
+    plan = make_plan(made.manifest(), scan, recipe, seed=1,
                      overrides=PlanOverrides(**wish))
     assert plan.network.pooling == pooling and plan.network.depth == len(pooling)
 

@@ -7,14 +7,13 @@ reads it if SimpleITK refuses it; see `damage`.
 import random
 import shutil
 
-import damage
 import dicom_forms as forms
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-import test_dicom
 from pocketnet.errors import DataError
 from pocketnet.preprocessing import dicom
+from preprocessing import damage, test_dicom
 
 FORMS = ("classic", "RLE", "JPEG-LS", "JPEG lossless", "JPEG 2000", "deflated", "implicit VR", "big endian",
          "a modality LUT", "no preamble", "8 bits")

@@ -4,7 +4,6 @@ import gzip
 import random
 import warnings
 
-import damage
 import forms
 import nibabel as nib
 import numpy as np
@@ -13,6 +12,7 @@ import SimpleITK as sitk
 from pocketnet.errors import DataError
 from pocketnet.preprocessing.nifti import READ_ERRORS
 from pocketnet.preprocessing.scan import read_scan
+from preprocessing import damage
 
 FORMS = ("plain", "oblique", "4D", "NIfTI-2", "big-endian", "big-endian, float", "uint8", "float64", "scl_slope",
          "micron", "qform of another pose", "no codes")

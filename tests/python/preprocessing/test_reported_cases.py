@@ -13,13 +13,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pocketnet.contracts.labels import Label
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.datasets import check, presets
 from pocketnet.errors import DataError
 from pocketnet.inference.cases import group
 from pocketnet.inference.results import volumes
 from pocketnet.preprocessing import geometry
-from pocketnet.preprocessing.case import map_labels
+from pocketnet.preprocessing.label_maps import map_labels
 from pocketnet.preprocessing.scan import read_scan
 from pocketnet.training import checkpoints
 from pydicom.data import get_testdata_file
@@ -57,7 +58,8 @@ def test_a_whole_image(images, hippocampus_data, tmp_path, name):
         assert len(scan.warnings) == bool(words) and words in "".join(scan.warnings)
     if "g18" in name:
         labels = (found > 0).astype(np.uint8)
-        assert sum(row["volume_ml"] for row in volumes(labels, scan.spacing, [Label]).values()) == labels.sum() / 1000
+        [row] = volumes(labels, scan.spacing, [Label("bright", 1, (1,))]).values()
+        assert row["volume_ml"] == labels.sum() / 1000
     if name.endswith(".nii.gz"):
         bright = (found > 80).astype(np.uint8)
         geometry.write_image(tmp_path / "labels.nii.gz", bright, scan.grid)
@@ -70,12 +72,6 @@ def test_a_whole_image(images, hippocampus_data, tmp_path, name):
         for get in GETTERS:
             np.testing.assert_allclose(get(b), get(a), rtol=1e-6, atol=1e-6)
         sitk.LabelOverlay(sitk.Cast(a, sitk.sitkUInt8), b)  # refuses images of another physical space
-
-
-class Label:
-    """All of it is one label."""
-
-    name, value = "bright", 1
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -8,7 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import serving
 import tiny
 from pocketnet import Predictor
 from pocketnet.errors import UsageError
@@ -19,6 +18,7 @@ from pocketnet.tracking.live import Live
 from pocketnet.tracking.records import read_run
 from pocketnet.tracking.store import Store
 from pocketnet.training.run import Choice, Observer, train
+from tracking import serving
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.label_maps import IGNORED, map_labels, mask
 from pocketnet.training import targets
 from pocketnet.training.sampling import PatchSampler
-from test_partly_annotated import CASES, CONSTANTS, NNUNET, checked, stores_of, write
+from training.test_partly_annotated import CASES, CONSTANTS, NNUNET, checked, stores_of, write
 
 NESTED = {"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}
 CROSSING = {"left": (1, 3), "front": (2, 3)}

@@ -43,7 +43,8 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @click.option("--splits", "given", type=click.Path(path_type=Path),
               help="Use these folds: nnU-Net's splits_final.json, whose val is the test part, or a splits.json.")
 @click.option("--experiment", help="Plan for an experiment of the paper; refuse data that does not fit it.")
-@click.option("--loss", help="l2_dice, dice_cross_entropy or cross_entropy. Default: the recipe's.")
+@click.option("--loss", help="l2_dice, dice_cross_entropy, cross_entropy, tversky, focal_tversky, "
+                             "tversky_cross_entropy or dice_cross_entropy_boundary. Default: the recipe's.")
 @click.option("--precision", help="float32, mixed_float16 (on a GPU) or mixed_bfloat16. Default: the recipe's.")
 @click.option("--accumulate", type=int,
               help="Batches per optimiser step (gradient accumulation). Default: the recipe's.")

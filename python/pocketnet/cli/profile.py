@@ -52,7 +52,7 @@ pocket-profile --calibrate this_machine.json
 @click.option("--precision", help="For train: float32 (the default), mixed_float16 or mixed_bfloat16.")
 @click.option("--accumulate", type=int, help="For train: batches per optimiser step. Default: 1.")
 @click.option("--rematerialise", is_flag=True, help="For train: recompute blocks in the backward pass.")
-@click.option("--loss", help="For train: l2_dice, dice_cross_entropy or cross_entropy. Default: the plan's.")
+@click.option("--loss", help="For train: the loss, as pocket-plan's --loss. Default: the plan's.")
 @click.option("--dimensions", type=int, help="Without a plan: 2 or 3. Default: the paper's for the architecture.")
 @click.option("--channels", type=int, help="Without a plan: input channels. Default: 1.")
 @click.option("--classes", type=int, help="Without a plan: output channels, including the background. Default: 2.")

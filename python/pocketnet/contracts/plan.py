@@ -35,7 +35,8 @@ from .manifest import Crop, Size
 from .tasks import DEFAULT, TASKS, Task
 
 Optimizer = Literal["adam", "adamw"]
-Loss = Literal["l2_dice", "dice_cross_entropy", "cross_entropy"]
+Loss = Literal["l2_dice", "dice_cross_entropy", "cross_entropy", "tversky", "focal_tversky", "tversky_cross_entropy",
+               "dice_cross_entropy_boundary"]
 Schedule = Literal["plateau", "polynomial", "cosine"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 OPTIMIZERS, LOSS_NAMES, SCHEDULES, PRECISIONS = map(get_args, (Optimizer, Loss, Schedule, Precision))
@@ -207,7 +208,7 @@ class Training(Record):
         batch: Patches per step.
         epochs: Number of epochs of `steps_per_epoch` steps. Validation, the plateau schedule and the best checkpoint
             work per epoch.
-        loss: `l2_dice` (paper, Eq. 4), `dice_cross_entropy`, or `cross_entropy` (the paper's for classification).
+        loss: `l2_dice` (paper, Eq. 4), `cross_entropy` (the paper's for classification), or another of `Loss`.
         optimizer: One of `OPTIMIZERS`; `adamw` subtracts `weight_decay` times the learning rate times the kernel from
             each kernel in every step.
         learning_rate: Initial learning rate, or the rate after the warm-up.

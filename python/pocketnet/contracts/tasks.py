@@ -46,7 +46,8 @@ class TaskRules:
 TASKS: dict[str, TaskRules] = {
     SEGMENTATION: TaskRules(
         first_value=1, per_voxel=True, dimensions=3, reference="label", stratified=False, resized=False,
-        losses=("l2_dice", "dice_cross_entropy", "cross_entropy"), paper_batch=2),
+        losses=("l2_dice", "dice_cross_entropy", "cross_entropy", "tversky", "focal_tversky",
+                "tversky_cross_entropy", "dice_cross_entropy_boundary"), paper_batch=2),
     CLASSIFICATION: TaskRules(
         first_value=0, per_voxel=False, dimensions=2, reference="class_name", stratified=True, resized=True,
         losses=("cross_entropy",), paper_batch=32),

@@ -1,5 +1,8 @@
 """Losses as functions of class indices and probabilities, always computed in float32.
 
+A loss is a sum of terms, each with weight 1 (`PARTS`): terms that compare a channel as a whole (`overlap`), and the
+cross-entropy of voxels. It is the mean over channels, then over the batch.
+
 Each has a marginal form for targets with channels (`targets`), where not everything was annotated. Voxels that nobody
 annotated do not count. In a case in which some labels were not annotated, their probabilities are added to the
 background's, with which they are one class. The Dice term then has no channels of their own for them, and the
@@ -14,11 +17,12 @@ The forms for regions, labels that overlap, compare each region with its own sig
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras import ops
 
 from ..contracts.labels import BACKGROUND, overlapping
+from . import overlap
 from .targets import INSIDE, MERGED, POSSIBLE, UNKNOWN
 
 if TYPE_CHECKING:
@@ -27,18 +31,38 @@ if TYPE_CHECKING:
     from ..contracts.plan import Plan
 
 Weights = Sequence[float] | None
-"""Weight of each class, as a share of their sum: in the Dice term of a channel, in the cross-entropy of a voxel by its
+"""Weight of each class, as a share of their sum: in the terms of a channel, in the cross-entropy of a voxel by its
 true class (of regions: by channel). None: all count the same."""
-EPSILON = 1e-6
 SMALLEST_PROBABILITY = 1e-7
+
+
+class Parts(NamedTuple):
+    """Terms of a loss.
+
+    Attributes:
+        channel: Functions of `overlap.Compared`, whose losses per channel are added.
+        entropy: Whether the cross-entropy is added.
+    """
+
+    channel: tuple[Callable[[overlap.Compared], keras.KerasTensor], ...]
+    entropy: bool = False
+
+
+PARTS = {
+    "l2_dice": Parts((overlap.l2_dice,)),
+    "dice_cross_entropy": Parts((overlap.dice,), entropy=True),
+    "cross_entropy": Parts((), entropy=True),
+    "tversky": Parts((overlap.tversky,)),
+    "focal_tversky": Parts((overlap.focal_tversky,)),
+    "tversky_cross_entropy": Parts((overlap.tversky,), entropy=True),
+    "dice_cross_entropy_boundary": Parts((overlap.dice, overlap.boundary), entropy=True),
+}
+"""Terms of each loss. `l2_dice` is the paper's (Eq. 4), `dice_cross_entropy` nnU-Net's."""
 
 
 def l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
             ) -> keras.KerasTensor:
-    """The L2 relaxation of Dice (paper, Eq. 4).
-
-    For each sample and channel, background included: the squared distance divided by the sum of squared norms. The
-    loss is the mean over channels, then over the batch. A channel that is absent from both counts as 0.
+    """The paper's loss, the L2 relaxation of Dice (Eq. 4), background included.
 
     Args:
         y_true: Class indices, (batch, x, y[, z]), integer.
@@ -48,10 +72,7 @@ def l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weigh
     Returns:
         A scalar in [0, 1].
     """
-    y_true, y_pred, axes = _prepare(y_true, y_pred)
-    distance = ops.sum(ops.square(y_true - y_pred), axis=axes)
-    norms = ops.sum(ops.square(y_true), axis=axes) + ops.sum(ops.square(y_pred), axis=axes)
-    return _mean(distance / (norms + EPSILON), weights)
+    return _sum(PARTS["l2_dice"], EXCLUSIVE, y_true, y_pred, weights)
 
 
 def cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
@@ -66,57 +87,12 @@ def cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights:
     Returns:
         A scalar ≥ 0, in nats.
     """
-    y_true, y_pred, _ = _prepare(y_true, y_pred)
-    entropy = ops.sum(y_true * ops.log(ops.maximum(y_pred, SMALLEST_PROBABILITY)), axis=-1)
+    true, y_pred = _one_hot(y_true, y_pred)
+    entropy = ops.sum(true * ops.log(ops.maximum(y_pred, SMALLEST_PROBABILITY)), axis=-1)
     if weights is None:
         return -ops.mean(entropy)
-    weight = ops.sum(y_true * ops.convert_to_tensor(weights, "float32"), axis=-1)
+    weight = ops.sum(true * ops.convert_to_tensor(weights, "float32"), axis=-1)
     return -ops.sum(weight * entropy) / ops.sum(weight)
-
-
-def dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
-                       ) -> keras.KerasTensor:
-    """Soft Dice loss plus cross-entropy, both with weight 1 (as in nnU-Net).
-
-    The Dice term is 1 - 2 |t p| / (|t| + |p|), with plain sums, for each sample and channel, background included; it is
-    averaged over channels, then over the batch.
-
-    Args:
-        y_true: Class indices, (batch, x, y[, z]), integer.
-        y_pred: Probabilities, (batch, x, y[, z], classes).
-        weights: Weights of the classes.
-
-    Returns:
-        A scalar ≥ 0.
-    """
-    one_hot, probabilities, axes = _prepare(y_true, y_pred)
-    shared = ops.sum(one_hot * probabilities, axis=axes)
-    sizes = ops.sum(one_hot, axis=axes) + ops.sum(probabilities, axis=axes)
-    dice = _mean(1.0 - (2.0 * shared + EPSILON) / (sizes + EPSILON), weights)
-    return dice + cross_entropy(y_true, y_pred, weights)
-
-
-def _prepare(y_true: keras.KerasTensor,
-             y_pred: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor, tuple[int, ...]]:
-    """Return the one-hot truth and the probabilities in float32, and the spatial axes."""
-    y_pred = ops.cast(y_pred, "float32")
-    one_hot = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32")
-    return one_hot, y_pred, tuple(range(1, len(y_pred.shape) - 1))
-
-
-def marginal_l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
-                     ) -> keras.KerasTensor:
-    """`l2_dice` where not everything was annotated.
-
-    Args:
-        y_true: Target with channels, (batch, x, y[, z], classes).
-        y_pred: Probabilities, (batch, x, y[, z], classes).
-        weights: Weights of the classes.
-    """
-    true, merged, kept, axes = _merged(y_true, y_pred)
-    distance = ops.sum(ops.square(true - merged), axis=axes)
-    norms = ops.sum(ops.square(true), axis=axes) + ops.sum(ops.square(merged), axis=axes)
-    return _over_kept(distance / (norms + EPSILON), _weighted(kept, weights))
 
 
 def marginal_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
@@ -131,28 +107,37 @@ def marginal_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor,
     return -ops.mean(ops.sum(known * ops.log(said), axis=axes) / ops.where(total > 0, total, 1.0))
 
 
-def marginal_dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
-                                ) -> keras.KerasTensor:
-    """`dice_cross_entropy` where not everything was annotated."""
-    true, merged, kept, axes = _merged(y_true, y_pred)
-    shared = ops.sum(true * merged, axis=axes)
-    sizes = ops.sum(true, axis=axes) + ops.sum(merged, axis=axes)
-    dice = _over_kept(1.0 - (2.0 * shared + EPSILON) / (sizes + EPSILON), _weighted(kept, weights))
-    return dice + marginal_cross_entropy(y_true, y_pred, weights)
+def region_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
+                         ) -> keras.KerasTensor:
+    """Binary cross-entropy of labels that overlap: the mean over what is known of a sample, then over the batch."""
+    true, found, known = _regions(y_true, y_pred)
+    inside = true * ops.log(ops.maximum(found, SMALLEST_PROBABILITY))
+    outside = (known - true) * ops.log(ops.maximum(1.0 - found, SMALLEST_PROBABILITY))
+    axes = tuple(range(1, len(y_pred.shape)))
+    total = ops.sum(_weighted(known, weights), axis=axes)
+    return -ops.mean(ops.sum(_weighted(inside + outside, weights), axis=axes) / ops.where(total > 0, total, 1.0))
 
 
-def _possible(y_true: keras.KerasTensor) -> keras.KerasTensor:
-    """Return 1 where a voxel may belong to a class, else 0, (batch, …, classes) float32."""
-    return ops.cast(ops.bitwise_and(ops.cast(y_true, "int32"), POSSIBLE), "float32")
+def compare_classes(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
+    """Return the channels of class indices and of probabilities; every channel counts.
+
+    Args:
+        y_true: Class indices, (batch, x, y[, z]), integer.
+        y_pred: Probabilities, (batch, x, y[, z], classes).
+    """
+    true, found = _one_hot(y_true, y_pred)
+    return overlap.Compared(true, found, None)
 
 
-def _merged(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
-            ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor, tuple[int, ...]]:
+def compare_annotated(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
     """Merge the labels that were not annotated with the background, and leave out voxels that nobody annotated.
 
+    Args:
+        y_true: Target with channels, (batch, x, y[, z], classes).
+        y_pred: Probabilities, (batch, x, y[, z], classes).
+
     Returns:
-        Truth and probabilities, (batch, …, classes) float32, zero in merged channels and at voxels left out; which
-        channels are kept, (batch, classes); the spatial axes.
+        Channels that are zero where they are merged and at voxels left out; merged ones do not count.
     """
     y_pred, possible = ops.cast(y_pred, "float32"), _possible(y_true)
     axes = tuple(range(1, len(y_pred.shape) - 1))
@@ -161,68 +146,18 @@ def _merged(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
     background = ops.one_hot(0, y_pred.shape[-1], dtype="float32")
     known = 1.0 - ops.min(possible, axis=-1, keepdims=True)
     joined = y_pred * kept + ops.sum(y_pred * (1.0 - kept), axis=-1, keepdims=True) * background
-    return possible * kept * known, joined * known, ops.max(kept, axis=axes), axes
+    return overlap.Compared(possible * kept * known, joined * known, ops.max(kept, axis=axes))
 
 
-def _over_kept(losses: keras.KerasTensor, kept: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the mean of losses over channels weighted by `kept`, then over the batch; both are (batch, classes)."""
-    total = ops.sum(kept, axis=-1)
-    return ops.mean(ops.sum(losses * kept, axis=-1) / ops.where(total > 0, total, 1.0))
-
-
-def _weighted(kept: keras.KerasTensor, weights: Weights) -> keras.KerasTensor:
-    """Return `kept` times the weights of the last axis."""
-    return kept if weights is None else kept * ops.convert_to_tensor(weights, "float32")
-
-
-def _mean(losses: keras.KerasTensor, weights: Weights) -> keras.KerasTensor:
-    """Return the mean of losses (batch, classes), with weights per class if there are any."""
-    return ops.mean(losses) if weights is None else _over_kept(losses, _weighted(ops.ones_like(losses), weights))
-
-
-def region_l2_dice(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
-                   ) -> keras.KerasTensor:
-    """`l2_dice` of labels that overlap: the mean over the regions, then over the batch.
+def compare_regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
+    """Return the channels of labels that overlap; regions that were not annotated in a sample do not count.
 
     Args:
         y_true: Target with channels, (batch, x, y[, z], regions).
         y_pred: Probabilities of the regions, (batch, x, y[, z], regions).
-        weights: Weights of the classes.
     """
-    true, found, known, axes = _regions(y_true, y_pred)
-    distance = ops.sum(ops.square(true - found), axis=axes)
-    norms = ops.sum(ops.square(true), axis=axes) + ops.sum(ops.square(found), axis=axes)
-    return _over_kept(distance / (norms + EPSILON), _weighted(ops.max(known, axis=axes), weights))
-
-
-def region_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
-                         ) -> keras.KerasTensor:
-    """Binary cross-entropy of labels that overlap: the mean over what is known of a sample, then over the batch."""
-    true, found, known, axes = _regions(y_true, y_pred)
-    inside = true * ops.log(ops.maximum(found, SMALLEST_PROBABILITY))
-    outside = (known - true) * ops.log(ops.maximum(1.0 - found, SMALLEST_PROBABILITY))
-    axes = (*axes, len(y_pred.shape) - 1)
-    total = ops.sum(_weighted(known, weights), axis=axes)
-    return -ops.mean(ops.sum(_weighted(inside + outside, weights), axis=axes) / ops.where(total > 0, total, 1.0))
-
-
-def region_dice_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
-                              ) -> keras.KerasTensor:
-    """Soft Dice loss plus binary cross-entropy of labels that overlap (nnU-Net's region-based training)."""
-    true, found, known, axes = _regions(y_true, y_pred)
-    sizes = ops.sum(true, axis=axes) + ops.sum(found, axis=axes)
-    dice = 1.0 - (2.0 * ops.sum(true * found, axis=axes) + EPSILON) / (sizes + EPSILON)
-    kept = _weighted(ops.max(known, axis=axes), weights)
-    return _over_kept(dice, kept) + region_cross_entropy(y_true, y_pred, weights)
-
-
-def _regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
-             ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor, tuple[int, ...]]:
-    """Return truth, probabilities and what is known, (batch, …, regions) float32; the first two are 0 if unknown."""
-    target = ops.cast(y_true, "int32")
-    known = 1.0 - ops.cast(ops.bitwise_and(target, UNKNOWN) // UNKNOWN, "float32")
-    true = ops.cast(ops.bitwise_and(target, INSIDE), "float32") * known
-    return true, ops.cast(y_pred, "float32") * known, known, tuple(range(1, len(y_pred.shape) - 1))
+    true, found, known = _regions(y_true, y_pred)
+    return overlap.Compared(true, found, ops.max(known, axis=tuple(range(1, len(y_pred.shape) - 1))))
 
 
 def of_plan(plan: Plan) -> Callable[..., Any]:
@@ -241,12 +176,83 @@ def of_plan(plan: Plan) -> Callable[..., Any]:
     return weighted
 
 
-LOSSES: dict[str, Callable[..., Any]] = {
-    "l2_dice": l2_dice, "dice_cross_entropy": dice_cross_entropy, "cross_entropy": cross_entropy}
-MARGINAL: dict[str, Callable[..., Any]] = {
-    "l2_dice": marginal_l2_dice, "dice_cross_entropy": marginal_dice_cross_entropy,
-    "cross_entropy": marginal_cross_entropy}
+def _one_hot(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return the one-hot truth and the probabilities in float32."""
+    y_pred = ops.cast(y_pred, "float32")
+    return ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32"), y_pred
+
+
+def _possible(y_true: keras.KerasTensor) -> keras.KerasTensor:
+    """Return 1 where a voxel may belong to a class, else 0, (batch, …, classes) float32."""
+    return ops.cast(ops.bitwise_and(ops.cast(y_true, "int32"), POSSIBLE), "float32")
+
+
+def _regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
+             ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
+    """Return truth, probabilities and what is known, (batch, …, regions) float32; the first two are 0 if unknown."""
+    target = ops.cast(y_true, "int32")
+    known = 1.0 - ops.cast(ops.bitwise_and(target, UNKNOWN) // UNKNOWN, "float32")
+    true = ops.cast(ops.bitwise_and(target, INSIDE), "float32") * known
+    return true, ops.cast(y_pred, "float32") * known, known
+
+
+def _weighted(kept: keras.KerasTensor, weights: Weights) -> keras.KerasTensor:
+    """Return `kept` times the weights of the last axis."""
+    return kept if weights is None else kept * ops.convert_to_tensor(weights, "float32")
+
+
+def _mean(losses: keras.KerasTensor, kept: keras.KerasTensor | None, weights: Weights) -> keras.KerasTensor:
+    """Return the mean of losses over the channels that count, by their weights, then over the batch.
+
+    Args:
+        losses: (batch, channels).
+        kept: 1 for a channel that counts, else 0, (batch, channels); None if all count.
+        weights: Weights of the channels.
+    """
+    if kept is None and weights is None:
+        return ops.mean(losses)
+    share = _weighted(ops.ones_like(losses) if kept is None else kept, weights)
+    total = ops.sum(share, axis=-1)
+    return ops.mean(ops.sum(losses * share, axis=-1) / ops.where(total > 0, total, 1.0))
+
+
+class Form(NamedTuple):
+    """How truth and prediction are compared.
+
+    Attributes:
+        compare: Makes the channels for the terms that compare a channel as a whole.
+        entropy: The cross-entropy.
+    """
+
+    compare: Callable[[Any, Any], overlap.Compared]
+    entropy: Callable[[Any, Any, Weights], Any]
+
+
+def _sum(parts: Parts, form: Form, y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights
+         ) -> keras.KerasTensor:
+    """Return the sum of the terms of a loss."""
+    terms = []
+    if parts.channel:
+        compared = form.compare(y_true, y_pred)
+        terms += [_mean(term(compared), compared.kept, weights) for term in parts.channel]
+    if parts.entropy:
+        terms.append(form.entropy(y_true, y_pred, weights))
+    return sum(terms[1:], terms[0])
+
+
+def _losses(form: Form) -> dict[str, Callable[..., Any]]:
+    """Return every loss by name in one form, as a function of truth, probabilities and weights."""
+    def loss(parts: Parts) -> Callable[..., Any]:
+        def summed(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None) -> keras.KerasTensor:
+            return _sum(parts, form, y_true, y_pred, weights)
+        return summed
+
+    return {name: loss(parts) for name, parts in PARTS.items()}
+
+
+EXCLUSIVE = Form(compare_classes, cross_entropy)
+LOSSES = _losses(EXCLUSIVE)
+MARGINAL = _losses(Form(compare_annotated, marginal_cross_entropy))
 """Their forms where not everything was annotated."""
-REGION: dict[str, Callable[..., Any]] = {
-    "l2_dice": region_l2_dice, "dice_cross_entropy": region_dice_cross_entropy, "cross_entropy": region_cross_entropy}
+REGION = _losses(Form(compare_regions, region_cross_entropy))
 """Their forms for labels that overlap."""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import made
 import numpy as np
@@ -138,6 +139,7 @@ def test_a_fingerprint_of_other_cases_modalities_or_dimensions_is_refused():
 
 
 def test_losses_have_one_list_of_names():
+    from pocketnet.cli.plan import main as plan
     from pocketnet.contracts.kinds import json_schema
     from pocketnet.contracts.plan import LOSS_NAMES, PRECISIONS
     from pocketnet.training.losses import LOSSES
@@ -145,6 +147,11 @@ def test_losses_have_one_list_of_names():
     training = json_schema("plan")["$defs"]["Training"]["properties"]
     assert tuple(LOSSES) == LOSS_NAMES == tuple(training["loss"]["enum"])
     assert tuple(training["precision"]["enum"]) == PRECISIONS
+    groups = json.loads((Path(__file__).parents[3] / "nextflow_schema.json").read_text())["$defs"].values()
+    [parameter] = [group["properties"]["loss"] for group in groups if "loss" in group["properties"]]
+    assert tuple(parameter["enum"]) == LOSS_NAMES
+    [option] = [option for option in plan.params if option.name == "loss"]
+    assert all(name in option.help for name in LOSS_NAMES)
 
 
 def test_plan_survives_its_file_and_an_edit(tmp_path):

@@ -53,7 +53,9 @@ def test_cross_entropy_is_minus_log_of_the_true_class(shape):
 
 
 def test_dice_cross_entropy_adds_soft_dice_to_cross_entropy():
-    from pocketnet.training.losses import cross_entropy, dice_cross_entropy
+    from pocketnet.training.losses import LOSSES, cross_entropy
+
+    dice_cross_entropy = LOSSES["dice_cross_entropy"]
 
     rng = np.random.default_rng(2)
     label = rng.integers(0, 3, (2, 4, 5, 6)).astype(np.uint8)

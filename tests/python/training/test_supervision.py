@@ -43,7 +43,9 @@ def test_every_level_but_the_bottleneck_predicts_on_the_finest_grid(dimensions, 
 
 
 def test_a_finer_level_counts_twice_as_much():
-    from pocketnet.training.losses import dice_cross_entropy
+    from pocketnet.training.losses import LOSSES
+
+    dice_cross_entropy = LOSSES["dice_cross_entropy"]
     from pocketnet.training.supervision import over_levels
 
     rng = np.random.default_rng(0)

@@ -24,7 +24,10 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
 @json_option
 def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: Path, quiet: bool,
          as_json: bool) -> None:
-    """Measure Dice, HD95 and average surface distance; draw the best, median and worst case.
+    """Measure Dice, HD95, surface distance and lesion-wise metrics; draw the best, median and worst case.
+
+    If the predictions' folder has the probability maps of `pocket-infer --probabilities`, calibration.csv tells how far
+    probabilities can be trusted.
 
     For a classification: measure AUC, accuracy, sensitivity and specificity with confidence intervals; draw the ROC
     curve and the misclassified cases with the highest confidence.

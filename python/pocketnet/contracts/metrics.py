@@ -49,6 +49,8 @@ class LabelRow(CaseRow):
         reference_ml, predicted_ml: Volume in mL.
         hd95_voxels_mm, asd_voxels_mm: The same distances over all voxels of the masks, in mm.
         nsd_1mm: Share of both surfaces' voxels within 1 mm of the other surface.
+        lesions: Connected components of the reference.
+        lesion_dice, lesion_sensitivity, false_lesions, panoptic_quality: Lesion-wise metrics, as in `lesions`.
         group: What the case belongs to with others, as in `groups.together`; None for a case by itself.
     """
 
@@ -61,6 +63,11 @@ class LabelRow(CaseRow):
     hd95_voxels_mm: NotNegative | None = None
     asd_voxels_mm: NotNegative | None = None
     nsd_1mm: Share | None = None
+    lesions: Count | None = None
+    lesion_dice: Share | None = None
+    lesion_sensitivity: Share | None = None
+    false_lesions: Count | None = None
+    panoptic_quality: Share | None = None
     group: Text | None = None
 
 

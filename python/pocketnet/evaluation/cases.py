@@ -14,7 +14,8 @@ from ..errors import DataError, UsageError
 from ..preprocessing import formats, geometry
 from ..preprocessing.label_maps import IGNORED, map_labels, mask
 from ..preprocessing.reference import read_label
-from .metrics import measure
+from . import lesions
+from .metrics import crop_both, measure
 
 
 class Evaluated(NamedTuple):
@@ -97,7 +98,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
 
 def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float],
                  labels: Sequence[Label]) -> list[dict[str, Any]]:
-    """Measure each label and return its `label` and the fields of `metrics.Measurement`.
+    """Measure each label and return its `label` and the fields of `metrics.Measurement` and `lesions.Lesions`.
 
     Args:
         reference: Classes, (x, y, z).
@@ -105,6 +106,9 @@ def measure_case(reference: np.ndarray, prediction: np.ndarray, spacing: Sequenc
         spacing: mm along the axes.
         labels: The manifest's `labels`.
     """
-    return [{"label": label.name,
-             **asdict(measure(mask(reference, label), mask(prediction, label), spacing))}
-            for label in labels]
+    rows = []
+    for label in labels:
+        masks = mask(reference, label), mask(prediction, label)
+        rows.append({"label": label.name, **asdict(measure(*masks, spacing)),
+                     **asdict(lesions.measure(*crop_both(*masks)))})
+    return rows

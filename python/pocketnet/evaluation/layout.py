@@ -13,7 +13,7 @@ from ..text import markdown as as_is
 from . import latex as tex
 
 NEEDS = "% needs \\usepackage{booktabs} and \\usepackage{graphicx}"
-SHARES = ("dice", "nsd_1mm")
+SHARES = ("dice", "nsd_1mm", "lesion_dice", "lesion_sensitivity", "panoptic_quality")
 """Metrics from 0 to 1; higher is better."""
 
 
@@ -86,9 +86,9 @@ def baseline_markdown(comparison: Comparison, baseline: Baseline, differences: C
     return "\n".join([*lines, "", *differences(replace(comparison, pairs=baseline.pairs)).markdown()]) + "\n"
 
 
-def two_tables(networks: Table, differences: Table) -> str:
+def tables(*tables: Table) -> str:
     """Return the LaTeX of the non-empty tables, after a comment that names the required packages."""
-    parts = [NEEDS, *(table.latex() for table in (networks, differences) if table.rows)]
+    parts = [NEEDS, *(table.latex() for table in tables if table.rows)]
     return "\n\n".join(parts) + "\n"
 
 

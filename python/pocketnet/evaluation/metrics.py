@@ -75,7 +75,7 @@ def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[flo
     """
     _check(reference, prediction, spacing)
     diagonal = image_diagonal(reference.shape, spacing)
-    reference, prediction = _crop(reference, prediction)
+    reference, prediction = crop_both(reference, prediction)
     millilitres = float(np.prod(spacing)) / 1000
     forth, back = _directed(reference, prediction, spacing), _directed(prediction, reference, spacing)
     return Measurement(dice(reference, prediction), *_summarise(forth[0], back[0], diagonal),
@@ -107,7 +107,7 @@ def directed_distances(reference: np.ndarray, prediction: np.ndarray,
         ValueError: Shapes or the number of spacings differ.
     """
     _check(reference, prediction, spacing)
-    masks = _crop(reference, prediction)
+    masks = crop_both(reference, prediction)
     return _directed(*masks, spacing)[0], _directed(*masks[::-1], spacing)[0]
 
 
@@ -122,7 +122,7 @@ def voxel_set_distances(reference: np.ndarray, prediction: np.ndarray,
         ValueError: Shapes or the number of spacings differ.
     """
     _check(reference, prediction, spacing)
-    masks = _crop(reference, prediction)
+    masks = crop_both(reference, prediction)
     return _directed(*masks, spacing)[1], _directed(*masks[::-1], spacing)[1]
 
 
@@ -156,7 +156,7 @@ def _check(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[floa
                          f"{reference.shape}, {prediction.shape} and spacing {tuple(spacing)}")
 
 
-def _crop(reference: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def crop_both(reference: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Crop both masks to their joint bounding box; two empty masks stay unchanged."""
     boxes = [box for box in (bounding_box(reference), bounding_box(prediction)) if box]
     if not boxes:

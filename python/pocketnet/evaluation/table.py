@@ -30,7 +30,10 @@ WHOLE = ("fold", "seed", "parameters")
 RUN = ("dataset", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "run_key")
 STEPS = "steps"
 """Total number of training steps; undefined in tables of earlier versions, which lack the column."""
-NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", "hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm")
+NUMBERS = ("dice", "hd95_mm", "asd_mm", "reference_ml", "predicted_ml", "hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm",
+           "lesion_dice", "lesion_sensitivity", "panoptic_quality")
+COUNTS = (STEPS, "lesions", "false_lesions")
+"""Whole numbers that may be undefined."""
 
 
 class Form(Protocol):
@@ -96,10 +99,10 @@ def read(path: str | Path) -> pd.DataFrame:
 
     text = (*TEXT, "class", "predicted", "group")
     dtypes = (dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
-              | {STEPS: "Int64"})
+              | dict.fromkeys(COUNTS, "Int64"))
     try:
         rows = pd.read_csv(io.BytesIO(content(path)), dtype=dtypes, keep_default_na=False,
-                           na_values={name: [""] for name in (*NUMBERS, STEPS, "group")})
+                           na_values={name: [""] for name in (*NUMBERS, *COUNTS, "group")})
     except FileNotFoundError:
         raise UsageError("There is no metrics table here.", where=str(path),
                          todo="pocket-evaluate writes it.") from None
@@ -110,10 +113,10 @@ def read(path: str | Path) -> pd.DataFrame:
     for name in set(text) & set(rows.columns):
         rows[name] = rows[name].map(from_cell, na_action="ignore")
     for name in TABLES[task_of(rows)].LATER:
-        if name not in rows:
+        if name not in rows and name not in COUNTS:
             rows[name] = float("nan")
-    if STEPS not in rows:
-        rows[STEPS] = pd.array([pd.NA] * len(rows), dtype="Int64")
+    for name in {STEPS, *TABLES[task_of(rows)].LATER} & set(COUNTS) - set(rows.columns):
+        rows[name] = pd.array([pd.NA] * len(rows), dtype="Int64")
     missing = [name for name in columns_of(rows) if name not in rows]
     if missing or rows.empty:
         raise DataError("This metrics table lacks " + (", ".join(missing) if missing else "rows") + ".",

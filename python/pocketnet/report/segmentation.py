@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCORE = ("validation_dice", "validation Dice")
 COLUMN = "label"
 WHAT = "labels"
+SECTIONS = "segmentation.html.jinja"
 MOST_CASE_ROWS = 3000
 RANKS = ("best", "median", "worst")
 
@@ -33,10 +34,11 @@ def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluatio
     """Compute the template values that are specific to a segmentation."""
     labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
     return {
-        "sections": None, "titles": layout.TITLES,
+        "sections": SECTIONS, "titles": layout.TITLES,
         "columns": [(title, layout.summary_columns(metric)) for metric, title in layout.TITLES.items()],
         "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
+        "lesion_columns": list(layout.LESION_TITLES.values()), "lesions": _lesions(comparison) if comparison else [],
         "texts": copies.tables(comparison, layout),
         "few": figures.FEW, "most_lines": figures.MOST_LINES,
         "boxes": [(label, figures.box_plots(rows, networks, label, colours)) for label in labels],
@@ -75,6 +77,12 @@ def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
             result.append({"label": label, "network": f"{row.arch} {row.width}", "cases": row.cases,
                            "parameters": row.parameters, "cells": cells})
     return result
+
+
+def _lesions(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return one row per network and label with several lesions per case."""
+    return [{"label": row.label, "network": f"{row.arch} {row.width}", "cells": layout.lesion_cells(row)}
+            for row in layout.lesions_of(comparison)]
 
 
 def _differences(comparison: Comparison) -> list[dict[str, Any]]:

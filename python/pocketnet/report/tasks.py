@@ -31,7 +31,7 @@ class ReportTask(Protocol):
 
     def sections(self, comparison: Comparison | None, rows: pd.DataFrame | None, evaluations: Sequence[Evaluation],
                  networks: Sequence[tuple[str, str]], colours: dict[str, str]) -> dict[str, Any]:
-        """Compute the template values that are specific to the task; `sections` names its template, or is None."""
+        """Compute the template values that are specific to the task; `sections` names its template."""
 
     def warnings(self, rows: pd.DataFrame) -> list[str]:
         """Warn about metrics that need attention."""

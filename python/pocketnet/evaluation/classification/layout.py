@@ -7,7 +7,7 @@ from typing import Any
 
 from ...contracts.comparison import Comparison
 from ...text import markdown as as_is
-from ..layout import Table, equivalence_text, p_equivalence, p_text, pair_of, two_tables
+from ..layout import Table, equivalence_text, p_equivalence, p_text, pair_of, tables
 from .metrics import CLASS_METRICS
 
 TITLES = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
@@ -81,4 +81,4 @@ def markdown(comparison: Comparison) -> str:
 
 def latex(comparison: Comparison) -> str:
     """Return both tables in LaTeX."""
-    return two_tables(networks_table(comparison), differences_table(comparison))
+    return tables(networks_table(comparison), differences_table(comparison))

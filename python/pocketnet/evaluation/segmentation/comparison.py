@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...contracts.comparison import MEAN, Equivalence, MetricSummary, NetworkRow, Pair
 from ...contracts.groups import alone
 from ..headline import Headline
+from ..lesions import LESION_COLUMNS
 from ..metrics import METRICS
 from ..statistics import EQUIVALENCE_MARGIN, compare_paired, equivalence, summarise
 
@@ -33,7 +34,7 @@ def with_means(rows: pd.DataFrame) -> pd.DataFrame:
 
     keys = ["dataset", "case", "fold", "arch", "width", "recipe", "seed", "parameters", "code", "group"]
     keys = [key for key in keys if key in rows]
-    means = rows.groupby(keys, sort=False, as_index=False, dropna=False)[list(METRICS)].mean()
+    means = rows.groupby(keys, sort=False, as_index=False, dropna=False)[list(_measured(rows))].mean()
     return pd.concat([rows, means.assign(label=MEAN)], ignore_index=True)
 
 
@@ -44,7 +45,8 @@ def networks(arch: str, width: str, labels: Sequence[str], rows: pd.DataFrame) -
 
 def _network(arch: str, width: str, label: str, group: pd.DataFrame) -> NetworkRow:
     clusters = _clusters(group)
-    metrics = {metric: MetricSummary(**asdict(summarise(group[metric], clusters))) for metric in METRICS}
+    metrics = {metric: MetricSummary(**asdict(summarise(group[metric].astype(float), clusters)))
+               for metric in _measured(group)}
     return NetworkRow(arch, width, int(group["parameters"].iloc[0]), tuple(sorted({int(f) for f in group["fold"]})),
                       len(group), label, metrics)
 
@@ -65,6 +67,11 @@ def pairs(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.D
             result.append(Pair(arch, width, name, label, metric, **asdict(compare_paired(*sides, clusters=clusters)),
                                equivalence=same))
     return result
+
+
+def _measured(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns to summarise; tables of earlier versions have no lesion-wise metrics."""
+    return (*METRICS, *(name for name in LESION_COLUMNS if name in rows and rows[name].notna().any()))
 
 
 def _clusters(rows: pd.DataFrame) -> list[str] | None:

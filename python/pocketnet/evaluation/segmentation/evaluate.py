@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,23 +13,26 @@ from ...contracts.manifest import Case, Manifest
 from ...contracts.overlays import Overlay, Overlays
 from ...contracts.provenance import Provenance
 from ...errors import DataError
+from ...files import write_text
 from ...preprocessing import geometry
 from ...preprocessing.label_maps import annotated_labels
 from ...preprocessing.recorded import check_recorded
-from ...text import counted
-from .. import cases, overlay, table
+from ...text import by_column, counted
+from .. import calibration, cases, overlay, table
+from ..lesions import LESION_COLUMNS, SEVERAL_LESIONS
 from ..metrics import METRICS
+from .table import DIGITS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES: dict[str, str | None] = {}
+FILES: dict[str, str | None] = {"calibration.csv": None}
 RANKS = overlay.RANKS
 
 
 def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
-    """Write `metrics.csv`, and pictures of the best, median and worst case.
+    """Write `metrics.csv`, and pictures of the best, median and worst case; with probability maps `calibration.csv`.
 
     Voxels that nobody annotated are left out, and so are the labels that were not annotated in a case.
 
@@ -56,10 +60,14 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
                         todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
     warnings: list[str] = []
-    rows = _measured(listing, folder, paths, run, progress(list(labelled.values())), warnings.append)
+    calibrated: list[dict[str, Any]] = []
+    rows = _measured(listing, folder, predictions, run, progress(list(labelled.values())), warnings.append, calibrated)
     _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output, warnings.append)
     table.write_metrics(output / "metrics.csv", rows)
-    return cases.Evaluated(_summary(rows), _text(rows), warnings)
+    outputs.remove_earlier(output, "calibration.csv")
+    if calibrated:
+        write_text(output / "calibration.csv", by_column(calibration.COLUMNS, calibrated, DIGITS))
+    return cases.Evaluated(_summary(rows, calibrated), _text(rows, calibrated), warnings)
 
 
 def cautions(metrics: Sequence[Path]) -> list[str]:
@@ -67,19 +75,25 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
     return []
 
 
-def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case],
-              warn: Callable[[str], None]) -> pd.DataFrame:
-    """Return the rows of all cases; if some cases fail, raise one DataError at the end that lists all of them."""
+def _measured(listing: Manifest, folder: Path, predictions: Path, run: Provenance, labelled: Iterable[Case],
+              warn: Callable[[str], None], calibrated: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the rows of all cases, and add those of `calibration.csv`.
+
+    If some cases fail, raise one DataError at the end that lists all of them.
+    """
     import pandas as pd
 
-    rows, problems, groups = [], [], together(listing.cases)
+    rows, problems, groups, count = [], [], together(listing.cases), 0
     for case in labelled:
+        count += 1
         try:
             check_recorded(case, folder, [cast(str, case.label)])
             found: list[str] = []
-            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels,
-                                   listing.label_grid, listing.ignore, found.append)
+            pair = cases.read_pair(folder / cast(str, case.label), cases.prediction_path(predictions, case.case),
+                                   listing.labels, listing.label_grid, listing.ignore, found.append)
             known = annotated_labels(listing.labels, case.annotated)
+            calibrated += [{"case": case.case, "label": name, **asdict(values)} for name, values in
+                           calibration.measure_case(listing, case, folder, predictions)]
         except DataError as error:
             problems.append(f"{case.case}: {error.line()}")
             continue
@@ -89,7 +103,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
         rows += [{"case": case.case, "group": group, **table.of_run(run), **row}
                  for row in cases.measure_case(*pair, known)]
     if problems:
-        raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
+        raise DataError(f"{len(problems)} of {count} cases cannot be evaluated.", problems=problems)
     return pd.DataFrame(rows)
 
 
@@ -112,21 +126,40 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     Overlays(tuple(entries)).write(output / "overlays.json")
 
 
-def _summary(rows: pd.DataFrame) -> dict[str, Any]:
+def _summary(rows: pd.DataFrame, calibrated: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the number of cases, and the mean of each metric by label; None for an undefined mean."""
     import pandas as pd
 
-    return {"cases": rows["case"].nunique(),
-            "mean": {label: {key: None if pd.isna(value) else float(value) for key, value in row.items()}
-                     for label, row in _means(rows).iterrows()}}
+    mean = {label: {key: None if pd.isna(value) else float(value) for key, value in row.items()}
+            for label, row in _means(rows).iterrows()}
+    for label, brier, ece in _calibration(calibrated):
+        mean[label] |= {"brier": brier, "ece": ece}
+    return {"cases": rows["case"].nunique(), "mean": mean}
 
 
-def _text(rows: pd.DataFrame) -> str:
+def _calibration(rows: Sequence[dict[str, Any]]) -> list[tuple[str, float, float]]:
+    """Return label, mean Brier score and mean calibration error over the cases with voxels that count."""
+    found = []
+    for label in dict.fromkeys(row["label"] for row in rows):
+        kept = [(row["brier"], row["ece"]) for row in rows if row["label"] == label and row["voxels"]]
+        if kept:
+            brier, ece = (sum(side) / len(side) for side in zip(*kept, strict=True))
+            found.append((label, brier, ece))
+    return found
+
+
+def _text(rows: pd.DataFrame, calibrated: Sequence[dict[str, Any]]) -> str:
     """Format the summary as text, one line per label."""
     lines = [f"{label}: Dice {row.dice:.4f}, HD95 {row.hd95_mm:.2f} mm, ASD {row.asd_mm:.2f} mm, "
-             f"NSD at 1 mm {row.nsd_1mm:.4f}" for label, row in _means(rows).iterrows()]
+             f"NSD at 1 mm {row.nsd_1mm:.4f}" + (
+                 f"; {row.lesions:.1f} lesions a case: lesion-wise Dice {row.lesion_dice:.4f}, sensitivity "
+                 f"{row.lesion_sensitivity:.4f}, {row.false_lesions:.1f} false positives, panoptic quality "
+                 f"{row.panoptic_quality:.4f}" if row.lesions >= SEVERAL_LESIONS else "")
+             for label, row in _means(rows).iterrows()]
+    lines += [f"{label}: calibration error {ece:.4f}, Brier score {brier:.4f}"
+              for label, brier, ece in _calibration(calibrated)]
     return "\n".join([counted(rows["case"].nunique(), "case"), *lines])
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.groupby("label", sort=False)[list(METRICS)].mean()
+    return rows.groupby("label", sort=False)[[*METRICS, *LESION_COLUMNS]].mean()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...contracts.comparison import Comparison, MetricSummary
+from ...contracts.comparison import MEAN, Comparison, MetricSummary, NetworkRow
 from ...text import markdown as as_is
-from ..layout import Table, equivalence_text, interval_text, number, p_equivalence, p_text, pair_of, two_tables
+from ..layout import Table, equivalence_text, interval_text, number, p_equivalence, p_text, pair_of, tables
+from ..lesions import LESION_COLUMNS, LESION_METRICS, SEVERAL_LESIONS
 from ..metrics import METRICS
 
 TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "asd_mm": "ASD (mm)", "nsd_1mm": "NSD at 1 mm"}
+LESION_TITLES = {"lesions": "Lesions per case", "lesion_dice": "Lesion-wise Dice", "lesion_sensitivity": "Sensitivity",
+                 "false_lesions": "False positives per case", "panoptic_quality": "Panoptic quality"}
 WITH_INTERVAL = "dice"
 """The metric that Markdown and LaTeX tables show with the interval of its mean; the CSV has all intervals."""
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "mean_low", "mean_high",
@@ -34,7 +37,7 @@ def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """Return one row per network, label and metric, with the columns `CSV_COLUMNS`."""
     rows = []
     for network in comparison.networks:
-        for metric in METRICS:
+        for metric in (metric for metric in (*METRICS, *LESION_COLUMNS) if metric in network.metrics):
             pair = pair_of(comparison, network, metric)
             values = network.metrics[metric]
             mean_low, mean_high = values.interval or (None, None)
@@ -46,6 +49,30 @@ def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
                             for key in ("reference", "difference", "p_value", "p_holm")},
                          "p_equivalence": p_equivalence(pair)})
     return rows
+
+
+def lesions_of(comparison: Comparison) -> list[NetworkRow]:
+    """Return the rows of `networks` whose label has several lesions per case, label by label."""
+    rows = [row for row in comparison.networks if row.label != MEAN and "lesions" in row.metrics
+            and (row.metrics["lesions"].mean or 0) >= SEVERAL_LESIONS]
+    return sorted(rows, key=lambda row: _rank(comparison, row.label))
+
+
+def lesion_cells(row: NetworkRow) -> list[tuple[float | None, str]]:
+    """Return the cells of `LESION_TITLES` for a network and label: the number to sort by, and the text."""
+    found = [row.metrics[metric] for metric in LESION_COLUMNS]
+    return [(values.mean, number(values.mean, metric) + (
+        f" {interval_text(values.interval, metric, signed=False)}" if metric in LESION_METRICS else ""))
+        for metric, values in zip(LESION_COLUMNS, found, strict=True)]
+
+
+def lesions_table(comparison: Comparison) -> Table:
+    """Return a table of lesion-wise metrics with one row per network and label; empty without several lesions."""
+    rows = [[row.label, row.arch, row.width, *(text for _, text in lesion_cells(row))]
+            for row in lesions_of(comparison)]
+    return Table(["Label", "Architecture", "Variant", *LESION_TITLES.values()], rows, 3,
+                 f"{comparison.dataset}: lesions (connected components) of each network, means over cases with the "
+                 "95 % bootstrap interval over cases.")
 
 
 def networks_table(comparison: Comparison) -> Table:
@@ -86,6 +113,9 @@ def markdown(comparison: Comparison) -> str:
     lines = [f"# {as_is(comparison.dataset)}: comparison of networks", "",
              f"Recipe `{comparison.recipe}`. The 95 % interval is of the mean, by bootstrap over cases.", ""]
     lines += networks_table(comparison).markdown()
+    if lesions_of(comparison):
+        lines += ["", "Lesions (connected components), means over cases with the 95 % bootstrap interval:", ""]
+        lines += lesions_table(comparison).markdown()
     if comparison.pairs:
         lines += ["", "Difference to the full network, paired by case (other − full), with the 95 % bootstrap "
                   "interval over cases, p of the two-sided Wilcoxon signed-rank test, and Holm's correction of it over "
@@ -99,8 +129,8 @@ def markdown(comparison: Comparison) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    """Return both tables in LaTeX."""
-    return two_tables(networks_table(comparison), differences_table(comparison))
+    """Return all tables in LaTeX."""
+    return tables(networks_table(comparison), lesions_table(comparison), differences_table(comparison))
 
 
 def _rank(comparison: Comparison, label: str) -> int:

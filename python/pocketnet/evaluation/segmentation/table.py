@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...contracts.labels import MEAN
 from ...contracts.metrics import LabelRow
+from ..lesions import LESION_METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 MARK = "label"
 ROW = LabelRow
 DIGITS = "%.6g"
-LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm", "group")
+LATER = ("hd95_voxels_mm", "asd_voxels_mm", "nsd_1mm", "group", "lesions", *LESION_METRICS)
 COLUMNS = ("dataset", "case", "fold", "arch", "width", "recipe", "seed", "label", "dice", "hd95_mm", "asd_mm",
            "reference_ml", "predicted_ml", "parameters", "code", "run_key", *LATER, "steps")
 

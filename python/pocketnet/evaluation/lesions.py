@@ -57,8 +57,8 @@ def measure(reference: np.ndarray, prediction: np.ndarray) -> Lesions:
     sizes, found_sizes = (np.bincount(side.ravel(), minlength=count + 1)[1:]
                           for side, count in ((true, lesions), (found, components)))
     both = reference & prediction
-    pairs, shared = np.unique(np.stack([true[both], found[both]]) - 1, axis=1, return_counts=True)
-    lesion, component = pairs
+    pairs, shared = np.unique((true[both] - 1).astype(np.int64) * components + found[both] - 1, return_counts=True)
+    lesion, component = np.divmod(pairs, max(components, 1))
     # Of each lesion: the voxels in common, and all voxels of the components that touch it.
     common = np.bincount(lesion, shared, minlength=lesions)
     predicted = np.bincount(lesion, found_sizes[component], minlength=lesions)

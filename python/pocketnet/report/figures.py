@@ -83,7 +83,7 @@ def _learning_panel(groups: dict[str, list[Model]], column: str, title: str, col
                           linewidth=2)
         axis.set_title(title)
         axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(axis="y")
         figure.tight_layout()
     return out[0]

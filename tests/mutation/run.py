@@ -6,7 +6,9 @@
 mutmut makes the mutants; `trials.py` runs, for each, the tests that reach its function. mutmut leaves decorated
 functions alone. Mutants that only change a text are left out of the sample: they say how often a message is tested word
 for word. The sample is drawn with a fixed seed, so that a table can be made again. `--again` tries the survivors of the
-last time once more, after tests have been added for them; `--tests` runs only the tests of these files.
+last time once more, after tests have been added for them; `--tests` runs only the tests of these files. `--longest`
+leaves out long tests, such as whole trainings: the share that is killed is then a lower bound, and `--again` without it
+tries the survivors with all tests.
 """
 
 from __future__ import annotations
@@ -92,8 +94,8 @@ def difference(before: ast.FunctionDef, after: ast.FunctionDef) -> str:
     return "\n".join(difflib.unified_diff(*lines, n=1, lineterm=""))
 
 
-def tried(work: Path, tests: list[str], sample: list[str]) -> dict[str, dict]:
-    """Try mutants; give by name the outcome and the test that killed it."""
+def tried(work: Path, tests: list[str], sample: list[str], longest: float) -> dict[str, dict]:
+    """Try mutants with tests of at most so many seconds; give by name the outcome and the test that killed it."""
     (work / "sample.json").write_text(json.dumps(sample))
     data = os.environ.get("POCKET_TEST_DATA") or str(REPOSITORY.parent / "shared/data")
     path = os.pathsep.join([str(work), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -101,7 +103,8 @@ def tried(work: Path, tests: list[str], sample: list[str]) -> dict[str, dict]:
         [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", "-q", "-p", "trials",
          "-p", "no:cacheprovider", "--basetemp", str(work / "files"), *(f"tests/python/{one}" for one in tests)],
         cwd=work, text=True, capture_output=True,
-        env=os.environ | {"PYTHONPATH": path, "POCKET_TEST_DATA": data, "MUTANTS": str(work / "sample.json")})
+        env=os.environ | {"PYTHONPATH": path, "POCKET_TEST_DATA": data, "MUTANTS": str(work / "sample.json"),
+                          "MUTANT_SECONDS": str(longest)})
     results = work / "results.json"
     done = json.loads(results.read_text()) if results.exists() else {}
     if set(done) != set(sample):
@@ -123,6 +126,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="Of the sample.")
     parser.add_argument("--again", action="store_true", help="Try the survivors of the last time.")
     parser.add_argument("--tests", nargs="+", help="With --again: run only these, under `tests/python`.")
+    parser.add_argument("--longest", type=float, default=float("inf"),
+                        help="Run only tests that take at most so many seconds of CPU time.")
     parser.add_argument("--work", type=Path, required=True, help="Folder to work in; the room's folder in it goes.")
     given = parser.parse_args()
     work = given.work.resolve() / given.room
@@ -134,7 +139,7 @@ def main() -> None:
     if not given.again:
         number = min(given.sample or len(mutants), len(mutants))
         sample = sorted(random.Random(given.seed).sample(sorted(mutants), number))
-    done |= tried(work, given.tests or tests, sample)
+    done |= tried(work, given.tests or tests, sample, given.longest)
     last.write_text(json.dumps(done, indent=1))
     outcomes = collections.Counter(one["outcome"] for one in done.values())
     for name, one in done.items():

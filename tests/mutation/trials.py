@@ -2,8 +2,9 @@
 
 The first process runs all tests on the code as it is, and records which functions each test reaches, by itself or by
 its fixtures, and its time. Then each mutant gets a process, which runs the tests that reach the mutated function until
-one fails: first those of the module's own test file, then the others, quick ones first. The parent runs no test:
-libraries with threads of their own (TensorFlow) do not survive a fork.
+one fails: first those of the module's own test file, then the others, quick ones first. Tests that take more than
+`MUTANT_SECONDS` are left out. The parent runs no test: libraries with threads of their own (TensorFlow) do not survive
+a fork.
 """
 
 from __future__ import annotations
@@ -52,10 +53,15 @@ class Trials:
     """Try mutants, given by name, and write the results to a file.
 
     Each result is `killed`, `survived`, `timeout` or `unreached`, with the test that failed.
+
+    Args:
+        mutants: Their names.
+        results: The JSON file to write.
+        longest: CPU time in seconds of the longest test to run on a mutant.
     """
 
-    def __init__(self, mutants: list[str], results: Path):
-        self.mutants, self.results = mutants, results
+    def __init__(self, mutants: list[str], results: Path, longest: float):
+        self.mutants, self.results, self.longest = mutants, results, longest
         self.failed: str | None = None
         self.reason = ""
 
@@ -77,7 +83,8 @@ class Trials:
         for mutant in self.mutants:
             module, _, function = mutant.partition("__mutmut_")[0].rpartition(".")
             own = f"test_{module.rpartition('.')[2]}.py"
-            tests = [item for item in session.items if f"{module}.{function}" in reached[item.nodeid]]
+            tests = [item for item in session.items if f"{module}.{function}" in reached[item.nodeid]
+                     and seconds[item.nodeid] <= self.longest]
             tests.sort(key=lambda item: ((cost := seconds[item.nodeid]) > QUICK_SECONDS, item.path.name != own, cost))
             limit = CPU_SECONDS + CPU_FACTOR * sum(seconds[item.nodeid] for item in tests)
             outcome = "unreached"
@@ -174,4 +181,5 @@ class Recorder:
 def pytest_configure(config) -> None:
     """Read what to try from the file named by `MUTANTS`, and write the results beside it."""
     mutants = Path(os.environ["MUTANTS"])
-    config.pluginmanager.register(Trials(json.loads(mutants.read_text()), mutants.with_name("results.json")))
+    config.pluginmanager.register(Trials(json.loads(mutants.read_text()), mutants.with_name("results.json"),
+                                         float(os.environ["MUTANT_SECONDS"])))

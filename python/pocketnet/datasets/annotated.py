@@ -6,13 +6,12 @@ case that it does not list, all labels were annotated.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..files import open_table
-from .folder import Case, Listing, Problem, unreadable
+from . import rows as tables
+from .folder import Case, Listing, Problem
 
 FILE = "annotated.csv"
 CASE, COLUMN = "case", "annotated"
@@ -30,9 +29,8 @@ def add(folder: Path, listing: Listing) -> Listing:
         return listing
     try:
         lists = _read(folder / FILE)
-    except (OSError, ValueError, csv.Error) as error:
-        fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read: {error}"
-        return replace(listing, problems=[*listing.problems, Problem("", FILE, fault)])
+    except ValueError as error:
+        return replace(listing, problems=[*listing.problems, Problem("", FILE, str(error))])
     known = {case.name for case in listing.cases}
     problems = [Problem(name, FILE, "there is no such case") for name in lists if name not in known]
     cases = [replace(case, annotated=lists.get(case.name, case.annotated)) for case in listing.cases]
@@ -43,20 +41,19 @@ def _read(path: Path) -> dict[str, tuple[str, ...] | None]:
     """Return the annotated labels by case.
 
     Raises:
-        ValueError: A column is missing, or a case is listed twice or without a label.
+        ValueError: The table cannot be read, a column is missing, or a case is listed twice or without a label.
     """
     lists: dict[str, tuple[str, ...] | None] = {}
-    with open_table(path) as handle:
-        reader = csv.DictReader(handle, skipinitialspace=True)
-        if lacking := [name for name in (CASE, COLUMN) if name not in (reader.fieldnames or ())]:
-            raise ValueError(f"it needs the columns {CASE} and {COLUMN}; there is no {lacking[0]}")
-        for number, row in enumerate(reader, start=2):
-            case = (row[CASE] or "").strip()
-            if not case or case in lists:
-                raise ValueError(f"line {number}: " + (f"{case} is listed twice" if case else "no case name"))
-            lists[case] = names(row[COLUMN] or "")
-            if lists[case] is None:
-                raise ValueError(f"line {number}: no label is annotated in {case}; leave out a case's row if all are")
+    columns, lines = tables.read(path)
+    if lacking := [name for name in (CASE, COLUMN) if name not in columns]:
+        raise ValueError(f"no column {lacking[0]!r}. Columns: {', '.join(columns)}")
+    for number, row in lines:
+        case = row[CASE]
+        if not case or case in lists:
+            raise ValueError(f"line {number}: " + (f"{case} is listed twice" if case else "no case name"))
+        lists[case] = names(row[COLUMN])
+        if lists[case] is None:
+            raise ValueError(f"line {number}: no label is annotated in {case}; leave out a case's row if all are")
     return lists
 
 

@@ -10,7 +10,6 @@ Source: https://bids-specification.readthedocs.io, Common principles and Imaging
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import UsageError
-from ..files import open_table
 from ..preprocessing import folders, formats
-from .folder import Case, Listing, Problem, name_problems, select_modalities, subfolders, unreadable
+from . import rows as tables
+from .folder import Case, Listing, Problem, name_problems, select_modalities, subfolders
 from .presets import Preset
 
 DESCRIPTION = "dataset_description.json"
@@ -212,18 +211,15 @@ def _participants(folder: Path, problems: list[Problem]) -> dict[str, dict[str, 
     if not (folder / PARTICIPANTS).is_file():
         return {}
     try:
-        with open_table(folder / PARTICIPANTS) as handle:
-            rows = list(csv.DictReader(handle, delimiter="\t"))
-    except (OSError, ValueError, csv.Error) as error:
-        fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as a table: {error}"
-        problems.append(Problem("", PARTICIPANTS, fault))
+        columns, lines = tables.read(folder / PARTICIPANTS, "\t")
+    except ValueError as error:
+        problems.append(Problem("", PARTICIPANTS, str(error)))
         return {}
-    if rows and SUBJECT not in rows[0]:
+    if lines and SUBJECT not in columns:
         problems.append(Problem("", PARTICIPANTS, f"no column {SUBJECT!r}, tab-separated. Columns: "
-                                                  f"{', '.join(filter(None, rows[0]))}"))
+                                                  f"{', '.join(filter(None, columns))}"))
         return {}
-    return {row[SUBJECT]: {key: value or "" for key, value in row.items() if key and isinstance(value, str | None)}
-            for row in rows if row[SUBJECT]}
+    return {row[SUBJECT]: row for _, row in lines if row[SUBJECT]}
 
 
 def _columns(name: Name, people: dict[str, dict[str, str]]) -> dict[str, str]:

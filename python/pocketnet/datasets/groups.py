@@ -6,16 +6,15 @@ Both stand in columns of the dataset's own table (`dataset.csv`, `participants.t
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import UsageError
-from ..files import open_table
 from ..text import counted
-from .folder import Case, Problem, unreadable
+from . import rows as tables
+from .folder import Case, Problem
 from .presets import unknown
 
 TABLES = ("groups.csv", "cases.csv")
@@ -118,19 +117,17 @@ def _beside(folder: Path, cases: Sequence[Case], out: Grouped) -> tuple[str, dic
         if not (folder / table).is_file():
             continue
         try:
-            with open_table(folder / table) as handle:
-                rows = [_named(row) for row in csv.DictReader(handle, skipinitialspace=True)]
-        except (OSError, ValueError, csv.Error) as error:
-            fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
-            out.problems.append(Problem("", table, fault))
+            columns, lines = tables.read(folder / table)
+        except ValueError as error:
+            out.problems.append(Problem("", table, str(error)))
             return table, {}
-        if rows and CASE not in rows[0]:
+        if lines and CASE not in map(str.lower, columns):
             if table != TABLES[0]:
                 continue
-            out.problems.append(Problem("", table, f"no column {CASE!r}. Columns: {', '.join(rows[0])}"))
+            out.problems.append(Problem("", table, f"no column {CASE!r}. Columns: {', '.join(columns)}"))
             return table, {}
         found: dict[str, dict[str, str]] = {}
-        for number, row in enumerate(rows, 2):
+        for number, row in ((number, _named(row)) for number, row in lines):
             if row[CASE] in found:
                 out.problems.append(Problem(row[CASE], table, f"line {number}: this case is listed twice"))
             found[row.pop(CASE)] = row
@@ -144,6 +141,5 @@ def _beside(folder: Path, cases: Sequence[Case], out: Grouped) -> tuple[str, dic
 
 
 def _named(row: Mapping[str, str]) -> dict[str, str]:
-    """Return a row with its columns in lower case and its values without spaces around them."""
-    return {name.strip().lower(): (value or "").strip() for name, value in row.items()
-            if name and isinstance(value, str | None)}
+    """Return a row with its columns in lower case, and without spaces around names and values."""
+    return {name.strip().lower(): value.strip() for name, value in row.items()}

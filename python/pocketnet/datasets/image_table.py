@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..files import open_table
-from .folder import Listing, Problem, unreadable
+from .folder import Listing, Problem
 from .pictures import Entry, listing
 from .presets import Preset
+from .rows import read
 
 IMAGES = "images"
 COLUMNS = ("filename", "class")
@@ -43,21 +44,18 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         return listing(folder, preset, wanted, entries, problems, has_test=False)
     table = tables[0]
     try:
-        with open_table(table) as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, ValueError, csv.Error) as error:
-        fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
-        problems.append(Problem("", table.name, fault))
-        rows = []
-    for number, row in enumerate(rows, 2):
-        file, name = ((row[column] or "").strip() for column in COLUMNS)
+        lines = read(table).lines
+    except ValueError as error:
+        problems.append(Problem("", table.name, str(error)))
+        lines = []
+    for number, row in lines:
+        file, name = (row[column] for column in COLUMNS)
         if not file or not name or "/" in file or "\\" in file:
             problems.append(Problem("", table.name, f"line {number} needs a file name in {IMAGES}/ and a class, found "
                                                     f"{file!r} and {name!r}"))
             continue
         entries.append(Entry(f"{table.name} line {number}", IMAGES, file, name,
-                             columns={key: (value or "").strip() for key, value in row.items()
-                                      if key and key not in COLUMNS and isinstance(value, str | None)}))
+                             columns={key: value for key, value in row.items() if key not in COLUMNS}))
     return listing(folder, preset, wanted, entries, problems, has_test=False)
 
 
@@ -69,6 +67,6 @@ def _tables(folder: Path) -> list[Path]:
 def _header(path: Path) -> list[str]:
     try:
         with open_table(path) as handle:
-            return next(csv.reader(handle), [])
+            return [name.strip() for name in next(csv.reader(handle, skipinitialspace=True), [])]
     except (OSError, ValueError, csv.Error):
         return []

@@ -8,16 +8,15 @@ separated by semicolons; empty for all. A column without a file name, such as `p
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from ..files import open_table
 from ..preprocessing.formats import TAKEN, is_volume
 from . import annotated
-from .folder import Case, Listing, Problem, name_problems, select_modalities, unreadable
+from . import rows as tables
+from .folder import Case, Listing, Problem, name_problems, select_modalities
 from .groups import COLUMNS, MISSING
 from .presets import Preset
 
@@ -47,16 +46,14 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
         UsageError: A wanted modality is not a column.
     """
     try:
-        with open_table(folder / TABLE) as handle:
-            reader = csv.DictReader(handle, skipinitialspace=True)
-            rows, columns = list(reader), list(reader.fieldnames or ())
-    except (OSError, ValueError, csv.Error) as error:
-        fault = unreadable(error) if isinstance(error, OSError) else f"cannot be read as CSV: {error}"
-        return Listing((), None, [], [Problem("", TABLE, fault)])
+        columns, lines = tables.read(folder / TABLE)
+    except ValueError as error:
+        return Listing((), None, [], [Problem("", TABLE, str(error))])
     faults = [f"no column {name!r}" for name in (CASE, LABEL, *(preset.modalities or ())) if name not in columns]
     faults += [f"two columns {name!r}" for name in sorted({name for name in columns if columns.count(name) > 1})]
     others = [name for name in columns if name and name not in OTHERS]
-    known = preset.modalities or tuple(name for name in others if name in wanted or _has_files(name, rows))
+    cells = [row for _, row in lines]
+    known = preset.modalities or tuple(name for name in others if name in wanted or _has_files(name, cells))
     if not known:
         faults.append("no column with images")
     if faults:
@@ -70,8 +67,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     others = [name for name in others if name not in known]
     warnings = [f"{TABLE}: no modalities, these columns have no file: {', '.join(odd)}"] if (
         odd := [name for name in others if name.lower() not in COLUMNS]) else []
-    for number, row in enumerate(rows, start=2):
-        row = {key: (value or "").strip() for key, value in row.items() if isinstance(value, str | None)}
+    for number, row in lines:
         name = row[CASE]
         if not name:
             problems.append(Problem("", TABLE, f"line {number}: no case name"))
@@ -95,12 +91,11 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
                    test=tuple(sorted(test)) or None)
 
 
-def _has_files(column: str, rows: Sequence[dict[str, str | None]]) -> bool:
+def _has_files(column: str, rows: Sequence[dict[str, str]]) -> bool:
     """Return whether a column has file names; a table without rows does not tell, and it counts as having some."""
     if column.lower() in COLUMNS:
         return False
-    return not rows or any(_FILE.fullmatch(cell.strip()) for row in rows
-                           if isinstance(cell := row.get(column), str) and cell.strip() not in MISSING)
+    return not rows or any(_FILE.fullmatch(row[column]) for row in rows if row[column] not in MISSING)
 
 
 def _usable(folder: Path, case: str, column: str, path: str, absent: list[Problem],

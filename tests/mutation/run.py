@@ -32,8 +32,8 @@ ROOMS = {
     "models": ("models", ["models", "planning/test_patch.py", "training/test_supervision.py",
                           "training/test_less_memory.py"]),
     "training": ("training", [f"training/test_{name}.py" for name in (
-        "augmentation", "classification", "ensembled", "less_memory", "partly_annotated", "parts", "precision",
-        "regions", "schedule", "start", "supervision")]),
+        "augmentation", "classification", "ensembled", "less_memory", "model_folder", "partly_annotated", "parts",
+        "precision", "regions", "schedule", "start", "supervision", "trainer")]),
     "evaluation": ("evaluation", ["evaluation", "cli/test_evaluate.py", "cli/test_compare.py"]),
     "planning": ("planning", ["planning"]),
     "preprocessing": ("preprocessing", ["preprocessing", "inference/test_windows.py"]),

@@ -89,6 +89,7 @@ def test_stores_of_other_classes_or_sizes_are_all_named(images):
     with pytest.raises(DataError, match="not images of 12×8 with one of the classes covid, normal") as caught:
         sampler(images, cases=5)
     assert caught.value.problems == ["case_4: class 'pneumonia', 12×8"]
+    assert caught.value.todo == "Preprocess them again."
     larger = plan().to_json()
     larger["training"]["patch"] = larger["preprocessing"]["size"] = [16, 8]
     with pytest.raises(DataError) as caught:

@@ -146,6 +146,7 @@ def test_checkpoints_keep_two_and_pass_over_torn_ones(tmp_path):
         checkpoints.write_checkpoint(tmp_path, step, arrays, {"step": step, "loss_sum": 0.1 + 0.2})
     kept = sorted(tmp_path.glob("step-*.npz"))
     assert [p.name for p in kept] == ["step-00000002.npz", "step-00000003.npz"]
+    assert checkpoints.newest_step(tmp_path) == 3 and checkpoints.newest_step(tmp_path / "none") == 0
     found, state = checkpoints.latest(tmp_path)
     assert state == {"step": 3, "loss_sum": 0.1 + 0.2}
     np.testing.assert_array_equal(found["model"][0], np.arange(5.0))

@@ -21,9 +21,15 @@ MOST_DIGITS = 4000
 """Maximum digits of a whole number in JSON; Python refuses to print longer ones."""
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, whose plural ends in -s: "1 epoch", "1,000 steps"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a number with its noun: "1 epoch", "1,000 steps", "2 slices are".
+
+    Args:
+        number: The number.
+        one: What follows 1.
+        several: What follows any other number; without it, `one` with an -s.
+    """
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def parse_json(data: bytes | str) -> Any:

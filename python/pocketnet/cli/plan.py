@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from ..text import counted
 from .common import command, integers, json_option, log, output_option, quiet_option, result, split_list
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     splits.write(output / "splits.json")
     training = plan.training
     largest, count = splits.folds[-1], len(splits.folds)
-    words = f"{count} training sets of up to" if training_sizes else f"{count} fold{'s' * (count > 1)} of about"
+    words = f"{counted(count, 'training set')} of up to" if training_sizes else f"{counted(count, 'fold')} of about"
     log(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
         f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
-        f"{training.steps} steps; {words} {len(largest.train)} training, "
+        f"{counted(training.steps, 'step')}; {words} {len(largest.train)} training, "
         f"{len(largest.validation)} validation and {len(largest.test)} test cases.", quiet)
     for entry in predicted.configurations:
         if entry.mode == "train":

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ..text import counted
 from .base import Contract, Record, record
 from .fields import SHA256, AnyText, CaseName, Distinct, Path, Percentage, Positive, Spacing, Text, Whole, absent
 from .labels import Labels, Modalities, check_annotation, check_labels
@@ -143,7 +144,7 @@ class Manifest(Contract):
         rules, classes = TASKS[self.task], {label.name for label in self.labels}
         for case in self.cases:
             if len(case.images) != len(self.modalities):
-                raise ValueError(f"{len(self.modalities)} images per case, one per modality; "
+                raise ValueError(f"{counted(len(self.modalities), 'image')} per case, one per modality; "
                                  f"{case.case} has {len(case.images)}")
             if rules.reference == "class_name" and case.class_name is not None and case.class_name not in classes:
                 raise ValueError(f"classes of the labels, {sorted(classes)}; {case.case} has {case.class_name!r}")

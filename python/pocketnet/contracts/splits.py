@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from ..errors import UsageError
+from ..text import counted
 from .base import Contract, Record, record
 from .fields import CaseName, Count, Distinct, Number, Positive, Prose, Text, Whole, absent
 from .ranges import TrainingRanges
@@ -37,7 +38,7 @@ def too_few(classes: Iterable[tuple[str, str]], folds: int) -> list[str]:
     for name, count in sorted(counts.items()):
         left = count - (math.ceil(count / folds) if folds > 1 else 0)
         if count < folds or left < 2:
-            lines.append(f"class {name!r} has {count} example{'s' * (count != 1)} (images of different patients): "
+            lines.append(f"class {name!r} has {counted(count, 'example')} (images of different patients): "
                          + (f"{folds} folds need one for the test of each fold, and two others for training and "
                             "validation" if folds > 1 else "training and validation need one each"))
     return lines

@@ -19,6 +19,7 @@ from ..preprocessing.image import Channel, Image, faults, inexact, values
 from ..preprocessing.ranges import measure
 from ..preprocessing.reference import BY_IMAGE, OTHER_GRID, on_grid
 from ..preprocessing.scan import Scan
+from ..text import counted
 from .folder import Case, Problem, unreadable
 
 SAMPLE = 500
@@ -83,8 +84,8 @@ def verify(folder: Path, case: Case, classes: Values, known: frozenset[int],
             classes, others = _annotated(classes, case)
             voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()}
             labelled = np.isin(volumes[cast(str, case.label)].data, [v for values in classes.values() for v in values])
-            out.warnings += [f"{case.label}: {count} voxels of {name!r}, which is not among the case's annotated "
-                             "labels, are not used" for name, values in others.items()
+            out.warnings += [f"{case.label}: {counted(count, 'voxel')} of {name!r}, which is not among the case's "
+                             "annotated labels, are not used" for name, values in others.items()
                              if (count := sum(counts.get(value, 0) for value in values))]
             if not any(voxels.values()):
                 out.warnings.append(f"{case.label}: the label map has no voxel of any class")

@@ -12,7 +12,7 @@ from ..code import code_hash, commit
 from ..contracts.experiment import Code, ComparedNetwork, Experiment, UsedSplits
 from ..contracts.provenance import Provenance
 from ..files import atomic, write_text
-from ..text import by_column
+from ..text import by_column, counted
 from ..text import markdown as as_is
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _steps(inputs: Inputs) -> str:
     training = inputs.plan.training
     if not inputs.models:
         return ""
-    return f"{training.epochs} epochs of {training.steps_per_epoch} steps, batch {training.batch}, "
+    steps = counted(training.steps_per_epoch, "step")
+    return f"{counted(training.epochs, 'epoch')} of {steps}, batch {training.batch}, "
 
 
 def provenance(entry: dict[str, Any], inputs: Inputs, outcome: Outcome) -> Experiment:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..contracts.profile import ProfiledConfiguration
 from ..evaluation.layout import markdown_table
 from ..evaluation.verdict import arch_name
+from ..text import counted
 from . import drawing
 from .inputs import Inputs
 from .outcome import Outcome, published, published_order
@@ -48,8 +49,8 @@ def tabulate(inputs: Inputs) -> Outcome:
              "Published: one NVIDIA RTX 8000, 32 first feature maps, depth 5. The paper's text says up to 12 % for "
              "U-shaped networks and up to 17 % for HRNet; its table has 12.54 and 16.53.",
              f"Here: batch {', '.join(sorted({str(entry.batch) for entry in found}))}, {network.feature_maps} "
-             f"first feature maps, depth {network.depth}, {network.channels} input channel"
-             f"{'s' * (network.channels > 1)}; one configuration after the other, each in a process of its own"
+             f"first feature maps, depth {network.depth}, "
+             f"{counted(network.channels, 'input channel')}; one configuration after the other, each in its own process"
              f"{', engine ' + ', '.join(engines) if engines else ''}."]
     return Outcome(rows, markdown_table(header, table, numeric=3), _figure(by_key, sizes, published_order(arches)),
                    "Patches a second at inference: full and pocket of each architecture; each patch size on a scale "

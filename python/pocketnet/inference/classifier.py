@@ -12,6 +12,7 @@ from ..contracts.tasks import CLASSIFICATION, check_task
 from ..errors import DataError
 from ..preprocessing import ranges
 from ..preprocessing.picture import empty, prepare, read_images
+from ..text import counted
 from ..training.model_folder import ModelFolder
 from . import engines
 
@@ -94,8 +95,8 @@ class Classifier:
         plan = self.model.plan
         image = image[..., None] if image.ndim == 2 else image
         if image.shape[-1] != plan.network.channels:
-            raise DataError(f"The model takes {plan.network.channels} images per case ({', '.join(plan.modalities)}), "
-                            f"found {image.shape[-1]}.")
+            raise DataError(f"The model takes {counted(plan.network.channels, 'image')} per case "
+                            f"({', '.join(plan.modalities)}), found {image.shape[-1]}.")
         if not np.isfinite(image).all():
             raise DataError("The image has NaN or infinite pixels.")
         for channel in range(image.shape[-1]):

@@ -21,6 +21,7 @@ from ..preprocessing.boxes import slices
 from ..preprocessing.image import Channel
 from ..preprocessing.reader import of_array
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of_images
+from ..text import counted
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, threads, windows
 from .merge import WindowProgress, last_region, merge, most_likely
@@ -273,7 +274,7 @@ class Predictor:
 
     def _check_channels(self, found: int) -> None:
         if found != len(self.modalities):
-            raise DataError(f"The model takes {len(self.modalities)} modalities "
+            raise DataError(f"The model takes {counted(len(self.modalities), 'modality', 'modalities')} "
                             f"({', '.join(self.modalities)}), found {found}.")
 
     def _engines(self, window: tuple[int, ...]) -> list[engines.Engine]:

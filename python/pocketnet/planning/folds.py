@@ -15,6 +15,7 @@ from ..contracts.manifest import Case, Manifest
 from ..contracts.splits import fewest_cases, too_few
 from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
+from ..text import counted
 
 VALIDATION_SHARE = 0.1
 RULE = ("{units}, {what}(shuffle, seed) for test; of the rest, {share:.0%} (at least one) for validation{strata}")
@@ -291,19 +292,20 @@ def _check_enough(units: Sequence[Sequence[str]], folds: int, listed: Sequence[s
         values: Value of each case to stratify by, if any.
     """
     count, cases = len(units), sum(map(len, units))
-    what = f"{cases} labelled cases are" if cases == count else f"{count} groups of {cases} labelled cases are"
-    one = "labelled cases" if cases == count else "groups of cases"
+    unit = ("labelled case", "labelled cases") if cases == count else ("group of cases", "groups of cases")
     if folds == 1 and count < 2:
-        raise DataError(f"Beside the {len(listed)} listed test cases there are {count} {one}: too few for "
-                        "training and validation.", todo=f"Provide at least 2 more {one}.")
+        raise DataError(f"Besides {counted(len(listed), 'listed test case')}, the dataset has {counted(count, *unit)}: "
+                        "too few for training and validation.", todo=f"Provide at least 2 more {unit[1]}.")
     if folds > 1 and count < fewest_cases(folds):
-        raise DataError(f"{what} too few for {folds} folds of training, validation and test.",
+        what = counted(count, *unit) if cases == count else f"{counted(count, 'group')} of {cases} labelled cases"
+        raise DataError(f"{what} {'is' if count == 1 else 'are'} too few for {folds} folds of training, validation and "
+                        "test.",
                         todo=f"Use --folds {count} or more {'cases' if cases == count else 'groups'}."
-                        if count >= fewest_cases(3) else f"Provide at least {fewest_cases(3)} {one}.")
+                        if count >= fewest_cases(3) else f"Provide at least {fewest_cases(3)} {unit[1]}.")
     largest = max(Counter(_kinds(units, values)).values()) if values and folds > 1 else folds
     if largest < folds:
-        raise DataError(f"No value to stratify by has {folds} {one}, as {folds} folds need; the most frequent one "
-                        f"has {largest}.", todo="Run pocket-check with another --stratify, or use fewer --folds.")
+        raise DataError(f"No value to stratify by has {folds} {unit[1]}, as {folds} folds need; the most frequent "
+                        f"one has {largest}.", todo="Run pocket-check with another --stratify, or use fewer --folds.")
 
 
 def _check_classes(folds: Sequence[Parts], classes: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from ..errors import DataError
+from ..text import counted
 from .grid import Grid, Volume, ras_spacing
 
 PART_BYTES = 64 * 2**20
@@ -104,7 +105,7 @@ def faults(channel: Channel) -> Faults:
         low, high = min(low, float(part.min())), max(high, float(part.max()))
     if nan or infinite:
         counts = [f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count]
-        return Faults(f"{nan + infinite} voxels are NaN or infinite: {' and '.join(counts)} voxels")
+        return Faults(f"{counted(nan + infinite, 'voxel is', 'voxels are')} NaN or infinite ({', '.join(counts)})")
     return Faults(empty=f"empty image: every voxel is {low:g}") if low == high else Faults()
 
 

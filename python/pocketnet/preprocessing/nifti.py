@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from ..errors import DataError
+from ..text import counted
 from .grid import Grid, apart, check_grid, to_ras
 from .image import Channel, Image
 
@@ -228,7 +229,8 @@ def unzip(content: bytes, path: str | Path) -> tuple[bytes, tuple[str, ...]]:
             raise DataError(f"Not a sound gzip file: CRC check failed ({short(error)}).", where=str(path)) from None
         raise DataError(f"The gzip stream is damaged: {short(error)}", where=str(path)) from None
     rest = content.strip(b"\0")
-    warning = (f"{len(content)} bytes follow the end of the gzip stream; they are ignored",) if rest else ()
+    follow = counted(len(content), "byte follows", "bytes follow")
+    warning = (f"{follow} the end of the gzip stream; they are ignored",) if rest else ()
     return members[0] if len(members) == 1 else b"".join(members), warning
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from .. import files
 from ..contracts.case import UNSEALED, StoredCase
 from ..errors import AlteredError, DataError
+from ..text import counted
 from .case import Prepared
 from .label_maps import IGNORED
 
@@ -212,8 +213,8 @@ def verify_stores(stores: Iterable[Store]) -> None:
         except DataError as error:
             problems.append(f"{store.case}: {error.what} ({error.where})")
     if problems:
-        raise AlteredError(f"{len(problems)} stores are incomplete or altered.", problems=problems,
-                           todo="Preprocess these cases again.")
+        raise AlteredError(f"{counted(len(problems), 'store is', 'stores are')} incomplete or altered.",
+                           problems=problems, todo="Preprocess these cases again.")
 
 
 def _read_padded(array: blosc2.NDArray, start: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...],
@@ -253,7 +254,7 @@ def open_stores(folders: list[Path]) -> dict[str, Store]:
                                 problems=[str(found[store.case].folder), str(candidate)])
             found[store.case] = store
     if problems:
-        raise DataError(f"{len(problems)} stores cannot be used.", problems=problems,
+        raise DataError(f"{counted(len(problems), 'store')} cannot be used.", problems=problems,
                         todo="Preprocess these cases again.")
     if not found:
         raise DataError("There are no stores here.", problems=[str(f) for f in folders],

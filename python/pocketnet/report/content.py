@@ -114,7 +114,7 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
 
 def _folds(numbers: Sequence[int]) -> str:
     """Format the number of folds and which ones they are."""
-    return f"{len(numbers)}: number{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+    return f"{len(numbers)}: {'number' if len(numbers) == 1 else 'numbers'} {', '.join(map(str, numbers))}"
 
 
 def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, str]]) -> list[str]:
@@ -148,7 +148,7 @@ def _warnings(run: Run) -> list[str]:
         if len(attempts) > 1:
             ends = ", ".join(attempt.ended for attempt in attempts[:-1])
             lines.append(f"{model.name}: trained in {len(attempts)} attempts ({ends} before); "
-                         f"{model.provenance.steps} steps in total.")
+                         f"{counted(model.provenance.steps, 'step')} in total.")
     return lines
 
 

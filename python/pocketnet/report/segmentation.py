@@ -15,6 +15,7 @@ from ..evaluation.layout import equivalence_text, interval_text, number, p_text
 from ..evaluation.metrics import METRICS
 from ..evaluation.overlay import pick
 from ..evaluation.segmentation import layout
+from ..text import counted
 from ..tracking.records import Evaluation
 from . import copies, figures
 
@@ -61,7 +62,7 @@ def warnings(rows: pd.DataFrame) -> list[str]:
 def _cases_of(group: pd.DataFrame) -> str:
     """How many cases, and the first few by name."""
     names = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
-    return f"{len(group)} case{'s' * (len(group) > 1)}: {names}"
+    return f"{counted(len(group), 'case')}: {names}"
 
 
 def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
 from ..errors import DataError, Stopped
 from ..preprocessing.store import Store, open_stores, verify_stores
+from ..text import counted
 from . import checkpoints
 from .devices import Devices
 from .model_folder import history_csv, write_records
@@ -158,10 +159,10 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
         task = TASKS[plan.task]
         name, ships = start.variant if start else width, plan.training.checkpoint
         log(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
-            f"{plan.training.steps} steps of {plan.training.batch} {task.SAMPLES} of "
+            f"{counted(plan.training.steps, 'step')} of {plan.training.batch} {task.SAMPLES} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
             f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split.train)} training and "
-            f"{len(split.validation)} validation cases; run {key}")
+            f"{counted(len(split.validation), 'validation case')}; run {key}")
         train_patches, validation_patches = (
             task.SAMPLER(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
         trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, log=log,

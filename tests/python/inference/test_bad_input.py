@@ -203,7 +203,7 @@ def test_dicom_slices_missing_doubled_or_of_two_series(hippocampus_model, real_d
     ordered = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(dicom))
     shutil.move(ordered[11], tmp_path / "away.dcm")
     message = refused(tmp_path / "out", "--model", hippocampus_model, dicom)
-    assert "about 1 slices are missing" in message and "29 files, expected 3.00 mm" in message and "6.00 mm" in message
+    assert "about 1 slice is missing" in message and "29 files, expected 3.00 mm" in message and "6.00 mm" in message
     shutil.move(tmp_path / "away.dcm", ordered[11])
     write_dicom(real_data / "CT_abdomen_sample" / "ct.nii.gz", tmp_path / "other", "1.2.826.0.1.3680043.8.498.9")
     for path in list((tmp_path / "other").iterdir())[:12]:

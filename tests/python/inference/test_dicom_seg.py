@@ -100,6 +100,6 @@ def test_the_label_map_is_there_even_if_its_segmentation_cannot_be_written(hippo
 
     done = batch.segment_cases(predictor, {"series": [series]}, out, single=True, again=False,
                                wanted=Wanted(extras=False, dicom_seg=True), follow=lambda case: lose_a_slice)
-    assert done.exit_codes == {3} and "about 1 slices are missing" in done.problems[0]
+    assert done.exit_codes == {3} and "about 1 slice is missing" in done.problems[0]
     assert nib.load(out).shape == (forms.COLUMNS, forms.ROWS, forms.SLICES)
     assert not (tmp_path / "out.dcm").exists()

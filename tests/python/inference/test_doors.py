@@ -86,7 +86,7 @@ WARNED = {"plain": (nothing, gzip.compress, ()),
           "codes": (no_codes, gzip.compress, ("the header says no orientation (qform and sform codes are 0)",)),
           "garbage": (nothing, garbage, ("7 bytes follow the end of the gzip stream; they are ignored",))}
 REFUSED = {"constant": (with_voxels(constant), gzip.compress, "empty image: every voxel is 5"),
-           "nan": (with_voxels(hole), gzip.compress, "1 voxels are NaN or infinite"),
+           "nan": (with_voxels(hole), gzip.compress, "1 voxel is NaN or infinite"),
            "truncated": (nothing, truncated, "The file is truncated")}
 
 

@@ -190,5 +190,5 @@ def test_a_missing_modality_is_zero_after_normalisation(work):
     mean = image.copy()
     mean[..., 0] = model.provenance.intensity[0].mean
     assert np.abs(found - probabilities(whole, mean)).max() < 1e-5 < np.abs(found - probabilities(whole, image)).max()
-    with pytest.raises(DataError, match=r"takes 1 modalities \(t2\), found 2"):
+    with pytest.raises(DataError, match=r"takes 1 modality \(t2\), found 2"):
         without.segment(scan_of(image, (1, 1, 1)))

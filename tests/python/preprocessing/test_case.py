@@ -138,4 +138,4 @@ def test_modalities_on_other_grids_or_with_nan_are_named(tmp_path):
     with pytest.raises(DataError) as caught:
         read_scan([tmp_path / name for name in ("a.nii", "b.nii", "c.nii")])
     assert len(caught.value.problems) == 2
-    assert "b.nii" in caught.value.problems[0] and "1 voxels are NaN" in caught.value.problems[1]
+    assert "b.nii" in caught.value.problems[0] and "1 voxel is NaN" in caught.value.problems[1]

@@ -90,7 +90,7 @@ def test_an_altered_array_is_named_when_it_is_read(case, name, read, before):
         with pytest.raises(AlteredError) as caught:
             attempt()
         assert caught.value.where == str(opened.folder / name) and opened.sha256[name] in caught.value.what
-    with pytest.raises(DataError, match=rf"1 stores[^!]*a: {name}"):
+    with pytest.raises(DataError, match=rf"1 store[^!]*a: {name}"):
         store.verify_stores([opened])
 
 
@@ -105,7 +105,7 @@ def test_an_altered_description_of_a_store_is_refused(case, change):
     path.write_text(json.dumps(value))
     with pytest.raises(AlteredError, match="case.json of the store is not as it was written"):
         store.Store(path.parent)
-    with pytest.raises(DataError, match=r"1 stores cannot be used.\n[^!]*case.json"):
+    with pytest.raises(DataError, match=r"1 store cannot be used.\n[^!]*case.json"):
         store.open_stores([path.parent.parent])
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...text import counted
 from ..geometry import LPS_TO_RAS, Grid
 from .frames import MARKS, Frame
 from .headers import MOST_LINES, listed
@@ -61,8 +62,8 @@ def arrange(frames: Sequence[Frame], same: Callable[[Frame, Frame], bool], where
     ordered = sorted(frames, key=lambda frame: (float(frame.position @ normal), frame.file.name, frame.number or 0))
     ordered = _without_copies(ordered, normal, same, where, warnings)
     if len(ordered) < 2 or 1 in frames[0].shape:
-        raise DataError(f"Expected a series that makes a 3D image, found {len(ordered)} slice"
-                        f"{'s' * (len(ordered) != 1)} of {frames[0].shape[0]} × {frames[0].shape[1]} pixels.",
+        raise DataError(f"Expected a series that makes a 3D image, found {counted(len(ordered), 'slice')} "
+                        f"of {frames[0].shape[0]} × {frames[0].shape[1]} pixels.",
                         where=str(where), todo="Give the folder with all slices of the series.")
     step = _check_places(ordered, normal, where)
     affine = np.eye(4)
@@ -222,7 +223,8 @@ def _check_places(ordered: Sequence[Frame], normal: np.ndarray, where: Path) -> 
                 for a, b, step in zip(ordered, ordered[1:], along, strict=False) if abs(step - usual) > allowed]
     if problems:
         missing = round(sum(max(0.0, step / usual - 1) for step in along))
-        what = f"about {missing} slices are missing" if missing else "slices lie at unequal distances"
+        what = (f"about {counted(missing, 'slice is', 'slices are')} missing" if missing else
+                "slices lie at unequal distances")
         raise DataError(f"In this DICOM series {what}: {_what(ordered)}, expected {usual:.2f} mm between slices.",
                         problems=problems[:MOST_LINES], where=str(where))
     shifts = steps - along[:, None] * normal

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError
+from ...text import counted
 from .headers import MOST_LINES, Header, quiet
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _looks(data: pydicom.Dataset) -> Iterator[tuple[int | None, Any]]:
             yield None, lambda name: shared.get(name, data.get(name))
         return
     if len(per_frame) != count:
-        raise _Unfit(f"it says that it has {count} frames, and describes {len(per_frame)}.")
+        raise _Unfit(f"it announces {counted(count, 'frame')} and describes {len(per_frame)}.")
     for index, item in enumerate(per_frame):
         own = _flat(item)
         yield index + 1, lambda name, own=own: own.get(name, shared.get(name, data.get(name)))

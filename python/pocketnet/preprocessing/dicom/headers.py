@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError
+from ...text import counted
 from .. import folders
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def find(path: Path, where: Path) -> Found:
         raise DataError("There is no DICOM series here.", where=str(where), problems=found.warnings[:MOST_LINES])
     if len(by_series) > 1:
         raise DataError(f"Expected one DICOM series, found {len(by_series)}.", where=str(where),
-                        problems=[f"series {uid or 'without SeriesInstanceUID'}: {len(headers)} files"
+                        problems=[f"series {uid or 'without SeriesInstanceUID'}: {counted(len(headers), 'file')}"
                                   f"{_described(headers[0])}" for uid, headers in by_series.items()][:MOST_LINES],
                         todo="Give each series in a folder of its own.")
     if path.is_dir():

@@ -3,6 +3,7 @@
 import shutil
 import time
 import zipfile
+from copy import copy
 
 import numpy as np
 import pytest
@@ -116,9 +117,27 @@ def test_cases_smaller_than_the_patch_are_surrounded_by_background(stores):
     assert not image[:, :6].any() and not image[:, 26:].any() and not label[:, :6].any()
 
 
-def test_foreground_patches_have_foreground(stores):
-    centred = sampler(stores, patch=[8, 8, 8], foreground_fraction=1.0)
+@pytest.mark.parametrize("balanced", [None, True])
+def test_foreground_patches_have_foreground(stores, balanced):
+    centred = sampler(stores, patch=[8, 8, 8], foreground_fraction=1.0, balanced_labels=balanced)
     assert all(one.any() for step in range(5) for one in centred.batch(step)[1])
+    places = {centred._random_place(centred.stores[0], np.random.default_rng(seed)) for seed in range(20)}
+    assert len({start for _, start in places}) > 10
+
+
+def test_patches_without_foreground_lie_on_annotated_voxels(stores):
+    known = np.array([[2, 2, 2], [16, 8, 20], [10, 6, 12]])
+    one = copy(stores["case_2"])
+    one.known = known
+    anywhere = sampler(stores, patch=[4, 4, 4], foreground_fraction=0.0)
+    starts = {anywhere._random_place(one, np.random.default_rng(seed))[1] for seed in range(20)}
+    assert starts == {tuple(int(n) for n in voxel - 2) for voxel in known}
+
+
+def test_modalities_are_dropped_but_never_all(stores):
+    image, _ = sampler(stores, batch=16, drop_modality=1.0).batch(1)
+    empty = {tuple((~one.any(axis=(0, 1, 2))).tolist()) for one in image}
+    assert empty == {(False, False), (True, False), (False, True)}
 
 
 def test_validation_patches_are_fixed_and_lie_on_the_labels(stores):

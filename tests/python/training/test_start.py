@@ -47,6 +47,7 @@ def test_pruned_then_trained_on(work):
     assert pruned.provenance.parameters == pocket.count_params() < source.parameters
     assert pruned.provenance.width == "pruned" and pruned.provenance.steps == 0
     assert pruned.provenance.start == Origin(source.run_key, "full", 4)
+    assert {path.name for path in (work / "full").glob("*.keras")} == {"model.keras", "last.keras"}
 
     train(work, "tuned", "--width", "pocket", "--start-from", work / "pruned", "--variant", "pruned-tuned")
     tuned = ModelFolder.open(work / "tuned").provenance
@@ -67,6 +68,6 @@ def test_pruned_to_its_own_width_is_the_same_network(work):
 
 def test_another_network_is_refused_before_a_step(work):
     done = train(work, "x", "--width", "pocket", "--start-from", work / "full", "--variant", "x", code=2)
-    assert "full unet" in done.output and not (work / "x").exists()
+    assert "full unet" in done.output and "prune it to that width" in done.output and not (work / "x").exists()
     done = train(work, "x", "--width", "pocket", "--start-from", work / "full", code=2)
     assert "given together" in done.output

@@ -106,3 +106,8 @@ class Stopped(PocketError):
     """Stopped before the end, with a checkpoint to resume from (exit code 75, EX_TEMPFAIL)."""
 
     exit_code = 75
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 160 characters; the error's type if it has no message."""
+    return next(iter(str(error).splitlines()), "")[:160] or type(error).__name__

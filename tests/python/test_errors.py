@@ -1,9 +1,16 @@
 """Errors as one line, in lists of what is wrong with several cases."""
 
-from pocketnet.errors import DataError, UsageError
+import pytest
+from pocketnet.errors import DataError, UsageError, first_line
 
 
 def test_an_error_on_one_line_has_all_its_parts():
     error = DataError("The image cannot be used.", problems=["a: empty", "b: NaN"], where="in/x", todo="Replace it.")
     assert error.line() == "The image cannot be used (a: empty; b: NaN); where: in/x; what to do: Replace it."
     assert UsageError("There is no such file.").line() == "There is no such file"
+
+
+@pytest.mark.parametrize(("error", "line"), [(ValueError("one\ntwo"), "one"), (EOFError(), "EOFError"),
+                                             (ValueError("\n"), "ValueError"), (OSError("x" * 200), "x" * 160)])
+def test_an_error_of_a_library_is_one_line(error, line):
+    assert first_line(error) == line

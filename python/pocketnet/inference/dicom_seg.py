@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import __version__
 from ..contracts.labels import Concept, Label, overlapping
-from ..errors import DataError
+from ..errors import DataError, first_line
 from ..files import atomic
 from ..preprocessing import dicom, geometry
 from ..preprocessing.label_maps import mask
@@ -94,8 +94,7 @@ def _make(series: dicom.Series, frames: np.ndarray, labels: Sequence[Label], whe
                 manufacturer_model_name="pocket-infer", software_versions=__version__, device_serial_number="0",
                 series_description="Segmentation by pocket-infer, for research only", content_label="SEGMENTATION")
     except Exception as error:  # highdicom raises errors of many types on attributes that break the standard
-        reason = (str(error) or type(error).__name__).splitlines()[0][:160]
-        raise DataError(f"No DICOM segmentation of this series can be made: {reason}", where=str(where),
+        raise DataError(f"No DICOM segmentation of this series can be made: {first_line(error)}", where=str(where),
                         todo="Leave --dicom-seg out.") from None
 
 

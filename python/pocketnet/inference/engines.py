@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, first_line
 from . import openvino_graph
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class OpenVinoEngine:
             self._classes_first = openvino_graph.classes_first(graph)
         except RuntimeError as error:
             raise DataError(f"OpenVINO cannot take this network for windows of {'×'.join(map(str, patch))} voxels: "
-                            f"{str(error).splitlines()[0][:160]}.", where=str(folder / "model.xml"),
+                            f"{first_line(error)}.", where=str(folder / "model.xml"),
                             todo="Use --windows plan, or --engine tensorflow.") from None
         self.activation_mib = openvino_graph.activation_bytes(graph) / 2**20
         # Without this hint, OpenVINO computes in bfloat16 if the CPU supports it, which differs from the reference.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
+from .decode import decoded
 from .grid import Grid, to_ras
 from .image import Channel, Image
 
@@ -30,20 +28,11 @@ def parse(content: bytes, path: str | Path) -> Image:
     Raises:
         DataError: The content is no such image, is damaged, or has colours or several pages. Transparency is ignored.
     """
-    from PIL import Image as Pillow
-    from PIL import UnidentifiedImageError
-
-    try:
-        with Pillow.open(BytesIO(content), formats=("PNG", "TIFF", "JPEG")) as image:
-            pages, mode = getattr(image, "n_frames", 1), image.mode
-            pixels = np.asarray(image)
-            if mode in ("LA", "RGB", "RGBA"):
-                pixels = _grey(pixels)
-    except UnidentifiedImageError:
-        raise DataError("This is no PNG, TIFF or JPEG image.", where=str(path)) from None
-    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, struct.error,
-            Pillow.DecompressionBombError) as error:
-        raise DataError(f"The image cannot be decoded: {str(error).splitlines()[0][:160]}.", where=str(path)) from None
+    with decoded(content, path, ("PNG", "TIFF", "JPEG")) as image:
+        pages, mode = getattr(image, "n_frames", 1), image.mode
+        pixels = np.asarray(image)
+        if mode in ("LA", "RGB", "RGBA"):
+            pixels = _grey(pixels)
     if pixels.ndim != 2 or mode not in (*_GREY, "LA", "RGB", "RGBA") or pages != 1:
         found = f"{pages} pages" if pages != 1 else f"colours ({mode})"
         raise DataError(f"Expected one grey value per pixel, found {found}.", where=str(path),

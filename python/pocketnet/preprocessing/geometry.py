@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 
 from .. import outputs
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, first_line
 from ..files import atomic
 from . import flat, formats, itk, nifti
 from .grid import LPS_TO_RAS as LPS_TO_RAS
@@ -112,7 +112,7 @@ def _by_nibabel(file: str) -> Image:
             image = nib.load(file if file.endswith(suffix) else _in_lower_case(file, Path(folder)))
             return nifti.of_nibabel(cast(nib.spatialimages.SpatialImage, image), file)
     except nifti.READ_ERRORS as error:
-        raise DataError(f"The file cannot be read: {nifti.short(error)}", where=file) from None
+        raise DataError(f"The file cannot be read: {first_line(error)}", where=file) from None
 
 
 def _in_lower_case(file: str, folder: Path) -> str:

@@ -13,7 +13,7 @@ from typing import cast
 import nibabel as nib
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, first_line
 from ..text import counted
 from .grid import Grid, apart, check_grid, to_ras
 from .image import Channel, Image
@@ -97,7 +97,7 @@ def _opened(content: bytes, path: str | Path) -> nib.Nifti1Image:
 
 def unreadable(error: Exception, path: str | Path) -> DataError:
     """Return the error for a file that a reader refuses."""
-    return DataError(f"Not a readable NIfTI file: {short(error)}", where=str(path))
+    return DataError(f"Not a readable NIfTI file: {first_line(error)}", where=str(path))
 
 
 def of_nibabel(image: nib.spatialimages.SpatialImage, path: str | Path, channel: Channel | None = None,
@@ -144,7 +144,8 @@ def _stored(image: nib.spatialimages.SpatialImage, where: str) -> Channel:
             return Channel(np.asarray(data.get_unscaled()), float(data.slope), float(data.inter))
         values = np.asarray(data)
     except READ_ERRORS as error:
-        raise DataError(f"The voxels cannot be read, the file may be truncated: {short(error)}", where=where) from None
+        raise DataError(f"The voxels cannot be read, the file may be truncated: {first_line(error)}",
+                        where=where) from None
     check_kind(values.dtype, where)
     return Channel(values)
 
@@ -226,8 +227,9 @@ def unzip(content: bytes, path: str | Path) -> tuple[bytes, tuple[str, ...]]:
             content = stream.unused_data
     except zlib.error as error:
         if "incorrect" in str(error):
-            raise DataError(f"Not a sound gzip file: CRC check failed ({short(error)}).", where=str(path)) from None
-        raise DataError(f"The gzip stream is damaged: {short(error)}", where=str(path)) from None
+            raise DataError(f"Not a sound gzip file: CRC check failed ({first_line(error)}).",
+                            where=str(path)) from None
+        raise DataError(f"The gzip stream is damaged: {first_line(error)}", where=str(path)) from None
     rest = content.strip(b"\0")
     follow = counted(len(content), "byte follows", "bytes follow")
     warning = (f"{follow} the end of the gzip stream; they are ignored",) if rest else ()
@@ -297,8 +299,3 @@ def stored_shape(grid: Grid) -> tuple[int, ...]:
     """Return the shape of a grid's file, with trailing axes of length 1."""
     shape = tuple(int(n) for n in grid.header.get_data_shape()) if grid.header is not None else grid.shape
     return shape if shape[:3] == grid.shape and math.prod(shape[3:]) == 1 else grid.shape
-
-
-def short(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return str(error).split("\n")[0][:160] or type(error).__name__

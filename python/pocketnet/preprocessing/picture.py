@@ -6,10 +6,7 @@ In memory, an image is (row, column, channel), float32, in the file's own grey v
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +16,7 @@ from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from .boxes import whole
 from .case import Prepared
+from .decode import decoded
 from .intensity import statistics_for
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -61,20 +59,13 @@ def parse(content: bytes, path: str | Path) -> np.ndarray:
     Raises:
         DataError: The content is not a PNG or JPEG image, or is truncated.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
-    try:
-        with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as image:
-            image.load()
-            turned = ImageOps.exif_transpose(image)
-            if turned.mode not in ("L", *_WIDE):
-                turned = turned.convert("RGB").convert("L") if turned.mode != "LA" else turned.getchannel("L")
-            return np.asarray(turned).astype(np.float32)
-    except UnidentifiedImageError:
-        raise DataError("Not a PNG or JPEG image.", where=str(path)) from None
-    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, struct.error,
-            Image.DecompressionBombError) as error:
-        raise DataError(f"The image cannot be decoded: {str(error).splitlines()[0][:160]}.", where=str(path)) from None
+    with decoded(content, path, ("PNG", "JPEG")) as image:
+        turned = ImageOps.exif_transpose(image)
+        if turned.mode not in ("L", *_WIDE):
+            turned = turned.convert("RGB").convert("L") if turned.mode != "LA" else turned.getchannel("L")
+        return np.asarray(turned).astype(np.float32)
 
 
 def read_images(paths: Sequence[str | Path]) -> np.ndarray:

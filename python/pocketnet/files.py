@@ -138,7 +138,7 @@ def open_ordinary(path: str | Path) -> BinaryIO:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise NotOrdinary(errno.EINVAL, "it is a pipe, a socket or a device, no ordinary file", str(path))
+    raise NotOrdinary(errno.EINVAL, "it is a pipe, a socket or a device, not an ordinary file", str(path))
 
 
 def below(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:

@@ -1,4 +1,4 @@
-"""Names of other people in our files: each format shows them as they are, and none takes them for its own syntax.
+"""Escape names for CSV, Markdown, figures and terminals, so that no format takes them for its own syntax.
 
 Also strict JSON (RFC 8259 and 7493). Standard library only.
 """

@@ -1,4 +1,4 @@
-"""Cases that belong together: those of one group (a patient, subject or site), and those that share an image."""
+"""Find the cases that must stay in one part of a split: those of one group (patient, subject, site) or one image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VOLUME = re.compile(r"(.+)(\[\d+\])")
 
 
 class Member(NamedTuple):
-    """What tells where a case belongs, as in `manifest.Case`, for cases that may have problems."""
+    """The fields of `manifest.Case` that determine its group, for cases that may have problems."""
 
     case: str
     group: str | None
@@ -24,17 +24,17 @@ class Member(NamedTuple):
 
 
 def together(cases: Sequence[Case | Member], *, images: bool = True) -> dict[str, str]:
-    """Return what each case belongs to: cases with equal names stay in one part of every split.
+    """Return a name for each case; cases with equal names stay in one part of every split.
 
-    Cases belong together if their `group` is the same or if they share an image, directly or through other cases. An
-    image that all cases have, such as a map of probabilities, joins none.
+    Cases are joined if they have the same `group` or share an image, directly or through other cases. An image that all
+    cases have, such as an atlas, joins none.
 
     Args:
         cases: Cases of a manifest.
-        images: Whether cases with the same image belong together, besides those of one group.
+        images: Whether cases that share an image are joined, in addition to those of one group.
 
     Returns:
-        By case, `group NAME`, or `case NAME` if nobody knows its group; of several names, the first in order.
+        By case, `group NAME`, or `case NAME` if its group is unknown; of several names, the first in order.
     """
     links: dict[str, str] = {}
 
@@ -60,7 +60,7 @@ def together(cases: Sequence[Case | Member], *, images: bool = True) -> dict[str
 
 
 def alone(case: str) -> str:
-    """Return what a case belongs to whose group nobody knows."""
+    """Return the name for a case whose group is unknown."""
     return f"case {case}"
 
 

@@ -15,9 +15,9 @@ from .tasks import TASKS
 MEAN = "mean"
 """Label of the mean over all labels in tables, and no label's name."""
 BACKGROUND = "background"
-"""Name of the background where it is listed beside labels."""
+"""Name of the background in lists of classes."""
 IGNORE = "ignore"
-"""Name that `dataset.json`, a preset or `--labels` gives to the value of voxels that nobody annotated (nnU-Net's)."""
+"""Name of the value of unannotated voxels in `dataset.json`, presets and `--labels`, as in nnU-Net."""
 
 
 @record
@@ -40,8 +40,8 @@ class SegmentCode(Record):
     """The standard codes of a class, which DICOM segmentations carry.
 
     Attributes:
-        type: What it is, such as the liver or an edema.
-        category: The kind of thing, such as an anatomical structure; without it, an anatomical structure.
+        type: The structure or finding, such as the liver or an edema.
+        category: The kind of object; by default an anatomical structure.
         modifier: A part or side of it, such as left or anterior.
     """
 
@@ -97,12 +97,12 @@ def check_labels(labels: tuple[Label, ...], task: str) -> None:
 
 
 def overlapping(labels: Sequence[Label]) -> bool:
-    """Return whether labels overlap: a voxel may have several of them, and the network predicts each on its own."""
+    """Return whether labels overlap: a voxel may have several, and the network predicts each with its own sigmoid."""
     return any(label.parts is not None for label in labels)
 
 
 def outputs(labels: Sequence[Label], task: str) -> int:
-    """Return the number of a network's outputs: the labels, and the background of labels that exclude each other."""
+    """Return the number of a network's outputs: the labels and, if they do not overlap, the background."""
     return len(labels) + (0 if overlapping(labels) else TASKS[task].first_value)
 
 
@@ -111,15 +111,15 @@ def check_annotation(labels: tuple[Label, ...], ignore: int | None, annotated: M
 
     Args:
         labels: The labels.
-        ignore: Value of voxels that nobody annotated; None without one.
-        annotated: Names of the annotated labels by case, for the cases in which not all are.
+        ignore: Value of unannotated voxels; None without one.
+        annotated: Names of the annotated labels by case, for incompletely annotated cases.
 
     Raises:
         ValueError: The ignore value is the background's or a label's, or a list names an unknown label.
     """
     owner = {0: "the background"} | {value: label.name for label in labels for value in label.source_values}
     if ignore in owner:
-        raise ValueError(f"an ignore value that is no label's; {ignore} is {owner[ignore]}")
+        raise ValueError(f"an ignore value that no label has; {ignore} is {owner[ignore]}")
     known = {label.name for label in labels}
     for case, names in annotated.items():
         if unknown := [name for name in names if name not in known]:

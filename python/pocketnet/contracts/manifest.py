@@ -108,7 +108,7 @@ class Manifest(Contract):
             headers must match the image's grid.
         split: The dataset's own test set, if any.
         caution: Caution to show with every result on the dataset.
-        ignore: Value of the dataset's label maps for voxels that nobody annotated, if any.
+        ignore: Value of unannotated voxels in the dataset's label maps, if any.
     """
 
     kind: ClassVar[str] = "manifest"

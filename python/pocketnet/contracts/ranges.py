@@ -12,7 +12,7 @@ from .fields import Number, Positive, Text
 
 @record
 class Spread(Record):
-    """A number's values over the training cases."""
+    """Minimum, median and maximum of a quantity over the training cases."""
 
     minimum: Number
     median: Number
@@ -50,7 +50,7 @@ class ModalityRanges(Record):
 
 @record
 class TrainingRanges(Record):
-    """What the training images of a fold were like; `preprocessing.ranges` compares other images with it.
+    """Ranges of a fold's training images, with which `preprocessing.ranges` compares other images.
 
     Attributes:
         cases: Number of training cases.

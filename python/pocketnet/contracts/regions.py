@@ -1,7 +1,7 @@
-"""Labels that overlap (regions): which values of label maps belong to which region.
+"""Overlapping labels (regions): which values of label maps belong to which region.
 
-The regions are in the order in which they are written: a voxel of several regions gets the value of the last one. The
-inner regions therefore come last.
+Regions are written in their order: a voxel of several regions gets the value of the last one. Inner regions therefore
+come last.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def overlapping(values: Values) -> tuple[str, str, int] | None:
 
 
 def covered(values: Values) -> tuple[str, str] | None:
-    """Return a region that is never written because a later one contains it, and this one; None without one."""
+    """Return a region that is never written, and the later region that contains it; None if there is none."""
     names = list(values)
     return next(((inner, outer) for place, inner in enumerate(names) for outer in names[place + 1:]
                  if set(values[inner]) <= set(values[outer])), None)
@@ -33,7 +33,7 @@ def outermost_first(values: Values) -> dict[str, int]:
     """Return the regions in an order in which no later region contains an earlier one.
 
     Returns:
-        For each region, a value that it has and no later one; its first value if it has none.
+        For each region, a value that no later region has; its first value if there is none.
     """
     names = sorted(values, key=lambda name: -len(set(values[name])))
     later = [{value for other in names[place + 1:] for value in values[other]} for place in range(len(names))]
@@ -44,9 +44,9 @@ def outermost_first(values: Values) -> dict[str, int]:
 def parts(values: Values) -> dict[str, tuple[int, ...]]:
     """Return the values of stored and written label maps that belong to each region.
 
-    The value k means: in the k-th region, in all regions that contain it, and in no other. Voxels of a dataset that are
-    in another combination of regions have values above the number of regions in stored label maps, in the order of
-    their smallest value in the dataset.
+    The value k stands for a voxel in the k-th region and in all regions that contain it, but in no other. In stored
+    label maps, other combinations of regions have values above the number of regions, in the order of their smallest
+    value in the dataset.
     """
     combinations = _combinations(values)
     return {name: tuple(value for value, regions in enumerate(combinations, start=1) if name in regions)
@@ -54,13 +54,13 @@ def parts(values: Values) -> dict[str, tuple[int, ...]]:
 
 
 def stored_values(values: Values) -> dict[int, int]:
-    """Return the value in stored label maps by value in the dataset's label maps."""
+    """Return the value in stored label maps for each value in the dataset's label maps."""
     combinations = _combinations(values)
     return {value: combinations.index(_regions_of(value, values)) + 1 for value in _all(values)}
 
 
 def _combinations(values: Values) -> list[frozenset[str]]:
-    """Return the regions of a voxel by value of stored label maps, from 1 on."""
+    """Return the regions that each value of stored label maps stands for, starting with value 1."""
     found = [frozenset(outer for outer in values if set(own) <= set(values[outer])) for own in values.values()]
     for value in _all(values):
         if (regions := _regions_of(value, values)) not in found:

@@ -1,7 +1,7 @@
-"""Which labels were annotated in which case: `annotated.csv` beside the dataset, or a column of its table.
+"""Read which labels are annotated in each case: from `annotated.csv`, or from a column of the dataset's table.
 
-`annotated.csv` has the columns `case` and `annotated`, the names of the annotated labels, separated by semicolons. In a
-case that it does not list, all labels were annotated.
+`annotated.csv` has the columns `case` and `annotated`; the latter lists the annotated labels, separated by semicolons.
+Cases that it does not list have all labels annotated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def names(text: str) -> tuple[str, ...] | None:
 
 
 def add(folder: Path, listing: Listing) -> Listing:
-    """Return a listing with the lists in the folder's `annotated.csv`, if there is one."""
+    """Return a listing with the annotated labels from the folder's `annotated.csv`, if there is one."""
     if not (folder / FILE).exists():
         return listing
     try:
@@ -53,12 +53,12 @@ def _read(path: Path) -> dict[str, tuple[str, ...] | None]:
             raise ValueError(f"line {number}: " + (f"{case} is listed twice" if case else "no case name"))
         lists[case] = names(row[COLUMN])
         if lists[case] is None:
-            raise ValueError(f"line {number}: no label is annotated in {case}; leave out a case's row if all are")
+            raise ValueError(f"line {number}: {case} has no annotated label; remove its row if all are annotated")
     return lists
 
 
 def problems(cases: Sequence[Case], classes: Sequence[str]) -> Iterator[Problem]:
-    """Yield a problem for each list that names an unknown label, and for each label that no case has annotated."""
+    """Yield a problem for each list with an unknown label, and for each label that is annotated in no case."""
     for case in cases:
         if unknown := [name for name in case.annotated or () if name not in classes]:
             yield Problem(case.name, "", f"annotated: there is no label {unknown[0]!r}; known: {', '.join(classes)}")

@@ -2,8 +2,8 @@
 
 A file name is `key-value` entities joined by `_`, then a suffix. The label map of an image is the file of the
 derivative that repeats the image's entities; it may have more, such as `desc-manual`, and another suffix, such as
-`dseg`. Names that begin with the image's whole name (`sub-1_T1w_seg-manual.nii.gz`) are found too. The subject is the
-group of a case; `participants.tsv` has more columns.
+`dseg`. Names that begin with the image's whole name (`sub-1_T1w_seg-manual.nii.gz`) also match. The subject is the
+group of a case; `participants.tsv` adds columns.
 
 Source: https://bids-specification.readthedocs.io, Common principles and Imaging derivatives.
 """
@@ -28,7 +28,7 @@ SUBJECT = "participant_id"
 DERIVATIVES = "derivatives"
 _NAME = re.compile(r"(sub-[A-Za-z0-9+]+(?:_[a-z0-9]+-[A-Za-z0-9+]+)*)_([A-Za-z0-9]+)")
 _OF_IMAGES = ("ses", "sample", "acq", "ce", "rec", "run", "echo", "part", "chunk", "stain", "inv", "flip", "mt")
-"""Entities that tell a subject's images apart: a file with one that an image lacks belongs to another image."""
+"""Entities that distinguish a subject's images: a file that has one which an image lacks belongs to another image."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Name:
     Attributes:
         path: Path in the dataset's folder.
         entities: Values by key, in order.
-        suffix: What the file is, such as `T1w`.
+        suffix: Last part of the name, such as `T1w`.
     """
 
     path: str
@@ -47,7 +47,7 @@ class Name:
 
     @property
     def case(self) -> str:
-        """The entities as the name of a case."""
+        """The name of the case: its entities."""
         return "_".join(f"{key}-{value}" for key, value in self.entities.items())
 
 
@@ -57,7 +57,7 @@ def matches(folder: Path) -> bool:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Return whether a folder has folders of subjects."""
+    """Return whether a folder contains subject folders."""
     return folder.is_dir() and any(path.name.startswith("sub-") for path in subfolders(folder))
 
 
@@ -66,13 +66,13 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
     Args:
         folder: The dataset's folder.
-        preset: Its `bids` has the suffix of the images, or several with commas, which are the modalities, and the
-            folder of the label maps.
+        preset: Its `bids` has the suffix of the images (several, separated by commas, are modalities) and the folder
+            of the label maps.
         wanted: Modalities to use; empty: all.
 
     Raises:
-        UsageError: There are images of several suffixes, or label maps of several kinds, and `bids` does not choose; or
-            it names what does not exist.
+        UsageError: `bids` does not choose among several suffixes of images or kinds of label maps, or its choice does
+            not exist.
     """
     images = [name for name in map(parse, images_of(folder)) if name]
     suffixes = _suffixes(preset, images)
@@ -101,7 +101,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 
 def parse(path: str) -> Name | None:
-    """Return the parts of a file name; None if it is no image with a name of BIDS."""
+    """Return the parts of a file name; None if it is not an image with a BIDS name."""
     plain = _stem(path)
     match = _NAME.fullmatch(plain) if plain else None
     if not match:
@@ -117,11 +117,11 @@ def _stem(path: str) -> str:
 
 
 def images_of(folder: Path, under: str = "") -> Iterator[str]:
-    """Yield the files of images in the folders of subjects, relative to the dataset's folder, sorted by subject.
+    """Yield the image files in the subject folders, relative to the dataset's folder, sorted by subject.
 
     Args:
         folder: The dataset's folder.
-        under: The folder in it with the folders of subjects, such as that of a derivative.
+        under: The folder in it that contains the subject folders, such as a derivative's.
     """
     for subject in (path for path in subfolders(folder / under) if path.name.startswith("sub-")):
         for file in folders.contents(subject).files:
@@ -142,7 +142,7 @@ def _suffixes(preset: Preset, images: Sequence[Name]) -> tuple[str, ...]:
         return tuple(there)
     if not given:
         raise UsageError(f"This dataset has images of {len(there)} kinds: {listed}." if there else
-                         "This dataset has no image in its folders of subjects.", where="--suffix",
+                         "This dataset has no image in its subject folders.", where="--suffix",
                          todo="Name those to use, for example --suffix T1w or --suffix T1w,FLAIR.")
     suffixes = tuple(word.strip() for word in given.split(","))
     for suffix in suffixes:
@@ -188,7 +188,7 @@ def _of_subject(files: Sequence[str], case: str) -> list[str]:
 
 
 def _kind(path: str, names: dict[str, Name]) -> str | None:
-    """Return what a derivative's name adds to that of the image it belongs to; None if it belongs to another one.
+    """Return what a derivative's name adds to the name of its image; None if it belongs to another image.
 
     `sub-1_desc-manual_dseg` adds `desc-manual_dseg` to `sub-1_T1w`, and `sub-1_T1w_seg-manual` adds `seg-manual`.
     """
@@ -223,6 +223,6 @@ def _participants(folder: Path, problems: list[Problem]) -> dict[str, dict[str, 
 
 
 def _columns(name: Name, people: dict[str, dict[str, str]]) -> dict[str, str]:
-    """Return what is known of a case: its subject, its other entities, and its row of `participants.tsv`."""
+    """Return the columns of a case: its subject, its other entities, and its row of `participants.tsv`."""
     subject = f"sub-{name.entities['sub']}"
     return {**name.entities, **people.get(subject, {}), SUBJECT: subject}

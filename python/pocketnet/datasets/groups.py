@@ -1,6 +1,6 @@
-"""Find what the cases of a dataset belong to, such as a patient, and what a split is stratified by.
+"""Find the group of each case, such as its patient, and the value that splits are stratified by.
 
-Both stand in columns of the dataset's own table (`dataset.csv`, `participants.tsv` ...), or of `groups.csv` or
+Both come from columns of the dataset's own table (`dataset.csv`, `participants.tsv` ...), or of `groups.csv` or
 `cases.csv` beside the images, which has a column `case`. The group may also be a part of the case's name.
 """
 
@@ -18,13 +18,13 @@ from .folder import Case, Problem
 from .presets import unknown
 
 TABLES = ("groups.csv", "cases.csv")
-"""Tables of the cases' groups, for every layout; the first one that is there counts."""
+"""Tables of groups, in any layout; the first one that exists is used."""
 CASE = "case"
 COLUMNS = ("participant_id", "patient", "patient_id", "subject", "subject_id", "group", "site")
-"""Columns with the group of a case, in upper or lower case; the first one that is there counts."""
+"""Columns with the group of a case, in upper or lower case; the first one that exists is used."""
 NONE = "none"
 MISSING = ("", "n/a")
-"""Cells without a value; `n/a` is BIDS'."""
+"""Values of cells that stand for a missing value; `n/a` is used in BIDS."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Grouped:
 
     Attributes:
         cases: The cases.
-        source: Where the groups come from; empty without groups.
-        problems: Cases whose group or stratum cannot be found, and faults of the table.
+        source: The column or pattern of the groups; empty without groups.
+        problems: Cases without a group or stratum, and faults of the table.
         warnings: Unusual findings that may be intended.
     """
 
@@ -55,7 +55,7 @@ def assign(folder: Path, cases: Sequence[Case], group: str | None, stratify: str
         stratify: A column; None: not stratified.
 
     Raises:
-        UsageError: The pattern is none, or there is no such column.
+        UsageError: The pattern is not a regular expression with one group, or there is no such column.
     """
     out = Grouped(list(cases))
     pattern = _pattern(group) if group and "(" in group else None
@@ -78,7 +78,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise UsageError(f"This is no regular expression: {error}.", where=f"--group {text}",
+        raise UsageError(f"This is not a regular expression: {error}.", where=f"--group {text}",
                          todo=r"Write one with the group in parentheses, such as '(patient\d+)_'.") from None
     if pattern.groups != 1:
         raise UsageError(f"Expected one pair of parentheses around the group. Found: {pattern.groups}.",
@@ -87,10 +87,10 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _by_pattern(cases: Sequence[Case], pattern: re.Pattern[str], out: Grouped) -> dict[str, str]:
-    """Return the group of each case, and report the cases that the pattern does not fit."""
+    """Return the group of each case, and report the cases that do not match the pattern."""
     found = {case.name: match[1] for case in cases if (match := pattern.search(case.name)) and match[1]}
-    out.problems.extend(Problem(case.name, "", f"its group is unknown: its name does not fit --group {pattern.pattern}")
-                        for case in cases if case.name not in found)
+    fault = f"its group is unknown: its name does not match --group {pattern.pattern}"
+    out.problems.extend(Problem(case.name, "", fault) for case in cases if case.name not in found)
     return found
 
 

@@ -24,7 +24,7 @@ class Classes(dict[str, tuple[int, ...]]):
     If classes overlap, they are regions in the order of writing.
 
     Attributes:
-        ignore: Value of voxels that nobody annotated; None without one.
+        ignore: Value of unannotated voxels; None without one.
     """
 
     def __init__(self, values: Values = MappingProxyType({}), ignore: int | None = None):
@@ -38,7 +38,7 @@ class Classes(dict[str, tuple[int, ...]]):
 
     @classmethod
     def of(cls, values: Values, order: Sequence[int] | None = None, how: How = lambda written: "") -> Classes:
-        """Return classes of which one may be called `ignore`, the value of voxels that nobody annotated.
+        """Return classes, one of which may be called `ignore`: the value of unannotated voxels.
 
         Args:
             values: Values in the label files by name.
@@ -60,7 +60,7 @@ class Classes(dict[str, tuple[int, ...]]):
         owner = {value: f"class {name!r}" for name, own in classes.items() for value in own} | {0: "the background"}
         if ignored[0] in owner:
             raise ValueError(f"the value {ignored[0]} of the label `{IGNORE}` is also that of {owner[ignored[0]]}: "
-                             "voxels that nobody annotated need a value of their own")
+                             "unannotated voxels need a separate value")
         return cls(classes, ignored[0])
 
 

@@ -2,8 +2,8 @@
 
 Paths are relative to the table's folder. An empty label means that the case has no label map. `split` is `train` or
 `test`; if any case is `test`, these cases form the test set. `annotated` has the labels that were annotated in a case,
-separated by semicolons; empty for all. A column without a file name, such as `patient` or `age`, is no modality;
-`groups.py` reads it.
+separated by semicolons; empty for all. A column without a file name, such as `patient` or `age`, is not a
+modality; `groups.py` reads it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .presets import Preset
 TABLE = "dataset.csv"
 CASE, LABEL, SPLIT = "case", "label", "split"
 OTHERS = (CASE, LABEL, SPLIT, annotated.COLUMN)
-"""Columns that are no modality."""
+"""Columns that are not modalities."""
 PARTS = ("train", "test")
 _FILE = re.compile(r".*\.[A-Za-z]{2}[A-Za-z0-9.]*")
 """A file name: it ends with a suffix."""

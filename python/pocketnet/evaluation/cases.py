@@ -88,7 +88,7 @@ def read_pair(reference_path: Path, predicted_path: Path, labels: Sequence[Label
                         where=f"{predicted_path} and {reference_path}")
     unknown = set(np.unique(prediction.data).tolist()) - {0} - {label.value for label in labels}
     if unknown:
-        raise DataError(f"The prediction has values that are no class of the manifest: {sorted(unknown)}.",
+        raise DataError(f"The prediction has values that are not a class of the manifest: {sorted(unknown)}.",
                         where=str(predicted_path))
     known, found = map_labels(reference.data, labels, ignore), prediction.data.astype(np.uint8)
     if ignore is not None:

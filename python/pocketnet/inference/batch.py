@@ -271,7 +271,7 @@ def _checksum(path: Path) -> str:
         if Path(file).is_dir():
             return files.digest(sorted(files.sha256(one) for one in Path(file).iterdir() if one.is_file()))
         if Path(file).exists() and not Path(file).is_file():
-            raise DataError("This is no ordinary file.", where=file)
+            raise DataError("This is not an ordinary file.", where=file)
         there = [part for part in formats.parts(file) if part == file or Path(part).is_file()]
         return f"{' '.join(map(files.sha256, there))} {volume}"
     except OSError as error:

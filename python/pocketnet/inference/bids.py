@@ -1,4 +1,4 @@
-"""Write label maps as a BIDS derivative: one dataset with its description, its label maps and what their values mean.
+"""Write label maps as a BIDS derivative: a dataset with a description, label maps and the names of their values.
 
 Source: https://bids-specification.readthedocs.io, Derivatives, Imaging data types, Segmentations.
 """
@@ -24,17 +24,17 @@ the image with the same entities, and the `_dseg.tsv` beside it names its values
 checked them.
 """
 DATATYPES = ("anat", "func", "dwi", "fmap", "perf", "pet", "micr")
-"""Folders of images."""
+"""Folders that hold images in BIDS."""
 IGNORED = ("volumes.csv", "labels.txt", "labels.ctbl", "*_dseg.png", "*_dseg_*", outputs.MARKER)
-"""Files beside the label maps that have no name in BIDS: tables and pictures, probabilities and uncertainties."""
+"""Files without a BIDS name: tables, pictures, probability and uncertainty maps."""
 
 
 def images(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Return the images to segment, and a line for those of other suffixes.
+    """Return the images to segment, and a line that names the suffixes left out.
 
     Args:
-        inputs: Images, or datasets, of which the images of subjects are taken, without derivatives.
-        modalities: The model's modalities. If images have them as their suffixes, only these are taken.
+        inputs: Images, or datasets, whose subject folders are searched but not their derivatives.
+        modalities: The model's modalities. If some images have them as suffixes, the others are left out.
     """
     files = [file for path in inputs for file in (
         [path / name for name in images_of(path)] if is_dataset(path) else [path])]
@@ -43,7 +43,7 @@ def images(inputs: Sequence[Path], modalities: Sequence[str]) -> tuple[list[Path
         return files, []
     others = sorted(suffixes - set(modalities))
     return ([file for file in files if (name := parse(str(file))) is None or name.suffix not in others],
-            [f"left out: images that are no {', '.join(modalities)}: {', '.join(others)}"] if others else [])
+            [f"left out: images with other suffixes than {', '.join(modalities)}: {', '.join(others)}"] * bool(others))
 
 
 def as_derivative(found: Found) -> Found:
@@ -55,7 +55,7 @@ def as_derivative(found: Found) -> Found:
     for paths in found.cases.values():
         name = parse(str(paths[0]))
         if name is None:
-            out.problems.append(f"{paths[0]}: this is no name of BIDS, such as sub-1_T1w.nii.gz")
+            out.problems.append(f"{paths[0]}: this is not a BIDS name, such as sub-1_T1w.nii.gz")
             continue
         own = paths[0].absolute().parent.name
         folder = [f"{key}-{name.entities[key]}" for key in ("sub", "ses") if key in name.entities]

@@ -24,7 +24,7 @@ class Found:
         cases: The files of each case, in the model's order of modalities, by case name. A name contains `/` if the
             case is in a subfolder of the input folder.
         problems: One line per file or case that cannot be used.
-        left_out: One line per kind of files and folders that are no images of the cases: their number and names.
+        left_out: One line per kind of files and folders that no case uses: their number and names.
     """
 
     cases: dict[str, list[Path]] = field(default_factory=dict)

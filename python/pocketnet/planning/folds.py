@@ -120,16 +120,16 @@ def check_groups(folds: Sequence[Parts], cases: Sequence[Case], where: str | Non
     """
     lines = _leaks(folds, together(cases, images=False))
     if lines:
-        raise DataError("Cases that belong together are in different parts of a fold: the network would be tested on "
-                        "what it has learned.", where=where, problems=lines,
-                        todo="Put all cases of a group in one part. If they do not belong together, run pocket-check "
+        raise DataError("Cases of one group are in different parts of a fold: the network would be tested on "
+                        "patients that it was trained on.", where=where, problems=lines,
+                        todo="Put all cases of a group in one part. If they are not one group, run pocket-check "
                              "again with another --group, or --group none.")
 
 
 def shared_images(folds: Sequence[Parts], cases: Sequence[Case]) -> list[str]:
     """Return a line for each fold and image that is in several of its parts.
 
-    Only folds that are given, or a listed test set, can have any.
+    Only given folds and listed test sets can have any.
     """
     return _leaks(folds, together(cases))
 

@@ -1,4 +1,4 @@
-"""Folds that the user gives: `splits_final.json` of nnU-Net, or a `splits.json` of ours."""
+"""Read given folds: nnU-Net's `splits_final.json`, or the `splits.json` of another run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NNUNET = ("as given in {name}: nnU-Net's `val` for test; of its `train`, {share:
 def given_splits(path: Path, manifest: Manifest, seed: int) -> tuple[str, list[Parts]]:
     """Return the split rule in words and the folds of a file.
 
-    nnU-Net selects nothing by `val` and reports on it, so `val` is the test part here. The validation part, which
-    selects the best checkpoint, is drawn from `train`, by group. A `splits.json` has all three parts.
+    nnU-Net reports its results on `val`, so `val` is the test part here. The validation part, which selects the best
+    checkpoint, is drawn from `train`, by group. A `splits.json` has all three parts.
 
     Args:
         path: A list of objects with `train` and `val`, or a `splits.json`.
@@ -32,7 +32,7 @@ def given_splits(path: Path, manifest: Manifest, seed: int) -> tuple[str, list[P
         seed: Seed of the validation part.
 
     Raises:
-        UsageError: The file cannot be read, or is neither.
+        UsageError: The file cannot be read, or has neither form.
         DataError: A fold names an unknown case, has a part without cases, or divides a group.
     """
     try:
@@ -64,15 +64,15 @@ def _of_nnunet(value: list[Any], path: Path) -> list[dict[str, list[str]]]:
         if not isinstance(fold, dict) or not all(
                 isinstance(fold.get(part), list) and all(isinstance(name, str) for name in fold[part])
                 for part in ("train", "val")):
-            raise UsageError(f"Fold {number} is no object with `train` and `val`, lists of case names, as in nnU-Net's "
-                             "splits_final.json.", where=str(path))
+            raise UsageError(f"Fold {number} is not an object with `train` and `val`, lists of case names, as in "
+                             "nnU-Net's splits_final.json.", where=str(path))
     if not value:
         raise UsageError("This file has no fold.", where=str(path))
     return value
 
 
 def _check(folds: Sequence[tuple[int, Mapping[str, Sequence[str]]]], known: set[str], path: Path) -> None:
-    """Raise DataError with all faults of the folds that concern single cases."""
+    """Raise DataError with all faults of the folds that concern individual cases."""
     problems = [f"fold {number}, {line}" for number, parts in folds for line in _faults(parts, known)]
     if problems:
         raise DataError("These splits do not fit the dataset.", where=str(path), problems=problems,

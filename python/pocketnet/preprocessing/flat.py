@@ -26,7 +26,7 @@ def parse(content: bytes, path: str | Path) -> Image:
         path: For messages.
 
     Raises:
-        DataError: The content is no such image, is damaged, or has colours or several pages. Transparency is ignored.
+        DataError: The content is another format, is damaged, or has colours or several pages. Transparency is ignored.
     """
     with decoded(content, path, ("PNG", "TIFF", "JPEG")) as image:
         pages, mode = getattr(image, "n_frames", 1), image.mode

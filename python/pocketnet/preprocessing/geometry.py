@@ -88,7 +88,7 @@ def check_file(file: str | Path) -> None:
         raise DataError(f"This is a link to {os.readlink(file)}, which is not there.", where=file,
                         todo="Get the file (DataLad: datalad get), or repair the link.")
     if not Path(file).is_file():
-        what = "This is a folder, not a file" if Path(file).is_dir() else "This is no ordinary file"
+        what = "This is a folder, not a file" if Path(file).is_dir() else "This is not an ordinary file"
         raise DataError(f"{what}." if os.path.exists(file) else "There is no such file.", where=file)
 
 
@@ -143,7 +143,7 @@ def write_image(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "
     path = Path(path)
     suffix = formats.suffix_of(path.name, formats.WRITTEN)
     if not suffix:
-        raise UsageError("This is no format that can be written.", where=str(path),
+        raise UsageError("This format cannot be written.", where=str(path),
                          todo=f"Use one of these: {formats.TAKEN}.")
     data = from_ras(data, grid)
     if data.shape != grid.shape:

@@ -54,7 +54,7 @@ def of_simpleitk(image: sitk.Image, where: str | Path) -> Image:
         where: Its path or name, for messages.
 
     Raises:
-        DataError: The image is not 3D, its voxels are no numbers, or its geometry is unusable.
+        DataError: The image is not 3D, its voxels are not numbers, or its geometry is unusable.
     """
     import SimpleITK as sitk
 

@@ -1,4 +1,4 @@
-"""The meaning of label maps: from a dataset's values to the classes that stores hold, and back to masks of labels."""
+"""Map the values of a dataset's label maps to the classes in stores, and classes to masks of labels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..errors import DataError
 MOST_CLASSES = 255
 """Maximum number of classes besides the background: label maps of classes are uint8."""
 IGNORED = 255
-"""Value of a class map at voxels that nobody annotated, in datasets that have such voxels."""
+"""Value of unannotated voxels in class maps."""
 
 
 def most_classes(partly_annotated: bool) -> int:
-    """Return the maximum number of classes (of combinations of regions) besides the background."""
+    """Return the maximum number of classes, or combinations of regions, besides the background."""
     return IGNORED - 1 if partly_annotated else MOST_CLASSES
 
 
@@ -28,7 +28,7 @@ def map_labels(values: np.ndarray, labels: Sequence[Label], ignore: int | None =
 
     Args:
         values: Integer array of any shape.
-        labels: The labels to map: those of the manifest; some of them, if labels do not overlap.
+        labels: The labels to map: all labels of the manifest. A subset is possible if labels do not overlap.
         ignore: The manifest's `ignore`: voxels of this value become `IGNORED`.
 
     Returns:
@@ -53,10 +53,10 @@ def map_labels(values: np.ndarray, labels: Sequence[Label], ignore: int | None =
 
 
 def mask(classes: np.ndarray, label: Label) -> np.ndarray:
-    """Return where a map of classes, stored or predicted, has a label."""
+    """Return the mask of a label in a stored or predicted class map."""
     return classes == label.value if label.parts is None else np.isin(classes, label.parts)
 
 
 def annotated_labels(labels: Sequence[Label], names: Sequence[str] | None) -> list[Label]:
-    """Return the labels that were annotated in a case: those of the list `names`; without a list, all."""
+    """Return the labels that are annotated in a case: those in the list `names`, or all if it is None."""
     return [label for label in labels if names is None or label.name in names]

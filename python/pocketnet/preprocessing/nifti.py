@@ -111,7 +111,7 @@ def of_nibabel(image: nib.spatialimages.SpatialImage, path: str | Path, channel:
         warnings: Earlier findings.
 
     Raises:
-        DataError: The voxels cannot be read or are no numbers, the image is not 3D, or its affine is singular.
+        DataError: The voxels cannot be read or are not numbers, the image is not 3D, or its affine is singular.
     """
     where, volume = str(path), file_and_volume(path)[1]
     shape = tuple(int(n) for n in image.shape)
@@ -166,10 +166,10 @@ def _placed(header: nib.Nifti1Header, affine: np.ndarray, shape: tuple[int, ...]
         try:
             distance = apart(header.get_qform(), header.get_sform(), shape)
         except READ_ERRORS:
-            distance = np.inf  # the quaternion is no rotation
+            distance = np.inf  # the quaternion is not a rotation
         if not distance <= TOLERANCE * float(np.linalg.norm(affine[:3, :3], axis=0).min()):
             how = f"qform and sform disagree by up to {distance * mm:.3g} mm" if np.isfinite(distance) else \
-                "the qform is no rotation"
+                "the qform is not a rotation"
             warnings.append(f"{how}; the sform is used, and results get both")
     if mm != 1.0:
         affine = np.diag([mm, mm, mm, 1.0]) @ affine

@@ -1,7 +1,7 @@
-"""Say in what an image differs from the images that a network was trained on.
+"""Warn about images that differ from the images that a network was trained on.
 
-The ranges are those of the fold's training cases (`contracts.ranges`), widened as `limits` describes. An image outside
-is segmented or classified nevertheless; the user gets a warning with the figure and the range.
+The ranges of the fold's training cases (`contracts.ranges`) are widened as `limits` describes. An image outside these
+limits is still segmented or classified, but the user gets a warning with the value and the range.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..text import counted
 from .image import Channel
 
 SAMPLE = 2**20
-"""About how many voxels of an image are measured."""
+"""Approximate number of voxels to measure per image."""
 SHARE, FEW = 0.1, 5.0
-"""A range is widened on both sides by (SHARE + FEW / training cases) of its width, and by one of the next three."""
+"""A range is widened on both sides by (SHARE + FEW / training cases) of its width, plus one of the next three."""
 FACTOR = 1.25
 """Factor for spacing and field of view."""
 INTENSITY_FACTOR = 1.5
-"""Factor for intensities in the image's units, if all in training are positive."""
+"""Factor for intensities in the image's units if all training values are positive."""
 DEVIATIONS = 0.25
 """Standard deviations for intensities relative to mean and standard deviation, and share of the usual span (p0_5 to
 p99_5) for intensities in the image's units that may be negative."""
@@ -64,7 +64,7 @@ def measure_channel(channel: Channel) -> Measured:
 
 
 def joined(ranges: Sequence[TrainingRanges]) -> TrainingRanges:
-    """Return ranges that contain the ranges of several networks, as for an ensemble of folds."""
+    """Return the union of the ranges of several networks, for an ensemble of folds."""
     first = ranges[0]
     return TrainingRanges(
         max(one.cases for one in ranges), _joined_axes([one.spacing_mm for one in ranges]),
@@ -84,11 +84,11 @@ def _joined(spreads: Sequence[Spread]) -> Spread:
 
 
 def unlike_in_intensity(ranges: TrainingRanges, found: Sequence[Measured]) -> list[str]:
-    """Return a warning per modality whose intensities are outside of the training images' limits.
+    """Return a warning for each modality whose intensities are outside the limits of the training images.
 
     Args:
         ranges: Ranges of the training images.
-        found: What was measured, one per modality.
+        found: Measured intensities per modality.
     """
     return [f"{modality.modality}: intensities unlike those of the {_count(ranges)}: {'; '.join(words)}"
             for modality, one in zip(ranges.intensities, found, strict=True)
@@ -102,7 +102,7 @@ def _unlike(modality: ModalityRanges, found: Measured, cases: int) -> Iterator[s
         low, high = limits(seen, cases, INTENSITY_FACTOR) if seen.minimum > 0 else \
             _widened(seen, cases, DEVIATIONS * span)
         if name == "p0_5" and seen.minimum > 0:
-            low = 0.0  # how close to zero the darkest voxels come says little, but a sign does
+            low = 0.0  # only a negative value is unusual
         if not low <= value <= high:
             yield f"{words} {_text(value)} (in training {_range(seen)})"
     standardised = found.standardised()
@@ -114,7 +114,7 @@ def _unlike(modality: ModalityRanges, found: Measured, cases: int) -> Iterator[s
 
 
 def unlike_in_geometry(ranges: TrainingRanges, shape: Sequence[int], spacing: Sequence[float]) -> list[str]:
-    """Return a warning if the spacing, and one if the field of view, is outside of the training images' limits.
+    """Return warnings if the spacing or the field of view is outside the limits of the training images.
 
     Args:
         ranges: Ranges of the training images.
@@ -132,7 +132,7 @@ def unlike_in_geometry(ranges: TrainingRanges, shape: Sequence[int], spacing: Se
 def too_small(ranges: TrainingRanges, shape: Sequence[int]) -> list[str]:
     """Return a warning if an image has far fewer rows or columns than the training images.
 
-    Images that are resized may be larger: nothing is lost by that.
+    A larger image is not unusual, because images are resized.
     """
     if all(n >= limits(seen, ranges.cases, FACTOR)[0] for n, seen in zip(shape, ranges.extent_mm, strict=True)):
         return []
@@ -144,16 +144,16 @@ def limits(seen: Spread, cases: int, factor: float) -> tuple[float, float]:
     """Return the limits of a positive number: its range in training, widened on a logarithmic scale.
 
     Args:
-        seen: Its values in training.
-        cases: Number of training cases. The fewer they are, the less of the true range they show.
-        factor: Each limit is this much further off.
+        seen: Its range in training.
+        cases: Number of training cases. Few cases show only a part of the true range.
+        factor: Factor by which each limit is moved outwards.
     """
     width = min(700.0, (math.log(seen.maximum) - math.log(seen.minimum)) * (SHARE + FEW / cases))
     return seen.minimum / factor / math.exp(width), seen.maximum * factor * math.exp(width)
 
 
 def _widened(seen: Spread, cases: int, more: float) -> tuple[float, float]:
-    """Return the limits of a number of any sign."""
+    """Return the limits of a number of any sign, widened on a linear scale."""
     more += (seen.maximum - seen.minimum) * (SHARE + FEW / cases)
     return seen.minimum - more, seen.maximum + more
 

@@ -28,7 +28,7 @@ def read_image(source: Any, name: str = "the image", content: bytes | None = Non
         content: The bytes of the file, if they have been read already.
 
     Raises:
-        DataError: The source is of another type, cannot be read, is not 3D, has voxels that are no numbers, or a
+        DataError: The source is of another type, cannot be read, is not 3D, has voxels that are not numbers, or a
             singular affine.
     """
     if isinstance(source, str | Path):
@@ -63,7 +63,7 @@ def of_array(data: np.ndarray, spacing: Sequence[float] | None) -> list[Image]:
         spacing: mm per axis; None for 1 mm.
 
     Raises:
-        DataError: The array has other axes, no voxels, or values that are no numbers.
+        DataError: The array has other axes, no voxels, or values that are not numbers.
         UsageError: The spacing is not three positive numbers.
     """
     nifti.check_kind(data.dtype, "the array")

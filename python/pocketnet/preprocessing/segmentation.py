@@ -32,5 +32,5 @@ def write_case(entry: Case, listing: Manifest, folder: Path, preprocessing: Prep
                                                listing.ignore), prepared)
     store.write_store(output, entry.case, listing.modalities, prepared, label,
                       {item.name: item.parts or item.value for item in known},
-                      partly=store.Partly(entry.annotated, listing.ignore is not None))
+                      annotation=store.Annotation(entry.annotated, listing.ignore is not None))
     return warnings

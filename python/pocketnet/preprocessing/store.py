@@ -51,12 +51,12 @@ def _write_array(path: Path, array: np.ndarray, axes: int = 3) -> None:
 
 
 @dataclass(frozen=True)
-class Partly:
-    """What was not annotated in a case.
+class Annotation:
+    """How completely a case is annotated.
 
     Attributes:
         annotated: Names of the annotated labels; None: all.
-        ignored: Whether the label map marks voxels that nobody annotated as `IGNORED`.
+        ignored: Whether the label map marks unannotated voxels as `IGNORED`.
     """
 
     annotated: tuple[str, ...] | None = None
@@ -65,7 +65,7 @@ class Partly:
 
 def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepared: Prepared, label: np.ndarray | None,
                 labels: Mapping[str, int | tuple[int, ...]], class_name: str | None = None,
-                partly: Partly = Partly()) -> Path:
+                annotation: Annotation = Annotation()) -> Path:
     """Write one case's store. The write is atomic.
 
     Args:
@@ -76,7 +76,7 @@ def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepar
         label: (x, y, z) classes on the prepared grid; None for a case without a reference.
         labels: Class value by name; several of a label that overlaps with others.
         class_name: Class of the case in a classification.
-        partly: What was not annotated.
+        annotation: How completely the case is annotated.
     """
     target = Path(folder) / case
     foreground: dict[str, Any] = {
@@ -92,8 +92,8 @@ def write_store(folder: str | Path, case: str, modalities: Sequence[str], prepar
             statistics=cast("tuple[Statistics, ...]", prepared.statistics),
             foreground=foreground,
             sha256={path.name: files.sha256(path) for path in sorted(temporary.glob("*.b2nd"))},
-            checksum=UNSEALED, class_name=class_name or None, annotated=partly.annotated,
-            known=cast(Any, _sample(label != IGNORED)) if label is not None and partly.ignored else None)
+            checksum=UNSEALED, class_name=class_name or None, annotated=annotation.annotated,
+            known=cast(Any, _sample(label != IGNORED)) if label is not None and annotation.ignored else None)
         replace(stored, checksum=stored.own_checksum()).write(temporary / "case.json")
     return target
 

@@ -1,17 +1,17 @@
 """Losses as functions of class indices and probabilities, always computed in float32.
 
-A loss is a sum of terms, each with weight 1 (`PARTS`): terms that compare a channel as a whole (`overlap`), and the
-cross-entropy of voxels. It is the mean over channels, then over the batch.
+A loss is a sum of terms with weight 1 each (`PARTS`): terms that compare whole channels (`overlap`), and the
+cross-entropy of the voxels. It is averaged over channels, then over the batch.
 
-Each has a marginal form for targets with channels (`targets`), where not everything was annotated. Voxels that nobody
-annotated do not count. In a case in which some labels were not annotated, their probabilities are added to the
-background's, with which they are one class. The Dice term then has no channels of their own for them, and the
-cross-entropy of a voxel is -log of the sum of the probabilities of its possible classes.
+Each has a marginal form for incomplete annotation, which takes targets with channels (`targets`). It leaves out
+unannotated voxels. If some labels of a case are not annotated, it merges them with the background by adding their
+probabilities. The Dice term then has no separate channels for them, and the cross-entropy of a voxel is -log of the sum
+of the probabilities of its possible classes.
 
 Source of the marginal forms: Shi et al., Medical Image Analysis 70, 101979 (2021), Section 3 (marginal loss). The
 target adaptive loss of Fang and Yan, IEEE TMI 39(11), 3619 (2020), merges labels in the same way.
 
-The forms for regions, labels that overlap, compare each region with its own sigmoid.
+For overlapping labels (regions), each has a form that compares every region with its own sigmoid output.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ..contracts.plan import Plan
 
 Weights = Sequence[float] | None
-"""Weight of each class, as a share of their sum: in the terms of a channel, in the cross-entropy of a voxel by its
-true class (of regions: by channel). None: all count the same."""
+"""Weight of each class, relative to their sum. It applies to the channels of the terms, and to the voxels of the
+cross-entropy by their true class (of regions: to the channels). None: all weights are equal."""
 SMALLEST_PROBABILITY = 1e-7
 
 
@@ -97,11 +97,11 @@ def cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights:
 
 def marginal_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
                            ) -> keras.KerasTensor:
-    """`cross_entropy` where not everything was annotated: the mean over annotated voxels, then over the batch."""
+    """`cross_entropy` for incomplete annotation: the mean over annotated voxels, then over the batch."""
     possible, y_pred, axes = _possible(y_true), ops.cast(y_pred, "float32"), tuple(range(1, len(y_pred.shape) - 1))
     known = 1.0 - ops.min(possible, axis=-1)
     said = ops.maximum(ops.sum(possible * y_pred, axis=-1), SMALLEST_PROBABILITY)
-    if weights is not None:  # of the background, if it is possible: all others are then one with it
+    if weights is not None:  # that of the background where it is possible: the others are merged with it
         known = known * ops.take(ops.convert_to_tensor(weights, "float32"), ops.argmax(possible, axis=-1))
     total = ops.sum(known, axis=axes)
     return -ops.mean(ops.sum(known * ops.log(said), axis=axes) / ops.where(total > 0, total, 1.0))
@@ -109,7 +109,7 @@ def marginal_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor,
 
 def region_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, weights: Weights = None
                          ) -> keras.KerasTensor:
-    """Binary cross-entropy of labels that overlap: the mean over what is known of a sample, then over the batch."""
+    """Binary cross-entropy for overlapping labels: the mean over the known values of a sample, then over the batch."""
     true, found, known = _regions(y_true, y_pred)
     inside = true * ops.log(ops.maximum(found, SMALLEST_PROBABILITY))
     outside = (known - true) * ops.log(ops.maximum(1.0 - found, SMALLEST_PROBABILITY))
@@ -130,14 +130,14 @@ def compare_classes(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> ove
 
 
 def compare_annotated(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
-    """Merge the labels that were not annotated with the background, and leave out voxels that nobody annotated.
+    """Merge unannotated labels with the background, and leave out unannotated voxels.
 
     Args:
         y_true: Target with channels, (batch, x, y[, z], classes).
         y_pred: Probabilities, (batch, x, y[, z], classes).
 
     Returns:
-        Channels that are zero where they are merged and at voxels left out; merged ones do not count.
+        Channels that are zero at omitted voxels, and everywhere if they are merged; merged channels do not count.
     """
     y_pred, possible = ops.cast(y_pred, "float32"), _possible(y_true)
     axes = tuple(range(1, len(y_pred.shape) - 1))
@@ -150,7 +150,7 @@ def compare_annotated(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> o
 
 
 def compare_regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
-    """Return the channels of labels that overlap; regions that were not annotated in a sample do not count.
+    """Return the channels of overlapping labels; regions that are not annotated in a sample do not count.
 
     Args:
         y_true: Target with channels, (batch, x, y[, z], regions).
@@ -189,7 +189,7 @@ def _possible(y_true: keras.KerasTensor) -> keras.KerasTensor:
 
 def _regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor
              ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
-    """Return truth, probabilities and what is known, (batch, …, regions) float32; the first two are 0 if unknown."""
+    """Return truth, probabilities and a mask of known values, (batch, …, regions) float32; 0 where unknown."""
     target = ops.cast(y_true, "int32")
     known = 1.0 - ops.cast(ops.bitwise_and(target, UNKNOWN) // UNKNOWN, "float32")
     true = ops.cast(ops.bitwise_and(target, INSIDE), "float32") * known
@@ -217,10 +217,10 @@ def _mean(losses: keras.KerasTensor, kept: keras.KerasTensor | None, weights: We
 
 
 class Form(NamedTuple):
-    """How truth and prediction are compared.
+    """A way to compare truth and prediction.
 
     Attributes:
-        compare: Makes the channels for the terms that compare a channel as a whole.
+        compare: Returns the channels for the terms that compare whole channels.
         entropy: The cross-entropy.
     """
 
@@ -253,6 +253,6 @@ def _losses(form: Form) -> dict[str, Callable[..., Any]]:
 EXCLUSIVE = Form(compare_classes, cross_entropy)
 LOSSES = _losses(EXCLUSIVE)
 MARGINAL = _losses(Form(compare_annotated, marginal_cross_entropy))
-"""Their forms where not everything was annotated."""
+"""Their forms for incomplete annotation."""
 REGION = _losses(Form(compare_regions, region_cross_entropy))
-"""Their forms for labels that overlap."""
+"""Their forms for overlapping labels."""

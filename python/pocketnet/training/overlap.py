@@ -1,4 +1,4 @@
-"""Terms of losses that compare truth and prediction channel by channel, each over a whole patch."""
+"""Loss terms that compare truth and prediction channel by channel, over the whole patch."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-6
 FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7
-"""Weights in the Tversky index: a voxel that is missed costs more than one that is too many."""
+"""Weights in the Tversky index: a missed voxel costs more than a false positive."""
 FOCUS = 0.75
 """Exponent of the focal Tversky loss (1 / γ with γ = 4/3 in the source)."""
 REACH = 5
-"""Distance (voxels) from the reference's surface beyond which a wrong voxel costs no more in the boundary loss."""
+"""Distance from the reference surface, in voxels, beyond which the boundary loss does not grow."""
 
 
 class Compared(NamedTuple):
     """Truth and prediction by channel.
 
     Attributes:
-        true: Shares of the truth, (batch, x, y[, z], channels), 0 or 1, float32.
+        true: Truth, (batch, x, y[, z], channels), 0 or 1, float32.
         found: Probabilities, (batch, x, y[, z], channels), float32.
         kept: 1 for a channel that counts in a sample, else 0, (batch, channels); None if all count.
     """
@@ -58,7 +58,7 @@ def dice(compared: Compared) -> keras.KerasTensor:
 def tversky(compared: Compared) -> keras.KerasTensor:
     """1 - |t p| / (|t p| + 0.3 |p outside t| + 0.7 |t outside p|), (batch, channels) in [0, 1].
 
-    Missed voxels cost more than false ones: small structures are found more often. Source: Salehi et al., Tversky loss
+    Missed voxels cost more than false positives, so small structures are missed less often. Source: Salehi et al., Tversky loss
     function for image segmentation using 3D fully convolutional deep networks, MLMI 2017, Eq. 3 and Table 1.
     """
     true, found, axes = compared.true, compared.found, compared.axes
@@ -69,7 +69,7 @@ def tversky(compared: Compared) -> keras.KerasTensor:
 
 
 def focal_tversky(compared: Compared) -> keras.KerasTensor:
-    """The Tversky loss to the power of 3/4, (batch, channels): channels that are segmented badly weigh more.
+    """The Tversky loss to the power of 3/4, (batch, channels). Poorly segmented channels weigh more.
 
     Source: Abraham and Khan, A novel focal Tversky loss function with improved attention U-Net for lesion
     segmentation, ISBI 2019, Eq. 4.
@@ -78,11 +78,10 @@ def focal_tversky(compared: Compared) -> keras.KerasTensor:
 
 
 def boundary(compared: Compared) -> keras.KerasTensor:
-    """The mean of what is wrong in a voxel times its distance to the truth's surface, (batch, channels) in [0, 1].
+    """The mean over voxels of the error times the distance to the true surface, (batch, channels) in [0, 1].
 
-    Distances are in voxels, counted along axes and diagonals alike, and cut at 5; they are divided by 5. A perfect
-    prediction has 0. Source: Kervadec et al., Boundary loss for highly unbalanced segmentation, Medical Image Analysis
-    67, 101851 (2021), Eq. 5, less its value for the truth.
+    Distances are chessboard distances in voxels, limited to 5 and divided by 5. A perfect prediction has 0. Source: Kervadec et al., Boundary loss for highly unbalanced segmentation, Medical Image Analysis
+    67, 101851 (2021), Eq. 5, minus its value for the truth.
     """
     true = compared.true
     signed = (_depth(1.0 - true) - _depth(true)) / REACH
@@ -90,7 +89,7 @@ def boundary(compared: Compared) -> keras.KerasTensor:
 
 
 def _depth(inside: keras.KerasTensor) -> keras.KerasTensor:
-    """Return how many voxels each voxel of a mask is away from the nearest one outside it, at most `REACH`; else 0."""
+    """Return the distance of each voxel of a mask to the nearest voxel outside, at most `REACH`; 0 outside the mask."""
     outside = 1.0 - inside
     depth = inside
     for _ in range(REACH - 1):

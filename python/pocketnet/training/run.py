@@ -59,7 +59,7 @@ class Observer:
     Attributes:
         log: Called with progress messages.
         on_step: Called after each step with the number of completed steps.
-        follow: Follows begin, epochs and end; None for nobody.
+        follow: Called at the begin, after each epoch and at the end; None: nothing is called.
     """
 
     log: Callable[[str], None] = print

@@ -80,10 +80,10 @@ class Sampler(ABC):
 class PatchSampler(Sampler):
     """Random training patches and fixed validation patches of a fold.
 
-    If labels overlap or were annotated in part, batches have targets with channels (`targets`), not classes.
+    If labels overlap or annotation is incomplete, batches have targets with channels (`targets`), not classes.
 
     Raises:
-        DataError: The plan is for datasets that were annotated in full, and a store was annotated in part.
+        DataError: The plan is for complete annotation, but a store is incompletely annotated.
     """
 
     def __init__(self, plan: Plan, stores: dict[str, Store], cases: Sequence[str], constants: Sequence[Intensity],
@@ -91,8 +91,8 @@ class PatchSampler(Sampler):
         super().__init__(plan, stores, cases, constants, fold)
         partly = [store.case for store in self.stores if store.annotated is not None or store.known is not None]
         if partly and not plan.annotation:
-            raise DataError("The plan says nothing of voxels or labels that were not annotated, but some cases have "
-                            "them.", problems=partly[:20], todo="Create the plan again with pocket-plan.")
+            raise DataError("The plan is for complete annotation, but some cases have unannotated voxels or "
+                            "labels.", problems=partly[:20], todo="Create the plan again with pocket-plan.")
         having = ([(store, store.foreground[label.name]) for store in self.stores
                    if len(store.foreground.get(label.name, ()))] for label in plan.labels)
         self._having = [pairs for pairs in having if pairs]

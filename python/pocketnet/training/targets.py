@@ -1,16 +1,16 @@
-"""What a network is to predict where not everything was annotated: targets with one channel per class.
+"""Training targets for incomplete annotation and for regions: one channel per class.
 
-A plain target is a class map. Where voxels or labels were not annotated, a voxel has several possible classes:
+A plain target is a class map. With incomplete annotation, a voxel may have several possible classes:
 
-- A voxel that nobody annotated may belong to every class.
-- In a case in which some labels were not annotated, a voxel of none of the others belongs to the background or to one
-  of the labels that were not annotated. For this case, these labels and the background are one class.
+- An unannotated voxel may belong to any class.
+- If some labels of a case are not annotated, a voxel outside the annotated labels belongs to the background or to one
+  of the unannotated labels. In this case, the background and the unannotated labels are merged into one class.
 
-A target with channels is uint8: bit `POSSIBLE` of a channel tells whether the voxel may belong to the class, bit
-`MERGED` whether the class is one with the background in this case. `losses` describes the losses.
+A target with channels is uint8. Bit `POSSIBLE` of a channel tells whether the voxel may belong to the class. Bit
+`MERGED` tells whether the class is merged with the background in this case. `losses` describes the losses.
 
-Labels that overlap (regions) have a channel each, and the background has none. Bit `INSIDE` of a channel tells whether
-the voxel belongs to the region, bit `UNKNOWN` whether nobody annotated this.
+Overlapping labels (regions) have one channel each, without a background channel. Bit `INSIDE` of a channel tells
+whether the voxel belongs to the region, bit `UNKNOWN` whether this is unknown because it is not annotated.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def possible_classes(classes: np.ndarray, labels: Sequence[Label], annotated: Se
     """Return a target with channels.
 
     Args:
-        classes: Stored classes of any shape, `IGNORED` where nobody annotated.
+        classes: Stored classes of any shape, `IGNORED` at unannotated voxels.
         labels: The plan's labels.
-        annotated: Names of the case's annotated labels; None: all.
+        annotated: Names of the labels that are annotated in the case; None: all.
 
     Returns:
         (…, 1 + labels) uint8, background first.
@@ -44,20 +44,20 @@ def possible_classes(classes: np.ndarray, labels: Sequence[Label], annotated: Se
 
 
 def regions(classes: np.ndarray, labels: Sequence[Label], annotated: Sequence[str] | None) -> np.ndarray:
-    """Return a target for labels that overlap; see `possible_classes` for the arguments.
+    """Return a target for overlapping labels; see `possible_classes` for the arguments.
 
     Returns:
         (…, labels) uint8.
     """
     known = annotated_labels(labels, annotated)
-    nobody = classes == IGNORED
+    unannotated = classes == IGNORED
     return np.stack([mask(classes, label) * np.uint8(INSIDE) if label in known else
                      np.full(classes.shape, UNKNOWN, np.uint8) for label in labels],
-                    axis=-1) | (nobody * np.uint8(UNKNOWN))[..., None]
+                    axis=-1) | (unannotated * np.uint8(UNKNOWN))[..., None]
 
 
 def drawn(target: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """Return a target of a patch as a class map to draw: background where a voxel has several possible classes."""
+    """Return a target as a class map for pictures: background where a voxel has several possible classes."""
     if overlapping(labels):
         inside = target == INSIDE
         return np.where(inside.any(axis=-1), len(labels) - inside[..., ::-1].argmax(axis=-1), 0).astype(np.uint8)
@@ -66,7 +66,7 @@ def drawn(target: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
 
 def masks(probabilities: np.ndarray, target: np.ndarray, labels: Sequence[Label]
           ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the predicted and the true mask of each annotated label of a sample, without voxels that nobody annotated.
+    """Yield the predicted and the true mask of each annotated label of a sample, without unannotated voxels.
 
     Args:
         probabilities: (*patch, classes).

@@ -80,7 +80,7 @@ def test_every_bad_prediction_is_named(hippocampi, hippocampus, tmp_path):
     outcome = run(tmp_path, hippocampus)
     assert outcome.exit_code == 3
     assert "3 of 4" in outcome.stderr
-    reasons = ("another grid", "truncated", "no class of the manifest: [3, 6]")
+    reasons = ("another grid", "truncated", "not a class of the manifest: [3, 6]")
     for name, reason in zip(hippocampi, reasons, strict=False):
         line = next(line for line in outcome.stderr.splitlines() if f"- {name}:" in line)
         assert reason in line and str(tmp_path / "predictions" / name) in line

@@ -82,7 +82,7 @@ def test_one_of_several_kinds_of_label_maps_is_chosen(tmp_path):
     (MICROSCOPY, bids(labels_from="../x"), "no such folder"),
     (MICROSCOPY, bids("T1w"), "no image with the suffix T1w(?s:.*)There are: SEM .1."),
     (["sub-1/anat/sub-1_T1w.nii", "sub-1/anat/sub-1_T2w.nii"], bids(), "images of 2 kinds: T1w .1., T2w .1."),
-    (["sub-1/readme.txt"], bids(), "no image in its folders of subjects"),
+    (["sub-1/readme.txt"], bids(), "no image in its subject folders"),
     (["x/sub-1_T1w.nii"], bids(), "no known layout; dataset 'bids'")])
 def test_what_does_not_say_enough(tmp_path, names, preset, said):
     with pytest.raises(UsageError, match=said):

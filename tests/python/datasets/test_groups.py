@@ -57,11 +57,12 @@ def test_a_table_that_does_not_fit(tmp_path, table, said):
 
 def test_a_name_that_the_pattern_does_not_fit(tmp_path):
     (problem,) = assign(tmp_path, cases("p1_a", "x"), r"(p\d)_", None).problems
-    assert problem.case == "x" and "does not fit --group (p" in problem.problem
+    assert problem.case == "x" and "does not match --group (p" in problem.problem
 
 
 @pytest.mark.parametrize("group, stratify, said", [
-    ("(p", None, "no regular expression(?s:.*)parentheses"), ("(p)(1)", None, "one pair of parentheses(?s:.*)Found: 2"),
+    ("(p", None, "not a regular expression(?s:.*)parentheses"),
+    ("(p)(1)", None, "one pair of parentheses(?s:.*)Found: 2"),
     ("patint", None, "no column 'patint'(?s:.*)Did you mean patient"),
     (None, "kind", "no column 'kind'(?s:.*)--stratify")])
 def test_wishes_that_cannot_be_met(tmp_path, group, stratify, said):

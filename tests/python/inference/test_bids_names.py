@@ -22,7 +22,7 @@ def test_images_of_a_dataset(tmp_path, modalities, expected):
     files, left_out = bids.images([tmp_path], modalities)
     found = bids.as_derivative(group(files, modalities))
     assert {case: len(paths) for case, paths in found.cases.items()} == expected
-    assert left_out == ([] if len(modalities) == 2 else ["left out: images that are no T1w: FLAIR"])
+    assert left_out == ([] if len(modalities) == 2 else ["left out: images with other suffixes than T1w: FLAIR"])
 
 
 def test_two_images_of_the_same_entities_and_a_foreign_name(tmp_path):
@@ -32,4 +32,4 @@ def test_two_images_of_the_same_entities_and_a_foreign_name(tmp_path):
     found = bids.as_derivative(group([tmp_path / name for name in names], ["MRI"]))
     assert list(found.cases) == ["sub-1/anat/sub-1_dseg"]
     assert [problem.split(": ")[1] for problem in found.problems] == [
-        f"{tmp_path}/sub-1_T1w.nii has the same entities", "this is no name of BIDS, such as sub-1_T1w.nii.gz"]
+        f"{tmp_path}/sub-1_T1w.nii has the same entities", "this is not a BIDS name, such as sub-1_T1w.nii.gz"]

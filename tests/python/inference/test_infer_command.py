@@ -208,5 +208,5 @@ def test_a_bids_dataset_in_a_derivative_out(hippocampus_model, two, tmp_path):
     assert not any(case["skipped"] for case in ran["cases"])
     assert all(case["skipped"] for case in infer("--model", hippocampus_model, raw, "--bids", "-o", out)["cases"])
     said = infer("--model", hippocampus_model, two, "--bids", "-o", tmp_path / "no", code=3)
-    assert "this is no name of BIDS" in str(said)
+    assert "this is not a BIDS name" in str(said)
     assert "takes IMAGES" in infer("--model", hippocampus_model, raw, "--bids", "-o", tmp_path / "a.nii.gz", code=2)

@@ -219,7 +219,7 @@ def test_a_folder_is_segmented_whole_and_says_what_it_leaves_out(scans, monkeypa
     assert [case["case"] for case in told["cases"]] == ["UPPER", "other", "sub-01/T1", "sub-02/T1"]
     failed = "\n".join(told["failed"])
     assert len(told["failed"]) == 3 and "lost.nii.gz: this is a link to .git/annex/none" in failed
-    assert "broken: The gzip stream ends too early" in failed and "pipe: This is no ordinary file" in failed
+    assert "broken: The gzip stream ends too early" in failed and "pipe: This is not an ordinary file" in failed
     left_out = "\n".join(told["left_out"])
     for words in ("1 .json file: T1.json", "1 .tsv file", "1 hidden file: .DS_Store", "1 looping link: sub-01/loop",
                   "1 dangling link: notes.txt"):

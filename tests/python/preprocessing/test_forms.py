@@ -128,7 +128,7 @@ def test_every_format_is_written_and_read(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(("at", "value", "words"), [
-    (256, np.full(3, np.nan, "<f4"), "qform is no rotation"), (256, np.full(3, 5, "<f4"), "qform is no rotation"),
+    (256, np.full(3, np.nan, "<f4"), "qform is not a rotation"), (256, np.full(3, 5, "<f4"), "qform is not a rotation"),
     (123, np.full(1, 7, "u1"), ""), (76, np.array([1, -1, -1, -1], "<f4"), "")])
 def test_odd_fields_of_a_header_change_no_voxel(tmp_path, at, value, words):
     forms.save(forms.image(forms.ROTATION), tmp_path / "plain.nii")

@@ -66,7 +66,7 @@ def test_a_prediction_is_not_taken_for_another_value(tmp_path):
     grid = geometry.Grid((8, 6, 4), np.eye(4))
     geometry.write_image(tmp_path / "reference.nii.gz", np.ones((8, 6, 4), np.uint8), grid)
     geometry.write_image(tmp_path / "predicted.nii.gz", np.full((8, 6, 4), 65537, np.int32), grid)
-    with pytest.raises(DataError, match=r"no class of the manifest: \[65537\]"):
+    with pytest.raises(DataError, match=r"not a class of the manifest: \[65537\]"):
         read_pair(tmp_path / "reference.nii.gz", tmp_path / "predicted.nii.gz", (Label("a", 1, (1,)),))
 
 

@@ -201,7 +201,7 @@ def test_a_plan_for_full_annotation_refuses_such_stores(scribbled, tmp_path):
     plan = planned(found)
     stores = stores_of(folder, found, tmp_path, plan)
     assert plan.annotation == "partial"
-    with pytest.raises(DataError, match="voxels or labels that were not annotated"):
+    with pytest.raises(DataError, match="for complete annotation"):
         PatchSampler(replace(plan, annotation=None), stores, sorted(stores), CONSTANTS, 0)
 
 

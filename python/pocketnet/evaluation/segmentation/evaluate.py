@@ -34,7 +34,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, and pictures of the best, median and worst case; with probability maps `calibration.csv`.
 
-    Voxels that nobody annotated are left out, and so are the labels that were not annotated in a case.
+    Unannotated voxels are left out, and so are the unannotated labels of a case.
 
     Args:
         listing: The manifest.

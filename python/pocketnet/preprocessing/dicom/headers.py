@@ -87,7 +87,7 @@ def _is_element(head: bytes) -> bool:
 
 
 def sniff(file: Path) -> bool:
-    """Return whether a file is DICOM by its first bytes; False if it cannot be read or is no regular file."""
+    """Return whether a file is DICOM by its first bytes; False if it cannot be read or is not a regular file."""
     try:
         if not file.is_file():
             return False
@@ -250,7 +250,7 @@ def read_header(file: Path, pixels: bool = False) -> pydicom.Dataset:
     """Read the attributes of a DICOM file, with or without the pixels.
 
     Raises:
-        _Damaged: The file ends too early or is no valid DICOM.
+        _Damaged: The file ends too early or is not valid DICOM.
         OSError: The file cannot be opened.
     """
     import pydicom
@@ -294,7 +294,7 @@ def _check_deflated(file: Path, head: bytes) -> None:
     """Check that a file of the deflated transfer syntax does not unpack to far more than its size.
 
     Raises:
-        _Damaged: It does, or it is no sound deflate stream.
+        _Damaged: It does, or it is not a sound deflate stream.
     """
     if DEFLATED.encode() not in head or head[128:138] != b"DICM\2\0\0\0UL":
         return

@@ -58,8 +58,9 @@ def dice(compared: Compared) -> keras.KerasTensor:
 def tversky(compared: Compared) -> keras.KerasTensor:
     """1 - |t p| / (|t p| + 0.3 |p outside t| + 0.7 |t outside p|), (batch, channels) in [0, 1].
 
-    Missed voxels cost more than false positives, so small structures are missed less often. Source: Salehi et al., Tversky loss
-    function for image segmentation using 3D fully convolutional deep networks, MLMI 2017, Eq. 3 and Table 1.
+    Missed voxels cost more than false positives, so small structures are missed less often. Source: Salehi et al.,
+    Tversky loss function for image segmentation using 3D fully convolutional deep networks, MLMI 2017, Eq. 3 and
+    Table 1.
     """
     true, found, axes = compared.true, compared.found, compared.axes
     shared = ops.sum(true * found, axis=axes)
@@ -80,8 +81,9 @@ def focal_tversky(compared: Compared) -> keras.KerasTensor:
 def boundary(compared: Compared) -> keras.KerasTensor:
     """The mean over voxels of the error times the distance to the true surface, (batch, channels) in [0, 1].
 
-    Distances are chessboard distances in voxels, limited to 5 and divided by 5. A perfect prediction has 0. Source: Kervadec et al., Boundary loss for highly unbalanced segmentation, Medical Image Analysis
-    67, 101851 (2021), Eq. 5, minus its value for the truth.
+    Distances are chessboard distances in voxels, limited to 5 and divided by 5. A perfect prediction has 0. Source:
+    Kervadec et al., Boundary loss for highly unbalanced segmentation, Medical Image Analysis 67, 101851 (2021), Eq. 5,
+    minus its value for the truth.
     """
     true = compared.true
     signed = (_depth(1.0 - true) - _depth(true)) / REACH

@@ -150,7 +150,7 @@ def moved(folds, fold, name, to="train"):
     ([{"train": ["p00_0", "p00_0"], "val": ["p01_0"]}], DataError, "'p00_0' is listed 2 times"),
     ([{"train": [], "val": ["p01_0"]}], DataError, "train: no case"),
     ([{"train": ["p00_0", "p00_1"], "val": ["p01_0"]}], DataError, "of one group: too few"),
-    ([{"train": ["p00_0"]}], UsageError, "no object with `train` and `val`"), ([], UsageError, "has no fold"),
+    ([{"train": ["p00_0"]}], UsageError, "not an object with `train` and `val`"), ([], UsageError, "has no fold"),
     ({"folds": []}, DataError, "(?i)splits"), ("text", DataError, "(?i)splits")])
 def test_folds_that_cannot_be_used(tmp_path, folds, error, said):
     with pytest.raises(error, match=said):

@@ -45,15 +45,16 @@ pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --fol
               help="Cases without a label file: report them as problems, leave them out, or keep them in the "
                    "manifest for pocket-infer.")
 @click.option("--group", metavar="COLUMN|PATTERN",
-              help="What the splits keep together: a column of the dataset's table or of groups.csv, or a pattern of "
-                   r"case names such as '(patient\d+)_'. Default: the column patient, subject or site; none: nothing.")
+              help="Groups that every split keeps together: a column of the dataset's table or of groups.csv, or a "
+                   r"pattern of case names such as '(patient\d+)_'. Default: the column patient, subject or site. "
+                   "none: no groups.")
 @click.option("--suffix", metavar="SUFFIX,…",
-              help="Of a BIDS dataset: the suffix of the images, such as T1w; several are modalities.")
+              help="For a BIDS dataset: suffix of the images, such as T1w. Several suffixes are modalities.")
 @click.option("--labels-from", metavar="FOLDER[:KIND]",
-              help="Of a BIDS dataset: the folder of the label maps, such as derivatives/NAME, and the end of their "
-                   "names if there are several, such as derivatives/NAME:desc-manual_dseg.")
+              help="For a BIDS dataset: folder of the label maps, such as derivatives/NAME. If it has several kinds, "
+                   "add the end of their names: derivatives/NAME:desc-manual_dseg.")
 @click.option("--stratify", metavar="COLUMN",
-              help="Keep the proportions of this column's values in each part of a split.")
+              help="Keep the proportions of this column's values equal in all parts of a split.")
 @quiet_option
 @json_option
 def main(dataset: str, input_: Path, output: Path, modalities: str | None, label_set: str | None, folds: int | None,

@@ -53,7 +53,7 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
                    "models.")
 @click.option("--bids", is_flag=True,
               help="Write a BIDS derivative: dataset_description.json, and <entities>_dseg.nii.gz with _dseg.tsv for "
-                   "IMAGES with names of BIDS, such as a whole dataset.")
+                   "IMAGES with BIDS names, or for a BIDS dataset.")
 @click.option("--dicom-seg", is_flag=True, help="Also write DICOM segmentations for IMAGES that are DICOM series.")
 @click.option("--dicom-origin", is_flag=True,
               help="Copy institution, station, device serial number and comments on the patient from the series into "
@@ -68,7 +68,7 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
 @click.option("--max-memory", metavar="SIZE", help="Memory limit of the whole process, for example 2G.")
 @click.option("--missing", metavar="A,B",
-              help="Modalities that the images lack. Only for models that were trained with training.drop_modality.")
+              help="Modalities that are missing. Only for models trained with training.drop_modality.")
 @click.option("--again", is_flag=True, help="Repeat finished cases.")
 @quiet_option
 @json_option
@@ -126,7 +126,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
 
 def _end(word: str, done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
          quiet: bool) -> None:
-    """Print what was done, or raise an error that lists the failed cases; `word` is what was done to them."""
+    """Print the number of finished cases, or raise an error that lists the failed ones; `word` is a past participle."""
     from ..errors import DataError
 
     if problems:

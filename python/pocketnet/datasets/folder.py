@@ -44,10 +44,10 @@ class Case:
         images: Path by modality.
         label: Path of the label map; None without one.
         class_name: Class of the image in a classification.
-        columns: What the dataset's table says of the case besides, by column, such as `patient`.
+        columns: Other values in the dataset's table, by column, such as `patient`.
         group: Cases of one group stay in one part of each split; None if unknown.
         stratum: Value to stratify by, if asked for.
-        annotated: Names of the labels that were annotated in the case; None: all.
+        annotated: Names of the labels that are annotated in the case; None: all.
     """
 
     name: str
@@ -132,7 +132,7 @@ def text_problems(texts: Mapping[str, Iterable[str]]) -> list[Problem]:
 
 
 def path_problems(cases: Iterable[Case]) -> list[Problem]:
-    """Return problems for names of files that cannot stand in a manifest."""
+    """Return problems for file names that a manifest cannot contain."""
     return [Problem(case.name, path, f"expected {fault}") for case in cases
             for path in (*case.images.values(), *filter(None, [case.label])) if (fault := path_fault(path))]
 

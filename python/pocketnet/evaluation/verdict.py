@@ -1,4 +1,4 @@
-"""State the result of a comparison in words: is the pocket network as good as the full one?"""
+"""Summarise a comparison in words: is the pocket network as accurate as the full one?"""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ class Predictor:
             run.clock.lap("merging")
 
     def findings(self, scan: Scan, *, in_mm: bool = True) -> list[str]:
-        """Return the warnings about a scan: those of its files, and in what it is unlike the training images.
+        """Return the warnings about a scan: those of its files, and its differences from the training images.
 
         A model folder without ranges (trained before there were any) gives the first only.
 

@@ -1,4 +1,4 @@
-"""List what a folder holds: links are followed, and whatever cannot be read is named."""
+"""List the content of a folder: links are followed, and unreadable entries are named."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def kind_of(path: Path) -> str:
 
 
 def summary(left_out: dict[str, list[Path]], folder: Path | None = None) -> Iterator[str]:
-    """Yield one line per kind of what was left out: its number and the first names, relative to `folder`."""
+    """Yield one line per kind of omitted entry: the number and the first names, relative to `folder`."""
     for kind, paths in sorted(left_out.items()):
         names = [_relative(path, folder) for path in paths[:SHOWN]]
         more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""

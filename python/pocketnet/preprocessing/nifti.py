@@ -30,7 +30,7 @@ HEADER_BYTES = 544
 MOST_BYTES = 32 * 2**30
 """Maximum unpacked size of a file."""
 SLACK_BYTES = 64 * 2**20
-"""Bytes that an unpacked file may have beyond what its header announces."""
+"""Bytes by which an unpacked file may exceed the size that its header announces."""
 SMALL_BYTES = 2**30
 MOST_RATIO = 900
 """Maximum unpacked bytes per packed byte of a file that unpacks to more than `SMALL_BYTES`; gzip reaches 1032."""

@@ -121,7 +121,7 @@ def _check_alike(frames: Sequence[Frame], where: Path) -> None:
                             if what == "directions" else
                             f"The slices of this DICOM series have different {what}: {len(groups)} of them.",
                             problems=_group_lines(groups), where=str(where),
-                            todo="Give each volume in a folder or file of its own.")
+                            todo="Put each volume into its own folder or file.")
 
 
 def _orientation(frame: Frame) -> str:
@@ -166,7 +166,7 @@ def _check_mark(frames: Sequence[Frame], mark: str, where: Path) -> None:
 def _several(frames: Sequence[Frame], mark: str, groups: dict[Hashable, list[Frame]], where: Path) -> DataError:
     return DataError(f"This DICOM series holds {len(groups)} {mark} (by {' or '.join(MARKS[mark])}) in "
                      f"{_what(frames)}; one volume is expected.", problems=_group_lines(groups, f"{mark} "),
-                     where=str(where), todo="Give each volume as a series of its own.")
+                     where=str(where), todo="Save each volume as its own series.")
 
 
 def _without_copies(ordered: list[Frame], normal: np.ndarray, same: Callable[[Frame, Frame], bool], where: Path,

@@ -108,7 +108,7 @@ def frames_of(headers: Sequence[Header], where: Path) -> list[Frame]:
                 raise DataError(f"This DICOM image cannot be segmented: {error}", where=str(where),
                                 problems=[header.file.name]) from None
             except Exception as error:  # pydicom raises errors of many types on values that break the standard
-                raise DataError(f"The header of a DICOM file has values that make no sense: {str(error)[:160]}",
+                raise DataError(f"The header of a DICOM file has invalid values: {str(error)[:160]}",
                                 where=str(where), problems=[header.file.name]) from None
     if lacking:
         raise DataError("These DICOM images do not say where their pixels lie: "

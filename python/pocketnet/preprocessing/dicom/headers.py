@@ -129,7 +129,7 @@ def find(path: Path, where: Path) -> Found:
         raise DataError(f"Expected one DICOM series, found {len(by_series)}.", where=str(where),
                         problems=[f"series {uid or 'without SeriesInstanceUID'}: {counted(len(headers), 'file')}"
                                   f"{_described(headers[0])}" for uid, headers in by_series.items()][:MOST_LINES],
-                        todo="Give each series in a folder of its own.")
+                        todo="Put each series into its own folder.")
     if path.is_dir():
         _check_below(path, found, where)
     return found

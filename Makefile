@@ -21,8 +21,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export ORT_DISABLE_TELEMETRY := 1
 export ENABLE_RUNTIME_UPTIME_TELEMETRY := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
-# Test files side by side; each file's tests stay in one process, which shares its fixtures. The pipeline's files come first:
-# they take minutes, and short ones at the end let all processes end together.
+# Test files side by side; each file's tests stay in one process, which shares its fixtures. The longest files come first
+# (tests/conftest.py).
 TEST_WORKERS ?= 2
 UI_PORT ?= 5000
 SHELL_NAME ?= bash

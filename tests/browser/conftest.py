@@ -87,12 +87,12 @@ def ui(results, tmp_path_factory) -> Iterator[str]:
         process.wait()
 
 
-def _answering(address: str, process: subprocess.Popen, log: Path, seconds: float = 240) -> str:
+def _answering(address: str, process: subprocess.Popen, log: Path, seconds: float = 600) -> str:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):
+            with urllib.request.urlopen(f"{address}/health", timeout=60):
                 return address
         except OSError:
             time.sleep(0.5)

@@ -16,6 +16,7 @@ def opened(browser, page_file):
         size = dict(zip(("width", "height"), SIZES[width], strict=True))
         context = browser.new_context(viewport=size, **options)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # on a busy machine
         page.asked, page.complaints = [], []
         page.on("request", lambda request: page.asked.append(request.url))
         page.on("console", lambda message: page.complaints.append(message.text))

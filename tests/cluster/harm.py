@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from faults import STEPS, until
 
 KILLED, LOST, LIMITED = range(3)
+MINUTES = 4  # that the last one may take; by its own clock, a minute and a half less
 
 # Where a fault needs it, a partition, time or memory of its own; and a batch of PREPROCESS, a part of a job array,
 # that is killed once.
@@ -19,7 +20,7 @@ process {
         ext.args   = '--checkpoint-seconds 0'
         ext.memory = { meta.fold == %(LIMITED)d ? 300.MB : 3.GB }
         queue      = { meta.fold != %(LOST)d ? 'gpu' : [1: 'low', 2: 'flaky'][task.attempt] ?: 'restarted' }
-        time       = { meta.fold == %(LIMITED)d ? 3.m : 1.h }
+        time       = { meta.fold == %(LIMITED)d ? %(MINUTES)d.m : 1.h }
     }
     withName: PREPROCESS {
         beforeScript = { meta.batch == 1 && task.attempt == 1 ? 'sleep 6; kill -KILL $$' : null }
@@ -80,15 +81,15 @@ def lose(run, fold, head):
 
 
 def run_out_of_time(run, fold, head):
-    """Slow an attempt down until its own clock, half of its three minutes, has run out; hang the next one, and cut its
-    time to one minute, so that SLURM ends it.
+    """Slow an attempt down until its own clock has run out; hang the next one, and cut its time to one minute, so that
+    SLURM ends it.
 
     Gives the two jobs.
     """
     slow = run.training(fold, head=head)
     process = slow.process()
     process.suspend()
-    until(lambda: time.time() - process.create_time() > 92, "the training's own clock")
+    until(lambda: time.time() - process.create_time() > 60 * MINUTES - 88, "the training's own clock")
     process.resume()
     slow.gone()
     hanging = run.training(fold, step=slow.step() + 1, head=head, after=slow)

@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-START_SECONDS = 120
+START_SECONDS = 600  # on a busy machine
 
 # Node, its partitions with their priority, CPUs and stand-in GPUs.
 NODES = {

@@ -67,7 +67,7 @@ def server(tmp_path):
         def answers():
             assert process.poll() is None, (tmp_path / "server.log").read_text()
             with contextlib.suppress(OSError):
-                return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).status == 200
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60).status == 200
         until(answers, "the MLflow server")
         return process
     yield f"http://127.0.0.1:{port}", start, tmp_path / "server.db"

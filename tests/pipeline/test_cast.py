@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from running import HOSTILE, REPOSITORY, clean_environment
+from running import HOSTILE, LIMIT_SECONDS, REPOSITORY, clean_environment
 
 SCRIPT = r"""
 workflow {
@@ -144,8 +144,9 @@ def answer(tmp_path_factory):
     name = HOSTILE.replace("'", "\\'").replace("$", "\\$")
     (folder / "main.nf").write_text(SCRIPT % (name, REPOSITORY, REPOSITORY, REPOSITORY))
     command = [REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib"]
-    done = subprocess.run(command, cwd=folder, text=True, timeout=300, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env=clean_environment({"HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}))
+    done = subprocess.run(command, cwd=folder, text=True, timeout=LIMIT_SECONDS, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env=clean_environment({
+                              "HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}))
     lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
     assert lines, done.stdout
     answer = json.loads(lines[0].removeprefix("ANSWER "))

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from running import REPOSITORY, clean_environment
+from running import LIMIT_SECONDS, REPOSITORY, clean_environment
 
 SCRIPT = r"""
 import java.util.concurrent.Callable
@@ -31,5 +31,5 @@ def test_two_operators_that_read_the_same_json_see_all_of_it(tmp_path):
     (tmp_path / "main.nf").write_text(SCRIPT)
     command = [REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib", "-ansi-log", "false"]
     done = subprocess.run(command, cwd=tmp_path, env=clean_environment({}), stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=300)
+                          stderr=subprocess.STDOUT, text=True, timeout=LIMIT_SECONDS)
     assert "seen: 1 true" in done.stdout, done.stdout

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,38 +108,42 @@ def test_model_folder_is_whole_and_checked(work, tmp_path):
     assert len(caught.value.problems) == 2
 
 
-def kill_when_a_checkpoint_is_there(work, name, number):
+def kill_at(work, name, tens, number):
+    """Train, and send a signal when a checkpoint of step `tens`0 or soon after is there; the exit code."""
     process = subprocess.Popen([sys.executable, "-m", "pocketnet.cli.train", *training_arguments(name)], cwd=work,
                                stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 1800  # on a slow and busy machine
-    while not list(work.glob(f"checkpoints-{name}/*/step-0000001*.npz")):
+    while not list(work.glob(f"checkpoints-{name}/*/step-000000{tens}*.npz")):
         assert process.poll() is None and time.monotonic() < deadline, "no checkpoint came"
         time.sleep(0.005)
     os.kill(process.pid, number)
     return process.wait()
 
 
-def test_killed_and_run_again(work):
-    assert kill_when_a_checkpoint_is_there(work, "killed", signal.SIGKILL) == -signal.SIGKILL
-    train(work, "killed")
-    assert_same_weights(work, "killed")
-    first, second = attempts(work, "killed")
-    assert first.ended == "killed" and second.first_step == first.last_step + 1 and second.last_step == 40
-
-
-def test_terminated_stops_with_a_checkpoint(work):
-    assert kill_when_a_checkpoint_is_there(work, "terminated", signal.SIGTERM) == 75
-    assert not (work / "model-terminated").exists()
-    newest = sorted(work.glob("checkpoints-terminated/*/step-*.npz"))[-1]
+def test_killed_terminated_and_run_again(work):
+    assert kill_at(work, "ended", 1, signal.SIGKILL) == -signal.SIGKILL
+    assert kill_at(work, "ended", 2, signal.SIGTERM) == 75
+    assert not (work / "model-ended").exists()
+    newest = sorted(work.glob("checkpoints-ended/*/step-*.npz"))[-1]
     newest.write_bytes(newest.read_bytes()[:1000])  # torn: the one before is used
-    ran = train(work, "terminated")
+    ran = train(work, "ended")
     assert "not a whole checkpoint" in ran.stderr
-    assert_same_weights(work, "terminated")
+    assert_same_weights(work, "ended")
+    first, second, third = attempts(work, "ended")
+    assert first.ended == "killed" and first.last_step >= 10 and second.first_step == first.last_step + 1
+    assert 20 <= second.last_step + 1 == third.first_step == int(newest.stem.split("-")[1]) and third.last_step == 40
 
 
-def test_time_limit_stops_with_a_checkpoint_that_code_in_other_words_goes_on_from(work, tmp_path):
-    ran = train(work, "limited", "--time-limit", "0.01", code=75)
+@pytest.fixture(scope="module")
+def stopped(work):
+    """Stops a training by its time limit; the folder of its checkpoints."""
+    ran = train(work, "stopped", "--time-limit", "0.01", code=75)
     assert "time limit" in ran.stderr and "Run the same command again" in ran.stderr
+    return work / "checkpoints-stopped"
+
+
+def test_code_in_other_words_goes_on_from_the_checkpoint_of_a_time_limit(work, stopped, tmp_path):
+    shutil.copytree(stopped, work / "checkpoints-limited")
     step("train", *training_arguments("limited"), cwd=work,
          env=os.environ | {"PYTHONPATH": str(reworded_package(tmp_path))})
     assert_same_weights(work, "limited")
@@ -160,8 +165,8 @@ def test_missing_stores_are_all_named(work, tmp_path):
     assert "case_3" in ran.stderr and "case_5" in ran.stderr and not (work / "model-x").exists()
 
 
-def test_begun_on_one_device_goes_on_with_two(work):
-    train(work, "grown", "--time-limit", "0.01", code=75)
+def test_begun_on_one_device_goes_on_with_two(work, stopped):
+    shutil.copytree(stopped, work / "checkpoints-grown")
     ran = train(work, "grown", "--logical-cpus", "2")
     assert "on 2 devices" in ran.stderr
     first, second = attempts(work, "grown")

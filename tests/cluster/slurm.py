@@ -224,6 +224,7 @@ class Slurm:
                 for name, members in partitions.items())))
 
 
+# MessageTimeout and BatchStartTimeout are for a busy machine.
 CONFIG = """ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
@@ -255,6 +256,8 @@ SchedulerParameters=sched_interval=5,bf_interval=5
 PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 ReturnToService=2
+MessageTimeout=60
+BatchStartTimeout=300
 {nodes}
 {partitions}
 """

@@ -18,13 +18,13 @@ LABELS = [{"name": "ball", "value": 1, "source_values": [VALUES[1]]},
 PREPROCESSING = Preprocessing("nonzero", None, "zscore")
 
 
-def plan(**training) -> Plan:
-    """A plan for `volume`s: 2 modalities, patch 16, depth 2, 4 feature maps."""
+def plan(depth: int = 2, **training) -> Plan:
+    """A plan for `volume`s: 2 modalities, patch 16, 4 feature maps. With depth 1, a training starts in less time."""
     return Plan.from_json({
         "dataset": "balls", "recipe": "quick", "seed": 7, "modalities": ["t1", "t2"], "labels": LABELS,
         "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore"},
-        "network": {"dimensions": 3, "channels": 2, "classes": 3, "depth": 2, "feature_maps": 4,
-                    "pooling": [[2, 2, 2], [2, 2, 2]], "norm": "batch", "skip": "concatenate"},
+        "network": {"dimensions": 3, "channels": 2, "classes": 3, "depth": depth, "feature_maps": 4,
+                    "pooling": [[2, 2, 2]] * depth, "norm": "batch", "skip": "concatenate"},
         "training": {"patch": [16, 16, 16], "batch": 2, "epochs": 3, "steps_per_epoch": 4, "loss": "l2_dice",
                      "optimizer": "adam", "learning_rate": 0.01, "plateau_factor": 0.5, "plateau_patience": 0,
                      "clip_norm": 1.0, "foreground_fraction": 0.5,

@@ -26,7 +26,7 @@ def main() -> None:
     from pocketnet.training.losses import l2_dice
     from pocketnet.training.sampling import PatchSampler
 
-    plan = tiny.plan(batch=4)
+    plan = tiny.plan(depth=1, batch=4)
     patches = PatchSampler(plan, store.open_stores([Path(sys.argv[1])]), ["case_0", "case_1", "case_2"], [], fold=0)
     clip_norm = 0.05  # below the gradients' norm: clipping before or after adding up is not the same
     losses = {}

@@ -22,7 +22,7 @@ def trainer(stores, folder, precision, arch="unet", **options):
     from pocketnet.training.sampling import PatchSampler
 
     keras.utils.set_random_seed(7)
-    plan = tiny.plan(precision=precision, epochs=2, steps_per_epoch=4)
+    plan = tiny.plan(depth=1, precision=precision, epochs=2, steps_per_epoch=4)
     constants = tiny.splits().folds[0].intensity
     patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
     return Trainer(build(plan.network.network(arch, "pocket")), plan, *patches, folder, log=lambda _: None, **options)

@@ -17,7 +17,7 @@ def trainer(stores, folder, **training):
     backend.configure(seed=7)
     keras.utils.set_random_seed(7)
     options = {name: training.pop(name) for name in ("deadline", "checkpoint_seconds") if name in training}
-    plan = tiny.plan(**{"epochs": 2, "steps_per_epoch": 4} | training)
+    plan = tiny.plan(depth=1, **{"epochs": 2, "steps_per_epoch": 4} | training)
     constants = tiny.splits().folds[0].intensity
     patches = [PatchSampler(plan, stores, cases, constants, 0) for cases in (["case_0", "case_1"], ["case_2"])]
     return Trainer(build(plan.network.network("unet", "pocket")), plan, *patches, folder, log=lambda _: None, **options)

@@ -1,4 +1,4 @@
-"""What only one backend can do: threads, determinism, memory. What shares a batch among devices is `training.devices`.
+"""Backend-specific functions: threads, determinism, precision, memory. `training.devices` shares batches among devices.
 
 Import this module before Keras and call `configure` first; everything else is plain Keras and runs on
 TensorFlow (the default) and JAX alike.
@@ -18,19 +18,19 @@ from typing import Any
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_DEPRECATION_WARNINGS", "0")
-# TensorFlow turns oneDNN on by itself on newer processors only. Without it the gradients of 3D convolutions take
-# several times the memory (docs/results/profile.md).
+# TensorFlow enables oneDNN only on newer processors. Without it, the gradients of 3D convolutions take several times
+# the memory (docs/results/profile.md).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 OPTIONAL = ("matplotlib", "pandas", "PIL", "sklearn")
 """Libraries that Keras loads if they are installed. No command uses them through Keras."""
 
 lean = False
-"""Whether Keras is imported without `OPTIONAL`: in our own processes. A program that uses the package gets it all."""
+"""Whether to import Keras without `OPTIONAL`. Commands do; a program that uses the package gets the whole Keras."""
 
 
 def name() -> str:
-    """`tensorflow` or `jax`, by Keras' own variable `KERAS_BACKEND`."""
+    """Return `tensorflow` or `jax`, from Keras' environment variable `KERAS_BACKEND`."""
     return os.environ["KERAS_BACKEND"]
 
 
@@ -38,8 +38,8 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
     """Set threads and seeds before any network is built.
 
     Args:
-        threads: CPU threads of one operation; None for all cores. The same number gives the same bits.
-        seed: Seeds Python, NumPy and the backend, and makes the backend's operations deterministic.
+        threads: CPU threads per operation; None for all cores. Results are bit-identical for the same number.
+        seed: Seed of Python, NumPy and the backend, whose operations become deterministic; None for neither.
     """
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -59,8 +59,8 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
             for gpu in gpus:
                 tf.config.experimental.set_memory_growth(gpu, True)
             if not gpus:
-                # Grappler leaves a graph's operations in an order that differs from process to process, and by that
-                # order a training's peak of memory, by a quarter. Without it a step on a processor takes as long.
+                # Grappler orders the operations of a graph differently in each process, and the peak memory of a
+                # training varies with the order by a quarter. Without it, a step on a CPU takes the same time.
                 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if seed is not None:
         keras.utils.set_random_seed(seed % 2**32)
@@ -86,9 +86,9 @@ def _quick_import() -> Iterator[None]:
 
 
 def usable_precision(wanted: str) -> str:
-    """The precision that this machine can train in: `wanted`, or float32 where the processor gains nothing by it.
+    """Return the precision to train in: `wanted`, or float32 if it would not be faster on this machine.
 
-    TensorFlow has no float16 max-pooling for processors, and bfloat16 is faster only on those that multiply it.
+    On CPUs, TensorFlow has no float16 max-pooling, and bfloat16 is faster only with bfloat16 instructions.
 
     Args:
         wanted: One of `contracts.plan.PRECISIONS`, Keras' names of dtype policies: weights stay in float32, layers
@@ -100,20 +100,20 @@ def usable_precision(wanted: str) -> str:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions that multiply bfloat16 (AVX-512 or AMX), by what Linux says of it."""
+    """Return whether Linux reports a processor with bfloat16 multiplication (AVX-512 or AMX)."""
     flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "").split()
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 def set_precision(precision: str) -> None:
-    """Build networks in a precision from now on (Keras' global dtype policy)."""
+    """Set the precision of networks that are built from now on (Keras' global dtype policy)."""
     import keras
 
     keras.config.set_dtype_policy(precision)
 
 
 class _quiet_stderr:
-    """Keep the start-up chatter of native libraries off the terminal; errors still raise."""
+    """Hide the start-up messages of native libraries; errors still raise."""
 
     def __enter__(self) -> None:
         sys.stderr.flush()
@@ -128,14 +128,14 @@ class _quiet_stderr:
 
 
 def on_gpu() -> bool:
-    """Whether the backend sees a GPU."""
+    """Return whether the backend finds a GPU."""
     import keras
 
     return any(device.startswith("gpu") for device in keras.distribution.list_devices("gpu"))
 
 
 def gpu_name() -> str:
-    """What the driver calls the first GPU; there must be one."""
+    """Return the driver's name of the first GPU, which must exist."""
     if name() == "tensorflow":
         import tensorflow as tf
 
@@ -146,7 +146,7 @@ def gpu_name() -> str:
 
 
 def peak_host_memory_mib() -> float:
-    """Most resident memory that this process has had, in MiB (on Linux since it was started, whatever its parent)."""
+    """Return the peak resident memory of this process in MiB (on Linux without that of its parent)."""
     peak = _status_mib("VmHWM")
     if peak is not None:
         return peak
@@ -154,20 +154,20 @@ def peak_host_memory_mib() -> float:
 
 
 def host_memory_mib() -> float:
-    """Resident memory of this process now, in MiB."""
+    """Return the current resident memory of this process in MiB."""
     import psutil
 
     return psutil.Process().memory_info().rss / 2**20
 
 
 def _status_mib(field: str) -> float | None:
-    """A field of Linux' `/proc/self/status` in MiB; None where there is none."""
+    """Return a field of Linux' `/proc/self/status` in MiB; None if it does not exist."""
     return next((int(line.split()[1]) / 1024 for line in _lines("/proc/self/status") if line.startswith(f"{field}:")),
                 None)
 
 
 def peak_device_memory_mib() -> float | None:
-    """Most memory that the backend's allocator has held on the first GPU, in MiB; None without a GPU."""
+    """Return the peak memory of the backend's allocator on the first GPU in MiB; None without a GPU."""
     if not on_gpu():
         return None
     if name() == "tensorflow":
@@ -180,13 +180,13 @@ def peak_device_memory_mib() -> float | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is the device's allocator saying that it has no more."""
+    """Return whether an error means that the device is out of memory."""
     return type(error).__name__ in ("ResourceExhaustedError", "XlaRuntimeError") and (
         "RESOURCE_EXHAUSTED" in str(error) or "OOM" in str(error) or "out of memory" in str(error).lower())
 
 
 def traced(step: Callable[[], object], folder: str) -> None:
-    """Do a step in the backend's profiler, which leaves in `folder` what TensorBoard opens."""
+    """Run a step in the backend's profiler, which writes a trace for TensorBoard to `folder`."""
     if name() == "tensorflow":
         import tensorflow as tf
 
@@ -200,7 +200,7 @@ def traced(step: Callable[[], object], folder: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Return the versions of Python and of the libraries that results depend on."""
     from importlib import metadata
 
     packages = ("tensorflow", "keras", "numpy", "scipy", "SimpleITK", "nibabel", "blosc2", "openvino")
@@ -208,7 +208,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores, memory and GPUs; no host name."""
+    """Return processor, cores, memory and GPUs, without the host name."""
     import keras
     import psutil
 

@@ -1,4 +1,4 @@
-"""What the check of a dataset does differently by task."""
+"""Task-specific parts of the check of a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the evaluation of predictions does differently by task.
+"""Task-specific parts of the evaluation of predictions.
 
 It is separate from the comparison (`tasks.py`), so that the code of `pocket-evaluate` does not include the tables.
 """

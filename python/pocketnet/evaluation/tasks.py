@@ -1,4 +1,4 @@
-"""What the comparison of networks does differently by task: its tables and its numbers."""
+"""Task-specific parts of the comparison of networks: its tables and its numbers."""
 
 from __future__ import annotations
 

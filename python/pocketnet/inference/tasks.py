@@ -1,4 +1,4 @@
-"""What a served model does differently by task."""
+"""Task-specific parts of serving a model."""
 
 from __future__ import annotations
 

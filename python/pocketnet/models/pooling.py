@@ -1,4 +1,4 @@
-"""How a patch is halved on the way down: the factors per axis of each downsampling."""
+"""Downsampling factors per axis for each level of a network."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ DANGLING, UNREADABLE, LOOP, HIDDEN = "dangling link", "unreadable folder", "loop
 
 @dataclass
 class Contents:
-    """What is below a folder.
+    """Content of a folder and its subfolders.
 
     Attributes:
         files: All files, those of a folder before those of its subfolders, each sorted by name.

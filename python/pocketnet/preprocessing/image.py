@@ -84,7 +84,7 @@ def planes_at_once(across: Sequence[int], bytes_per_voxel: int) -> int:
 
 
 class Faults(NamedTuple):
-    """What makes voxels unusable; each text is empty if there is nothing to say.
+    """Faults that make voxels unusable; a text is empty if there is no such fault.
 
     Attributes:
         not_finite: How many voxels are NaN or infinite.

@@ -1,4 +1,4 @@
-"""What preprocessing does differently by task."""
+"""Task-specific parts of preprocessing."""
 
 from __future__ import annotations
 

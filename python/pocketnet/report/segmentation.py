@@ -60,7 +60,7 @@ def warnings(rows: pd.DataFrame) -> list[str]:
 
 
 def _cases_of(group: pd.DataFrame) -> str:
-    """How many cases, and the first few by name."""
+    """Return the number of cases and the first names."""
     names = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
     return f"{counted(len(group), 'case')}: {names}"
 

@@ -1,4 +1,4 @@
-"""What the report shows differently by task."""
+"""Task-specific parts of the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tracking does differently by task: the metrics of a run, and the served model."""
+"""Task-specific parts of tracking: the metrics of a run, and the served model."""
 
 from __future__ import annotations
 

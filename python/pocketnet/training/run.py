@@ -54,7 +54,7 @@ class Follower(Protocol):
 
 @dataclass(frozen=True)
 class Observer:
-    """What is told about a training.
+    """Callbacks of a training.
 
     Attributes:
         log: Called with progress messages.
@@ -86,7 +86,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a training may use. Not part of the run key: the result is the same up to rounding.
+    """Resources of a training. They are not part of the run key, because results differ only by rounding.
 
     Attributes:
         gpus: GPUs that share each batch, see `Devices`; 0 for the backend's default device. A run started on one
@@ -116,7 +116,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
         output: The model folder to write.
         checkpoint_root: Folder for checkpoint folders, which are named by run key.
         resources: Devices and time that the training may use.
-        observer: Whom to tell about the training.
+        observer: Callbacks of the training.
 
     Returns:
         The provenance written.

@@ -1,4 +1,4 @@
-"""What training does differently by task: the batches and the validation scores."""
+"""Task-specific parts of training: the batches and the validation scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TrainingTask(Protocol):
 
     @property
     def SAMPLES(self) -> str:
-        """What a batch consists of, in words."""
+        """Name of the samples of a batch in messages, in the plural."""
 
     @property
     def COLUMNS(self) -> tuple[str, ...]:

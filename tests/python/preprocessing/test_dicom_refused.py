@@ -153,7 +153,7 @@ REFUSED = {
     "two times": (two(lambda d: changed(d, AcquisitionTime="130000")), ["2 times", "130000: 6 files"]),
     "two volumes that nothing tells apart": (two(lambda d: d), ["same place and have other pixels: 12 files at 6"]),
     "two directions": (lambda f: write(f, [*slices()[:3], *slices(orientation=SAGITTAL)[3:]]),
-                       ["different directions", r"direction 0\\1\\0\\0\\0\\-1: 3 files", "folder or file of its own"]),
+                       ["different directions", r"direction 0\\1\\0\\0\\0\\-1: 3 files", "its own folder or file"]),
     "two sizes": (lambda f: write(f, [*slices()[:3], *slices(volume()[:, :4])[3:]]),
                   ["different sizes", "4 × 7 pixels: 3 files"]),
     "two pixel spacings": (lambda f: write(f, changed(slices(), PixelSpacing=lambda z: [1 + z // 3] * 2)),

@@ -1,4 +1,4 @@
-"""What DICOM says of each slice: of the files of a series, and of the frames of a multi-frame file."""
+"""Read the attributes of each slice: a file of a series, or a frame of a multi-frame file."""
 
 from __future__ import annotations
 

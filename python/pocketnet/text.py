@@ -32,6 +32,11 @@ def counted(number: int, one: str, several: str = "") -> str:
     return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names of a list, and "…" if there are more."""
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
+
 def parse_json(data: bytes | str) -> Any:
     """Parse a JSON text.
 

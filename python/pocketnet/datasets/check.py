@@ -49,7 +49,7 @@ class Result:
         left_out: One line per kind of files and folders that belong to no case: their number and names.
         manifest: Content of `manifest.json`; None with problems.
         fingerprint: Content of `fingerprint.json`; None with problems.
-        groups: Number of groups, and where they come from; None if nothing tells them.
+        groups: Number of groups and their source; None without groups.
     """
 
     cases: int

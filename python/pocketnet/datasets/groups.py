@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import UsageError
-from ..text import counted
+from ..text import counted, some
 from . import rows as tables
 from .folder import Case, Problem
 from .presets import unknown
@@ -105,9 +105,8 @@ def _by_column(cases: Sequence[Case], rows: Mapping[str, Mapping[str, str]], col
                         for name in unlisted)
     empty = [case.name for case in cases if case.name not in found and case.name not in unlisted]
     if empty:
-        more = " …" if len(empty) > 5 else ""
         out.warnings.append(f"column {column!r} is empty in {counted(len(empty), 'case')}, each of which "
-                            f"counts as a group of its own: {', '.join(empty[:5])}{more}")
+                            f"forms its own group: {some(empty)}")
     return found
 
 
@@ -133,9 +132,8 @@ def _beside(folder: Path, cases: Sequence[Case], out: Grouped) -> tuple[str, dic
             found[row.pop(CASE)] = row
         others = sorted(found.keys() - {case.name for case in cases})
         if others:
-            more = " …" if len(others) > 5 else ""
-            out.warnings.append(f"{table}: {counted(len(others), 'row')} of no labelled case here: "
-                                f"{', '.join(others[:5])}{more}")
+            out.warnings.append(f"{table}: {counted(len(others), 'row')} without a labelled case: "
+                                f"{some(others)}")
         return table, found
     return "", {}
 

@@ -15,7 +15,7 @@ from ..evaluation.layout import equivalence_text, interval_text, number, p_text
 from ..evaluation.metrics import METRICS
 from ..evaluation.overlay import pick
 from ..evaluation.segmentation import layout
-from ..text import counted
+from ..text import counted, some
 from ..tracking.records import Evaluation
 from . import copies, figures
 
@@ -61,8 +61,7 @@ def warnings(rows: pd.DataFrame) -> list[str]:
 
 def _cases_of(group: pd.DataFrame) -> str:
     """Return the number of cases and the first names."""
-    names = ", ".join(group["case"].head(5)) + (" …" if len(group) > 5 else "")
-    return f"{counted(len(group), 'case')}: {names}"
+    return f"{counted(len(group), 'case')}: {some(list(group['case']))}"
 
 
 def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:

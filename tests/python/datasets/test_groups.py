@@ -42,7 +42,7 @@ def test_a_table_beside_the_images(tmp_path):
     found = assign(tmp_path, cases("p1", "q2"), None, "scanner")
     assert groups(found) == ["a", None] and [case.stratum for case in found.cases] == ["n/a", "s"]
     assert found.source == "column patient" and not found.problems
-    assert "1 row of no labelled case here: other" in found.warnings[0] and "empty in 1 case" in found.warnings[1]
+    assert "1 row without a labelled case: other" in found.warnings[0] and "empty in 1 case" in found.warnings[1]
 
 
 @pytest.mark.parametrize("table, said", [

@@ -155,7 +155,7 @@ def test_voxels_of_labels_that_the_list_lacks_are_not_used(tmp_path):
     ("c0,bal\n", "annotated: there is no label 'bal'; known: ball, core"),
     ("c7,ball\n", "there is no such case"),
     ("c0,ball\nc0,core\n", "line 3: c0 is listed twice"),
-    ("c0,;\n", "line 2: no label is annotated in c0"),
+    ("c0,;\n", "line 2: c0 has no annotated label"),
     ("c0,ball\nc1,ball\nc2,ball\nc3,ball\n", "label 'core' is annotated in no case"),
 ])
 def test_wrong_lists_are_refused(tmp_path, text, expected):

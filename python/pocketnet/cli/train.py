@@ -57,6 +57,7 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     from ..contracts.plan import Plan
     from ..contracts.splits import Splits
     from ..errors import UsageError
+    from ..inference.decide import decide
     from ..training.run import Choice, Observer, Resources, train
     from ..training.start import Start
     from .common import StepProgress
@@ -77,7 +78,7 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     arch = arch or plan.default_arch
     splits = Splits.read(splits_file)
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
-        provenance = train(plan, splits, list(stores), Choice(arch, width, fold, start), output, checkpoints,
+        provenance = train(plan, splits, list(stores), Choice(arch, width, fold, start, decide), output, checkpoints,
                            Resources(gpus, logical_cpus, threads, time_limit, checkpoint_seconds),
                            Observer(lambda line: log(line, quiet), steps.on_step, follow))
     log(f"model folder: {output}", quiet)

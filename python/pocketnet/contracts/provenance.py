@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Contract, Record, keyword_record, record
+from .decisions import Decisions
 from .fields import AnyText, Count, Number, Positive, Text, Whole, absent
 from .ranges import TrainingRanges
 from .splits import Intensity
@@ -111,6 +112,7 @@ class Provenance(Identity, Contract):
         intensity: The fold's intensity constants, per modality.
         start: Network that the training started from; None for random weights.
         ranges: Ranges of the training images, with which inference compares each image; None if they are unknown.
+        decisions: How the network is used, where the plan lets the data decide; None if nothing was decided.
     """
 
     kind: ClassVar[str] = "provenance"
@@ -123,6 +125,7 @@ class Provenance(Identity, Contract):
     intensity: tuple[Intensity, ...]
     start: Origin | None = absent()
     ranges: TrainingRanges | None = absent()
+    decisions: Decisions | None = absent()
 
     @property
     def total_steps(self) -> int:

@@ -44,6 +44,7 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
         "warnings": _warnings(run) + (shown.warnings(rows) if rows is not None else []),
         "curves": figures.learning_curves(run.models, colours, shown.SCORE), "resources": resources.resources(run),
         "score": shown.SCORE[1], "training": resources.training(run.models, shown.SCORE[0]),
+        "decisions": _decisions(run.models),
         "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,
         **shown.sections(comparison, rows, run.evaluations, networks, colours),
     }
@@ -150,6 +151,19 @@ def _warnings(run: Run) -> list[str]:
             lines.append(f"{model.name}: trained in {len(attempts)} attempts ({ends} before); "
                          f"{counted(model.provenance.steps, 'step')} in total.")
     return lines
+
+
+def _decisions(models: Sequence[Model]) -> list[dict[str, Any]]:
+    """Return one row per network, fold and label: its postprocessing, and why."""
+    rows = []
+    for model in models:
+        found = model.provenance.decisions
+        for one in found.postprocessing if found else ():
+            tried = "; ".join(f"{each.operation}: reference −{each.harm:g}"
+                              + ("" if each.dice is None else f", validation {each.dice:g}") for each in one.tried)
+            rows.append({"network": f"{model.provenance.arch} {model.provenance.width}", "fold": model.provenance.fold,
+                         "label": one.label, "chosen": one.operations.words, "reason": one.reason, "tried": tried})
+    return rows
 
 
 def _provenance(models: Sequence[Model]) -> list[dict[str, Any]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
+from ..contracts.decisions import Decisions
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
@@ -18,7 +19,7 @@ from ..preprocessing.store import Store, open_stores, verify_stores
 from ..text import counted
 from . import checkpoints
 from .devices import Devices
-from .model_folder import history_csv, write_records
+from .model_folder import ModelFolder, history_csv, write_records
 from .start import Start
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, St
         "precision": precision,
         "stores": {case: stores[case].digest for case in sorted(cases)},
     } | ({"start": start.identity} if start else {}))
+
+
+class Decide(Protocol):
+    """Decides on how a network that was just trained is used."""
+
+    def __call__(self, model: ModelFolder, split: Fold, stores: Mapping[str, Store], cpu_threads: int | None,
+                 log: Callable[[str], object]) -> Decisions | None:
+        """Return the decisions; None if there is nothing to decide."""
 
 
 class Follower(Protocol):
@@ -76,12 +85,15 @@ class Choice:
         width: The width policy as text; see `widths.parse_width`.
         fold: Number of the fold, from 0.
         start: A trained network of the same structure to start from; None for random weights.
+        decide: Decides on how the network is used, from its folder, the fold, the stores and the CPU threads, for
+            example `inference.decide.decide`; None leaves it undecided.
     """
 
     arch: str
     width: str
     fold: int
     start: Start | None = None
+    decide: Decide | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +202,9 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
                 shipped.save(temporary / ("model.keras" if checkpoint == ships else f"{checkpoint}.keras"))
                 if checkpoint == ships:
                     export_openvino(shipped, temporary)
+            if choice.decide:
+                made = ModelFolder(temporary, plan, plan.labels, provenance, {})
+                provenance = replace(provenance, decisions=choice.decide(made, split, stores, resources.threads, log))
             files.write_text(temporary / "system.csv", history_csv(state.system, SYSTEM_COLUMNS))
             write_records(temporary, plan, provenance, history_csv(state.history, history_columns(plan.task)))
     return provenance

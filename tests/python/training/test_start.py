@@ -1,10 +1,13 @@
 """Starting from a trained network: pruned and trained on; what does not fit is refused."""
 
+from dataclasses import replace
+
 import checked
 import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
+from pocketnet import Predictor
 from pocketnet.cli import prune as prune_command
 from pocketnet.cli import train as train_command
 from pocketnet.contracts.provenance import Origin
@@ -20,7 +23,8 @@ def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("start")
     checked.write_json(folder / "manifest.json", tiny.dataset(folder / "data"), "manifest")
     checked.write_json(folder / "splits.json", tiny.splits(), "splits")
-    tiny.plan(epochs=1).write(folder / "plan.json")
+    plan = tiny.plan(epochs=1)
+    replace(plan, inference=replace(plan.inference, largest_component="auto")).write(folder / "plan.json")
     run(preprocess.main, "--manifest", folder / "manifest.json", "--plan", folder / "plan.json",
         "--input", folder / "data", "-o", folder / "stores")
     train(folder, "full", "--width", "full")
@@ -58,6 +62,18 @@ def test_pruned_then_trained_on(work):
     assert scratch.start is None and scratch.run_key != tuned.run_key
     before, after = (load(work / name / "model.keras").get_weights() for name in ("pruned", "tuned"))
     assert any(np.abs(a - b).max() > 0 for a, b in zip(before, after, strict=True))
+
+
+def test_postprocessing_is_decided_and_used(work):
+    """The references are single balls with a core; what is chosen is recorded, and applied by the predictor."""
+    found = ModelFolder.open(work / "full").provenance.decisions
+    assert (found.references, found.predictions) == (3, 1)
+    assert [one.label for one in found.postprocessing] == ["ball", "core"]
+    assert all(one.dice_after >= one.dice_before for one in found.postprocessing)
+    harms = [one.tried[0].harm for one in found.postprocessing]
+    assert harms == [0.0, 0.0] and found.postprocessing[0].tried[0].dice is not None
+    used = Predictor.load(work / "full").operations
+    assert used == {label: one for label, one in found.operations().items() if one}
 
 
 def test_pruned_to_its_own_width_is_the_same_network(work):

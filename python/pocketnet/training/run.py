@@ -84,7 +84,7 @@ class Choice:
         arch: A key of `network.ARCHITECTURES`.
         width: The width policy as text; see `widths.parse_width`.
         fold: Number of the fold, from 0.
-        start: A trained network of the same structure to start from; None for random weights.
+        start: A trained network to start from; None for random weights.
         decide: Decides on how the network is used, from its folder, the fold, the stores and the CPU threads, for
             example `inference.decide.decide`; None leaves it undecided.
     """
@@ -142,6 +142,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
     """
     deadline = None if resources.time_limit is None else time.monotonic() + resources.time_limit
     arch, width, fold, start = choice.arch, choice.width, choice.fold, choice.start
+    if start:
+        start.check(plan)
     log, network = observer.log, plan.network_of(arch, width)
     split = splits.fold(fold)
     stores = open_stores(store_folders)
@@ -166,10 +168,11 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
 
         with devices.scope():
             model = build(network)
-        if start:
-            start.give_weights(model, plan)
+        layers = start.give_weights(model) if start else None
+        if start and layers:
+            log(start.words(layers))
         task = TASKS[plan.task]
-        name, ships = start.variant if start else width, plan.training.checkpoint
+        name, ships = (start.variant if start else None) or width, plan.training.checkpoint
         log(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{counted(plan.training.steps, 'step')} of {plan.training.batch} {task.SAMPLES} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
@@ -190,7 +193,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
             peak_host_memory_mib=round(state.peak_host_memory_mib, 1),
             peak_device_memory_mib=state.peak_device_memory_mib,
             validation_loss=state.best if ships == BEST else state.history[-1]["validation_loss"],
-            intensity=split.intensity, start=start.record if start else None,
+            intensity=split.intensity, start=start.record(layers) if start else None,
             ranges=split.ranges)
         with files.atomic_folder(output) as temporary:
             # Save an uncompiled float32 copy: the optimiser's state belongs in the checkpoint only, and inference

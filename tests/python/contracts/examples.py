@@ -67,7 +67,8 @@ BODIES: dict[str, dict] = {
         "versions": {"python": "3.11.7"}, "hardware": HARDWARE, "wall_seconds": 66.0, "peak_host_memory_mib": 1700.0,
         "attempts": [{"first_step": 1, "last_step": 120, "seconds": 66, "ended": "finished", "devices": 1}],
         "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": INTENSITY,
-        "start": {"run_key": "key", "width": "full", "steps": 100}, "ranges": RANGES,
+        "start": {"run_key": "key", "width": "full", "steps": 100, "model": "fold0", "sha256": CHECKSUM,
+                  "dataset": "other", "taken": 12, "left": ["logits"], "frozen": True}, "ranges": RANGES,
         "decisions": {"references": 20, "predictions": 4, "postprocessing": [{
             "label": "Anterior", "operations": OPERATIONS, "reason": "It raises the Dice.", "dice_before": 0.8,
             "dice_after": 0.81, "tried": [{"operation": "largest component", "harm": 0.0, "dice": 0.81},

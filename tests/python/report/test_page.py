@@ -82,6 +82,16 @@ def test_what_was_decided_is_shown_with_its_reason(tmp_path):
     assert "largest component: reference −0.0002, validation 0.85; no components below 2 mm³: reference −0.7" in text
 
 
+def test_what_a_network_came_from_is_shown(tmp_path):
+    write_model(tmp_path / "models" / "unet-pocket" / "fold0", start={
+        "run_key": "key", "width": "pocket", "steps": 800, "model": "heart", "sha256": "0123456789abcdef" * 4,
+        "dataset": "acdc", "taken": 22, "left": ["logits"], "frozen": True})
+    what = context(read_run(models=[tmp_path / "models"]))["what"]
+    assert dict(what)["Started from"] == (
+        "unet pocket, fold 0: heart (pocket, acdc, 800 steps, checksum 0123456789ab); 22 layers taken and frozen; "
+        "new: logits")
+
+
 def test_no_request_leaves_the_page(whole):
     checked = Checker(whole)
     assert all(link.startswith(("#", "data:")) for link in checked.links)

@@ -76,6 +76,7 @@ class Problems {
             found << "--arch ${others.join(',')}: dataset ${given.dataset} is for ${task}, which ${fitting.join(', ')} " +
                 "${fitting.size() > 1 ? 'do' : 'does'}."
         }
+        if (given.freeze && !given.start_from) found << '--freeze is for trainings that start from a network: give --start_from, too.'
         found.addAll(experiment(given))
         found.addAll(data(given))
         found
@@ -103,6 +104,7 @@ class Problems {
             found << "--experiment ${given.experiment} is not for a ${task}, which ${given.dataset} is. Known for it: ${fitting.join(', ')}."
         }
         if (given.width) found << "--width ${given.width.join(',')}: an experiment has its own widths; leave this out."
+        if (given.start_from) found << "--start_from ${given.start_from}: an experiment trains from random weights; leave this out."
         if (given.members != 1) found << "--members ${given.members}: an experiment trains one network a fold; leave this out."
         if (given.splits && experiments[given.experiment].plan?.training_sizes) {
             found << "--splits ${given.splits}: --experiment ${given.experiment} makes training sets of its own; leave this out."

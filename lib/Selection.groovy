@@ -6,13 +6,14 @@ class Selection {
 
     /** The selection by `--experiment`, `--arch` and `--width`, as a map: `device` (null for none), `device_file`, `gpus`,
         `members` per fold, `experiment` (empty for none), `arch` (empty for the default), `width`, and the experiment's
-        `measure`, `prune`, `activations`, `picture`, `compare`. */
+        `measure`, `prune`, `activations`, `picture`, `compare`. `start` is the model folder to start from, or an empty list. */
     static Map of(Map given, Object project) {
         def file = given.device?.endsWith('.json') ? Path.of(given.device).toAbsolutePath().normalize() : null
         def entry = given.experiment ? entries(project)[given.experiment] : [:]
         [device: given.device, device_file: file ?: [], gpus: given.gpus, members: given.members,
          experiment: given.experiment ?: '', arch: given.arch ?: [],
          width: given.width ?: entry.width ?: ['pocket', 'full'],
+         start: given.start_from ? Path.of(given.start_from).toAbsolutePath().normalize() : [],
          measure: entry.measure, prune: entry.prune as boolean, activations: entry.activations as boolean,
          picture: entry.picture as boolean,
          // Training sets of different sizes are not folds, so no averages over them.

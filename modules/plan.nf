@@ -1,7 +1,7 @@
 /** Decide how to preprocess, train and infer, which networks to train, and which case is in which fold. `edited` is a
     plan to use instead, and `folds` a file of splits to use instead, or an empty list each; `experiment` is a name, or
-    empty; `networks` has the options for the networks, which predicted.json then lists; `device` is a device file, or an
-    empty list. */
+    empty; `networks` has the options for the networks, which predicted.json then lists; `device` is a device file, and
+    `start` a model folder to start from, or an empty list each. */
 process PLAN {
     tag "${dataset}"
 
@@ -14,6 +14,7 @@ process PLAN {
     val experiment
     val networks
     path device, stageAs: 'device/*'
+    path start, stageAs: 'start'
     val code
 
     output:
@@ -25,6 +26,7 @@ process PLAN {
     """
     pocket-plan --manifest ${manifest} --fingerprint ${fingerprint} ${edited ? "--edited ${edited}" : ''} \\
         ${folds ? "--splits ${folds}" : ''} \\
+        ${start ? '--start-from start' : ''} \\
         ${experiment ? "--experiment ${experiment}" : ''} ${networks} ${task.ext.args ?: ''} -o .
     """
 

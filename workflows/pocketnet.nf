@@ -53,7 +53,8 @@ workflow POCKETNET {
     main:
     CHECK(dataset, preset, input, listing, code.map { hash -> hash.check })
     PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, given_splits, selection.experiment,
-         Selection.planning(selection), selection.device_file, code.map { hash -> hash.plan })
+         Selection.planning(selection), selection.device_file, selection.start,
+         code.map { hash -> hash.plan })
     manifest = CHECK.out.manifest.map { file -> parse(file) }
     plan     = PLAN.out.plan.map { file -> oneLine(file) }
     splits   = PLAN.out.splits.map { file -> oneLine(file) }
@@ -113,8 +114,8 @@ workflow POCKETNET {
         .set { trainings }  // channel: [meta, memory and time, 0 when not known]
     trainings
         .combine(plan)
-        .flatMap { meta, requests, text -> Selection.members(selection, meta, text).collect { one, own -> [one, requests, [], own] } }
-        .set { members }  // channel: [meta, memory and time, no start, plan text]
+        .flatMap { meta, requests, text -> Selection.members(selection, meta, text).collect { one, own -> [one, requests, selection.start, own] } }
+        .set { members }  // channel: [meta, memory and time, model to start from or an empty list, plan text]
     TRAIN(members, splits, stores, code.map { hash -> hash.train })
     TRAIN.out.model
         .filter { meta, _model -> meta.member }

@@ -19,6 +19,8 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --re
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --patch 32,48,32 --folds 3 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --training-sizes 8,16,32 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --splits splits_final.json -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --start-from models/unet-pocket/fold0 -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --postprocessing largest -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --edited my_plan.json -o out
 """
 
@@ -51,6 +53,12 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
               help="Batches per optimiser step (gradient accumulation). Default: the recipe's.")
 @click.option("--rematerialise", is_flag=True,
               help="Recompute blocks in the backward pass: less memory, about a third more time.")
+@click.option("--start-from", type=click.Path(path_type=Path),
+              help="Model folder that the trainings start from: plan networks of its structure. See pocket-train.")
+@click.option("--learning-rate", type=float, help="Initial learning rate. Default: the recipe's.")
+@click.option("--postprocessing", help="auto: decided for each label after the training, on training references and "
+              "validation predictions; largest: each label's largest component, as in the paper; none. "
+              "Default: the recipe's, auto.")
 @click.option("--device", help="Device to train on: t4, v100, a100, h100, h200, cpu, or a device file. The recipe's "
               "batch and patch are reduced to fit it; a --patch or --batch that cannot fit is refused.")
 @click.option("--arch", help="Architectures to train (a list). Default: the task's or the experiment's.")
@@ -63,8 +71,9 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, patch: str | None, batch: int | None,
          epochs: int | None, steps_per_epoch: int | None, depth: int | None, feature_maps: int | None, loss: str | None,
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
-         training_sizes: str | None, given: Path | None, experiment: str | None, device: str | None, arch: str | None,
-         width: str, edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+         postprocessing: str | None, training_sizes: str | None, given: Path | None, experiment: str | None,
+         device: str | None, start_from: Path | None, learning_rate: float | None, arch: str | None, width: str,
+         edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Plan the training on a dataset and split its cases into folds.
 
     You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and
@@ -81,10 +90,11 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     from ..planning.plan import PlanOverrides, check_edited, make_plan, without_augmentation
     from ..planning.preprocessing import check_belongs
     from ..planning.splits import splits as with_constants
+    from ..training.start import Start, adjusted
 
     outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
                          output / "predicted.json": "profile"},
-                        [manifest, fingerprint, *([given] if given else [])])
+                        [manifest, fingerprint, *([given] if given else []), *([start_from] if start_from else [])])
     cases = Manifest.read(manifest)
     if experiment:
         definition.check_fits(experiment, cases, str(manifest))
@@ -102,7 +112,12 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
         plan = make_plan(cases, prints, recipe, seed=seed, overrides=PlanOverrides(
             patch=integers(patch, "--patch"), batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch, depth=depth,
             feature_maps=feature_maps, loss=loss, precision=precision, accumulate=accumulate,
-            rematerialise=rematerialise))
+            rematerialise=rematerialise, postprocessing=postprocessing))
+    if start_from and not edited:
+        plan = Start.open(start_from).structured(plan)
+    elif start_from:
+        Start.open(start_from).check(plan)
+    plan = adjusted(plan, learning_rate=learning_rate)
     networks = _networks(plan, arch, width, experiment)
     plan, predicted = _predicted(plan, networks, device, patch=bool(patch or edited), batch=bool(batch or edited))
     if no_augmentation:

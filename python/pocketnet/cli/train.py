@@ -15,6 +15,10 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width full --fold 0 -o model-full
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 \\
     --start-from pruned --variant pruned-tuned -o tuned
+pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 \\
+    --start-from models/unet-pocket/fold0 --freeze --learning-rate 0.0002 -o fine-tuned
+pocket-train --plan model/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 \\
+    --start-from model --epochs 8 -o continued
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --gpus 2 -o model
 """
 
@@ -29,8 +33,12 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps>.")
 @click.option("--fold", default=0, show_default=True, help="Fold to train on.")
 @click.option("--start-from", type=click.Path(path_type=Path),
-              help="Model folder of the same network, used as initial weights. Default: random weights.")
-@click.option("--variant", help="Name of the network in tables, instead of its width; required with --start-from.")
+              help="Model folder whose weights are used for all layers that fit, also of other data, channels and "
+                   "labels. Default: random weights.")
+@click.option("--variant", help="With --start-from: name of the network in tables, instead of its width.")
+@click.option("--freeze", is_flag=True, help="With --start-from: train only the layers that did not fit.")
+@click.option("--epochs", type=int, help="Number of epochs, with --start-from further ones. Default: the plan's.")
+@click.option("--learning-rate", type=float, help="Initial learning rate. Default: the plan's.")
 @output_option("The model folder to write.")
 @click.option("--checkpoints", type=click.Path(path_type=Path), default=Path("checkpoints"), show_default=True,
               help="Folder for checkpoints, with one folder per run, named by the run key.")
@@ -47,9 +55,9 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @quiet_option
 @json_option
 def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str | None, width: str, fold: int,
-         start_from: Path | None, variant: str | None, output: Path, checkpoints: Path, checkpoint_seconds: float,
-         time_limit: float | None, gpus: int, logical_cpus: int, threads: int | None, mlflow_uri: str | None,
-         quiet: bool, as_json: bool) -> None:
+         start_from: Path | None, variant: str | None, freeze: bool, epochs: int | None, learning_rate: float | None,
+         output: Path, checkpoints: Path, checkpoint_seconds: float, time_limit: float | None, gpus: int,
+         logical_cpus: int, threads: int | None, mlflow_uri: str | None, quiet: bool, as_json: bool) -> None:
     """Train one network on one fold. If training stops, repeat the command to resume it."""
     import psutil
 
@@ -57,27 +65,28 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     from ..contracts.plan import Plan
     from ..contracts.splits import Splits
     from ..errors import UsageError
+    from ..inference.decide import decide
     from ..training.run import Choice, Observer, Resources, train
-    from ..training.start import Start
+    from ..training.start import Start, adjusted
     from .common import StepProgress
 
     outputs.check_folder(output, [plan_file, splits_file, *stores, *([start_from] if start_from else [])])
     if time_limit is not None:  # the scheduler's clock includes the time to load the libraries
         time_limit -= time.time() - psutil.Process().create_time()
-    if bool(start_from) != bool(variant):
-        raise UsageError("--start-from and --variant must be given together.",
-                         todo="Name a network that starts from another, so that tables tell the two apart.")
+    if (variant or freeze) and not start_from:
+        raise UsageError(f"{'--variant' if variant else '--freeze'} is only for networks that start from another.",
+                         todo="Give --start-from, too, or leave it out.")
     follow = None
     if (mlflow_uri or "").startswith(("http://", "https://")):
         # Imported by name, so that tracking is not part of the training's code checksum (code.py).
         live = import_module("pocketnet.tracking.live")
         follow = live.Live(mlflow_uri, lambda line: click.secho(line, fg="yellow", err=True))
-    start = Start.open(start_from, variant) if start_from and variant else None
-    plan = Plan.read(plan_file)
+    start = Start.open(start_from, variant, freeze) if start_from else None
+    plan = adjusted(Plan.read(plan_file), epochs, learning_rate)
     arch = arch or plan.default_arch
     splits = Splits.read(splits_file)
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
-        provenance = train(plan, splits, list(stores), Choice(arch, width, fold, start), output, checkpoints,
+        provenance = train(plan, splits, list(stores), Choice(arch, width, fold, start, decide), output, checkpoints,
                            Resources(gpus, logical_cpus, threads, time_limit, checkpoint_seconds),
                            Observer(lambda line: log(line, quiet), steps.on_step, follow))
     log(f"model folder: {output}", quiet)

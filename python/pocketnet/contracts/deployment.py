@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Contract, Record, record
-from .fields import AnyText, Count, Flag, NotNegative, Number, Path, Positive, Share, Text
+from .decisions import Operations
+from .fields import AnyText, Count, NotNegative, Number, Path, Positive, Share, Text
 from .manifest import Crop
 from .splits import Intensity
 from .tasks import Task
@@ -68,11 +69,16 @@ class Preparation(Record):
 
 @record
 class Windows(Record):
-    """Post-processing from the outputs of windows to a label map, as in `plan.Inference`."""
+    """Post-processing from the outputs of windows to a label map.
+
+    Attributes:
+        overlap, gaussian_sigma: As in `plan.Inference`.
+        postprocessing: Operations by label, for the labels that have any.
+    """
 
     overlap: Number
     gaussian_sigma: Number
-    largest_component: Flag
+    postprocessing: dict[Text, Operations]
 
 
 @record
@@ -107,6 +113,7 @@ class Deployment(Contract):
     """
 
     kind: ClassVar[str] = "deployment"
+    schema_version: ClassVar[int] = 2
     writer: ClassVar[str | None] = "export"
     dataset: Text
     task: Task

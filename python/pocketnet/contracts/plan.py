@@ -195,6 +195,8 @@ AUGMENTATIONS = ("flip", "noise", "blur", "rotation", "scaling", "elastic", "bri
 
 
 BEST, LAST = "best", "last"
+AUTO: Literal["auto"] = "auto"
+"""Value of a setting that the data decide."""
 PARTIAL: Literal["partial"] = "partial"
 """Value of `Plan.annotation`."""
 
@@ -276,13 +278,14 @@ class Inference(Record):
     Attributes:
         overlap: Overlap of windows, as a share of the patch side.
         gaussian_sigma: Standard deviation of a window's Gaussian weight, as a share of its side.
-        largest_component: Whether to keep only the largest connected component of each label.
+        largest_component: `auto`: the postprocessing of each label that the data decided on (`decisions.Decisions`).
+            True: only the largest connected component of each label, as in the paper. False: no postprocessing.
         mirrored: Whether to average over images mirrored along the axes that training mirrors.
     """
 
     overlap: BelowOne
     gaussian_sigma: AboveZero
-    largest_component: Flag
+    largest_component: Flag | Literal["auto"]
     mirrored: Flag = False
 
 

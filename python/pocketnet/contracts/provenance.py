@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Contract, Record, keyword_record, record
-from .fields import AnyText, Count, Number, Positive, Text, Whole, absent
+from .decisions import Decisions
+from .fields import SHA256, AnyText, Count, Flag, Number, Positive, Text, Whole, absent
 from .ranges import TrainingRanges
 from .splits import Intensity
 
@@ -39,11 +40,23 @@ class Origin(Record):
         run_key: Run key of its training.
         width: Width of the network.
         steps: Total steps of all its trainings.
+        model: Name of its model folder.
+        sha256: Checksum of its `model.keras`.
+        dataset: Dataset of its training.
+        taken: Number of layers that were taken from it.
+        left: Names of the other layers, which started from random weights.
+        frozen: Whether the layers that were taken kept their weights.
     """
 
     run_key: Text
     width: Text
     steps: Count
+    model: AnyText | None = absent()
+    sha256: SHA256 | None = absent()
+    dataset: Text | None = absent()
+    taken: Count | None = absent()
+    left: tuple[Text, ...] | None = absent()
+    frozen: Flag | None = absent()
 
 
 @record
@@ -111,6 +124,7 @@ class Provenance(Identity, Contract):
         intensity: The fold's intensity constants, per modality.
         start: Network that the training started from; None for random weights.
         ranges: Ranges of the training images, with which inference compares each image; None if they are unknown.
+        decisions: How the network is used, where the plan lets the data decide; None if nothing was decided.
     """
 
     kind: ClassVar[str] = "provenance"
@@ -123,6 +137,7 @@ class Provenance(Identity, Contract):
     intensity: tuple[Intensity, ...]
     start: Origin | None = absent()
     ranges: TrainingRanges | None = absent()
+    decisions: Decisions | None = absent()
 
     @property
     def total_steps(self) -> int:

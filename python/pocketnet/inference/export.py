@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__, backend, files, outputs
+from ..contracts.decisions import operations_of
 from ..contracts.deployment import (
     Deployment,
     ExportedNetwork,
@@ -115,7 +116,8 @@ def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deploy
                              "region_probabilities" if regions else "probabilities"),
         preprocessing=Preparation(given.crop, given.spacing_mm, given.normalisation, given.size,
                                   model.provenance.intensity),
-        inference=Windows(plan.inference.overlap, plan.inference.gaussian_sigma, plan.inference.largest_component),
+        inference=Windows(plan.inference.overlap, plan.inference.gaussian_sigma,
+                          operations_of(plan, [model.provenance.decisions])),
         networks=networks)
 
 

@@ -17,7 +17,7 @@ START_MIB = 260
 RELEASE_VOXELS = 2**25
 """With more voxels, the networks are released before the search for components, and recompiled for the next case."""
 COMPONENT_BYTES = 7
-"""Bytes per voxel in the search for the largest components: mask, copy of the mask, 32-bit numbers and their runs."""
+"""Bytes per voxel in the search for components: mask, copy of the mask, 32-bit numbers and their runs."""
 WINDOW_VOXELS = tuple(round(2**(exponent / 2)) for exponent in range(46, 25, -1))
 """Maximum voxels per window to try, in decreasing order from 8,388,608."""
 UNITS = {"k": 2**-10, "m": 1.0, "g": 2.0**10, "t": 2.0**20}
@@ -34,7 +34,7 @@ class Need:
         network: One window: its activations, input and output.
         parts: Buffers of the passes over planes.
         reading: Decompression of the files, which holds their voxels twice. It ends before the other parts begin.
-        components: The search for the largest components, after the layers are freed; includes the network if kept.
+        components: The search for components, after the layers are freed; includes the network if kept.
     """
 
     start: float
@@ -53,7 +53,7 @@ class Need:
 
 
 def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: float,
-         largest_component: bool = False) -> Need:
+         postprocessed: bool = False) -> Need:
     """Predict the memory of a case.
 
     Args:
@@ -61,7 +61,7 @@ def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: 
         tiling: Its windows.
         channels: Number of channels of a window's prediction.
         activation_mib: Memory of the network's activations for this window, in MiB.
-        largest_component: Whether the largest components are searched for.
+        postprocessed: Whether the label map is postprocessed, which searches for components.
     """
     scan = prepared.scan
     plane, inputs = math.prod(prepared.shape[:2]), len(scan.channels)
@@ -71,7 +71,7 @@ def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: 
     network = activation_mib + window / 2**20
     components = COMPONENT_BYTES * voxels / 2**20 + (0 if voxels > RELEASE_VOXELS else network)
     return Need(START_MIB, (scan.nbytes + voxels) / 2**20, layer / 2**20, network, 3 * PART_BYTES / 2**20,
-                2.2 * scan.nbytes / 2**20, components if largest_component else 0.0)
+                2.2 * scan.nbytes / 2**20, components if postprocessed else 0.0)
 
 
 def fitting(tilings: list[Tiling], need_of: Callable[[Tiling], Need], limit_mib: float | None,

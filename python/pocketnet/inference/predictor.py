@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from .. import outputs
+from ..contracts.decisions import Operations, operations_of
 from ..contracts.labels import overlapping
 from ..contracts.ranges import TrainingRanges
 from ..contracts.tasks import SEGMENTATION, check_task
@@ -26,7 +28,7 @@ from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, threads, windows
 from .merge import WindowProgress, last_region, merge, most_likely
 from .options import SPARSE_OVERLAP, WINDOWS, Options
-from .postprocessing import largest_components, largest_regions
+from .postprocessing import postprocess
 from .resample_back import on_source
 from .run import CasePrediction, Clock, Segmentation, Sink
 
@@ -88,6 +90,11 @@ class Predictor:
         """Number of predictions that are averaged at each voxel."""
         return len(self.models) * len(self._mirrors)
 
+    @cached_property
+    def operations(self) -> dict[str, Operations]:
+        """The postprocessing of each label that has any: the plan's, or what the data of all models decided."""
+        return operations_of(self.model.plan, [model.provenance.decisions for model in self.models])
+
     @property
     def engine(self) -> engines.Engine:
         """The first model's engine, for windows of the plan's patch."""
@@ -136,7 +143,7 @@ class Predictor:
         self._check_channels(len(images))
         scan = scan_of_images(images)
         _warn(self.findings(scan, in_mm=spacing is not None))
-        return self.segment(scan, follow=follow).classes
+        return self.segment(scan, follow=follow, in_mm=spacing is not None).classes
 
     def segment_files(self, images: str | Path | Sequence[str | Path], output: str | Path,
                       follow: WindowProgress = iter) -> np.ndarray:
@@ -168,7 +175,7 @@ class Predictor:
         return classes
 
     def segment(self, scan: Scan, *, case: str = "the image", sink: Sink | None = None,
-                follow: WindowProgress = iter) -> Segmentation:
+                follow: WindowProgress = iter, in_mm: bool = True) -> Segmentation:
         """Segment a scan.
 
         Args:
@@ -176,6 +183,7 @@ class Predictor:
             case: Name of the case for messages.
             sink: Receives the probabilities, slab by slab (see `Sink`).
             follow: Wraps the list of windows to show progress.
+            in_mm: Whether the scan's spacing is known. If not, no component is removed for its size.
 
         Raises:
             DataError: The number of channels differs from the model's.
@@ -197,22 +205,21 @@ class Predictor:
                            np.zeros(scan.shape, np.uint8) if self.predictions > 1 else None,
                            tiling.window, (len(tiling), 0), clock.seconds, need)
         merged = merge(tiling, run.channels, run.members, follow, self._share)
-        self._fill(out, run, on_source(merged, prepared), sink)
+        self._fill(out, run, prepared, on_source(merged, prepared), sink)
         out.windows = len(tiling) * len(self.models), run.skipped
-        if self.model.plan.inference.largest_component:
+        if any(self.operations.values()):
             del run, members
             if out.classes.size > memory.RELEASE_VOXELS:
                 self.release()
-            labels = self.model.plan.labels
-            out.classes = (largest_regions(out.classes, labels) if overlapping(labels) else
-                           largest_components(out.classes))
+            out.classes = postprocess(out.classes, self.model.plan.labels, self.operations,
+                                      math.prod(scan.spacing) if in_mm else None)
         clock.lap("components")
         return out
 
-    def _fill(self, out: Segmentation, run: CasePrediction, merged: Iterator[tuple[int, np.ndarray]],
-              sink: Sink | None) -> None:
+    def _fill(self, out: Segmentation, run: CasePrediction, prepared: PreparedScan,
+              merged: Iterator[tuple[int, np.ndarray]], sink: Sink | None) -> None:
         """Write the classes and the uncertainty of each slab into the segmentation, and pass it to `sink`."""
-        inside, regions = slices(run.prepared.box), overlapping(self.model.plan.labels)
+        inside, regions = slices(prepared.box), overlapping(self.model.plan.labels)
         for start, planes in merged:
             run.clock.lap("merging")
             at = (*inside[:2], slice(inside[2].start + start, inside[2].start + start + planes.shape[2]))
@@ -305,7 +312,7 @@ class Predictor:
                 windows.large(prepared.shape, patch, divisor, most, sigma, prepared.background_is_zero)
                 for most in memory.WINDOW_VOXELS))
         return memory.fitting(tilings, lambda t: memory.need(
-            prepared, t, channels, per_voxel * float(np.prod(t.window)), plan.inference.largest_component), limit, case)
+            prepared, t, channels, per_voxel * float(np.prod(t.window)), any(self.operations.values())), limit, case)
 
     @cached_property
     def _takes_any_size(self) -> bool:

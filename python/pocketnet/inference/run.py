@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
+from ..contracts.case import Statistics
 from ..contracts.labels import overlapping
 from ..contracts.plan import Plan
-from ..preprocessing.scan import PreparedScan
 from . import ensemble, memory
 from .windows import Tiling, WindowSpan
 
@@ -59,6 +59,17 @@ class Clock:
         self._last = now
 
 
+class Planes(Protocol):
+    """A cropped and resampled image, not yet normalised, that is read plane by plane."""
+
+    @property
+    def statistics(self) -> Sequence[Statistics]:
+        """Statistics for the normalisation; empty for `window`."""
+
+    def planes(self, start: int, stop: int) -> np.ndarray:
+        """Return the planes from `start` to `stop` along z, (x, y, planes, channel) float32."""
+
+
 class CasePrediction:
     """Read the windows of one case, one layer at a time, and let each member predict them.
 
@@ -77,7 +88,7 @@ class CasePrediction:
         prepared, clock: As given.
     """
 
-    def __init__(self, plan: Plan, members: Sequence[ensemble.Member], prepared: PreparedScan, tiling: Tiling,
+    def __init__(self, plan: Plan, members: Sequence[ensemble.Member], prepared: Planes, tiling: Tiling,
                  skip: bool, clock: Clock):
         several = members[0].of > 1
         self.channels = plan.network.classes + several

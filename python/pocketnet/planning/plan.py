@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..contracts.fingerprint import Fingerprint
 from ..contracts.labels import outputs, overlapping
 from ..contracts.manifest import Manifest
-from ..contracts.plan import PARTIAL, PRECISIONS, Plan
+from ..contracts.plan import AUTO, PARTIAL, PRECISIONS, Plan
 from ..contracts.tasks import TASKS
 from ..errors import UsageError
 from ..models.network import SIGMOID
@@ -21,6 +21,8 @@ from .recipes import load
 
 REGION_LOSS = "dice_cross_entropy"
 """Default loss for labels that overlap, as in nnU-Net: Dice and binary cross-entropy."""
+POSTPROCESSING: dict[str, bool | Literal["auto"]] = {AUTO: AUTO, "largest": True, "none": False}
+"""`plan.Inference.largest_component` by the option that sets it."""
 WARM_UP_SHARE = 0.1
 """Maximum share of warm-up steps, so that short trainings also reach the full learning rate."""
 
@@ -38,6 +40,7 @@ class PlanOverrides:
         loss: One of `plan.LOSS_NAMES`; in a classification only `cross_entropy`.
         precision: One of `plan.PRECISIONS`.
         rematerialise: As in `plan.Training`; False keeps the recipe's value.
+        postprocessing: A key of `POSTPROCESSING`.
     """
 
     patch: Sequence[int] | None = None
@@ -50,6 +53,7 @@ class PlanOverrides:
     precision: str | None = None
     accumulate: int | None = None
     rematerialise: bool = False
+    postprocessing: str | None = None
 
 
 def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int,
@@ -122,11 +126,18 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
         } | {name: recipe[name] for name in ("activation",) if name in recipe}
         | ({"head": SIGMOID} if overlapping(manifest.labels) else {}),
-        "training": training, "inference": recipe["inference"],
+        "training": training, "inference": recipe["inference"] | _postprocessing(overrides.postprocessing),
     } | ({"annotation": PARTIAL} if manifest.partly_annotated else {})
     plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
+
+
+def _postprocessing(wanted: str | None) -> dict[str, bool | Literal["auto"]]:
+    """Return the user's choice as a part of the plan's inference; empty for the recipe's."""
+    if wanted is not None and wanted not in POSTPROCESSING:
+        raise UsageError(f"--postprocessing cannot be '{wanted}'.", todo=f"Use one of: {', '.join(POSTPROCESSING)}.")
+    return {} if wanted is None else {"largest_component": POSTPROCESSING[wanted]}
 
 
 def _at_least(least: int, name: str, value: int) -> int:

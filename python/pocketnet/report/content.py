@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+DECIDED = "decisions.html.jinja"
+"""Template of what was decided after the trainings."""
+
+
 def context(run: Run, command: str | None = None) -> dict[str, Any]:
     """Compute all values that the template shows."""
     rows = _rows(run)
@@ -44,6 +48,7 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
         "warnings": _warnings(run) + (shown.warnings(rows) if rows is not None else []),
         "curves": figures.learning_curves(run.models, colours, shown.SCORE), "resources": resources.resources(run),
         "score": shown.SCORE[1], "training": resources.training(run.models, shown.SCORE[0]),
+        "decided": DECIDED, "decisions": _decisions(run.models),
         "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,
         **shown.sections(comparison, rows, run.evaluations, networks, colours),
     }
@@ -83,6 +88,7 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
     if run.models:
         what += [("Recipe", several("recipe")), ("Seed", several("seed")),
                  ("Folds", _folds(sorted({m.provenance.fold for m in run.models})))]
+        what += [("Started from", line) for line in dict.fromkeys(map(_origin, run.models)) if line]
         members = {tuple(member.seed for member in model.members) for model in run.models if model.members}
         what += [("Networks per fold", f"{len(seeds)}, averaged (seeds {', '.join(map(str, seeds))})")
                  for seeds in sorted(members)]
@@ -110,6 +116,21 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
                                          *(f"{name} {value}" for name, value in first.versions.items())])),
                  ("Total training time", resources.duration(sum(m.provenance.wall_seconds for m in run.models)))]
     return what
+
+
+def _origin(model: Model) -> str:
+    """Return what a network started from; empty for random weights."""
+    start = model.provenance.start
+    if start is None:
+        return ""
+    said = [f"{start.model or start.run_key} ({start.width}"
+            + (f", {start.dataset}" if start.dataset else "") + f", {counted(start.steps, 'step')}"
+            + (f", checksum {start.sha256[:12]}" if start.sha256 else "") + ")"]
+    if start.taken is not None:
+        said.append(f"{counted(start.taken, 'layer')} taken{' and frozen' if start.frozen else ''}")
+    if start.left:
+        said.append(f"new: {', '.join(start.left)}")
+    return f"{model.provenance.arch} {model.provenance.width}, fold {model.provenance.fold}: {'; '.join(said)}"
 
 
 def _folds(numbers: Sequence[int]) -> str:
@@ -150,6 +171,19 @@ def _warnings(run: Run) -> list[str]:
             lines.append(f"{model.name}: trained in {len(attempts)} attempts ({ends} before); "
                          f"{counted(model.provenance.steps, 'step')} in total.")
     return lines
+
+
+def _decisions(models: Sequence[Model]) -> list[dict[str, Any]]:
+    """Return one row per network, fold and label: its postprocessing, and why."""
+    rows = []
+    for model in models:
+        found = model.provenance.decisions
+        for one in found.postprocessing if found else ():
+            tried = "; ".join(f"{each.operation}: reference −{each.harm:g}"
+                              + ("" if each.dice is None else f", validation {each.dice:g}") for each in one.tried)
+            rows.append({"network": f"{model.provenance.arch} {model.provenance.width}", "fold": model.provenance.fold,
+                         "label": one.label, "chosen": one.operations.words, "reason": one.reason, "tried": tried})
+    return rows
 
 
 def _provenance(models: Sequence[Model]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .. import backend, files, outputs
 from ..code import code_hash
+from ..contracts import decisions
 from ..contracts.provenance import Attempt, Provenance
 from ..errors import UsageError
 from .model_folder import ModelFolder, folder_of, history_csv, write_records
@@ -83,7 +84,7 @@ def check_members(members: Sequence[ModelFolder]) -> None:
 def combined(provenances: Sequence[Provenance]) -> Provenance:
     """Return the provenance of an ensemble: the first member's, with sums over members and a new run key.
 
-    The validation loss is None, because it was not measured for the mean.
+    The validation loss is None, because it was not measured for the mean. What was decided is what all members decided.
     """
     steps = sum(one.steps for one in provenances)
     seconds = round(sum(one.wall_seconds for one in provenances), 2)
@@ -92,6 +93,7 @@ def combined(provenances: Sequence[Provenance]) -> Provenance:
         provenances[0], parameters=sum(one.parameters for one in provenances), steps=steps,
         run_key=files.digest({"ensemble": [one.run_key for one in provenances], "code": code_hash("ensemble")}),
         attempts=(Attempt(1, steps, seconds, "finished"),), wall_seconds=seconds, validation_loss=None,
+        decisions=decisions.combined([one.decisions for one in provenances]),
         peak_host_memory_mib=max(one.peak_host_memory_mib for one in provenances),
         peak_device_memory_mib=max(on_devices, default=None))
 

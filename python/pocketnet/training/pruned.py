@@ -42,7 +42,7 @@ def write_pruned(folder: Path, width: str, variant: str, output: Path) -> Proven
     key = files.digest({"pruned": before.run_key, "width": width, "variant": variant, "code": code_hash("prune")})
     provenance = replace(
         before, width=variant, parameters=narrow.count_params(), steps=0, run_key=key, wall_seconds=0.0,
-        attempts=(Attempt(0, 0, 0.0, "finished"),), validation_loss=None, start=Start(source, variant).record)
+        attempts=(Attempt(0, 0, 0.0, "finished"),), validation_loss=None, start=Start(source, variant).record())
     with files.atomic_folder(output) as temporary:
         narrow.save(temporary / "last.keras")
         narrow.save(temporary / "model.keras")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
+from ..contracts.decisions import Decisions
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
@@ -18,7 +19,7 @@ from ..preprocessing.store import Store, open_stores, verify_stores
 from ..text import counted
 from . import checkpoints
 from .devices import Devices
-from .model_folder import history_csv, write_records
+from .model_folder import ModelFolder, history_csv, write_records
 from .start import Start
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, St
         "precision": precision,
         "stores": {case: stores[case].digest for case in sorted(cases)},
     } | ({"start": start.identity} if start else {}))
+
+
+class Decide(Protocol):
+    """Decides on how a network that was just trained is used."""
+
+    def __call__(self, model: ModelFolder, split: Fold, stores: Mapping[str, Store], cpu_threads: int | None,
+                 log: Callable[[str], object]) -> Decisions | None:
+        """Return the decisions; None if there is nothing to decide."""
 
 
 class Follower(Protocol):
@@ -75,13 +84,16 @@ class Choice:
         arch: A key of `network.ARCHITECTURES`.
         width: The width policy as text; see `widths.parse_width`.
         fold: Number of the fold, from 0.
-        start: A trained network of the same structure to start from; None for random weights.
+        start: A trained network to start from; None for random weights.
+        decide: Decides on how the network is used, from its folder, the fold, the stores and the CPU threads, for
+            example `inference.decide.decide`; None leaves it undecided.
     """
 
     arch: str
     width: str
     fold: int
     start: Start | None = None
+    decide: Decide | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,8 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
     """
     deadline = None if resources.time_limit is None else time.monotonic() + resources.time_limit
     arch, width, fold, start = choice.arch, choice.width, choice.fold, choice.start
+    if start:
+        start.check(plan)
     log, network = observer.log, plan.network_of(arch, width)
     split = splits.fold(fold)
     stores = open_stores(store_folders)
@@ -154,10 +168,11 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
 
         with devices.scope():
             model = build(network)
-        if start:
-            start.give_weights(model, plan)
+        layers = start.give_weights(model) if start else None
+        if start and layers:
+            log(start.words(layers))
         task = TASKS[plan.task]
-        name, ships = start.variant if start else width, plan.training.checkpoint
+        name, ships = (start.variant if start else None) or width, plan.training.checkpoint
         log(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{counted(plan.training.steps, 'step')} of {plan.training.batch} {task.SAMPLES} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
@@ -178,7 +193,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
             peak_host_memory_mib=round(state.peak_host_memory_mib, 1),
             peak_device_memory_mib=state.peak_device_memory_mib,
             validation_loss=state.best if ships == BEST else state.history[-1]["validation_loss"],
-            intensity=split.intensity, start=start.record if start else None,
+            intensity=split.intensity, start=start.record(layers) if start else None,
             ranges=split.ranges)
         with files.atomic_folder(output) as temporary:
             # Save an uncompiled float32 copy: the optimiser's state belongs in the checkpoint only, and inference
@@ -190,6 +205,9 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
                 shipped.save(temporary / ("model.keras" if checkpoint == ships else f"{checkpoint}.keras"))
                 if checkpoint == ships:
                     export_openvino(shipped, temporary)
+            if choice.decide:
+                made = ModelFolder(temporary, plan, plan.labels, provenance, {})
+                provenance = replace(provenance, decisions=choice.decide(made, split, stores, resources.threads, log))
             files.write_text(temporary / "system.csv", history_csv(state.system, SYSTEM_COLUMNS))
             write_records(temporary, plan, provenance, history_csv(state.history, history_columns(plan.task)))
     return provenance

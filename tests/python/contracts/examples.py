@@ -16,6 +16,7 @@ LABELS = [{"name": "Anterior", "value": 1, "source_values": [1]},
 CHECKSUM = "0123456789abcdef" * 4
 HARDWARE = {"cpu": "a CPU", "cores": 2, "memory_mib": 24000, "backend": "tensorflow", "devices": ["cpu:0"]}
 NETWORK = {"arch": "unet", "width": "pocket"}
+OPERATIONS = {"largest_component": True, "smallest_mm3": 0.0, "fill_holes": False}
 INTERVAL = [-0.01, 0.02]
 SUMMARY = {"mean": 0.9, "sd": 0.1, "median": 0.91, "n": 4, "undefined": 0, "interval": [0.8, 0.95]}
 PAIR = {**NETWORK, "reference": "full", "label": "Anterior", "metric": "dice", "n": 4, "difference": -0.004,
@@ -66,7 +67,12 @@ BODIES: dict[str, dict] = {
         "versions": {"python": "3.11.7"}, "hardware": HARDWARE, "wall_seconds": 66.0, "peak_host_memory_mib": 1700.0,
         "attempts": [{"first_step": 1, "last_step": 120, "seconds": 66, "ended": "finished", "devices": 1}],
         "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": INTENSITY,
-        "start": {"run_key": "key", "width": "full", "steps": 100}, "ranges": RANGES},
+        "start": {"run_key": "key", "width": "full", "steps": 100, "model": "fold0", "sha256": CHECKSUM,
+                  "dataset": "other", "taken": 12, "left": ["logits"], "frozen": True}, "ranges": RANGES,
+        "decisions": {"references": 20, "predictions": 4, "postprocessing": [{
+            "label": "Anterior", "operations": OPERATIONS, "reason": "It raises the Dice.", "dice_before": 0.8,
+            "dice_after": 0.81, "tried": [{"operation": "largest component", "harm": 0.0, "dice": 0.81},
+                                          {"operation": "holes filled", "harm": 0.2, "dice": None}]}]}},
     "profile": {
         "hardware": HARDWARE, "limits": [{**NETWORK, "patch": [32, 32, 32], "largest_batch": 4, "batch": 2,
                                           "largest_patch": [64, 64, 64]}],
@@ -108,7 +114,7 @@ BODIES: dict[str, dict] = {
         "output": {"type": "float32", "axes": ["batch", "x", "y", "z", "class"], "meaning": "probabilities"},
         "preprocessing": {"crop": "nonzero", "spacing_mm": None, "normalisation": "zscore", "size": None,
                           "intensity": INTENSITY},
-        "inference": {"overlap": 0.5, "gaussian_sigma": 0.125, "largest_component": True},
+        "inference": {"overlap": 0.5, "gaussian_sigma": 0.125, "postprocessing": {"Anterior": OPERATIONS}},
         "networks": {"onnx": {"file": "model.onnx", "largest_difference": 1e-6, "labels_equal": 1}}},
     "activations": {**RUN, "cases": 2, "patches": 8, "means": [0.1, 0, 2.5]},
     "experiment": {
@@ -123,6 +129,6 @@ BODIES: dict[str, dict] = {
 
 def example(kind: str) -> dict:
     """The JSON value of a valid file, for the caller to change."""
-    version = {"device": None, "profile": 3, "case": 2}.get(kind, 1)
+    version = {"device": None, "profile": 3, "case": 2, "deployment": 2}.get(kind, 1)
     header = {} if version is None else {"schema_version": version, "kind": kind}
     return deepcopy(header | BODIES[kind])

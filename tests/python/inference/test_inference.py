@@ -13,15 +13,19 @@ import tiny
 from click.testing import CliRunner
 from pocketnet import Predictor
 from pocketnet.cli.evaluate import main as evaluate
+from pocketnet.contracts.decisions import PAPER
+from pocketnet.contracts.labels import Label
 from pocketnet.datasets import check, presets
 from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation.metrics import dice
 from pocketnet.inference.options import Options
-from pocketnet.inference.postprocessing import largest_components
+from pocketnet.inference.postprocessing import postprocess
 from pocketnet.inference.windows import gaussian_weight, starts
 from pocketnet.preprocessing.scan import read_scan, scan_of
 from pocketnet.training.model_folder import ModelFolder
 
+PAIR = [Label("a", 1, (1,)), Label("b", 2, (2,))]
+LARGEST = {"a": PAPER, "b": PAPER}
 OBLIQUE = np.array([[0.9, -0.3, 0.2, -11.0], [0.31, -1.4, 0.1, 5.0], [-0.2, 0.1, 2.4, 9.0], [0, 0, 0, 1]])
 
 
@@ -45,9 +49,9 @@ def test_largest_component_per_class():
     classes = np.zeros((9, 9, 9), np.uint8)
     classes[0:3, 0:3, 0:3], classes[5:7, 5:7, 5:7], classes[8, 8, 8] = 1, 1, 2
     classes[3, 3, 3] = 1  # touches the first by a corner only
-    out = largest_components(classes)
+    out = postprocess(classes, PAIR, LARGEST, None)
     assert (out == 1).sum() == 27 and (out == 2).sum() == 1
-    assert not largest_components(np.zeros((3, 3, 3), np.uint8)).any()
+    assert not postprocess(np.zeros((3, 3, 3), np.uint8), PAIR, LARGEST, None).any()
 
 
 def test_model_finds_the_balls_and_engines_agree(work):

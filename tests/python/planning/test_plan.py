@@ -50,12 +50,21 @@ def test_plan_follows_the_target_spacing():
     ({"feature_maps": 0}, "--feature-maps must be at least 1"), ({"depth": -1}, "--depth must be at least 0"),
     ({"patch": [32, 32]}, "1 or 3 positive"), ({"patch": [30], "depth": 3}, "multiple of"),
     ({"recipe": "papper"}, "Use one of: quick, paper"),
+    ({"postprocessing": "biggest"}, "auto, largest, none"),
     ({"loss": "hinge"}, "l2_dice or dice_cross_entropy"), ({"precision": "half"}, "mixed_float16")])
 def test_impossible_wishes_are_refused(wish, message):
     wish = dict(wish)
     with pytest.raises(UsageError, match=message):
         make_plan(MANIFEST, fingerprint((35, 50, 36)), wish.pop("recipe", "quick"), seed=1,
                   overrides=PlanOverrides(**wish))
+
+
+@pytest.mark.parametrize("wanted, expected", [("auto", "auto"), ("largest", True), ("none", False), (None, "auto")])
+@pytest.mark.parametrize("recipe", ["quick", "paper", "best"])
+def test_postprocessing_is_the_papers_on_request(recipe, wanted, expected):
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), recipe, seed=1, overrides=PlanOverrides(
+        postprocessing=wanted))
+    assert plan.inference.largest_component == expected and Plan.from_json(plan.to_json()) == plan
 
 
 def test_papers_recipe_says_what_its_text_says():
@@ -65,7 +74,7 @@ def test_papers_recipe_says_what_its_text_says():
     assert (training.loss, training.optimizer, training.learning_rate, training.plateau_factor) == (
         "l2_dice", "adam", 0.001, 0.9)
     assert min(training.augmentation.flip, training.augmentation.noise, training.augmentation.blur) > 0
-    assert (inference.overlap, inference.gaussian_sigma, inference.largest_component) == (0.5, 0.125, True)
+    assert (inference.overlap, inference.gaussian_sigma, inference.largest_component) == (0.5, 0.125, "auto")
     assert (training.clip_norm, training.precision) == (None, "float32")  # its text has neither
 
 

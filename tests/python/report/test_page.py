@@ -70,6 +70,28 @@ def whole(tmp_path_factory):
     return render(root, profiles=[write_profile(root / "profile.json")])
 
 
+def test_what_was_decided_is_shown_with_its_reason(tmp_path):
+    operations = {"largest_component": True, "smallest_mm3": 0.0, "fill_holes": True}
+    write_model(tmp_path / "models" / "unet-pocket" / "fold0", decisions={
+        "references": 9, "predictions": 2, "postprocessing": [
+            {"label": "Anterior", "operations": operations, "reason": "It raises the Dice.", "dice_before": 0.8,
+             "dice_after": 0.9, "tried": [{"operation": "largest component", "harm": 0.0002, "dice": 0.85},
+                                          {"operation": "no components below 2 mm³", "harm": 0.7, "dice": None}]}]})
+    text = " ".join(" ".join(Checker(page.render(context(read_run(models=[tmp_path / "models"])))).text).split())
+    assert "Anterior largest component, holes filled It raises the Dice." in text
+    assert "largest component: reference −0.0002, validation 0.85; no components below 2 mm³: reference −0.7" in text
+
+
+def test_what_a_network_came_from_is_shown(tmp_path):
+    write_model(tmp_path / "models" / "unet-pocket" / "fold0", start={
+        "run_key": "key", "width": "pocket", "steps": 800, "model": "heart", "sha256": "0123456789abcdef" * 4,
+        "dataset": "acdc", "taken": 22, "left": ["logits"], "frozen": True})
+    what = context(read_run(models=[tmp_path / "models"]))["what"]
+    assert dict(what)["Started from"] == (
+        "unet pocket, fold 0: heart (pocket, acdc, 800 steps, checksum 0123456789ab); 22 layers taken and frozen; "
+        "new: logits")
+
+
 def test_no_request_leaves_the_page(whole):
     checked = Checker(whole)
     assert all(link.startswith(("#", "data:")) for link in checked.links)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 from pocketnet.contracts import regions
+from pocketnet.contracts.decisions import PAPER
 from pocketnet.contracts.labels import Label
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.contracts.plan import Plan
@@ -18,7 +19,7 @@ from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation import cases as evaluated
 from pocketnet.inference.ensemble import disagreement
 from pocketnet.inference.merge import last_region
-from pocketnet.inference.postprocessing import largest_regions
+from pocketnet.inference.postprocessing import postprocess
 from pocketnet.inference.results import volumes
 from pocketnet.planning.plan import make_plan
 from pocketnet.preprocessing import geometry
@@ -187,7 +188,7 @@ def test_the_largest_component_is_that_of_the_whole_region():
     classes[8], classes[10] = 1, 2      # smaller ones, the second with a core
     expected = classes.copy()
     expected[8:] = 0
-    assert (largest_regions(classes, labels) == expected).all()
+    assert (postprocess(classes, labels, {label.name: PAPER for label in labels}, None) == expected).all()
 
 
 def test_volumes_are_those_of_whole_regions():

@@ -282,14 +282,16 @@ def _check_place(folder: Path) -> None:
     """Check that a folder exists or can be created.
 
     Raises:
-        UsageError: A file is in its place, or permission to write is missing.
+        UsageError: A file is in its place, or permission to write to it or to its marker is missing.
     """
     there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
     if not there.is_dir():
         raise UsageError("Expected a folder; this is not one.", where=str(there),
                          todo="Name another --output.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError("The results cannot be written here: permission denied.", where=str(there),
+    closed = [path for path, need in ((there, os.W_OK | os.X_OK), (there / MARKER, os.R_OK | os.W_OK))
+              if os.path.lexists(path) and not os.access(path, need)]
+    if closed:
+        raise UsageError("The results cannot be written here: permission denied.", where=str(closed[0]),
                          todo="Name another folder as --output, or make this one writable.")
 
 

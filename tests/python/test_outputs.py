@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import tempfile
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
-from pocketnet import claims, files, outputs
+from pocketnet import files, outputs
 from pocketnet.code import steps
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.errors import UsageError
@@ -192,6 +192,50 @@ def test_long_names_are_written(tmp_path):
     assert (tmp_path / name).read_text() == "x" and (tmp_path / ("d" * 250) / "x").is_file()
 
 
+def as_an_ordinary_user(do: Callable[[], object]) -> str:
+    """What a function says that is called by a user who is not root: its error, or nothing."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            do()
+        except BaseException as error:
+            os.write(writing, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as handle:
+        said = handle.read()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.parametrize("closed", ["a.csv", "a/b/c.csv", "marker"])
+def test_a_folder_or_a_marker_that_cannot_be_written_is_told_before_any_work(closed):
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        if closed == "marker":
+            (folder / outputs.MARKER).touch(0o400)
+        folder.chmod(0o777 if closed == "marker" else 0o555)
+        target = folder / ("a.csv" if closed == "marker" else closed)
+
+        def claimed(check: Callable[..., None], given: object) -> None:
+            with outputs.writing("compare"):
+                check(given)
+
+        for check, given in ((outputs.check_files, {target: None}), (outputs.check_folder, target)):
+            if closed == "marker" and check is outputs.check_folder:
+                given = folder
+            said = as_an_ordinary_user(lambda check=check, given=given: claimed(check, given))
+            assert said.startswith("UsageError: The results cannot be written here: permission denied."), said
+            assert f"where: {folder}" in said and "what to do: Name another folder" in said
+        folder.chmod(0o777)
+        assert [path.name for path in folder.iterdir() if path.name != outputs.MARKER] == []
+
+
 # Each command
 
 def manifest(folder: Path) -> Manifest:
@@ -225,8 +269,6 @@ COMMANDS = {
     "report": ("--models m -o out/report.html", ["out/report.html"]),
     "train": ("--plan p.json --splits s.json --stores s -o out", ["out/anything", "out/model.keras"]),
 }
-WHOLE = {"demo": "out", "ensemble": "out", "export": "out", "preprocess": "out/case_0", "prune": "out", "train": "out"}
-"""The folders that commands write as a whole."""
 WRITE_NOTHING = {"models", "collect"}  # pocket-collect adds to a store
 
 
@@ -263,90 +305,6 @@ def test_what_is_somebody_elses_is_refused_before_any_work(tmp_path, monkeypatch
         assert Path(there).name in ran.stderr and "what to do: Name another" in ran.stderr
     assert tree(tmp_path) == before
 
-
-# Two commands at once
-
-@contextmanager
-def another(*paths: str, whole: bool = False) -> Iterator[None]:
-    """Another command that holds outputs, in a process of its own."""
-    ends, told = os.pipe(), os.pipe()
-    child = os.fork()
-    if not child:
-        with outputs.writing("train"), suppress(BaseException):
-            for path in paths:
-                outputs.check_folder(Path(path)) if whole else outputs.check_files({Path(path): None})
-            os.write(told[1], b"1")
-            os.close(ends[1])
-            os.read(ends[0], 1)
-        os._exit(0)
-    os.close(ends[0])
-    os.close(told[1])
-    try:
-        assert os.read(told[0], 1) == b"1"
-        yield
-    finally:
-        os.close(ends[1])
-        os.close(told[0])
-        os.waitpid(child, 0)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_of_two_commands_with_one_output_the_second_is_refused_before_any_work(tmp_path, monkeypatch, command):
-    """And it leaves everything as it is."""
-    monkeypatch.chdir(tmp_path)
-    arguments = arguments_of(command, tmp_path)
-    whole = WHOLE.get(command)
-    shared = command == "infer"
-    before = tree(tmp_path)
-    with another(whole or COMMANDS[command][1][0], whole=whole is not None):
-        ran = CliRunner().invoke(import_module(f"pocketnet.cli.{command}").main, arguments)
-        assert ran.exit_code == 2 and "Another command writes this now" in ran.stderr, ran.output
-        assert "out" in ran.stderr and "what to do: Wait until it has ended" in ran.stderr
-    assert tree(tmp_path) == before and (shared or not Path("out").exists())
-
-
-@pytest.mark.parametrize("place", ["new/out", "empty", "ours"])
-def test_a_folder_is_claimed_wherever_it_is_and_given_back(tmp_path, monkeypatch, place):
-    monkeypatch.chdir(tmp_path)
-    Path("empty").mkdir()
-    with outputs.writing("train"):
-        write_whole(Path("ours"), "model.keras")
-    before = sorted(tmp_path.rglob("*"))
-    with another(place, whole=True):
-        for other in (place, f"./{place}", f"{tmp_path}/{place}"):
-            with outputs.writing("train"), pytest.raises(UsageError, match="Another command writes this now"):
-                outputs.check_folder(Path(other))
-        with outputs.writing("train"):  # another folder, and files beside it
-            outputs.check_folder(Path("other"))
-            outputs.check_files({Path(place).parent / "table.csv": None})
-    assert sorted(tmp_path.rglob("*")) == before
-    with outputs.writing("train"):
-        write_whole(Path(place), "model.keras")
-    assert not list(tmp_path.rglob(".part-*"))
-
-
-def test_a_killed_commands_claims_are_free(tmp_path):
-    child = os.fork()
-    if not child:
-        with outputs.writing("train"):
-            outputs.check_files({tmp_path / "a.csv": None})
-            os._exit(9)
-    os.waitpid(child, 0)
-    assert os.listdir(tmp_path) == [claims.LOCK]
-    with outputs.writing("train"):
-        outputs.check_files({tmp_path / "a.csv": None})
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_lock_file_that_is_not_ours_to_use_stops_nothing_and_stays(tmp_path):
-    (tmp_path / claims.LOCK).symlink_to(tmp_path / "elsewhere")
-    with outputs.writing("train"):
-        files.write_text(tmp_path / "a.csv", "new")
-        outputs.check_files({tmp_path / "a.csv": None})
-    assert (tmp_path / claims.LOCK).is_symlink() and not (tmp_path / "elsewhere").exists()
-
-
-# Names and places
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/a", "a\\b", "a\0b", "-a", ".hidden", "a\n", "a\nb", " a"])
 @pytest.mark.parametrize("command, option", [("preprocess", ["--plan", "plan.json"]),

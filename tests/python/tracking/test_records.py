@@ -71,7 +71,7 @@ def test_an_altered_record_is_left_out_and_named(tmp_path, file, left_out):
 def test_an_altered_file_is_seen_through_a_link_and_a_copy_without_marker_is_taken(tmp_path):
     root = write_run(tmp_path / "run", widths=("pocket",), folds=(0,))
     metrics = root / "evaluation" / "unet-pocket" / "fold0" / "metrics.csv"
-    change(metrics)
+    metrics.write_text(metrics.read_text().replace(",120\n", ",121\n"))  # still a table
     (tmp_path / "link.csv").symlink_to(metrics)
     for path in (metrics, tmp_path / "link.csv"):
         done = CliRunner().invoke(compare, [str(path), "-o", str(tmp_path / "out")])

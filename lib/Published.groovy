@@ -2,6 +2,8 @@ import groovy.json.JsonException
 import groovy.json.JsonOutput
 import java.nio.file.FileVisitOption
 import java.nio.file.FileVisitResult
+import java.nio.channels.FileChannel
+import java.nio.channels.OverlappingFileLockException
 import java.nio.file.Files
 import java.nio.file.LinkOption
 import java.nio.file.OpenOption
@@ -37,6 +39,10 @@ class Published {
     /** Outputs of cached tasks that are being published. */
     private static final List<Path> UNFINISHED = Collections.synchronizedList([])
 
+    /** The claim of this run: an open and locked file, as in python/pocketnet/claims.py. */
+    static final String LOCK = '.part-lock'
+    private static final Map<Path, FileChannel> CLAIMS = [:]
+
     private final Path root
 
     Published(Path root) { this.root = root.toAbsolutePath().normalize() }
@@ -48,6 +54,33 @@ class Published {
         if (!Files.isDirectory(root)) return []
         def found = obstacles(root).findAll { name, why -> name ==~ PATHS }
         found ? ["$root has ${listed(found)}, which this run would replace: give another --outdir, or move ${found.size() > 1 ? 'them' : 'it'} away.".toString()] : []
+    }
+
+    /** Claim the folder until this run ends; a problem if another run writes to it. */
+    synchronized List<String> claim() {
+        Files.createDirectories(root)
+        def options = [StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS] as OpenOption[]
+        def channel
+        try {
+            channel = FileChannel.open(root.resolve(LOCK), options)
+            if (channel.tryLock()) {
+                CLAIMS[root] = channel
+                return []
+            }
+        } catch (OverlappingFileLockException held) {
+            // by this process
+        } catch (IOException without) {  // a file system without locks, or a file of another user
+            return []
+        }
+        channel.close()
+        ["$root is being written by another run or command: wait until it has ended, or give another --outdir.".toString()]
+    }
+
+    /** Give up the claim. */
+    void release() {
+        def channel = CLAIMS.remove(root)
+        if (channel) Files.deleteIfExists(root.resolve(LOCK))
+        channel?.close()
     }
 
     /**

@@ -11,11 +11,12 @@ class Run {
         if (workflow.stubRun) words = words - 'true'  // Nextflow adds it after -stub-run
         def found = Problems.leftOver(words) + new Problems(project).of(given)
         if (found || given.help) return found
-        found + Problems.missingImage(workflow.container) +
+        found += Problems.missingImage(workflow.container) +
             (workflow.preview ? [] : Problems.missingSlurm(Global.session.config.process?.executor) +
                 PathNames.unusable(workflow.workDir) + PathNames.unusableClone(project as Path) +
                 PathNames.unusableStore(Parameters.storeFile(given)) +
                 Published.of(given).problems() + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
+        found || workflow.preview ? found : Published.of(given).claim()
     }
 
     /** Configure the run, and write the parameters to its records. */
@@ -41,6 +42,7 @@ class Run {
     static void ended(Map given, Object project, Object workflow) {
         if (workflow.preview) return
         Published.of(given).complete()
+        Published.of(given).release()
         println(workflow.success ? Messages.done(Path.of(given.results).toAbsolutePath().normalize(), Parameters.store(given), project, given.experiment)
                                  : Messages.failed(workflow.exitStatus, workflow.errorMessage))
     }

@@ -37,7 +37,7 @@ def atomic(path: str | Path, kind: str | None = None, *, private: bool = False) 
     path = Path(path)
     private = private or outputs.is_private(path)
     if not private:
-        outputs.check_files({path: kind})
+        outputs.check_files({path: kind}, shared=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{outputs.PART}{os.getpid()}-{path.name[-50:]}")
     try:
@@ -45,7 +45,7 @@ def atomic(path: str | Path, kind: str | None = None, *, private: bool = False) 
         with open(temporary, "rb+") as handle:
             os.fsync(handle.fileno())
         if not private:
-            outputs.check_files({path: kind})  # again: a file may have appeared since
+            outputs.check_files({path: kind}, shared=True)  # again: a file may have appeared since
             outputs.record(path.parent, {path.name: sha256(temporary)})
         os.replace(temporary, path)
     except OSError as error:
@@ -65,7 +65,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         UsageError: `path` contains files that may not be replaced (`outputs`).
     """
     path, given = outputs.real(path), Path(path)
-    outputs.check_folder(path)
+    outputs.check_folder(path, shared=True)
     beside = path if path.is_dir() else path.parent  # inside an existing folder, because it may be a mount point
     try:
         beside.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
                      for one in sorted(temporary.rglob("*")) if one.is_file()}
         outputs.record(temporary, checksums)
         if temporary.parent == path or not _became(temporary, path):
-            outputs.check_folder(path)  # again: files may have appeared since
+            outputs.check_folder(path, shared=True)  # again: files may have appeared since
             outputs.record(path, checksums)
             outputs.clear(path)
             for one in sorted(temporary.iterdir(), key=_when_to_move):

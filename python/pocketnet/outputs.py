@@ -11,7 +11,8 @@ Each folder that a command writes to gets a marker file, with one line per file:
 | anything else                                             | refuses                | refuses            |
 
 Some commands write a whole folder (a model, a store). This folder must be new, empty, or contain only files that may be
-replaced. Other commands write single files and leave the rest of the folder alone.
+replaced. Other commands write single files and leave the rest of the folder alone. Of two commands with the same
+output, the second is refused while the first one runs (`claims`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from . import claims
 from .errors import AlteredError, UsageError
 
 MARKER = ".pocketnet-output.jsonl"
@@ -55,21 +57,23 @@ _writer = Writer()
 
 @contextmanager
 def writing(command: str, overwrite: bool = False) -> Iterator[None]:
-    """Set the writing command for the duration of the block."""
+    """Set the writing command for the duration of the block; hold its outputs, which no other command may write."""
     global _writer
     before, _writer = _writer, Writer(command, overwrite)
     try:
-        yield
+        with claims.held():
+            yield
     finally:
         _writer = before
 
 
-def check_files(paths: Mapping[Path, str | None], inputs: Iterable[Path] = ()) -> None:
-    """Check in advance that files may be written.
+def check_files(paths: Mapping[Path, str | None], inputs: Iterable[Path] = (), *, shared: bool = False) -> None:
+    """Check in advance that files may be written, and claim them.
 
     Args:
         paths: Each file with its kind if it is JSON with a schema, otherwise with None.
         inputs: Files that the command reads; no output may be one of them.
+        shared: Whether other commands may write the files at the same time; they are then not claimed.
 
     Raises:
         UsageError: A file may not be written; the error names the obstacles.
@@ -82,26 +86,29 @@ def check_files(paths: Mapping[Path, str | None], inputs: Iterable[Path] = ()) -
             found.setdefault(path.parent, []).append(obstacle)
     for folder, obstacles in found.items():
         raise _refusal("would be replaced", folder, obstacles)
+    for path in () if shared else paths:
+        claims.claim(path)
 
 
-def check_folder(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """Check in advance that a whole folder may be written.
+def check_folder(path: Path, inputs: Iterable[Path] = (), *, shared: bool = False) -> None:
+    """Check in advance that a whole folder may be written, and claim it.
 
     Args:
         path: The folder; it must be new, empty, or contain only files that may be replaced.
         inputs: Paths that the command reads; the folder may not be one of them.
+        shared: As for `check_files`.
 
     Raises:
         UsageError: The folder may not be written; the error names the obstacles.
     """
     _refuse_inputs([path], inputs)
-    if not os.path.lexists(path):
-        _check_place(path.parent)
-        return
-    _check_place(path)
-    obstacles = list(islice(_obstacles(path), SHOWN + 1))
+    there = os.path.lexists(path)
+    _check_place(path if there else path.parent)
+    obstacles = list(islice(_obstacles(path), SHOWN + 1)) if there else []
     if obstacles:
         raise _refusal("are in this folder, which is written as a whole", path, obstacles)
+    if not shared:
+        claims.claim_folder(path)
 
 
 def record(folder: Path, checksums: Mapping[str, str]) -> None:
@@ -137,7 +144,7 @@ def check_unaltered(paths: Iterable[Path]) -> None:
 
 def remove(path: Path, kind: str | None = None) -> None:
     """Remove a file if it exists and may be replaced. Raises the errors of `check_files`."""
-    check_files({path: kind})
+    check_files({path: kind}, shared=True)
     path.unlink(missing_ok=True)
 
 
@@ -151,7 +158,7 @@ def remove_earlier(folder: Path, pattern: str) -> None:
 
 def clear(folder: Path) -> None:
     """Remove the files in a folder's marker, and subfolders that become empty. Raises the errors of `check_folder`."""
-    check_folder(folder)
+    check_folder(folder, shared=True)
     for name in _entries(folder).keys() & {path.relative_to(folder).as_posix() for path in _walk(folder)}:
         (folder / name).unlink()
         for parent in list((folder / name).relative_to(folder).parents)[:-1]:
@@ -275,14 +282,16 @@ def _check_place(folder: Path) -> None:
     """Check that a folder exists or can be created.
 
     Raises:
-        UsageError: A file is in its place, or permission to write is missing.
+        UsageError: A file is in its place, or permission to write to it or to its marker is missing.
     """
     there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
     if not there.is_dir():
         raise UsageError("Expected a folder; this is not one.", where=str(there),
                          todo="Name another --output.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError("The results cannot be written here: permission denied.", where=str(there),
+    closed = [path for path, need in ((there, os.W_OK | os.X_OK), (there / MARKER, os.R_OK | os.W_OK))
+              if os.path.lexists(path) and not os.access(path, need)]
+    if closed:
+        raise UsageError("The results cannot be written here: permission denied.", where=str(closed[0]),
                          todo="Name another folder as --output, or make this one writable.")
 
 

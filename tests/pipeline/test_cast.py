@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from pocketnet import claims, outputs
 from running import HOSTILE, LIMIT_SECONDS, REPOSITORY, clean_environment
 
 SCRIPT = r"""
@@ -27,6 +28,10 @@ workflow {
         },
         listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))],
         made: new Published(file("${launchDir}/made/demo")).problems(),
+        claims: ['held', 'free/demo', 'free/demo', 'linked'].collect { name ->
+            new Published(file("${launchDir}/claims/$name")).claim() },
+        released: [new Published(file("${launchDir}/claims/free/demo"))].collect { one ->
+            one.release(); [one.claim(), one.release()][0] },
         check: Arguments.words(labels: "-o x' \$(touch PWN)", folds: 5, patch: [], fold: [0, 1], no: false, yes: true),
         cases: cases.collect { raw ->
         def given = Parameters.of(raw, file('%s'))
@@ -144,9 +149,13 @@ def answer(tmp_path_factory):
     name = HOSTILE.replace("'", "\\'").replace("$", "\\$")
     (folder / "main.nf").write_text(SCRIPT % (name, REPOSITORY, REPOSITORY, REPOSITORY))
     command = [REPOSITORY / "bin/nextflow", "run", "main.nf", "-lib", REPOSITORY / "lib"]
-    done = subprocess.run(command, cwd=folder, text=True, timeout=LIMIT_SECONDS, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env=clean_environment({
-                              "HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}))
+    (folder / "claims/linked").mkdir(parents=True)
+    (folder / "claims/linked" / claims.LOCK).symlink_to(folder / "elsewhere")
+    with outputs.writing("report"):
+        outputs.check_files({folder / "claims/held/report.html": None})
+        done = subprocess.run(command, cwd=folder, text=True, timeout=LIMIT_SECONDS, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT,
+                              env=clean_environment({"HOME": "/home/planted", "NXF_HOME": str(folder / ".nextflow")}))
     lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
     assert lines, done.stdout
     answer = json.loads(lines[0].removeprefix("ANSWER "))
@@ -220,6 +229,16 @@ def test_results_of_a_run_may_be_replaced_and_nothing_beside_them(answer):
     named = {name.strip().split(" (")[0] for name in problem.split("/made/demo has ")[1].split(", which")[0].split(",")}
     assert named == {"dataset/manifest.json", "models/unet-full/fold1/note.txt", "comparison/mine/metrics.csv",
                      "predictions/unet-full/fold0/a.nii.gz", "profile/unet.json"}
+
+
+def test_of_two_runs_with_one_output_folder_the_second_is_refused(answer):
+    """While a command or another run writes there; not after it, and not for a lock file that is a link."""
+    held, free, again, linked = answer["claims"]
+    for found, name in ((held, "held"), (again, "free/demo")):
+        assert len(found) == 1 and f"claims/{name} is being written by another run" in found[0]
+    assert free == linked == [] and answer["released"] == [[]]
+    assert not list((answer["folder"] / "claims/free").rglob(claims.LOCK))
+    assert not (answer["folder"] / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("output", PUBLISH)

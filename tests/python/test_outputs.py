@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -190,6 +192,50 @@ def test_long_names_are_written(tmp_path):
     assert (tmp_path / name).read_text() == "x" and (tmp_path / ("d" * 250) / "x").is_file()
 
 
+def as_an_ordinary_user(do: Callable[[], object]) -> str:
+    """What a function says that is called by a user who is not root: its error, or nothing."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.getuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            do()
+        except BaseException as error:
+            os.write(writing, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as handle:
+        said = handle.read()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.parametrize("closed", ["a.csv", "a/b/c.csv", "marker"])
+def test_a_folder_or_a_marker_that_cannot_be_written_is_told_before_any_work(closed):
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        if closed == "marker":
+            (folder / outputs.MARKER).touch(0o400)
+        folder.chmod(0o777 if closed == "marker" else 0o555)
+        target = folder / ("a.csv" if closed == "marker" else closed)
+
+        def claimed(check: Callable[..., None], given: object) -> None:
+            with outputs.writing("compare"):
+                check(given)
+
+        for check, given in ((outputs.check_files, {target: None}), (outputs.check_folder, target)):
+            if closed == "marker" and check is outputs.check_folder:
+                given = folder
+            said = as_an_ordinary_user(lambda check=check, given=given: claimed(check, given))
+            assert said.startswith("UsageError: The results cannot be written here: permission denied."), said
+            assert f"where: {folder}" in said and "what to do: Name another folder" in said
+        folder.chmod(0o777)
+        assert [path.name for path in folder.iterdir() if path.name != outputs.MARKER] == []
+
+
 # Each command
 
 def manifest(folder: Path) -> Manifest:
@@ -230,26 +276,31 @@ def test_every_command_is_tried():
     assert set(COMMANDS) | WRITE_NOTHING == set(steps())
 
 
+def arguments_of(command: str, folder: Path) -> list[str]:
+    """The arguments of a command, after making what it reads before it looks at its output."""
+    arguments = COMMANDS[command][0]
+    if "{manifest}" in arguments or "{image}" in arguments:
+        labels = checked.read_json(MODEL / "labels.json", "labels")["labels"]
+        found = manifest(folder)
+        if command == "evaluate":
+            checked.write_json(folder / "manifest.json", found.to_json() | {"labels": labels}, "manifest")
+        tiny.plan().write(folder / "plan.json")
+    return arguments.format(model=MODEL, model0=MODEL.with_name("fold0"), manifest="manifest.json",
+                            plan="plan.json", image="data/case_0_t1.nii.gz").split()
+
+
 @pytest.mark.parametrize("command, there", [(command, path) for command, (_, paths) in COMMANDS.items()
                                             for path in paths])
 def test_what_is_somebody_elses_is_refused_before_any_work(tmp_path, monkeypatch, command, there):
     """Exit 2 although much of what the command reads isn't there; the output stays as it is."""
     monkeypatch.chdir(tmp_path)
-    arguments = COMMANDS[command][0]
-    if "{manifest}" in arguments or "{image}" in arguments:
-        labels = checked.read_json(MODEL / "labels.json", "labels")["labels"]
-        found = manifest(tmp_path)
-        if command == "evaluate":
-            checked.write_json(tmp_path / "manifest.json", found.to_json() | {"labels": labels}, "manifest")
-        tiny.plan().write(tmp_path / "plan.json")
+    arguments = arguments_of(command, tmp_path)
     (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / there).write_text(OLD)
     (tmp_path / "out.txt").write_text("beside")
     before = tree(tmp_path)
-    arguments = arguments.format(model=MODEL, model0=MODEL.with_name("fold0"), manifest="manifest.json",
-                                 plan="plan.json", image="data/case_0_t1.nii.gz")
     for more in ([], ["--overwrite"]):
-        ran = CliRunner().invoke(import_module(f"pocketnet.cli.{command}").main, [*arguments.split(), *more])
+        ran = CliRunner().invoke(import_module(f"pocketnet.cli.{command}").main, [*arguments, *more])
         assert ran.exit_code == 2, ran.output
         assert Path(there).name in ran.stderr and "what to do: Name another" in ran.stderr
     assert tree(tmp_path) == before

@@ -72,8 +72,10 @@ class Command(click.Command):
         except OSError as error:
             if error.filename is None and error.errno is None:
                 raise
-            where = f"\n  where: {error.filename}" if error.filename else ""
-            todo = FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else REACH
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            place = full and error.filename2 or error.filename  # of a copy, the second is the one that is written
+            where = f"\n  where: {place}" if place else ""
+            todo = FULL if full else REACH
             _say_error(f"{error.strerror or error}{where}\n  what to do: {todo}")
             context.exit(1)
 

@@ -209,7 +209,7 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
                     options["dicom_origin"])
     batch.check_output(output, work, single, wanted, models[0].plan.labels)
     if options["bids"]:
-        outputs.check_files(dict.fromkeys(bids.outputs_of(output, list(work), models[0].plan.labels)))
+        outputs.check_files(dict.fromkeys(bids.outputs_of(output, list(work), models[0].plan.labels)), shared=True)
     with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
         done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],
                                    follow=shown.follow)

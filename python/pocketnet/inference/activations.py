@@ -10,6 +10,7 @@ import numpy as np
 
 from ..contracts.plan import Plan
 from ..contracts.splits import Intensity
+from ..errors import UsageError
 from ..preprocessing.intensity import Normaliser
 from ..preprocessing.store import Store
 from .windows import starts
@@ -28,9 +29,15 @@ def last_layer(model: keras.Model) -> keras.layers.Layer:
 
     Returns:
         A model from (batch, *patch, channel) to (batch, *patch, feature maps).
+
+    Raises:
+        UsageError: It is an ensemble, or another network without that head.
     """
     import keras
 
+    if HEAD not in [layer.name for layer in model.layers]:
+        raise UsageError("This network has no single last layer; an ensemble has one for each member.",
+                         todo="Give the model folder of one member.")
     return keras.Model(model.inputs[0], model.get_layer(HEAD).input)
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .. import files, outputs
+from .. import claims, files, outputs
 from ..contracts.labels import Label
 from ..errors import DataError, PocketError, UsageError
 from ..preprocessing import formats, geometry
@@ -66,7 +66,7 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
               for part in formats.parts(geometry.file_and_volume(path)[0])}
     if wanted.extras:
         with volumes_table.locked(folder, create=False):
-            outputs.check_files(dict.fromkeys(_tables(output, single).values()), images)
+            outputs.check_files(dict.fromkeys(_tables(output, single).values()), images, shared=True)
     written: list[Path] = []
     owner: dict[Path, str] = {}
     for case, paths in inputs.items():
@@ -82,6 +82,9 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
         if not _is_noted(target):  # otherwise the case may be finished; `_one` checks that
             written += of_case
     outputs.check_files(dict.fromkeys(path for path in written if _has_name(path) and _is_open(path.parent)), images)
+    for path in owner:  # finished cases too: another command may be about to segment them again
+        if _has_name(path) and _is_open(path.parent):
+            claims.claim(path)
 
 
 def _is_noted(target: Path) -> bool:

@@ -39,6 +39,8 @@ RECORDS = ("model.keras", "plan.json", "labels.json", "provenance.json")
 DESCRIPTION = "deployment.json"
 NETWORKS = {"onnx": "model.onnx", "openvino": "model.xml", "savedmodel": "saved_model"}
 """File name of each export format."""
+INPUT = "image"
+"""Name of the networks' input."""
 MOST_DIFFERENCE = 1e-3
 """Maximum difference of a probability from the reference engine."""
 LEAST_EQUAL = 0.9999
@@ -109,7 +111,7 @@ def describe(model: ModelFolder, networks: dict[str, ExportedNetwork]) -> Deploy
     return Deployment(
         dataset=plan.dataset, task=plan.task, model=model.digest, version=__version__, modalities=plan.modalities,
         classes=classes + tuple(OutputClass(label.name, label.value) for label in plan.labels),
-        input=NetworkInput("image", "float32", ("batch", *spatial, "channel"),
+        input=NetworkInput(INPUT, "float32", ("batch", *spatial, "channel"),
                            "RAS+" if plan.network.dimensions == 3 else "as stored", plan.training.patch,
                            network.divisor),
         output=NetworkOutput("float32", ("batch", *(spatial if rules.per_voxel else ()), "class"),
@@ -166,9 +168,17 @@ def _onnx(model: ModelFolder, network: keras.Model, path: Path) -> None:
         network(np.zeros((1, *model.plan.training.patch, model.plan.network.channels), np.float32))  # Keras requires it
         network.export(path, format="onnx", verbose=False)
     graph = onnx.load(path)
+    name_input(graph.graph, INPUT)
     onnx.helper.set_model_props(graph, {"pocketnet": json.dumps(_metadata(model))})
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
+
+
+def name_input(graph: Any, name: str) -> None:
+    """Rename the input of an ONNX graph; Keras gives it the name of the network's input layer."""
+    before, graph.input[0].name = graph.input[0].name, name
+    for node in graph.node:
+        node.input[:] = [name if one == before else one for one in node.input]
 
 
 def _metadata(model: ModelFolder) -> dict[str, Any]:
@@ -182,7 +192,7 @@ def _run_onnx(path: Path) -> Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda image: session.run(None, {"image": image})[0]
+    return lambda image: session.run(None, {INPUT: image})[0]
 
 
 def _run_saved_model(path: Path) -> Run:

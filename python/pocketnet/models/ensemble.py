@@ -16,7 +16,7 @@ def mean_of(networks: Sequence[keras.Model]) -> keras.Model:
     Returns:
         A model with the parameters of all networks.
     """
-    image = keras.Input(networks[0].inputs[0].shape[1:])
+    image = keras.Input(networks[0].inputs[0].shape[1:], name="image")
     for number, network in enumerate(networks, 1):
         network.name = f"member_{number}"
     return keras.Model(image, keras.layers.Average(name="mean")([network(image) for network in networks]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from ..errors import DataError
 from ..models.network import Network
 from . import graph, memory, speed
 from .configuration import Configuration
@@ -14,6 +15,8 @@ from .devices import GPU, GPU_HOST_MIB, Device
 from .fused import without_upsampled
 
 MIB = 2**20
+MOST = 1e30
+"""No prediction is larger, in bytes, MiB or seconds."""
 TENSORFLOW = "tensorflow"
 ACCUMULATED_SLOTS, ACCUMULATED_LAYERS = 3, 1.35
 """Accumulation adds a separate function for the optimiser's update. It holds this many more tensors per weight, because
@@ -49,6 +52,7 @@ def predict(configuration: Configuration, device: Device) -> Prediction:
 
     Raises:
         UsageError: The network cannot be built, or the device has no rates for the precision.
+        DataError: The device's numbers predict no time, or more memory or time than there can be.
     """
     precision = device.precision_of(configuration.precision)
     nodes = nodes_of(configuration.network, configuration.patch, precision)
@@ -59,8 +63,12 @@ def predict(configuration: Configuration, device: Device) -> Prediction:
     rates = device.rates_in(precision)
     variables = memory.variables(nodes, slots=1 + slots_of(configuration) if train else 0)
     process = device.reserved_mib if train else device.runtime_mib[engine_of(configuration, device)]
+    seconds = rates.seconds(work)
+    if not (0 < seconds < MOST and held + process < MOST and device.usable_mib < MOST):
+        raise DataError(f"The numbers of this device predict {held / MIB:.3g} MiB and {seconds:.3g} s for a step.",
+                        where=device.name, todo="Correct its rates, workspace and memory_mib.")
     return Prediction(
-        held / MIB, GPU_HOST_MIB if device.kind == GPU else process + held / MIB, rates.seconds(work),
+        held / MIB, GPU_HOST_MIB if device.kind == GPU else process + held / MIB, seconds,
         work.gflops, graph.parameters(nodes), moment,
         (variables + memory.sum_of_outputs(nodes) * configuration.batch) / MIB)
 

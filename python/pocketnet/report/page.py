@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .figures import standalone
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE = "page.html.jinja"
 
@@ -17,12 +21,18 @@ def render(values: dict[str, Any]) -> str:
     Args:
         values: The result of `pocketnet.report.content.context`.
     """
+    return _template().render(values)
+
+
+@cache
+def _template() -> Template:
+    """Compile the page's template, once in a process."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(loader=PackageLoader("pocketnet.report", "."), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["unbroken"] = unbroken
-    return environment.get_template(TEMPLATE).render(values)
+    return environment.get_template(TEMPLATE)
 
 
 def unbroken(text: str) -> str:

@@ -20,11 +20,13 @@ from ..contracts.overlays import Overlay, Overlays
 from ..contracts.plan import Plan
 from ..contracts.profile import Profile, ProfiledConfiguration
 from ..contracts.provenance import Provenance
+from ..contracts.tasks import DEFAULT, Task
 from ..errors import AlteredError, PocketError
 from ..evaluation import table
 from ..files import below, open_table
 from ..text import csv_rows
 from ..training.model_folder import ModelFolder
+from ..training.tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,24 +142,30 @@ def _without_repeats(run: Run) -> None:
     run.evaluations = list({one.run_key: one for one in run.evaluations}.values())
 
 
-def read_history(path: Path) -> list[dict[str, float]]:
+def read_history(path: Path, task: Task = DEFAULT) -> list[dict[str, float]]:
     """Read `history.csv` as one dict per epoch.
 
     Raises:
-        ValueError: If a field is not a number.
+        ValueError: If a field is not a number, or a column is missing that every history of the task has.
     """
-    with open_table(path) as handle:
-        return [{name: float(value) for name, value in row.items()} for row in csv_rows(handle)]
+    return _epochs(path, ("learning_rate", "loss", "validation_loss", *TASKS[task].COLUMNS), lambda value: True)
 
 
 def read_system(path: Path) -> list[dict[str, float]]:
-    """Read `system.csv` as one dict per epoch, without values that were not measured.
+    """Read `system.csv` as one dict per epoch, without values that were not measured; raises as `read_history`."""
+    return _epochs(path, (), bool)
 
-    Raises:
-        ValueError: If a field is not a number.
-    """
+
+def _epochs(path: Path, columns: Iterable[str], measured: Callable[[str], bool]) -> list[dict[str, float]]:
+    """Read the rows of a table with `epoch`, `step` and these columns; leave out values that were not measured."""
     with open_table(path) as handle:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv_rows(handle)]
+        rows = [{name: float(value) for name, value in row.items() if measured(value)} for row in csv_rows(handle)]
+    for row in rows:
+        if missing := [name for name in ("epoch", "step", *columns) if name not in row]:
+            raise ValueError(f"no {', '.join(missing)}")
+        if wrong := [name for name in ("epoch", "step") if not row[name].is_integer()]:
+            raise ValueError(f"{wrong[0]} is {row[wrong[0]]}, expected a whole number")
+    return rows
 
 
 def read_optional(run: Run, path: Path | None, kind: type[C]) -> C | None:
@@ -183,7 +191,7 @@ def _read_result(kind: type[C], path: Path) -> C:
 
 def _read_model(folder: Path, run: Run) -> Model:
     opened = ModelFolder.open(folder)
-    history = _try(run, "history", read_history, folder / "history.csv")
+    history = _try(run, "history", read_history, folder / "history.csv", opened.plan.task)
     system = None
     if "system.csv" in opened.sha256:
         system = _try(run, "system", read_system, folder / "system.csv")

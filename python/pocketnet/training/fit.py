@@ -236,13 +236,15 @@ class Trainer:
 
     def _diverged(self, what: str, step: int) -> Diverged:
         good = checkpoints.newest_step(self.folder)
-        precision = "" if self.plan.training.precision == "float32" else "set training.precision to float32, "
+        settings = self.plan.training
+        precision = "" if settings.precision == "float32" else "set training.precision to float32, "
+        clip = "lower training.clip_norm" if settings.clip_norm else "set training.clip_norm, for example to 1"
         return Diverged(
-            f"The training diverged: {what} at step {step} of {self.plan.training.steps}. " +
+            f"The training diverged: {what} at step {step} of {settings.steps}. " +
             (f"The checkpoint of step {good} is kept." if good else "There is no checkpoint before it."),
             where=str(self.folder),
-            todo=f"In the plan, lower training.learning_rate, {precision}or set training.clip_norm, for example to 1, "
-                 "and train by that plan from the start. The same command with the same plan diverges again.")
+            todo=f"In the plan, lower training.learning_rate, {precision}or {clip}, and train by that plan from the "
+                 "start. The same command with the same plan diverges again.")
 
     def _write(self, ended: str) -> None:
         state = self.state

@@ -17,7 +17,7 @@ TABLES = 3
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    with reading.figures_drawn_once():
+    with reading.done_once():
         yield reading.make(tmp_path_factory.mktemp("work"))
 
 

@@ -93,6 +93,14 @@ def test_what_cannot_be_compared_is_refused(tables, message):
         compare(rows(*tables))
 
 
+def test_a_network_without_rows_of_a_label_is_refused():
+    """One row whose width was spoilt made a network of its own, and a traceback."""
+    spoilt = metrics("pocket", cases=3)
+    spoilt.loc[0, "width"] = "pobket"
+    with pytest.raises(DataError, match="no rows of unet pobket for Posterior"):
+        compare(rows(metrics("full", cases=3), spoilt))
+
+
 def test_mixed_code_can_be_allowed_and_is_noted():
     comparison = compare(rows(metrics("full"), metrics("pocket", code="other")), allow_mixed_code=True)
     assert comparison["code"] == ["c0de", "other"]

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import tiny
+from pocketnet.errors import UsageError
 from pocketnet.inference import activations
 from pocketnet.models.build import build
+from pocketnet.models.ensemble import mean_of
 from pocketnet.preprocessing import store
 from pocketnet.preprocessing.case import prepare_label
 
@@ -30,3 +32,8 @@ def test_means_are_of_the_heads_input_over_all_windows(tmp_path, shape, windows)
     kernel, bias = head.get_weights()
     np.testing.assert_allclose(means @ kernel.reshape(4, 3) + bias,
                                np.asarray(head(logits)).mean(axis=(0, 1, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_an_ensemble_has_no_single_last_layer():
+    with pytest.raises(UsageError, match="no single last layer"):
+        activations.last_layer(mean_of([build(tiny.plan().network.network("unet", "pocket")) for _ in range(2)]))

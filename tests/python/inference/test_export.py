@@ -103,3 +103,16 @@ def test_it_is_refused_on_another_backend(hippocampus_model, tmp_path, monkeypat
 def test_the_results_geometry_survives_the_export(deployed, image, tmp_path):
     Predictor.load(deployed[0]).segment_files([image], tmp_path / "o.nii.gz")
     np.testing.assert_array_equal(nib.load(tmp_path / "o.nii.gz").affine, nib.load(image).affine)
+
+
+def test_the_input_of_an_onnx_file_has_the_name_that_is_documented():
+    """Whatever the network calls its input layer: an ensemble's had another name, and its export failed."""
+    names = onnx.helper.make_tensor_value_info("layer", onnx.TensorProto.FLOAT, [2])
+    out = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [2])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["layer"], ["minus"]),
+                                    onnx.helper.make_node("Add", ["minus", "layer"], ["out"])], "g", [names], [out])
+    export.name_input(graph, "image")
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert session.run(None, {"image": np.float32([1, 2])})[0].tolist() == [0, 0]

@@ -160,3 +160,15 @@ def test_wrong_usage(tmp_path, monkeypatch, arguments, message, code):
     monkeypatch.chdir(tmp_path)
     ran = CliRunner().invoke(main, arguments)
     assert ran.exit_code == code and message in ran.output and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [{"workspace": 1e308}, {"memory_mib": 1e308}, {"layers": 1e308}, {"every": 0}],
+                         ids=lambda wrong: next(iter(wrong)))
+def test_a_device_file_whose_numbers_predict_nothing(tmp_path, wrong):
+    rates = dict.fromkeys(("convolutions", "products", "passed", "weights", "layers"), 0 if "every" in wrong else 0.1)
+    rates |= {name: value for name, value in wrong.items() if name in rates}
+    own = {"kind": "cpu", "memory_mib": 1000, "rates": {"float32": rates}}
+    own |= {name: value for name, value in wrong.items() if name not in rates and name != "every"}
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    with pytest.raises(DataError, match="MiB and .* s for a step"):
+        predict.describe(unet("pocket", 8, 1), devices.load(str(tmp_path / "own.json")))

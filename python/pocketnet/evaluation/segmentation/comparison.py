@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...contracts.comparison import MEAN, Equivalence, MetricSummary, NetworkRow, Pair
 from ...contracts.groups import alone
+from ...errors import DataError
 from ..headline import Headline
 from ..lesions import LESION_COLUMNS
 from ..metrics import METRICS
@@ -39,7 +40,14 @@ def with_means(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def networks(arch: str, width: str, labels: Sequence[str], rows: pd.DataFrame) -> list[NetworkRow]:
-    """Return the rows of `networks` of one network: one per label, and one for their mean."""
+    """Return the rows of `networks` of one network: one per label, and one for their mean.
+
+    Raises:
+        DataError: The tables have no row of the network for some label.
+    """
+    if missing := set(labels) - set(rows["label"]):
+        raise DataError(f"The tables have no rows of {arch} {width} for {', '.join(sorted(missing))}.",
+                        todo="Create its table again with pocket-evaluate.")
     return [_network(arch, width, label, rows[rows["label"] == label]) for label in [*labels, MEAN]]
 
 

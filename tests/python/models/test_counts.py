@@ -126,11 +126,11 @@ def test_any_dimensions_depth_channels_and_classes(dimensions, depth, channels, 
     assert model.output_shape == (None, *network.divisor, classes)
 
 
-@pytest.mark.parametrize("arch", ["unet", "resnet", "densenet", "hrnet"])
-@pytest.mark.parametrize("convolution", ["standard", "separable"])
+@pytest.mark.parametrize("arch, convolution", [("unet", "separable"), ("resnet", "standard"), ("densenet", "standard"),
+                                               ("hrnet", "standard")])
 def test_a_network_of_slices_has_the_parameters_of_a_2d_network(arch, convolution):
-    flat = Network(arch=arch, dimensions=2, depth=2, convolution=convolution)
-    sliced = Network(arch=arch, depth=2, convolution=convolution, kernel=(3, 1, 3), pooling=((2, 1, 2),) * 2)
+    flat = Network(arch=arch, dimensions=2, depth=1, convolution=convolution)
+    sliced = Network(arch=arch, depth=1, convolution=convolution, kernel=(3, 1, 3), pooling=((2, 1, 2),))
     assert count(sliced) == count(flat) < count(replace(flat, dimensions=3, kernel=(), pooling=()))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pocketnet.datasets import check, presets
+from pocketnet.evaluation.cases import prediction_path, read_pair
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.scan import read_scan
 
@@ -165,3 +166,16 @@ def test_pictures_beside_volumes_are_no_images(tmp_path):
             nib.save(nib.Nifti1Image(values[..., None], np.eye(4)), tmp_path / f"{case}/{case}_{name}.nii.gz")
     found = checked(tmp_path, "folders", CLASSES)
     assert not found.problems and found.manifest.cases[0].images == ("a/a_grey.nii.gz",)
+
+
+def test_predictions_as_images_are_evaluated(tmp_path):
+    table(tmp_path, ".png")
+    labels = checked(tmp_path, "csv", CLASSES).manifest.labels
+    reference = geometry.read(tmp_path / "a_label.png", label=True)
+    predictions = tmp_path / "predictions"
+    geometry.write_image(predictions / "a.png", reference.data.astype(np.uint8), reference.grid)
+    assert prediction_path(predictions, "a") == predictions / "a.png"
+    true, found, _ = read_pair(tmp_path / "a_label.png", predictions / "a.png", labels)
+    np.testing.assert_array_equal(true, found)
+    geometry.write_image(predictions / "a.nii.gz", reference.data.astype(np.uint8), reference.grid)
+    assert prediction_path(predictions, "a") == predictions / "a.nii.gz"  # the image beside it is a picture

@@ -74,7 +74,7 @@ def wide_png():
     (encoded(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[Image.fromarray(GREY)]), None, "2 pages"),
     (encoded(Image.fromarray(GREY), save_all=True, append_images=[Image.fromarray(GREY + 9)]), None, "2 pages"),
     (encoded(Image.fromarray(GREY)), 1, "2 channels, found 1"), (encoded(Image.fromarray(RGB)), 3, "4 channels"),
-    (encoded(Image.fromarray(GREY))[:-30], None, "decoded"), (b"GIF89a", None, "no PNG")])
+    (encoded(Image.fromarray(GREY))[:-30], None, "decoded"), (b"GIF89a", None, "not a PNG")])
 def test_other_images_are_refused_by_name(content, channel, message):
     with pytest.raises(DataError, match=message) as error:
         flat.parse(content, "labels/a.png", channel)

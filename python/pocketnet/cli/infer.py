@@ -67,6 +67,7 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 (OpenVINO).")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")
 @click.option("--max-memory", metavar="SIZE", help="Memory limit of the whole process, for example 2G.")
+@click.option("--suffix", help="Suffix of label maps in a folder, such as .png for single slices. Default: .nii.gz.")
 @click.option("--missing", metavar="A,B",
               help="Modalities that are missing. Only for models trained with training.drop_modality.")
 @click.option("--again", is_flag=True, help="Repeat finished cases.")
@@ -91,6 +92,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     missing = options["missing"] = split_list(options["missing"])
 
     def find(suffixes: tuple[str, ...]) -> Found:
+        """Group the images by case; single slices are images of a folder only for a network of slices."""
         from ..inference import bids, cases
 
         if manifest and input_:
@@ -98,7 +100,8 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
 
         plan = opened[0].plan
         chosen, others = bids.images(files, plan.modalities) if options["bids"] else (files, [])
-        found = cases.group(chosen, plan.modalities, suffixes, pattern, output, missing)
+        found = cases.group(chosen, plan.modalities, suffixes, pattern, output, missing,
+                            slices=plan.network.through is not None)
         if options["bids"]:
             found = bids.as_derivative(found)
             found.left_out += others
@@ -109,6 +112,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
                              todo=cases.naming(plan.modalities) if len(plan.modalities) > 1 else None)
         return found
 
+    _check_suffix(options["suffix"], output, options["bids"])
     if options["bids"] and (manifest or formats.is_written(output.name)):
         raise UsageError("--bids takes IMAGES, and a folder as --output.")
     step, word = _steps()[opened[0].plan.task]
@@ -122,6 +126,21 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     for line in summary["left_out"]:
         log(line[0].upper() + line[1:], quiet)
     _end(word, done, summary["failed"], codes, output, quiet)
+
+
+def _check_suffix(suffix: str | None, output: Path, bids: bool) -> None:
+    """Refuse a suffix in which label maps cannot be written."""
+    from ..errors import UsageError
+    from ..preprocessing import formats
+
+    known = ", ".join(formats.WRITTEN)
+    if formats.is_picture(output.name) and not formats.is_written(output.name):
+        raise UsageError("JPEG changes the values of a label map.", where=str(output), todo="Write .png or .nii.gz.")
+    if suffix is not None and suffix not in formats.WRITTEN:
+        raise UsageError("This is no suffix of an image that can be written.", where=f"--suffix {suffix}",
+                         todo=f"Use one of these: {known}.")
+    if suffix is not None and (bids or formats.is_written(output.name)):
+        raise UsageError("--suffix is for a folder as --output, without --bids.", where=f"--suffix {suffix}")
 
 
 def _end(word: str, done: list[dict[str, Any]], problems: list[str], codes: set[int], output: Path,
@@ -206,7 +225,7 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
                          todo="Give a folder as --output.")
     uncertainty = len(models) > 1 and not single if options["uncertainty"] is None else options["uncertainty"]
     wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"],
-                    options["dicom_origin"])
+                    options["dicom_origin"], options["suffix"] or "")
     batch.check_output(output, work, single, wanted, models[0].plan.labels)
     if options["bids"]:
         outputs.check_files(dict.fromkeys(bids.outputs_of(output, list(work), models[0].plan.labels)), shared=True)
@@ -229,9 +248,10 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     from ..inference.classifier import Classifier
     from ..preprocessing.picture import SUFFIXES, read_images
 
-    if len(models) > 1 or any(options[name] for name in ("tta", "probabilities", "dicom_seg", "bids", "missing")):
-        raise UsageError("A classifier takes one --model, and none of --tta, --bids, --dicom-seg, --missing and "
-                         "--probabilities (its table has them).")
+    if len(models) > 1 or any(options[name] for name in ("tta", "probabilities", "dicom_seg", "bids", "missing",
+                                                         "suffix")):
+        raise UsageError("A classifier takes one --model, and none of --tta, --bids, --dicom-seg, --missing, --suffix "
+                         "and --probabilities (its table has them).")
     table = output if output.suffix == ".csv" else output / TABLE
     outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])

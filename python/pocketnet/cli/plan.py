@@ -63,6 +63,7 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
               "batch and patch are reduced to fit it; a --patch or --batch that cannot fit is refused.")
 @click.option("--arch", help="Architectures to train (a list). Default: the task's or the experiment's.")
 @click.option("--width", default="pocket,full", show_default=True, help="Widths to train (a list).")
+@click.option("--configuration", help="auto, 2d (slice by slice) or 3d. Default: the recipe's.")
 @click.option("--edited", type=click.Path(path_type=Path),
               help="Your edited plan.json. It is checked against the data and used unchanged.")
 @output_option("Folder for plan.json, splits.json and predicted.json.")
@@ -73,7 +74,7 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
          postprocessing: str | None, training_sizes: str | None, given: Path | None, experiment: str | None,
          device: str | None, start_from: Path | None, learning_rate: float | None, arch: str | None, width: str,
-         edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+         configuration: str | None, edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Plan the training on a dataset and split its cases into folds.
 
     You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and
@@ -112,7 +113,7 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
         plan = make_plan(cases, prints, recipe, seed=seed, overrides=PlanOverrides(
             patch=integers(patch, "--patch"), batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch, depth=depth,
             feature_maps=feature_maps, loss=loss, precision=precision, accumulate=accumulate,
-            rematerialise=rematerialise, postprocessing=postprocessing))
+            rematerialise=rematerialise, postprocessing=postprocessing, configuration=configuration))
     if start_from and not edited:
         plan = Start.open(start_from).structured(plan)
     elif start_from:
@@ -135,6 +136,8 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     plan.write(output / "plan.json")
     predicted.write(output / "predicted.json")
     splits.write(output / "splits.json")
+    if plan.configuration:
+        log(f"Configuration {plan.configuration.name}: {plan.configuration.reason}.", quiet)
     training = plan.training
     largest, count = splits.folds[-1], len(splits.folds)
     words = f"{counted(count, 'training set')} of up to" if training_sizes else f"{counted(count, 'fold')} of about"

@@ -48,6 +48,9 @@ Range = tuple[NotNegative, NotNegative]
 FactorRange = tuple[AboveZero, AboveZero]
 Axis = Annotated[int, Field(strict=True, ge=0, le=2)]
 Patch = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
+Kernel = Annotated[tuple[Literal[1, 3], ...], Field(min_length=2, max_length=3)]
+Dimensions = Literal["2d", "3d"]
+CONFIGURATIONS: tuple[str, ...] = ("auto", *get_args(Dimensions))
 
 
 def architectures(task: str) -> tuple[str, ...]:
@@ -117,6 +120,8 @@ class NetworkPlan(Record):
     Attributes:
         classes: Output channels.
         head: `sigmoid` if labels overlap; otherwise a softmax over the classes.
+        kernel: Sides of the convolutions' kernels, 3 everywhere if absent. A 2D network for volumes has 1 along the
+            axis through its planes: it segments slice by slice and never joins slices.
     """
 
     dimensions: Literal[2, 3]
@@ -130,6 +135,12 @@ class NetworkPlan(Record):
     convolution: Literal["standard", "separable"] = "standard"
     activation: Literal["relu", "leaky_relu"] = "relu"
     head: Literal["sigmoid"] | None = absent()
+    kernel: Kernel | None = absent()
+
+    @property
+    def through(self) -> int | None:
+        """Axis through the planes of a 2D network for volumes; None for other networks."""
+        return self.kernel.index(1) if self.kernel and 1 in self.kernel else None
 
     @property
     def divisor(self) -> tuple[int, ...]:
@@ -139,7 +150,20 @@ class NetworkPlan(Record):
     def network(self, arch: str, width: str) -> Network:
         """Return the network of one architecture and width."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Network(arch=arch, width=width, **given | {"head": self.head or SOFTMAX})
+        return Network(arch=arch, width=width, **given | {"head": self.head or SOFTMAX, "kernel": self.kernel or ()})
+
+
+@record
+class Configuration(Record):
+    """Whether volumes are segmented slice by slice or in 3D.
+
+    Attributes:
+        name: `2d`: a network of planes, see `NetworkPlan.kernel`; `3d`.
+        reason: Why, with the measured shape and spacing.
+    """
+
+    name: Dimensions
+    reason: Text
 
 
 @record
@@ -296,6 +320,7 @@ class Plan(Contract):
     Attributes:
         annotation: `partial` if some voxels, or some labels of some cases, were not annotated: the loss leaves out what
             is not known.
+        configuration: Whether volumes are segmented slice by slice or in 3D, and why; absent in a classification.
     """
 
     kind: ClassVar[str] = "plan"
@@ -311,6 +336,7 @@ class Plan(Contract):
     inference: Inference
     task: Task = DEFAULT
     annotation: Literal["partial"] | None = absent()
+    configuration: Configuration | None = absent()
 
     @model_validator(mode="after")
     def _check(self) -> Any:
@@ -324,6 +350,8 @@ class Plan(Contract):
             raise ValueError(f"training.label_weights of {sorted(known)}, not of {sorted(unknown)}")
         if (network.head == SIGMOID) != overlapping(self.labels):
             raise ValueError("a network.head that is sigmoid if labels overlap, and only then")
+        if self.configuration and (self.configuration.name == "2d") != (network.through is not None):
+            raise ValueError("a network.kernel with a 1 if the configuration is 2d, and only then")
         if network.channels != len(self.modalities):
             raise ValueError(f"network.channels {len(self.modalities)}, one per modality, not {network.channels}")
         if self.preprocessing.spacing_mm and len(self.preprocessing.spacing_mm) != network.dimensions:

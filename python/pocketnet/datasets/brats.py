@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..preprocessing.formats import is_volume, stem
+from ..preprocessing.formats import images_among, stem, suffix_of
 from .folder import (
     Case,
     Listing,
@@ -30,9 +30,15 @@ STRAY_LABEL = re.compile(r".+_Segm")
 
 
 def matches(folder: Path) -> bool:
-    """Return whether a folder has this layout: a subfolder has volumes that start with the subfolder's name."""
-    return any(is_volume(file.name) and _ending(case.name, file.name)
+    """Return whether a folder has this layout: a subfolder has images that start with the subfolder's name."""
+    suffixes = _suffixes(folder)
+    return any(suffix_of(file.name, suffixes) and _ending(case.name, file.name)
                for case in subfolders(folder) for file in visible(case))
+
+
+def _suffixes(folder: Path) -> tuple[str, ...]:
+    """Return the suffixes of the images in the folders of cases."""
+    return images_among(file.name for case in subfolders(folder) for file in visible(case))
 
 
 def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
@@ -49,6 +55,7 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
     """
     known = preset.modalities or _found_modalities(folder, preset)
     modalities = select_modalities(wanted, known)
+    suffixes = _suffixes(folder)
     problems: list[Problem] = []
     missing: list[Problem] = []
     warnings: list[str] = []
@@ -60,14 +67,14 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
             except OSError as error:
                 problems.append(Problem(path.name, path.name, unreadable(error)))
                 continue
-            images = [file for file in files if is_volume(file.name)]
+            images = [file for file in files if suffix_of(file.name, suffixes)]
             if images:
                 cases.append(_case(path.name, images, preset, known, modalities, problems, missing))
             elif files:
                 warnings.append(f"{path.name}: no image in this folder, left out")
             else:
                 problems.append(Problem(path.name, path.name, "missing: this case's folder is empty"))
-        elif is_volume(path.name):
+        elif suffix_of(path.name, suffixes):
             problems.append(Problem("", path.name, "extra: it lies in no case's folder, as in "
                                                    f"{_where(path.name, known)}"))
     problems += name_problems(case.name for case in cases)
@@ -76,8 +83,9 @@ def scan(folder: Path, preset: Preset, wanted: Sequence[str]) -> Listing:
 
 def _found_modalities(folder: Path, preset: Preset) -> tuple[str, ...]:
     """Collect the modalities from the file names, for a preset without modalities."""
+    suffixes = _suffixes(folder)
     endings = {_ending(case.name, file.name) for case in subfolders(folder) for file in visible(case)
-               if is_volume(file.name)}
+               if suffix_of(file.name, suffixes)}
     return tuple(sorted(endings - {"", LABEL, *preset.extras}))
 
 

@@ -12,8 +12,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from ..preprocessing.formats import beside, stem
-from ..preprocessing.geometry import file_and_volume
+from ..preprocessing.formats import beside, is_picture, stem
+from ..preprocessing.geometry import file_and_volume, volumes
 from . import index as indices
 from .folder import Case, Listing, Problem, find, name_problems, select_modalities, unreadable, visible
 from .index import FOLDERS, INDEX
@@ -117,13 +117,18 @@ def _image(folder: Path, listed: str, channel: int,
            channels: int) -> tuple[list[str], tuple[str, str] | None]:
     """Return the files of one modality of an entry, and (file, problem) unless there is exactly one.
 
-    A modality in a 4D file is returned as the file with the index of the volume (`geometry.file_and_volume`).
+    A modality in a 4D file, or in an image in colours, is returned as the file with the index of the volume
+    (`geometry.file_and_volume`).
     """
     whole = os.path.exists(folder / listed)
     if channels == 1 and whole:
         return [listed], None
     numbered = str(PurePosixPath(listed).with_name(f"{stem(PurePosixPath(listed).name)}_{channel:04d}"))
     files = find(folder, numbered)
+    # nnU-Net: an image in colours is one file, with the number of its first channel.
+    first = files if channel == 0 else find(folder, f"{numbered[:-4]}0000")
+    if channels > 1 and len(first) == 1 and is_picture(first[0]) and volumes(folder / first[0]) == channels:
+        return [f"{first[0]}[{channel}]"], None
     if len(files) == 1:
         return files, None
     if files:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts.fields import path_fault, text_fault
 from ..errors import UsageError
-from ..preprocessing.formats import SUFFIXES
+from ..preprocessing.formats import IMAGES
 from ..preprocessing.formats import is_volume as is_volume
 from ..preprocessing.formats import stem as stem
 from .presets import unknown
@@ -106,8 +106,8 @@ def unreadable(error: OSError) -> str:
 
 
 def find(folder: Path, relative: str) -> list[str]:
-    """Return the existing files of volumes for a path without suffix; several or none are possible."""
-    return [relative + one for suffix in SUFFIXES for one in (suffix, suffix.upper())
+    """Return the existing files of images for a path without suffix; several or none are possible."""
+    return [relative + one for suffix in IMAGES for one in (suffix, suffix.upper())
             if os.path.exists(folder / (relative + one))]
 
 

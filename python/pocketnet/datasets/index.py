@@ -18,7 +18,8 @@ from typing import Any
 from ..contracts.labels import IGNORE
 from ..contracts.regions import Values
 from ..files import content
-from ..preprocessing.formats import SUFFIXES, TAKEN
+from ..preprocessing.formats import IMAGES as KNOWN
+from ..preprocessing.formats import PICTURES, TAKEN
 from ..text import parse_json
 from .folder import visible
 from .labels import Classes
@@ -143,8 +144,9 @@ def _in_order(written: Mapping[str, int]) -> str:
 
 def _ending(value: dict[str, Any]) -> str:
     ending = value.get("file_ending")
-    if not isinstance(ending, str) or ending.lower() not in SUFFIXES:
-        raise ValueError(f"file_ending is {ending!r}; supported: {TAKEN}. Convert the images to NIfTI")
+    if not isinstance(ending, str) or ending.lower() not in KNOWN:
+        raise ValueError(f"file_ending is {ending!r}; supported: {TAKEN}, and {', '.join(PICTURES)}. "
+                         "Convert the images to NIfTI")
     if "dataset" in value:
         raise ValueError(f"it lists its files under `dataset`, which is not supported: lay them in {IMAGES}/ and "
                          f"{LABELS}/")

@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from ..preprocessing.formats import TAKEN, is_volume
+from ..preprocessing.formats import PICTURES, TAKEN, is_picture, is_volume
+from ..preprocessing.geometry import file_and_volume
 from . import annotated
 from . import rows as tables
 from .folder import Case, Listing, Problem, name_problems, select_modalities
@@ -25,8 +26,8 @@ CASE, LABEL, SPLIT = "case", "label", "split"
 OTHERS = (CASE, LABEL, SPLIT, annotated.COLUMN)
 """Columns that are not modalities."""
 PARTS = ("train", "test")
-_FILE = re.compile(r".*\.[A-Za-z]{2}[A-Za-z0-9.]*")
-"""A file name: it ends with a suffix."""
+_FILE = re.compile(r".*\.[A-Za-z]{2}[A-Za-z0-9.]*(\[\d+\])?")
+"""A file name: it ends with a suffix, and perhaps selects a volume or channel."""
 
 
 def matches(folder: Path) -> bool:
@@ -100,19 +101,20 @@ def _has_files(column: str, rows: Sequence[dict[str, str]]) -> bool:
 
 def _usable(folder: Path, case: str, column: str, path: str, absent: list[Problem],
             problems: list[Problem] | None = None) -> bool:
-    """Return whether a path is an existing file of a volume in the folder.
+    """Return whether a path is an existing file of an image in the folder.
 
     If it is not, add a problem to `absent` (the file is missing) or to `problems` (otherwise; `absent` if None).
     """
     problems = absent if problems is None else problems
-    pure = PurePosixPath(path)
+    pure, file = PurePosixPath(path), file_and_volume(path)[0]
     if not path:
         problems.append(Problem(case, TABLE, f"missing: column {column!r} is empty"))
     elif pure.is_absolute() or ".." in pure.parts:
         problems.append(Problem(case, path, f"column {column!r}: not a path in the table's folder"))
-    elif not is_volume(path):
-        problems.append(Problem(case, path, f"column {column!r}: not a file of these formats: {TAKEN}"))
-    elif not os.path.exists(folder / path):
+    elif not is_volume(file) and not is_picture(file):
+        problems.append(Problem(case, path, f"column {column!r}: not a file of these formats: {TAKEN}, or "
+                                            f"{', '.join(PICTURES)}"))
+    elif not os.path.exists(folder / file):
         absent.append(Problem(case, path, f"missing: {TABLE} lists it as {column!r}"))
     else:
         return True

@@ -91,12 +91,14 @@ def _pattern(template: str) -> re.Pattern[str]:
     """Compile a template to a pattern that matches whole relative paths."""
     first, *rest = (re.escape(part) for part in template.split("{case}"))
     middle = first + "".join(("(?P=case)" if number else r"(?P<case>[^/]+)") + part for number, part in enumerate(rest))
-    suffixes = "|".join(map(re.escape, formats.SUFFIXES))
+    suffixes = "|".join(map(re.escape, formats.IMAGES))
     return re.compile(rf"(?:.*/)?{middle}(?i:{suffixes})")
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Yield the files of volumes below a folder as relative paths, without hidden ones, sorted."""
-    for file in folders.contents(folder).files:
-        if formats.is_volume(file.name):
+    """Yield the files of images below a folder as relative paths, without hidden ones, sorted."""
+    files = folders.contents(folder).files
+    suffixes = formats.images_among(file.name for file in files)
+    for file in files:
+        if formats.suffix_of(file.name, suffixes):
             yield file.relative_to(folder).as_posix()

@@ -117,7 +117,7 @@ def _read(folder: Path, path: str, unzipped: Unzipped, out: Checked) -> Image | 
         if content is None:
             return None
         image = nifti.parse_unzipped(content[0], path, content[1]) if formats.suffix_of(file) in formats.NIFTI \
-            else read_file(folder / file)
+            else read_file(folder / path, content[0] if formats.is_picture(file) else None)
     except OSError as error:
         out.problem(path, unreadable(error))
         return None

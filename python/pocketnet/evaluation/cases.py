@@ -34,7 +34,7 @@ class Evaluated(NamedTuple):
 
 def prediction_path(folder: Path, case: str) -> Path:
     """Return the path of a case's prediction: the first existing one of all formats, otherwise `.nii.gz`."""
-    paths = [folder / f"{case}{suffix}" for suffix in (".nii", *formats.SUFFIXES)]
+    paths = [folder / f"{case}{suffix}" for suffix in (".nii", *formats.SUFFIXES, *formats.SLICES)]
     return next((path for path in paths if path.is_file()), folder / f"{case}.nii.gz")
 
 

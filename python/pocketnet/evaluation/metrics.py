@@ -66,7 +66,7 @@ def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[flo
     """Compute all metrics of one label.
 
     Args:
-        reference: Boolean mask, 2D or 3D.
+        reference: Boolean mask, 2D or 3D. In an image of one slice, distances are measured in its plane.
         prediction: Boolean mask of the same shape.
         spacing: mm along each axis.
 
@@ -74,9 +74,10 @@ def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[flo
         ValueError: Shapes or the number of spacings differ.
     """
     _check(reference, prediction, spacing)
+    millilitres = float(np.prod(spacing)) / 1000
+    (reference, prediction), spacing = _in_plane((reference, prediction), spacing)
     diagonal = image_diagonal(reference.shape, spacing)
     reference, prediction = crop_both(reference, prediction)
-    millilitres = float(np.prod(spacing)) / 1000
     forth, back = _directed(reference, prediction, spacing), _directed(prediction, reference, spacing)
     return Measurement(dice(reference, prediction), *_summarise(forth[0], back[0], diagonal),
                        np.count_nonzero(reference) * millilitres, np.count_nonzero(prediction) * millilitres,
@@ -107,6 +108,7 @@ def directed_distances(reference: np.ndarray, prediction: np.ndarray,
         ValueError: Shapes or the number of spacings differ.
     """
     _check(reference, prediction, spacing)
+    (reference, prediction), spacing = _in_plane((reference, prediction), spacing)
     masks = crop_both(reference, prediction)
     return _directed(*masks, spacing)[0], _directed(*masks[::-1], spacing)[0]
 
@@ -122,6 +124,7 @@ def voxel_set_distances(reference: np.ndarray, prediction: np.ndarray,
         ValueError: Shapes or the number of spacings differ.
     """
     _check(reference, prediction, spacing)
+    (reference, prediction), spacing = _in_plane((reference, prediction), spacing)
     masks = crop_both(reference, prediction)
     return _directed(*masks, spacing)[1], _directed(*masks[::-1], spacing)[1]
 
@@ -154,6 +157,20 @@ def _check(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[floa
     if reference.shape != prediction.shape or len(spacing) != reference.ndim:
         raise ValueError("Expected two masks of the same shape and one spacing per axis. Received: "
                          f"{reference.shape}, {prediction.shape} and spacing {tuple(spacing)}")
+
+
+def _in_plane(masks: tuple[np.ndarray, np.ndarray], spacing: Sequence[float]
+              ) -> tuple[tuple[np.ndarray, np.ndarray], Sequence[float]]:
+    """Return masks and spacing of an image of one slice without the axis through it, else unchanged.
+
+    In 3D, each voxel of a slice would have a neighbour outside, and belong to the surface.
+    """
+    shape = masks[0].shape
+    if len(shape) != 3 or 1 not in shape:
+        return masks, spacing
+    axis = max(axis for axis, side in enumerate(shape) if side == 1)
+    return ((masks[0].take(0, axis), masks[1].take(0, axis)),
+            [mm for other, mm in enumerate(spacing) if other != axis])
 
 
 def crop_both(reference: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

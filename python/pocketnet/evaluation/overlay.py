@@ -14,7 +14,7 @@ import numpy as np
 
 from ..contracts.labels import Label
 from ..files import atomic
-from ..preprocessing.boxes import bounding_box, crop
+from ..preprocessing.boxes import bounding_box, crop, planes_to_show
 from ..text import drawn
 
 if TYPE_CHECKING:
@@ -88,17 +88,15 @@ def draw_overlay(path: Path, image: np.ndarray, reference: np.ndarray, predictio
     low, high = np.percentile(foreground, [1, 99]) if foreground.size else (0, 1)
     shown = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
     middle = centre((reference > 0) | (prediction > 0))
-    extent = np.asarray(image.shape) * np.asarray(spacing)
-    room = ROOM * max(extent)
-    widths = [extent[plane[2][0]] + 2 * room for plane in PLANES]
-    heights = [extent[plane[2][1]] + 2 * room for plane in PLANES]
+    planes, extent, room, widths, heights = _laid_out(image.shape, spacing)
     across = 7.4
-    down = 2 * max(heights) * across / sum(widths)
+    single = len(planes) == 1  # side by side
+    down = (max(heights) / 2 if single else 2 * max(heights)) * across / sum(widths)
     figure = Figure(figsize=(across, down + 0.75), dpi=100, facecolor="black")
-    axes = figure.subplots(2, 3, gridspec_kw={"width_ratios": widths, "wspace": 0.03, "hspace": 0.03, "left": 0.005,
-                                              "right": 0.995, "bottom": 0.38 / (down + 0.75),
-                                              "top": 1 - 0.33 / (down + 0.75)})
-    for column, plane in enumerate(PLANES):
+    axes = figure.subplots(*((1, 2) if single else (2, len(planes))), squeeze=False, gridspec_kw={
+        "width_ratios": widths * 2 if single else widths, "wspace": 0.03, "hspace": 0.03, "left": 0.005,
+        "right": 0.995, "bottom": 0.38 / (down + 0.75), "top": 1 - 0.33 / (down + 0.75)}).reshape(2, -1)
+    for column, plane in enumerate(planes):
         name, through = plane[:2]
         grey, truth, found = (plane_of(volume, middle[through], plane) for volume in (shown, reference, prediction))
         box = (0, extent[plane[2][0]], 0, extent[plane[2][1]])
@@ -130,6 +128,16 @@ def draw_overlay(path: Path, image: np.ndarray, reference: np.ndarray, predictio
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     with atomic(path) as temporary:
         picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(temporary, format="PNG", optimize=True)
+
+
+def _laid_out(shape: Sequence[int], spacing: Sequence[float]
+              ) -> tuple[Sequence[tuple[Any, ...]], np.ndarray, float, list[float], list[float]]:
+    """Return the planes to show, and in mm: the extent of each axis, the space around planes, and their sizes."""
+    planes = planes_to_show(shape, PLANES)
+    extent = np.asarray(shape) * np.asarray(spacing)
+    room = ROOM * max(extent[axis] for plane in planes for axis in plane[2])
+    return (planes, extent, room, [extent[plane[2][0]] + 2 * room for plane in planes],
+            [extent[plane[2][1]] + 2 * room for plane in planes])
 
 
 def _letters(axis: Axes, plane: tuple[Any, ...], size: float = LETTERS) -> None:
@@ -238,14 +246,14 @@ def label_maps(image: np.ndarray, reference: np.ndarray, prediction: np.ndarray,
     low, high = np.percentile(foreground, [1, 99]) if foreground.size else (0, 1)
     middle = centre(reference > 0) if (reference > 0).any() else centre(prediction > 0)
     colours = {label.value: CLASSES[index % len(CLASSES)] for index, label in enumerate(labels)}
-    extent = np.asarray(image.shape) * np.asarray(spacing)
-    room = ROOM * max(extent)
-    widths = [extent[plane[2][0]] + 2 * room for plane in PLANES]
-    tallest = max(extent[plane[2][1]] for plane in PLANES) + 2 * room
-    figure = Figure(figsize=(7.4, 2 * 7.4 * tallest / sum(widths) + 0.8), facecolor="black", layout="constrained")
-    axes = figure.subplots(2, 3, width_ratios=widths)
+    planes, extent, room, widths, heights = _laid_out(image.shape, spacing)
+    single = len(planes) == 1  # side by side
+    tall = (max(heights) / 2 if single else 2 * max(heights)) / sum(widths)
+    figure = Figure(figsize=(7.4, 7.4 * tall + 0.8), facecolor="black", layout="constrained")
+    axes = figure.subplots(*((1, 2) if single else (2, len(planes))), squeeze=False,
+                           width_ratios=widths * 2 if single else widths).reshape(2, -1)
     for row, (classes, name) in enumerate(((reference, "reference"), (prediction, "prediction"))):
-        for axis, plane in zip(axes[row], PLANES, strict=True):
+        for axis, plane in zip(axes[row], planes, strict=True):
             grey, shown = (plane_of(volume, middle[plane[1]], plane) for volume in (image, classes))
             box = (0, extent[plane[2][0]], 0, extent[plane[2][1]])
             axis.imshow(grey, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", extent=box)

@@ -70,7 +70,7 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
     written: list[Path] = []
     owner: dict[Path, str] = {}
     for case, paths in inputs.items():
-        target = target_of(output, case, paths, single)
+        target = target_of(output, case, paths, single, wanted.suffix)
         of_case = [*map(Path, formats.parts(target)), *wanted.paths(target, labels).values()]
         for path in of_case:
             if owner.setdefault(path, case) != case:
@@ -113,9 +113,9 @@ class _Tried(Exception):
     """Ends `check_output`'s trial write before the temporary file is renamed."""
 
 
-def target_of(output: Path, case: str, paths: list[Path], single: bool) -> Path:
-    """Return the path of a case's label map, which is named like its image."""
-    return output if single else output / f"{case}{suffix(Path(geometry.file_and_volume(paths[0])[0]))}"
+def target_of(output: Path, case: str, paths: list[Path], single: bool, ending: str = "") -> Path:
+    """Return the path of a case's label map, which is named like its image; `ending` is a suffix that is asked for."""
+    return output if single else output / f"{case}{ending or suffix(Path(geometry.file_and_volume(paths[0])[0]))}"
 
 
 def _tables(output: Path, single: bool) -> dict[str, Path]:
@@ -143,7 +143,7 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
     tables = _tables(output, single)
     try:
         for case, paths in work.items():
-            target = target_of(output, case, paths, single)
+            target = target_of(output, case, paths, single, wanted.suffix)
             try:
                 row = _one(predictor, case, paths, target, wanted, again, follow(case))
             except UsageError:  # of the options, which are the same for all cases

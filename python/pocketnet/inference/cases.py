@@ -40,7 +40,7 @@ class _File:
 
 def stem(path: Path, suffixes: Sequence[str] = SUFFIXES) -> str:
     """Return the file name without its suffix; both files of a pair have the same one."""
-    taken = (*suffixes, *((".img.gz", ".img") if ".hdr" in suffixes else ()), ".zip", ".dcm")
+    taken = (*suffixes, *((".img.gz", ".img", *formats.PICTURES) if ".hdr" in suffixes else ()), ".zip", ".dcm")
     return path.name[: len(path.name) - len(formats.suffix_of(path.name, taken))]
 
 
@@ -50,7 +50,8 @@ def suffix(path: Path) -> str:
 
 
 def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[str] = SUFFIXES,
-          pattern: str | None = None, outside: Path | None = None, missing: Sequence[str] = ()) -> Found:
+          pattern: str | None = None, outside: Path | None = None, missing: Sequence[str] = (), *,
+          slices: bool = False) -> Found:
     """Group files by case.
 
     For a model with one modality, every file is a case, and so is every DICOM series (a folder or zip of its files).
@@ -59,7 +60,7 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
     - by name, as `<case>_<modality>.nii.gz` or `<case>-<modality>.nii.gz`;
     - by nnU-Net's names, as `<case>_0000.nii.gz`;
     - by `pattern`;
-    - as the volumes of one 4D file, as in the Medical Segmentation Decathlon;
+    - as the volumes of one 4D file, as in the Medical Segmentation Decathlon, or the channels of an image in colours;
     - individually as `modality=file`, for a single case.
 
     Args:
@@ -69,6 +70,7 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
         pattern: Position of case and modality in a path, for example `{case}/{modality}.nii.gz`.
         outside: Folder of the results, which is ignored unless the inputs lie in it.
         missing: Modalities that the cases lack; files of them are not used.
+        slices: Whether the 2D images of a folder without volumes are cases, too; a file that is named always is.
 
     Raises:
         UsageError: There are no images, a path does not exist, or the pattern lacks `{case}` or `{modality}`.
@@ -77,6 +79,10 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
     needed = [name for name in modalities if name not in missing]
     out = _explicit(named, modalities, suffixes, needed) if named else Found()
     files = [file for path in rest for file in _files(path, suffixes, outside, out)]
+    if slices and not files and rest:
+        out.left_out.clear()
+        suffixes = formats.PICTURES
+        files = [file for path in rest for file in _files(path, suffixes, outside, out)]
     if not files and not named and not out.problems:
         first, *more = " or ".join(suffixes[:2]), *suffixes[2:]
         raise UsageError(f"There are no {first} files here, nor {', '.join((*more, 'a DICOM series'))}.",
@@ -91,7 +97,8 @@ def group(inputs: Sequence[Path], modalities: Sequence[str], suffixes: Sequence[
     found: dict[str, dict[str, Path]] = {}
     for file in files:
         case, modality = _by_pattern(file.path, modalities, pattern) if pattern else _split_name(file.name, modalities)
-        number = volumes(file.path) if modality is None and not pattern else 0
+        coloured = formats.is_picture(file.path.name)
+        number = volumes(file.path) if (modality is None or coloured) and not pattern else 0
         if number == len(modalities):
             found[case] = {name: Path(f"{file.path}[{index}]") for index, name in enumerate(modalities)}
         elif modality is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..contracts.labels import Label
 from ..files import atomic
+from ..preprocessing.boxes import planes_to_show
 from ..preprocessing.scan import Scan
 from .colours import colour
 
@@ -49,14 +50,14 @@ def draw_picture(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[L
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    at = middle(classes)
-    greys = [_plane(scan.channels[0].read(_cut(plane, at)), plane) for plane in PLANES]
-    shown = [_plane(classes[_cut(plane, at)], plane) for plane in PLANES]
+    at, planes = middle(classes), planes_to_show(classes.shape, PLANES)
+    greys = [_plane(scan.channels[0].read(_cut(plane, at)), plane) for plane in planes]
+    shown = [_plane(classes[_cut(plane, at)], plane) for plane in planes]
     values = np.concatenate([grey[np.isfinite(grey) & (grey != 0)] for grey in greys])
     low, high = np.percentile(values, [1, 99]) if values.size else (0, 1)
-    scale = HEIGHT / max(grey.shape[0] * scan.spacing[plane[3]] for grey, plane in zip(greys, PLANES, strict=True))
+    scale = HEIGHT / max(grey.shape[0] * scan.spacing[plane[3]] for grey, plane in zip(greys, planes, strict=True))
     columns = []
-    for grey, found, plane in zip(greys, shown, PLANES, strict=True):
+    for grey, found, plane in zip(greys, shown, planes, strict=True):
         size = tuple(max(1, round(n * scan.spacing[axis] * scale)) for n, axis in
                      zip(grey.shape[::-1], plane[2:4], strict=True))
         plain = Image.fromarray(np.uint8(np.clip((grey - low) / max(high - low, 1e-6), 0, 1) * 255))

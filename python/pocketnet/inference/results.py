@@ -29,6 +29,7 @@ class Wanted:
         probabilities: One probability map per label.
         uncertainty: A map of the disagreement of several predictions.
         dicom_seg: A DICOM segmentation object, for images that are DICOM series.
+        suffix: Suffix of label maps in a folder; empty: `cases.suffix`.
         dicom_origin: Whether it names the institution and device of the series, and copies comments on the patient.
     """
 
@@ -37,13 +38,15 @@ class Wanted:
     uncertainty: bool = False
     dicom_seg: bool = False
     dicom_origin: bool = False
+    suffix: str = ""
 
     def paths(self, target: Path, labels: Sequence[Label]) -> dict[str, Path]:
         """Return the paths of a case's files other than the label map, by kind."""
         from .cases import stem
 
         base = target.parent / stem(target)
-        out = {"picture": base.with_name(f"{base.name}.png")} if self.extras else {}
+        ending = "_picture.png" if target.suffix.lower() == ".png" else ".png"
+        out = {"picture": base.with_name(f"{base.name}{ending}")} if self.extras else {}
         if self.probabilities:
             out |= {f"probability of {label.name}": base.with_name(
                 f"{base.name}_probability_{label.value}.nii.gz") for label in labels}

@@ -29,22 +29,24 @@ class BlockOptions:
         norm: `batch` (the paper's), `instance` or `none`.
         convolution: `standard`, or `separable`: depthwise without bias, then pointwise (paper, Discussion).
         activation: `relu` (the paper's) or `leaky_relu` with slope 0.01 (nnU-Net's). Blocks with PReLU ignore it.
+        kernel: Voxels per axis of each convolution's kernel; see `Network.kernel`.
     """
 
     dimensions: int = 3
     norm: str = "batch"
     convolution: str = "standard"
     activation: str = "relu"
+    kernel: tuple[int, ...] = (3, 3, 3)
 
 
 def convolution(x: keras.KerasTensor, feature_maps: int, options: BlockOptions, name: str) -> keras.KerasTensor:
-    """Apply a convolution with kernel 3, "same" padding and bias, standard or depthwise-separable."""
+    """Apply a convolution with the options' kernel, "same" padding and bias, standard or depthwise-separable."""
     if options.convolution == "separable":
-        depthwise = (layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")
-                     if options.dimensions == 2 else DepthwiseConv3D(3, name=f"{name}_depthwise"))
+        depthwise = (layers.DepthwiseConv2D(options.kernel, padding="same", use_bias=False, name=f"{name}_depthwise")
+                     if options.dimensions == 2 else DepthwiseConv3D(options.kernel, name=f"{name}_depthwise"))
         return pointwise(depthwise(x), feature_maps, options, name)
     layer = layers.Conv2D if options.dimensions == 2 else layers.Conv3D
-    return layer(feature_maps, 3, padding="same", name=name)(x)
+    return layer(feature_maps, options.kernel, padding="same", name=name)(x)
 
 
 def pointwise(x: keras.KerasTensor, feature_maps: int, options: BlockOptions, name: str) -> keras.KerasTensor:

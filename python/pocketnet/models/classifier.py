@@ -21,7 +21,7 @@ def classifier(network: Network, patch: tuple[int, ...] | None = None) -> keras.
     """
     width = parse_width(network.width)
     options = BlockOptions(network.dimensions, norm="none", convolution=network.convolution,
-                           activation=network.activation)
+                           activation=network.activation, kernel=network.kernel)
     spatial = tuple(patch) if patch else (None,) * network.dimensions
     inputs = x = keras.Input((*spatial, network.channels), name="image")
     for depth, factors in enumerate(network.pooling):

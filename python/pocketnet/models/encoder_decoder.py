@@ -29,7 +29,7 @@ def encoder_decoder(network: Network, patch: tuple[int, ...] | None = None) -> k
     """
     block, downsample = (getattr(blocks, ARCHITECTURES[network.arch][part]) for part in ("block", "downsample"))
     width = parse_width(network.width)
-    options = BlockOptions(network.dimensions, network.norm, network.convolution, network.activation)
+    options = BlockOptions(network.dimensions, network.norm, network.convolution, network.activation, network.kernel)
     maps = [width.feature_maps(network.feature_maps, depth) for depth in range(network.depth + 1)]
     upsampling = layers.Conv2DTranspose if network.dimensions == 2 else layers.Conv3DTranspose
 

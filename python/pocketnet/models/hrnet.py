@@ -20,7 +20,7 @@ def hrnet(network: Network, patch: tuple[int, ...] | None = None) -> keras.Model
     previous column, each converted to the block's resolution and width.
     """
     width = parse_width(network.width)
-    options = BlockOptions(network.dimensions, network.norm, network.convolution, network.activation)
+    options = BlockOptions(network.dimensions, network.norm, network.convolution, network.activation, network.kernel)
     rows = min(network.depth + 1, MOST_ROWS)
     maps = [width.feature_maps(network.feature_maps, row) for row in range(rows)]
     factors = network.pooling

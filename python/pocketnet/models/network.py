@@ -56,6 +56,9 @@ class Network:
         convolution: `standard` or `separable` (depthwise, then pointwise).
         activation: Activation of the U-Net's and the classifier's blocks, one of `ACTIVATIONS`. The other architectures
             always have PReLU, because their parameter counts require it.
+        kernel: Voxels per axis of the convolutions' kernels, 3 or 1; empty means 3 everywhere. A 2D network for the
+            slices of volumes has 1 along one of three axes: it never joins slices, and has exactly the parameters of
+            a network with `dimensions` 2.
         head: Last layer, one of `HEADS`: a softmax over classes that exclude each other, or a sigmoid for each of
             several classes that overlap.
 
@@ -76,6 +79,7 @@ class Network:
     convolution: str = "standard"
     activation: str = "relu"
     head: str = SOFTMAX
+    kernel: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_arch(self.arch)
@@ -106,6 +110,15 @@ class Network:
                 f"Pooling needs {self.dimensions} factors for each of {self.depth} downsamplings. "
                 f"Received: {self.pooling}"
             )
+
+        object.__setattr__(self, "kernel", tuple(map(int, self.kernel)) or (3,) * self.dimensions)
+        if len(self.kernel) != self.dimensions or not set(self.kernel) <= {1, 3} or self.kernel.count(3) < 2:
+            raise UsageError(f"A kernel needs {self.dimensions} sides of 3, of which one of three may be 1. "
+                             f"Received: {self.kernel}")
+        if any(side == 1 and any(factors[axis] > 1 for factors in self.pooling)
+               for axis, side in enumerate(self.kernel)):
+            raise UsageError(f"An axis whose kernel is 1 cannot be halved. Received: kernel {self.kernel}, pooling "
+                             f"{self.pooling}")
 
     @property
     def divisor(self) -> tuple[int, ...]:

@@ -14,8 +14,8 @@ from ..contracts.plan import AUTO, PARTIAL, PRECISIONS, Plan
 from ..contracts.tasks import TASKS
 from ..errors import UsageError
 from ..models.network import SIGMOID
-from ..models.pooling import choose_pooling, pooling_of_patch, pooling_of_shape
-from .patch import choose_patch
+from .configuration import configure, in_plane
+from .patch import choose_sizes
 from .preprocessing import median_shape, resolve
 from .recipes import load
 
@@ -41,6 +41,7 @@ class PlanOverrides:
         precision: One of `plan.PRECISIONS`.
         rematerialise: As in `plan.Training`; False keeps the recipe's value.
         postprocessing: A key of `POSTPROCESSING`.
+        configuration: One of `plan.CONFIGURATIONS`.
     """
 
     patch: Sequence[int] | None = None
@@ -54,6 +55,7 @@ class PlanOverrides:
     accumulate: int | None = None
     rematerialise: bool = False
     postprocessing: str | None = None
+    configuration: str | None = None
 
 
 def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int,
@@ -97,24 +99,20 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
     training["warm_up_steps"] = min(training.get("warm_up_steps", 0), int(WARM_UP_SHARE * steps))
     dimensions = manifest.dimensions
     shape, spacing = median_shape(manifest, fingerprint, preprocessing)
-    if recipe.get("pooling") != "by_spacing":
-        spacing = (1.0,) * dimensions
-    forced = None if overrides.depth is None else choose_pooling(spacing, overrides.depth, lambda axis, times: True)
-    patch = list(overrides.patch or ())
-    if patch:
-        if len(patch) == 1:
-            patch = patch * dimensions
-        if len(patch) != dimensions or min(patch) < 1:
-            raise UsageError(f"--patch needs 1 or {dimensions} positive numbers. Received: {patch}")
-        training["patch"] = tuple(patch)
-    elif rules.resized:
-        training["patch"] = tuple(preprocessing.size or ())
-    else:
-        wanted = pooling_of_shape(shape, spacing, recipe["depth"]) if forced is None else forced
-        training["patch"] = choose_patch(shape, spacing, recipe["patch_side"], recipe["patch_voxels"], wanted)
-    pooling = pooling_of_patch(training["patch"], spacing, recipe["depth"]) if forced is None else forced
+    chosen = None if rules.resized else configure(shape, spacing, overrides.configuration,
+                                                     recipe["configuration"])
+    if rules.resized and overrides.configuration:
+        raise UsageError(f"--configuration cannot be '{overrides.configuration}' in a {task}.", todo="Leave it out.")
+    given = _given_patch(overrides.patch, dimensions, chosen.through if chosen else None)
+    given = given or (preprocessing.size if rules.resized else None)
+    training["patch"], pooling, batch = choose_sizes(shape, spacing, recipe, given, overrides.depth,
+                                                     chosen.through if chosen else None)
+    if overrides.batch is None:
+        training["batch"] = batch
     if rules.resized:
         preprocessing = replace(preprocessing, size=training["patch"])
+    if chosen and chosen.through is not None:
+        training["augmentation"] = in_plane(training["augmentation"], chosen.through)
     content = {
         "dataset": manifest.dataset, "recipe": recipe_name, "task": task, "seed": seed,
         "modalities": manifest.modalities, "labels": [label.to_json() for label in manifest.labels],
@@ -125,9 +123,11 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
             "feature_maps": overrides.feature_maps or recipe["feature_maps"],
             "pooling": pooling, "norm": recipe["norm"], "skip": recipe["skip"],
         } | {name: recipe[name] for name in ("activation",) if name in recipe}
-        | ({"head": SIGMOID} if overlapping(manifest.labels) else {}),
+        | ({"head": SIGMOID} if overlapping(manifest.labels) else {})
+        | ({"kernel": chosen.kernel} if chosen and chosen.through is not None else {}),
         "training": training, "inference": recipe["inference"] | _postprocessing(overrides.postprocessing),
-    } | ({"annotation": PARTIAL} if manifest.partly_annotated else {})
+    } | ({"annotation": PARTIAL} if manifest.partly_annotated else {}) \
+        | ({"configuration": {"name": chosen.name, "reason": chosen.reason}} if chosen else {})
     plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     return plan
@@ -138,6 +138,20 @@ def _postprocessing(wanted: str | None) -> dict[str, bool | Literal["auto"]]:
     if wanted is not None and wanted not in POSTPROCESSING:
         raise UsageError(f"--postprocessing cannot be '{wanted}'.", todo=f"Use one of: {', '.join(POSTPROCESSING)}.")
     return {} if wanted is None else {"largest_component": POSTPROCESSING[wanted]}
+
+
+def _given_patch(patch: Sequence[int] | None, dimensions: int, through: int | None) -> tuple[int, ...] | None:
+    """Return the user's patch with one number per axis; in a 2D plan for volumes, 1 along the axis through planes."""
+    if not patch:
+        return None
+    axes = [axis for axis in range(dimensions) if axis != through]
+    sides = list(patch) * len(axes) if len(patch) == 1 else list(patch)
+    if through is not None and len(sides) == len(axes):
+        sides.insert(through, 1)
+    if len(sides) != dimensions or min(sides) < 1 or (through is not None and sides[through] != 1):
+        raise UsageError(f"--patch needs 1 or {len(axes)} positive numbers"
+                         f"{' in a 2D plan' if through is not None else ''}. Received: {list(patch)}")
+    return tuple(sides)
 
 
 def _at_least(least: int, name: str, value: int) -> int:

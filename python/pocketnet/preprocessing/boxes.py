@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 Box = tuple[tuple[int, int], ...]
 """(start, stop) per axis."""
+Plane = TypeVar("Plane", bound=tuple[Any, ...])
 
 
 def whole(shape: Sequence[int]) -> Box:
@@ -50,3 +52,13 @@ def bounds(hit: np.ndarray) -> tuple[int, int] | None:
 def centred(size: int, side: int) -> int:
     """Return the start (0 or negative) of a window of `side` voxels centred on an axis of `size <= side` voxels."""
     return -((side - size) // 2)
+
+
+def planes_to_show(shape: Sequence[int], planes: Sequence[Plane]) -> Sequence[Plane]:
+    """Return the planes that show something of an array: of a single slice, only its own plane.
+
+    Args:
+        shape: Shape of the array.
+        planes: Planes, each with the axis normal to it as its second entry.
+    """
+    return [plane for plane in planes if shape[plane[1]] == 1] or planes

@@ -12,12 +12,16 @@ ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 FREESURFER = (".mgz", ".mgh")
 SUFFIXES = (*NIFTI, *ITK, *FREESURFER, *PAIR)
 """Suffixes of files that are volumes. A format of two files has the suffix of its header."""
-WRITTEN = (*SUFFIXES, ".img.gz", ".img")
+SLICES = (".png", ".tif", ".tiff")
+"""Suffixes of 2D images that can be written: their values are those of the label map."""
+WRITTEN = (*SUFFIXES, ".img.gz", ".img", *SLICES)
 """Suffixes of files that can be written."""
 VOXELS = (".img.gz", ".img", ".raw.gz", ".raw", ".zraw")
 """Suffixes of files with the voxels of a header file of the same name."""
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 """Suffixes of 2D images, which are read as volumes of one slice where a dataset or a user names them."""
+IMAGES = (*SUFFIXES, *PICTURES)
+"""Suffixes of volumes and 2D images."""
 TAKEN = ".nii.gz and .nii, also .nrrd, .nhdr, .mha, .mhd, .mgz, .mgh and .hdr/.img"
 """The formats, for messages."""
 
@@ -38,14 +42,22 @@ def is_picture(name: str) -> bool:
     return bool(suffix_of(name, PICTURES))
 
 
+def images_among(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the suffixes of images among the files of a dataset: of volumes, or of 2D images if there is no volume.
+
+    Beside volumes, 2D images are pictures of them.
+    """
+    return SUFFIXES if any(map(is_volume, names)) else PICTURES
+
+
 def is_written(name: str) -> bool:
     """Return whether a file name has a suffix of a volume that can be written."""
     return bool(suffix_of(name, WRITTEN))
 
 
 def stem(name: str) -> str:
-    """Return a file name without the suffix of a volume."""
-    return name[: len(name) - len(suffix_of(name))]
+    """Return a file name without the suffix of a volume or 2D image."""
+    return name[: len(name) - len(suffix_of(name, IMAGES))]
 
 
 def header_of(path: str | Path) -> str:

@@ -30,7 +30,6 @@ from .grid import same_grid as same_grid
 from .grid import to_ras as to_ras
 from .image import Image
 from .nifti import file_and_volume as file_and_volume
-from .nifti import volumes as volumes
 
 NOTE = "descrip"
 """Key of the note on a result's origin, in headers of NIfTI and metadata of ITK."""
@@ -68,13 +67,18 @@ def read_file(path: str | Path, content: bytes | None = None) -> Image:
     if suffix in formats.ITK:
         return itk.read_file(file)
     if formats.is_picture(file):
-        return flat.parse(content if content is not None else read_content(file), file)
+        return flat.parse(content if content is not None else read_content(file), path, file_and_volume(path)[1])
     if suffix in (*formats.FREESURFER, *formats.PAIR):
         return _by_nibabel(file)
     content = content if content is not None else read_content(file)
     if suffix not in formats.NIFTI and not content.startswith(nifti.STARTS):
         raise DataError("This file has another format.", where=file, todo=f"These are read: {formats.TAKEN}.")
     return nifti.parse(content, path)
+
+
+def volumes(path: str | Path) -> int:
+    """Return the number of volumes of a NIfTI file, or of channels of a 2D image; 0 if the file is unreadable."""
+    return flat.channels(path) if formats.is_picture(str(path)) else nifti.volumes(path)
 
 
 def check_file(file: str | Path) -> None:
@@ -148,6 +152,10 @@ def write_image(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "
     data = from_ras(data, grid)
     if data.shape != grid.shape:
         raise ValueError(f"Expected the grid's shape {grid.shape}. Received: {data.shape}")
+    if suffix in formats.SLICES:
+        with atomic(path) as temporary:
+            flat.write(Path(temporary), data, note)
+        return
     if suffix in formats.NIFTI:
         header = nifti.header_for(data.dtype, grid, note, slope)
         with atomic(path) as temporary, nib.openers.Opener(cast(str, temporary), "wb") as file:
@@ -189,6 +197,8 @@ def note_of(path: Path) -> str:
     """Return the note on its origin in a result's header; an empty text if there is none."""
     suffix = formats.suffix_of(path.name)
     try:
+        if formats.is_picture(path.name):
+            return flat.note_of(path)
         if suffix in formats.ITK:
             import SimpleITK as sitk
 
@@ -198,5 +208,5 @@ def note_of(path: Path) -> str:
             return reader.GetMetaData(NOTE) if reader.HasMetaDataKey(NOTE) else ""
         header = nib.load(path).header
         return bytes(header[NOTE].item()).decode(errors="replace") if isinstance(header, nib.Nifti1Header) else ""
-    except (RuntimeError, *nifti.READ_ERRORS):
+    except (RuntimeError, SyntaxError, *nifti.READ_ERRORS):
         return ""

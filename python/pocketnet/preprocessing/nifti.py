@@ -22,7 +22,7 @@ READ_ERRORS = (OSError, EOFError, ValueError, ArithmeticError, LookupError, Type
                AssertionError, zlib.error, struct.error, nib.filebasedimages.ImageFileError,
                nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError)
 """What readers raise on a damaged file."""
-SELECTED = re.compile(r"(?is)(.+\.nii(?:\.gz)?)\[(\d+)\]")
+SELECTED = re.compile(r"(?is)(.+\.(?:nii(?:\.gz)?|png|tiff?|jpe?g))\[(\d+)\]")
 MAGIC = b"\x1f\x8b"
 STARTS = (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c")
 """First bytes of NIfTI-1 and NIfTI-2, in both byte orders."""
@@ -45,7 +45,7 @@ GEOMETRY = ("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "qua
 
 
 def file_and_volume(path: str | Path) -> tuple[str, int | None]:
-    """Split `scan.nii.gz[2]` into `scan.nii.gz` and 2; the volume is None if the path selects none."""
+    """Split `scan.nii.gz[2]` (or `image.png[2]`, a channel) into the file and 2; without one, the file and None."""
     match = SELECTED.fullmatch(str(path))
     return (match.group(1), int(match.group(2))) if match else (str(path), None)
 

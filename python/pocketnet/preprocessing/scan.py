@@ -16,7 +16,7 @@ import numpy as np
 from ..contracts.case import Statistics
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
-from . import geometry, nifti, reader
+from . import formats, geometry, nifti, reader
 from .boxes import Box, bounds, slices, whole
 from .case import Prepared, check_together
 from .image import PART_BYTES as PART_BYTES
@@ -92,7 +92,7 @@ def read_scan(sources: Any) -> Scan:
     images = []
     for index, source in enumerate(sources):
         file, volume = geometry.file_and_volume(source) if isinstance(source, str | Path) else ("", None)
-        if volume is None or not Path(file).is_file():
+        if volume is None or formats.is_picture(file) or not Path(file).is_file():
             images.append(reader.read_image(source, f"image {index}"))
             continue
         if file not in unzipped:  # several volumes of one file are decompressed once

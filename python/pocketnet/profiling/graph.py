@@ -146,7 +146,7 @@ def _operations(layer: layers.Layer, size: int, given: list[Any]) -> int:
     if kind == DENSE:
         return 2 * size * given[0].shape[-1]
     if kind == "DepthwiseConv3D":
-        return 2 * size * layer.kernel_size**3
+        return 2 * size * math.prod(layer.kernel_size)
     return size * RULES.get(kind, UNKNOWN).passes // 3
 
 

@@ -95,9 +95,11 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
     plans = [model.plan for model in run.models if model.plan]
     if plans:
         training, network = plans[0].training, plans[0].network
+        dimensions, chosen = network.dimensions - (network.through is not None), plans[0].configuration
         what += [("Modalities", ", ".join(plans[0].modalities)),
-                 ("Network", f"{network.dimensions}D, {network.depth} downsamplings, "
+                 ("Network", f"{dimensions}D, {network.depth} downsamplings, "
                   f"{network.feature_maps} first feature maps, {network.norm.replace('none', 'no')} norm"),
+                 *([("Configuration", f"{chosen.name}: {chosen.reason}")] if chosen else []),
                  ("Training", f"{counted(training.epochs, 'epoch')} of {counted(training.steps_per_epoch, 'step')}, "
                   f"batch {training.batch}, patch {'×'.join(map(str, training.patch))}, {training.optimizer} "
                   f"{training.learning_rate:g}, loss {training.loss}")]

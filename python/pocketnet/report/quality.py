@@ -16,6 +16,7 @@ from ..contracts.manifest import Case, Manifest
 from ..evaluation.overlay import CLASSES, PLANES, centre, outline, plane_of
 from ..files import atomic
 from ..preprocessing import geometry
+from ..preprocessing.boxes import planes_to_show
 from ..preprocessing.label_maps import map_labels
 from ..preprocessing.recorded import check_recorded
 from ..text import drawn
@@ -29,7 +30,6 @@ MOST_CASES = 12  # in the mosaic
 MOST_CURVES = 200  # histograms in one panel
 MOST_NAMES = 6
 SPACING_FACTOR = 1.5
-AXIAL = PLANES[0]
 
 
 def unusual_spacing(fingerprint: Fingerprint) -> list[str]:
@@ -176,7 +176,7 @@ def _title(what: str, unusual: Sequence[str]) -> str:
 
 def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[float], title: str,
           whole: bool = True) -> None:
-    """Draw the axial plane through the centre of the labels, with their outlines.
+    """Draw the axial plane through the centre of the labels (of a single slice, its own), with their outlines.
 
     Args:
         axis: Where to draw.
@@ -189,17 +189,18 @@ def _tile(axis: Axes, image: np.ndarray, classes: np.ndarray, spacing: Sequence[
     """
     from matplotlib.patheffects import withStroke
 
-    middle = centre(classes > 0)[AXIAL[1]]
-    grey, found = (plane_of(volume, middle, AXIAL) for volume in (image, classes))
+    plane = planes_to_show(image.shape, PLANES)[0]
+    middle, (across, up) = centre(classes > 0)[plane[1]], plane[2]
+    grey, found = (plane_of(volume, middle, plane) for volume in (image, classes))
     inside = grey[grey != 0]
     low, high = np.percentile(inside, [1, 99]) if inside.size else (0, 1)
-    box = (0, grey.shape[1] * spacing[0], 0, grey.shape[0] * spacing[1])
+    box = (0, grey.shape[1] * spacing[across], 0, grey.shape[0] * spacing[up])
     axis.imshow(grey, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", extent=box,
                 interpolation="nearest")
     for value in range(1, int(classes.max()) + 1):
         if (found == value).any():
             outline(axis, found == value, box, CLASSES[(value - 1) % len(CLASSES)], "solid", closed=whole)
-    for text, x, side in (("R", 0.03, "left"), ("L", 0.97, "right")) if whole else ():
+    for text, x, side in (("R", 0.03, "left"), ("L", 0.97, "right")) if whole and plane[4] == "R" else ():
         axis.text(x, 0.93, text, color="white", fontsize=9, transform=axis.transAxes, va="center", ha=side,
                   path_effects=[withStroke(linewidth=2, foreground="black")])
     axis.set_title(drawn(title), fontsize=8, pad=3)

@@ -108,7 +108,8 @@ class PatchSampler(Sampler):
         try:
             settings = self.plan.training.augmentation
             store, start = self._random_place(store, rng)
-            warp = sample_warp(settings, self.plan.training.patch, store.spacing, rng)
+            warp = sample_warp(settings, self.plan.training.patch, store.spacing, rng,
+                               self.plan.network.through)
             if warp is None:
                 image, label = self._read(store, start, self.plan.training.patch)
             else:

@@ -63,7 +63,7 @@ class Warp:
 
 
 def sample_warp(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[float, ...],
-                rng: np.random.Generator) -> Warp | None:
+                rng: np.random.Generator, through: int | None = None) -> Warp | None:
     """Draw a rotation, a scaling and an elastic deformation, each with its probability.
 
     The transforms are defined in millimetres, so that anisotropic voxels do not cause shear.
@@ -73,6 +73,7 @@ def sample_warp(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[f
         patch: Patch size in voxels per axis.
         spacing: Voxel spacing in mm.
         rng: The only source of randomness. Always the same number of values is drawn.
+        through: Axis through the planes of a 2D network: the transform stays in the plane. None in 3D.
 
     Returns:
         The transform; None if none of the three was drawn.
@@ -86,10 +87,13 @@ def sample_warp(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[f
     matrix = np.eye(3)
     if rotated:
         low, high = settings.rotation_degrees
-        matrix = _rotation(np.deg2rad(low + (high - low) * turn))
+        angles = np.deg2rad(low + (high - low) * turn)
+        matrix = _rotation(angles if through is None else np.where(np.arange(3) == through, angles, 0.0))
     if scaled:
         low, high = settings.scaling_range
         matrix = matrix / np.exp(np.log(low) + (np.log(high) - np.log(low)) * size)
+    if through is not None:
+        matrix[through] = matrix[:, through] = np.arange(3) == through
     matrix = matrix * step[None, :] / step[:, None]
     displacement = np.zeros((0, 0, 0, 3), np.float32)
     if bent:
@@ -97,6 +101,8 @@ def sample_warp(settings: Augmentation, patch: tuple[int, ...], spacing: tuple[f
         points = np.maximum(2, np.ceil(np.array(patch) * step / settings.elastic_spacing_mm).astype(int) + 1)
         normal = np.random.default_rng(noise_seed).standard_normal((*points, 3), np.float32)
         displacement = normal * ((low + (high - low) * strength) / step).astype(np.float32)
+        if through is not None:
+            displacement[..., through] = 0
     return Warp(tuple(patch), matrix.astype(np.float32), displacement)
 
 

@@ -73,7 +73,7 @@ def test_channels_of_one_name_are_told_apart(tmp_path):
     ({"labels": None}, "labels missing"),
     ({"labels": {"a": "one"}}, "labels missing or not as in nnU-Net"),
     ({"channel_names": {}}, "channel_names missing or not as in nnU-Net"),
-    ({"file_ending": ".png"}, "file_ending is '.png'; supported: .nii.gz and .nii"),
+    ({"file_ending": ".gif"}, "file_ending is '.gif'; supported: .nii.gz and .nii"),
     ({"file_ending": None}, "file_ending is None"),
     ({"dataset": {"a": {"images": []}}}, "`dataset`, which is not supported"),
 ])

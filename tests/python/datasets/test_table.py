@@ -41,7 +41,7 @@ def test_some_modalities_and_no_split(tmp_path):
     ("a,x/a1.nii,../x.nii,a.nii.gz,", [("a", "../x.nii", "column 'T2': not a path in the table's folder")]),
     ("a,x/a1.nii,/x.nii,a.nii.gz,", [("a", "/x.nii", "column 'T2': not a path in the table's folder")]),
     ("a,x/a1.nii,x/a2.mha,a.nii.gz,", [("a", "x/a2.mha", "missing: dataset.csv lists it as 'T2'")]),
-    ("a,x/a1.nii,x/a2.nii,a.png,", [("a", "a.png", "column 'label': not a")]),
+    ("a,x/a1.nii,x/a2.nii,a.gif,", [("a", "a.gif", "column 'label': not a")]),
     ("a,x/a1.nii,x/a2.nii,a.nii.gz,val", [("a", "dataset.csv", "line 3: split is 'val'")]),
     (",x/a1.nii,x/a2.nii,a.nii.gz,", [("", "dataset.csv", "line 3: no case name")]),
     ("b,x/a1.nii,x/a2.nii,a.nii.gz,", [("b", "dataset.csv", "line 3: duplicate name")]),

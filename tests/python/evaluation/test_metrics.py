@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from pocketnet.evaluation.metrics import (
     dice,
     directed_distances,
+    image_diagonal,
     measure,
     surface,
     voxel_set_distances,
@@ -117,6 +118,20 @@ def test_two_dimensions():
     reference = box((8, 8), (2, 5), (2, 5))
     result = measure(reference, np.roll(reference, 1, 0), (2, 1))
     assert (result.hd95_mm, result.asd_mm) == pytest.approx((2, 2 * (3 * 2 + 1) / 16))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_is_measured_in_its_plane(axis):
+    reference, prediction = np.zeros((2, 30, 40), bool)
+    reference[5:25, 5:25], prediction[8:25, 5:30] = True, True
+    spacing = [0.5, 2.0]
+    flat = measure(reference, prediction, spacing)
+    thick = measure(np.expand_dims(reference, axis), np.expand_dims(prediction, axis), np.insert(spacing, axis, 999.0))
+    assert (thick.hd95_mm, thick.asd_mm, thick.nsd_1mm) == (flat.hd95_mm, flat.asd_mm, flat.nsd_1mm)
+    assert flat.nsd_1mm < 0.8 and thick.reference_ml == pytest.approx(999 * flat.reference_ml)
+    missed = measure(np.expand_dims(reference, axis), np.zeros(np.insert((30, 40), axis, 1), bool),
+                     np.insert(spacing, axis, 999.0))
+    assert missed.hd95_mm == image_diagonal((30, 40), spacing)
 
 
 def test_surface_is_by_faces_and_the_edge_of_the_image_counts():

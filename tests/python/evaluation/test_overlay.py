@@ -6,6 +6,8 @@ from pictures import check_picture
 from PIL import Image
 from pocketnet.contracts.labels import Label
 from pocketnet.evaluation import overlay
+from pocketnet.inference.picture import draw_picture
+from pocketnet.preprocessing.scan import scan_of
 
 NAN = float("nan")
 
@@ -101,3 +103,17 @@ def test_an_outline_at_the_pictures_edge_is_closed_or_open(closed):
     assert line.vertices.min(axis=0).tolist() == [0 if closed else -1, 6]
     assert line.vertices.max(axis=0).tolist() == [6, 12]
     assert (line.vertices[0] == line.vertices[-1]).all() == closed
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_is_drawn_in_its_own_plane_only(tmp_path, axis):
+    shape, spacing = np.insert((60, 40), axis, 1), np.insert((1.0, 1.0), axis, 999.0)
+    image = np.random.default_rng(0).random(shape).astype(np.float32) + 1
+    reference = (image > 1.5).astype(np.uint8)
+    overlay.draw_overlay(tmp_path / "a.png", image, reference, 1 - reference, spacing, "a slice")
+    width, height = Image.open(tmp_path / "a.png").size
+    assert 0.3 * width < height < width  # two planes side by side; three planes of 999 mm are far higher
+    labels = [Label("cell", 1, (1,))]
+    assert len(overlay.label_maps(image, reference, reference, spacing, labels, "").axes) == 2
+    draw_picture(tmp_path / "b.png", scan_of(image[..., None], spacing), reference, labels, {"cell": 1.0}, "a slice")
+    assert Image.open(tmp_path / "b.png").width == 60 * 260 // 40 + 4 * 6  # one plane of 260 rows, and gaps

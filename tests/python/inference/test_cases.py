@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 from pocketnet.errors import DataError, UsageError
 from pocketnet.inference.cases import group, stem, suffix
 from pocketnet.preprocessing.scan import read_scan
@@ -89,3 +90,17 @@ def test_a_4d_file_is_a_case_of_its_volumes(tmp_path):
     ("folder", "folder", ".nii.gz")])
 def test_results_are_called_as_images_are(tmp_path, name, its_stem, its_suffix):
     assert stem(tmp_path / name) == its_stem and suffix(tmp_path / name) == its_suffix
+
+
+def test_images_of_a_folder_are_cases_of_a_network_of_slices(tmp_path):
+    for name in ("a_0000.png", "b_0000.jpg"):
+        Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / name)
+    found = group([tmp_path], ["R", "G", "B"], slices=True)
+    assert not found.problems and {name: paths[2] for name, paths in found.cases.items()} == {
+        "a": tmp_path / "a_0000.png[2]", "b": tmp_path / "b_0000.jpg[2]"}
+    assert list(group([tmp_path], ["SEM"], slices=True).cases) == ["a_0000", "b_0000"]
+    with pytest.raises(UsageError, match="There are no"):
+        group([tmp_path], ["SEM"])
+    (tmp_path / "c.nii.gz").touch()  # beside a volume, they are pictures
+    found = group([tmp_path], ["SEM"], slices=True)
+    assert list(found.cases) == ["c"] and len(found.left_out) == 2

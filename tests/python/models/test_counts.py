@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -123,6 +124,14 @@ def test_any_dimensions_depth_channels_and_classes(dimensions, depth, channels, 
     network = Network(dimensions=dimensions, depth=depth, channels=channels, classes=classes, feature_maps=4)
     model = build(network, network.divisor)
     assert model.output_shape == (None, *network.divisor, classes)
+
+
+@pytest.mark.parametrize("arch, convolution", [("unet", "separable"), ("resnet", "standard"), ("densenet", "standard"),
+                                               ("hrnet", "standard")])
+def test_a_network_of_slices_has_the_parameters_of_a_2d_network(arch, convolution):
+    flat = Network(arch=arch, dimensions=2, depth=1, convolution=convolution)
+    sliced = Network(arch=arch, depth=1, convolution=convolution, kernel=(3, 1, 3), pooling=((2, 1, 2),))
+    assert count(sliced) == count(flat) < count(replace(flat, dimensions=3, kernel=(), pooling=()))
 
 
 def test_anisotropic_pooling_and_additive_skip():

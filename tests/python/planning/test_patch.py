@@ -62,7 +62,7 @@ def test_a_patch_of_thick_slices_covers_alike_lengths():
 def test_the_plan_pools_by_spacing(recipe, wish, pooling):
     scan = made.fingerprint({"a": {"shape": [200, 200, 30], "spacing_mm": [0.8, 0.8, 5]}})
     plan = make_plan(made.manifest(), scan, recipe, seed=1,
-                     overrides=PlanOverrides(**wish))
+                     overrides=PlanOverrides(**wish, configuration="3d"))
     assert plan.network.pooling == pooling and plan.network.depth == len(pooling)
 
 

@@ -55,6 +55,23 @@ def test_no_warp_changes_nothing():
     assert sample_warp(settings(), PATCH, (1, 1, 1), np.random.default_rng(0)) is None
 
 
+@pytest.mark.parametrize("through", [0, 1, 2])
+def test_a_warp_of_a_slice_stays_in_its_plane(through):
+    patch = tuple(1 if axis == through else 12 for axis in range(3))
+    every = settings(rotation=1.0, rotation_degrees=(20.0, 40.0), scaling=1.0, elastic=1.0, elastic_sd_mm=(3.0, 3.0))
+    warp = sample_warp(every, patch, (1.0, 1.0, 1.0), np.random.default_rng(1), through)
+    low, size = warp.box()
+    other = np.arange(size[through]) != -low[through]  # every plane but the patch's own
+    image, label = np.ones((*size, 1), np.float32), np.ones(size, np.uint8)
+    for array in (image, label):
+        np.moveaxis(array, through, 0)[other] = 7
+    new_image, new_label = warp.apply(image, label)
+    assert new_image.shape[:3] == patch and set(np.unique(new_label)) <= {0, 1} and new_image.max() <= 1 + 1e-6
+    assert (new_label == 1).mean() > 0.5
+    across = sample_warp(every, patch, (1.0, 1.0, 1.0), np.random.default_rng(1))
+    assert np.abs(across.matrix[through, [axis for axis in range(3) if axis != through]]).max() > 0.1
+
+
 def test_a_rotation_keeps_lengths_in_millimetres():
     spacing = np.array([1.0, 1.0, 4.0])
     turned = settings(rotation=1.0, rotation_degrees=(30.0, 30.0))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts.comparison import MEAN
 from ..contracts.splits import Splits
+from ..errors import DataError, UsageError
 from ..evaluation.comparison import compare
 from ..evaluation.layout import equivalence_text, interval_text, markdown_table, number, p_equivalence, p_text, pair_of
 from ..evaluation.statistics import holm
@@ -26,8 +27,6 @@ def sizes_of(splits: Splits) -> dict[int, int]:
     Raises:
         UsageError: If the splits are not training sets of several sizes.
     """
-    from ..errors import UsageError
-
     sizes = {entry.fold: entry.train_size for entry in splits.folds if entry.train_size}
     if not sizes:
         raise UsageError("These splits are folds, not training sets of several sizes.",
@@ -36,9 +35,16 @@ def sizes_of(splits: Splits) -> dict[int, int]:
 
 
 def tabulate(inputs: Inputs) -> Outcome:
-    """Draw one row per size, architecture and width: Dice on the same test cases."""
+    """Draw one row per size, architecture and width: Dice on the same test cases.
+
+    Raises:
+        DataError: An evaluation is of a training set that the splits do not have.
+    """
     inputs.need(evaluations=inputs.rows)
     sizes = sizes_of(inputs.splits)
+    if unknown := sorted(set(inputs.measured["fold"]) - set(sizes)):
+        raise DataError(f"The evaluations are of folds {', '.join(map(str, unknown))}, which these splits do not have.",
+                        todo="Give the splits that the networks were trained with.")
     rows, pairs = [], []
     for fold, size in sorted(sizes.items(), key=lambda item: item[1]):
         mine = inputs.measured[inputs.measured["fold"] == fold]

@@ -174,6 +174,8 @@ def test_saturation_compares_on_the_same_cases_size_by_size():
     assert min(corrected) == pytest.approx(min(1, 2 * min(raw)))
     with pytest.raises(UsageError, match="not training sets of several sizes"):
         saturation.tabulate(inputs("saturation", splits=splits_of("r", None)))
+    with pytest.raises(DataError, match="of folds 1, which these splits do not have"):
+        saturation.tabulate(inputs("saturation", splits=splits_of("nested", 8)))
 
 
 def test_pruning_states_steps_and_compares_at_equally_many():

@@ -73,7 +73,7 @@ class Start:
         """Check that a network by this plan can start from the model.
 
         Raises:
-            UsageError: The model is for another task or has another number of dimensions.
+            UsageError: The model is for another task, has another number of dimensions, or slices along another axis.
         """
         source = self.model.plan
         if source.task != plan.task:
@@ -83,6 +83,11 @@ class Start:
         if found != wanted:
             raise UsageError(f"The network to start from has {found} dimensions, the one to be trained {wanted}.",
                              where=str(self.model.path), todo=f"Start from a network of {wanted} dimensions.")
+        found, wanted = source.network.through, plan.network.through
+        if found != wanted:
+            raise UsageError(f"The network to start from has slices along axis {found}, the one to be trained along "
+                             f"axis {wanted} (of x, y and z, numbered from 0).", where=str(self.model.path),
+                             todo="Start from a network of images with thick slices along the same axis.")
 
     def structured(self, plan: Plan) -> Plan:
         """Return the plan with the model's structure, so that its layers fit, and a patch that suits it.

@@ -156,6 +156,19 @@ def test_another_number_of_dimensions_is_refused_when_planning(work, tmp_path):
         start.check(SimpleNamespace(task="classification", network=tiny.plan().network))
 
 
+def test_slices_along_another_axis_are_refused(work):
+    plan = tiny.plan()
+    along_x, along_z = (replace(plan, network=replace(plan.network, kernel=kernel, pooling=(pooling,) * 2),
+                                training=replace(plan.training, patch=patch))
+                        for kernel, pooling, patch in (((1, 3, 3), (1, 2, 2), (1, 16, 16)),
+                                                       ((3, 3, 1), (2, 2, 1), (16, 16, 1))))
+    start = Start.open(work / "full")
+    start = replace(start, model=replace(start.model, plan=along_x))
+    start.check(along_x)
+    with pytest.raises(UsageError, match="has slices along axis 0, the one to be trained along axis 2"):
+        start.structured(along_z)
+
+
 @pytest.mark.parametrize("option, value", [("--epochs", "0"), ("--learning-rate", "-1"), ("--learning-rate", "nan")])
 def test_values_that_train_nothing_are_refused(work, option, value):
     assert f"{option} must be above 0" in train(work, "x", option, value, code=2).output

@@ -56,7 +56,7 @@ class Published {
         found ? ["$root has ${listed(found)}, which this run would replace: give another --outdir, or move ${found.size() > 1 ? 'them' : 'it'} away.".toString()] : []
     }
 
-    /** Claim the folder until this run ends; a problem if another run writes to it. */
+    /** Claim the folder until this run ends; a warning if another run or command writes to it. */
     synchronized List<String> claim() {
         Files.createDirectories(root)
         def options = [StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS] as OpenOption[]
@@ -73,7 +73,7 @@ class Published {
             return []
         }
         channel.close()
-        ["$root is being written by another run or command: wait until it has ended, or give another --outdir.".toString()]
+        ["Another run or command writes to $root now. Of files that both write, the last one stays: give another --outdir to keep their results apart.".toString()]
     }
 
     /** Give up the claim. */

@@ -16,7 +16,7 @@ class Run {
                 PathNames.unusable(workflow.workDir) + PathNames.unusableClone(project as Path) +
                 PathNames.unusableStore(Parameters.storeFile(given)) +
                 Published.of(given).problems() + Containers.folders(given).collectMany { folder -> Problems.notWritable(folder) })
-        found || workflow.preview ? found : Published.of(given).claim()
+        found
     }
 
     /** Configure the run, and write the parameters to its records. */
@@ -35,7 +35,9 @@ class Run {
         } else if ((given.slurm_array ?: 0) > 1) {
             config.process['withName:PREPROCESS|INFER'] = [array: given.slurm_array]
         }
-        if (!workflow.preview) Parameters.save(given, project)
+        if (workflow.preview) return
+        Published.of(given).claim().each { warning -> println "Warning: $warning" }
+        Parameters.save(given, project)
     }
 
     /** Print the paths of the results, or advice after a failure. */

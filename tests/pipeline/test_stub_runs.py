@@ -47,7 +47,7 @@ def commands(pipeline, name):
 
 
 def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
-    """Started together, into one output folder: their records must not be one another's."""
+    """Started together, into one output folder: the second is warned, and their records are not one another's."""
     listed = {name: [value] if name in ("fold", "width") else value for name, value in GIVEN.items()}
     (tmp_path / "given.json").write_text(json.dumps(listed))
     line = [word for name, value in GIVEN.items() for word in (f"--{name}", value)]
@@ -58,6 +58,7 @@ def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
         process.wait(LIMIT_SECONDS)
     said = [(run.folder / "log").read_text() for run in runs.values()]
     assert [process.returncode for process in started] == [0, 0], said
+    assert sum("Warning: Another run or command writes to" in one for one in said) == 1, said
     tasks = [sorted(re.findall(r"Submitted process > (.*)", one)) for one in said]
     assert tasks[0] == tasks[1] and len([name for name in tasks[0] if ":TRAIN" in name]) == 2
     assert {"POCKETNET:PROFILE (unet-pocket)", "POCKETNET:PREPROCESS (demo, batch 1)"} < set(tasks[0])

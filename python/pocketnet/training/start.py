@@ -83,10 +83,10 @@ class Start:
         if found != wanted:
             raise UsageError(f"The network to start from has {found} dimensions, the one to be trained {wanted}.",
                              where=str(self.model.path), todo=f"Start from a network of {wanted} dimensions.")
-        found, wanted = source.network.through, plan.network.through
-        if found != wanted:
-            raise UsageError(f"The network to start from has slices along axis {found}, the one to be trained along "
-                             f"axis {wanted} (of x, y and z, numbered from 0).", where=str(self.model.path),
+        axis, other = source.network.through, plan.network.through
+        if axis != other:
+            raise UsageError(f"The network to start from has slices along axis {axis}, the one to be trained along "
+                             f"axis {other} (of x, y and z, numbered from 0).", where=str(self.model.path),
                              todo="Start from a network of images with thick slices along the same axis.")
 
     def structured(self, plan: Plan) -> Plan:

@@ -207,6 +207,7 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
     began = time.perf_counter()
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
+    geometry.check_slices(target, grid.shape)
     warnings = predictor.findings(scan)
     read = time.perf_counter() - began
     with ExitStack() as stack:

@@ -159,7 +159,8 @@ class Predictor:
 
         Raises:
             DataError: An image cannot be read, or does not match the others or the model.
-            UsageError: `output` is one of the images, a file that may not be replaced, or has no suffix of an image.
+            UsageError: `output` is one of the images, a file that may not be replaced, has no suffix of an image, or is
+                a 2D image and cannot hold a volume.
         """
         images = [images] if isinstance(images, str | Path) else list(images)
         if not formats.is_written(Path(output).name):
@@ -169,6 +170,7 @@ class Predictor:
         outputs.check_files({Path(part): None for part in formats.parts(output)}, map(Path, read))
         self._check_channels(len(images))
         scan = read_scan(images)
+        geometry.check_slices(output, cast(geometry.Grid, scan.grid).shape)
         _warn(self.findings(scan))
         classes = self.segment(scan, case=str(images[0]), follow=follow).classes
         geometry.write_image(output, classes, cast(geometry.Grid, scan.grid))

@@ -9,6 +9,8 @@ from typing import Any
 from ..contracts.plan import CONFIGURATIONS
 from ..errors import UsageError
 
+FEW = 32
+"""With this many slices, a 3D network can halve them three times and keep four: `auto` then stays in 3D."""
 ANISOTROPIC = 3
 """How much coarser than the others an axis has to be, in mm and in voxels, for `auto` to choose 2D (nnU-Net's
 threshold of anisotropy)."""
@@ -38,8 +40,8 @@ def configure(shape: Sequence[float], spacing: Sequence[float], wanted: str | No
     """Choose the configuration of a dataset.
 
     Single slices are 2D. Other volumes are 2D with `auto` if one axis is more than `ANISOTROPIC` times as coarse as
-    both others, and has fewer than a third of the voxels of each. With these two conditions, nnU-Net calls a dataset
-    anisotropic. nnU-Net itself trains both configurations and chooses by cross-validation.
+    both others, has fewer than a third of the voxels of each, and fewer than `FEW`. With the first two conditions,
+    nnU-Net calls a dataset anisotropic. nnU-Net itself trains both configurations and chooses by cross-validation.
 
     Args:
         shape: Median shape of the cases after cropping and resampling, in voxels.
@@ -67,7 +69,7 @@ def configure(shape: Sequence[float], spacing: Sequence[float], wanted: str | No
     coarsest = max(reversed(range(len(shape))), key=lambda axis: spacing[axis])
     others = [axis for axis in range(len(shape)) if axis != coarsest]
     anisotropic = (spacing[coarsest] > ANISOTROPIC * max(spacing[axis] for axis in others)
-                   and shape[coarsest] * ANISOTROPIC < min(shape[axis] for axis in others))
+                   and shape[coarsest] * ANISOTROPIC < min(shape[axis] for axis in others) and shape[coarsest] < FEW)
     if rule == "2d" or (rule == "auto" and anisotropic):
         return Chosen("2d", f"{'few slices far apart' if rule == 'auto' else by}: {found}", coarsest)
     return Chosen("3d", f"{'not few slices far apart' if rule == 'auto' else by}: {found}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError, UsageError
+from ..errors import DataError
 from .decode import decoded
 from .formats import PICTURES, suffix_of
 from .grid import Grid, to_ras
@@ -84,18 +84,12 @@ def write(path: Path, data: np.ndarray, note: str) -> None:
         path: The file, with one of the suffixes `formats.SLICES`.
         data: Classes in file axes, one of which has one voxel; uint8.
         note: Note on the origin.
-
-    Raises:
-        UsageError: There are several slices.
     """
     from PIL import Image as Pillow
     from PIL.PngImagePlugin import PngInfo
 
-    flat = [axis for axis, side in enumerate(data.shape) if side == 1]
-    if not flat:
-        raise UsageError(f"A 2D image holds one slice, the result has {' × '.join(map(str, data.shape))} voxels.",
-                         where=str(path), todo="Write .nii.gz.")
-    image = Pillow.fromarray(np.ascontiguousarray(np.take(data, 0, axis=flat[-1]).T))
+    flat = max(axis for axis, side in enumerate(data.shape) if side == 1)
+    image = Pillow.fromarray(np.ascontiguousarray(np.take(data, 0, axis=flat).T))
     if suffix_of(path, PICTURES) == ".png":
         info = PngInfo()
         info.add_text(NOTE, note)

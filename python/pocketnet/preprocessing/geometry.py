@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -130,6 +131,17 @@ def _in_lower_case(file: str, folder: Path) -> str:
     return linked
 
 
+def check_slices(path: str | Path, shape: Sequence[int]) -> None:
+    """Check that a label map of this shape fits into a file: a 2D image holds a single slice.
+
+    Raises:
+        UsageError: `path` has the suffix of a 2D image, and there are several slices.
+    """
+    if formats.suffix_of(Path(path).name, formats.SLICES) and 1 not in shape:
+        raise UsageError(f"A 2D image holds one slice; the result has {' × '.join(map(str, shape))} voxels.",
+                         where=str(path), todo="Write .nii.gz.")
+
+
 def write_image(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "", slope: float = 1.0) -> None:
     """Write a RAS+ array with exactly the geometry of `grid`, in the format of the suffix. The write is atomic.
 
@@ -153,6 +165,7 @@ def write_image(path: str | Path, data: np.ndarray, grid: Grid, *, note: str = "
     if data.shape != grid.shape:
         raise ValueError(f"Expected the grid's shape {grid.shape}. Received: {data.shape}")
     if suffix in formats.SLICES:
+        check_slices(path, grid.shape)
         with atomic(path) as temporary:
             flat.write(Path(temporary), data, note)
         return

@@ -180,7 +180,8 @@ def test_spacing_and_output_of_the_predictor(predictor, plain, tmp_path):
         with pytest.raises(UsageError, match="three positive numbers"):
             predictor(np.asarray(plain[0].dataobj), spacing=spacing)
     nib.save(plain[0], tmp_path / "image.nii.gz")
-    for output, words in (("image.nii.gz", "overwrite an input"), ("seg.tiff", "no suffix of an image")):
+    for output, words in (("image.nii.gz", "overwrite an input"), ("seg.gif", "no suffix of an image"),
+                          ("seg.tiff", "one slice; the result has 24 × 32 × 24 voxels")):
         with pytest.raises(UsageError, match=words):
             predictor.segment_files([tmp_path / "image.nii.gz"], tmp_path / output)
     predictor.segment_files([tmp_path / "image.nii.gz"], tmp_path / "x.mha")

@@ -71,7 +71,7 @@ def test_a_built_instance_normalisation_is_made_again_from_its_configuration():
     np.testing.assert_array_equal(np.array(again(x)), np.array(layer(x)))
 
 
-@pytest.mark.parametrize("size", [2, 4, 0, -1, 3.0, True, "3", (3, 3, 3), None])
+@pytest.mark.parametrize("size", [2, 4, 0, -1, 3.0, True, "3", (3, 3), (3, 2, 3), (3, 3, 0), None])
 def test_depthwise_convolution_refuses_a_kernel_without_a_middle(size):
     with pytest.raises(ValueError, match="(?s)`kernel_size`.*odd.*Received: kernel_size="):
         DepthwiseConv3D(size)

@@ -13,6 +13,7 @@ SLICES = {"shape": [320, 256, 1], "spacing_mm": [1, 1, 999]}
 HEART = {"shape": [216, 256, 9], "spacing_mm": [1.5, 1.5, 10]}
 CORONAL = {"shape": [216, 9, 256], "spacing_mm": [1.5, 10, 1.5]}
 LIVER = {"shape": [512, 512, 200], "spacing_mm": [0.8, 0.8, 2.5]}
+MANY = {"shape": [512, 512, 67], "spacing_mm": [0.8, 0.8, 4.5]}  # far apart, but not few
 THICK = {"shape": [100, 100, 60], "spacing_mm": [0.8, 0.8, 5]}  # thick slices, but many of them
 HEAD = {"shape": [240, 240, 155], "spacing_mm": [1, 1, 1]}
 NAMES = ("quick", "paper", "paper-code", "best")
@@ -25,7 +26,8 @@ def plan(image, recipe="quick", **wish):
 @pytest.mark.parametrize("image, wanted, name, through", [
     (SLICES, None, "2d", 2), (SLICES, "2d", "2d", 2), ({"shape": [1, 90, 80], "spacing_mm": [1, 1, 1]}, None, "2d", 0),
     (HEART, None, "2d", 2), (HEART, "auto", "2d", 2), (HEART, "3d", "3d", None), (CORONAL, None, "2d", 1),
-    (LIVER, None, "3d", None), (THICK, None, "3d", None), (HEAD, None, "3d", None), (HEAD, "2d", "2d", 2)])
+    (LIVER, None, "3d", None), (MANY, None, "3d", None), (THICK, None, "3d", None), (HEAD, None, "3d", None),
+    (HEAD, "2d", "2d", 2)])
 def test_few_slices_far_apart_are_2d(image, wanted, name, through):
     made_plan = plan(image, configuration=wanted)
     assert (made_plan.configuration.name, made_plan.network.through) == (name, through)

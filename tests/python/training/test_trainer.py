@@ -50,9 +50,10 @@ def test_the_peak_of_device_memory_is_that_of_all_attempts(given, monkeypatch):
 
 
 def test_a_signal_or_the_time_limit_stops_after_the_step(given, tmp_path):
+    """The handler is called as by a signal; `test_run` sends a real one to a process of its own."""
     one = given(0.75, 0.5)
     with pytest.raises(Stopped, match=r"Stopped at step 2 of 8 \(SIGTERM\)") as caught:
-        one.run(lambda step: step == 2 and signal.raise_signal(signal.SIGTERM))
+        one.run(lambda step: step == 2 and signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None))
     assert (caught.value.where, caught.value.todo) == (str(tmp_path / "checkpoints"),
                                                        "Run the same command again to go on.")
     again = given(0.75, 0.5, deadline=time.monotonic())

@@ -48,7 +48,7 @@ demo: setup ## Train, compare and report on made-up brains, in minutes; results 
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
 
 test: setup ## Run the tests
-	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) tests/pipeline tests/python
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) tests/pipeline tests/python
 
 test-cluster: setup ## Test on a real SLURM, started here (needs root; installs slurm-wlm and munge when absent)
 	@[[ $$(id -u) == 0 ]] || { echo "make test-cluster: needs root, to install and start SLURM's daemons." >&2; exit 2; }

@@ -101,6 +101,11 @@ def overlapping(labels: Sequence[Label]) -> bool:
     return any(label.parts is not None for label in labels)
 
 
+def probability_map(case: str, label: Label) -> str:
+    """Return the file name of a case's probability map for a label."""
+    return f"{case}_probability_{label.value}.nii.gz"
+
+
 def outputs(labels: Sequence[Label], task: str) -> int:
     """Return the number of a network's outputs: the labels and, if they do not overlap, the background."""
     return len(labels) + (0 if overlapping(labels) else TASKS[task].first_value)

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
+from ..contracts.labels import probability_map
+from ..contracts.manifest import Case, Manifest
 from ..errors import DataError
 from ..preprocessing import geometry
 from ..preprocessing.label_maps import IGNORED, annotated_labels, map_labels, mask
 from ..preprocessing.reference import read_label
-
-if TYPE_CHECKING:
-    from ..contracts.labels import Label
-    from ..contracts.manifest import Case, Manifest
 
 BINS = 10
 """Bins of equal width between 0 and 1."""
@@ -58,11 +56,6 @@ def measure(reference: np.ndarray, probability: np.ndarray) -> Calibration:
     return Calibration(found.size, float(np.mean((found - true) ** 2)), float(gaps.sum() / found.size))
 
 
-def path_of(predictions: Path, case: str, label: Label) -> Path:
-    """Return the path of a probability map that `pocket-infer --probabilities` writes."""
-    return predictions / f"{case}_probability_{label.value}.nii.gz"
-
-
 def measure_case(listing: Manifest, case: Case, folder: Path, predictions: Path) -> list[tuple[str, Calibration]]:
     """Measure the labels of a case that have a probability map.
 
@@ -78,11 +71,11 @@ def measure_case(listing: Manifest, case: Case, folder: Path, predictions: Path)
     Raises:
         DataError: A map cannot be read or lies on another grid than the reference.
     """
-    labels = [label for label in annotated_labels(listing.labels, case.annotated)
-              if path_of(predictions, case.case, label).is_file()]
     result = []
-    for label in labels:
-        path = path_of(predictions, case.case, label)
+    for label in annotated_labels(listing.labels, case.annotated):
+        path = predictions / probability_map(case.case, label)
+        if not path.is_file():
+            continue
         found = geometry.read(path)
         reference = read_label(folder / cast(str, case.label), listing.label_grid, found.grid)
         if not geometry.same_grid(reference.grid, found.grid):

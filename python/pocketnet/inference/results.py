@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from .. import __version__
-from ..contracts.labels import Label, overlapping
+from ..contracts.labels import Label, overlapping, probability_map
 from ..preprocessing import geometry
 from ..preprocessing.scan import Scan
 
@@ -49,7 +49,7 @@ class Wanted:
         out = {"picture": base.with_name(f"{base.name}{ending}")} if self.extras else {}
         if self.probabilities:
             out |= {f"probability of {label.name}": base.with_name(
-                f"{base.name}_probability_{label.value}.nii.gz") for label in labels}
+                probability_map(base.name, label)) for label in labels}
         if self.uncertainty:
             out["uncertainty"] = base.with_name(f"{base.name}_uncertainty.nii.gz")
         if self.dicom_seg:

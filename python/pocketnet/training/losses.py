@@ -1,6 +1,6 @@
 """Losses as functions of class indices and probabilities, always computed in float32.
 
-A loss is a sum of terms with weight 1 each (`PARTS`): terms that compare whole channels (`overlap`), and the
+A loss is a sum of terms with weight 1 each (`PARTS`): terms that compare whole channels (`loss_terms`), and the
 cross-entropy of the voxels. It is averaged over channels, then over the batch.
 
 Each has a marginal form for incomplete annotation, which takes targets with channels (`targets`). It leaves out
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from keras import ops
 
 from ..contracts.labels import BACKGROUND, overlapping
-from . import overlap
+from . import loss_terms
 from .targets import INSIDE, MERGED, POSSIBLE, UNKNOWN
 
 if TYPE_CHECKING:
@@ -40,22 +40,22 @@ class Parts(NamedTuple):
     """Terms of a loss.
 
     Attributes:
-        channel: Functions of `overlap.Compared`, whose losses per channel are added.
+        channel: Functions of `loss_terms.Compared`, whose losses per channel are added.
         entropy: Whether the cross-entropy is added.
     """
 
-    channel: tuple[Callable[[overlap.Compared], keras.KerasTensor], ...]
+    channel: tuple[Callable[[loss_terms.Compared], keras.KerasTensor], ...]
     entropy: bool = False
 
 
 PARTS = {
-    "l2_dice": Parts((overlap.l2_dice,)),
-    "dice_cross_entropy": Parts((overlap.dice,), entropy=True),
+    "l2_dice": Parts((loss_terms.l2_dice,)),
+    "dice_cross_entropy": Parts((loss_terms.dice,), entropy=True),
     "cross_entropy": Parts((), entropy=True),
-    "tversky": Parts((overlap.tversky,)),
-    "focal_tversky": Parts((overlap.focal_tversky,)),
-    "tversky_cross_entropy": Parts((overlap.tversky,), entropy=True),
-    "dice_cross_entropy_boundary": Parts((overlap.dice, overlap.boundary), entropy=True),
+    "tversky": Parts((loss_terms.tversky,)),
+    "focal_tversky": Parts((loss_terms.focal_tversky,)),
+    "tversky_cross_entropy": Parts((loss_terms.tversky,), entropy=True),
+    "dice_cross_entropy_boundary": Parts((loss_terms.dice, loss_terms.boundary), entropy=True),
 }
 """Terms of each loss. `l2_dice` is the paper's (Eq. 4), `dice_cross_entropy` nnU-Net's."""
 
@@ -118,7 +118,7 @@ def region_cross_entropy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, w
     return -ops.mean(ops.sum(_weighted(inside + outside, weights), axis=axes) / ops.where(total > 0, total, 1.0))
 
 
-def compare_classes(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
+def compare_classes(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> loss_terms.Compared:
     """Return the channels of class indices and of probabilities; every channel counts.
 
     Args:
@@ -126,10 +126,10 @@ def compare_classes(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> ove
         y_pred: Probabilities, (batch, x, y[, z], classes).
     """
     true, found = _one_hot(y_true, y_pred)
-    return overlap.Compared(true, found, None)
+    return loss_terms.Compared(true, found, None)
 
 
-def compare_annotated(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
+def compare_annotated(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> loss_terms.Compared:
     """Merge unannotated labels with the background, and leave out unannotated voxels.
 
     Args:
@@ -146,10 +146,10 @@ def compare_annotated(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> o
     background = ops.one_hot(0, y_pred.shape[-1], dtype="float32")
     known = 1.0 - ops.min(possible, axis=-1, keepdims=True)
     joined = y_pred * kept + ops.sum(y_pred * (1.0 - kept), axis=-1, keepdims=True) * background
-    return overlap.Compared(possible * kept * known, joined * known, ops.max(kept, axis=axes))
+    return loss_terms.Compared(possible * kept * known, joined * known, ops.max(kept, axis=axes))
 
 
-def compare_regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> overlap.Compared:
+def compare_regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> loss_terms.Compared:
     """Return the channels of overlapping labels; regions that are not annotated in a sample do not count.
 
     Args:
@@ -157,7 +157,7 @@ def compare_regions(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> ove
         y_pred: Probabilities of the regions, (batch, x, y[, z], regions).
     """
     true, found, known = _regions(y_true, y_pred)
-    return overlap.Compared(true, found, ops.max(known, axis=tuple(range(1, len(y_pred.shape) - 1))))
+    return loss_terms.Compared(true, found, ops.max(known, axis=tuple(range(1, len(y_pred.shape) - 1))))
 
 
 def of_plan(plan: Plan) -> Callable[..., Any]:
@@ -224,7 +224,7 @@ class Form(NamedTuple):
         entropy: The cross-entropy.
     """
 
-    compare: Callable[[Any, Any], overlap.Compared]
+    compare: Callable[[Any, Any], loss_terms.Compared]
     entropy: Callable[[Any, Any, Weights], Any]
 
 

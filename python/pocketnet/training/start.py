@@ -142,8 +142,7 @@ class Start:
 
 def dimensions(network: NetworkPlan) -> int:
     """Return the number of axes along which a network's convolutions reach."""
-    kernel = network.to_json().get("kernel") or [3] * network.dimensions
-    return sum(side > 1 for side in kernel)
+    return network.dimensions - (network.through is not None)
 
 
 def adjusted(plan: Plan, epochs: int | None = None, learning_rate: float | None = None) -> Plan:

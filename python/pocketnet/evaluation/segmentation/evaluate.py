@@ -61,7 +61,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
                         todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
     warnings: list[str] = []
     calibrated: list[dict[str, Any]] = []
-    rows = _measured(listing, folder, predictions, run, progress(list(labelled.values())), warnings.append, calibrated)
+    rows = _measured(listing, folder, paths, run, progress(list(labelled.values())), warnings.append, calibrated)
     _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output, warnings.append)
     table.write_metrics(output / "metrics.csv", rows)
     outputs.remove_earlier(output, "calibration.csv")
@@ -75,7 +75,7 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
     return []
 
 
-def _measured(listing: Manifest, folder: Path, predictions: Path, run: Provenance, labelled: Iterable[Case],
+def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case],
               warn: Callable[[str], None], calibrated: list[dict[str, Any]]) -> pd.DataFrame:
     """Return the rows of all cases, and add those of `calibration.csv`.
 
@@ -83,17 +83,16 @@ def _measured(listing: Manifest, folder: Path, predictions: Path, run: Provenanc
     """
     import pandas as pd
 
-    rows, problems, groups, count = [], [], together(listing.cases), 0
+    rows, problems, groups = [], [], together(listing.cases)
     for case in labelled:
-        count += 1
         try:
             check_recorded(case, folder, [cast(str, case.label)])
             found: list[str] = []
-            pair = cases.read_pair(folder / cast(str, case.label), cases.prediction_path(predictions, case.case),
-                                   listing.labels, listing.label_grid, listing.ignore, found.append)
+            pair = cases.read_pair(folder / cast(str, case.label), paths[case.case], listing.labels,
+                                   listing.label_grid, listing.ignore, found.append)
             known = annotated_labels(listing.labels, case.annotated)
             calibrated += [{"case": case.case, "label": name, **asdict(values)} for name, values in
-                           calibration.measure_case(listing, case, folder, predictions)]
+                           calibration.measure_case(listing, case, folder, paths[case.case].parent)]
         except DataError as error:
             problems.append(f"{case.case}: {error.line()}")
             continue
@@ -103,7 +102,7 @@ def _measured(listing: Manifest, folder: Path, predictions: Path, run: Provenanc
         rows += [{"case": case.case, "group": group, **table.of_run(run), **row}
                  for row in cases.measure_case(*pair, known)]
     if problems:
-        raise DataError(f"{len(problems)} of {count} cases cannot be evaluated.", problems=problems)
+        raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
     return pd.DataFrame(rows)
 
 

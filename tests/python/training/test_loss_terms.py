@@ -38,27 +38,27 @@ def channels(shape=(2, 6, 7, 8)):
     ("tversky", tversky), ("focal_tversky", lambda *pair: tversky(*pair) ** 0.75), ("boundary", boundary)])
 @pytest.mark.parametrize("shape", [(2, 6, 7, 8), (1, 9, 8)])
 def test_a_term_is_what_its_source_says(name, by_hand, shape):
-    from pocketnet.training import overlap
+    from pocketnet.training import loss_terms
 
     true, found = channels(shape)
     expected = [[by_hand(true[i, ..., c].astype(float), found[i, ..., c].astype(float)) for c in range(4)]
                 for i in range(len(true))]
-    term = getattr(overlap, name)
-    np.testing.assert_allclose(np.asarray(term(overlap.Compared(true, found, None))), expected, rtol=1e-4)
-    np.testing.assert_allclose(np.asarray(term(overlap.Compared(true, true, None))), 0, atol=1e-4)
-    assert np.all(np.asarray(term(overlap.Compared(true, np.roll(true, 1, axis=-1), None))) <= 1)
+    term = getattr(loss_terms, name)
+    np.testing.assert_allclose(np.asarray(term(loss_terms.Compared(true, found, None))), expected, rtol=1e-4)
+    np.testing.assert_allclose(np.asarray(term(loss_terms.Compared(true, true, None))), 0, atol=1e-4)
+    assert np.all(np.asarray(term(loss_terms.Compared(true, np.roll(true, 1, axis=-1), None))) <= 1)
     nothing = np.zeros_like(true)
-    np.testing.assert_allclose(np.asarray(term(overlap.Compared(nothing, nothing, None))), 0, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(term(loss_terms.Compared(nothing, nothing, None))), 0, atol=1e-4)
 
 
 def test_a_missed_voxel_costs_more_than_a_false_one():
-    from pocketnet.training import overlap
+    from pocketnet.training import loss_terms
 
     true = np.zeros((1, 4, 4, 1), np.float32)
     true[0, :2] = 1
     fewer, more = true.copy(), true.copy()
     fewer[0, 0, 0], more[0, 3, 0] = 0, 1
-    missed, false = (float(overlap.tversky(overlap.Compared(true, found, None))[0, 0]) for found in (fewer, more))
+    missed, false = (float(loss_terms.tversky(loss_terms.Compared(true, found, None))[0, 0]) for found in (fewer, more))
     assert missed > 1.5 * false > 0
 
 

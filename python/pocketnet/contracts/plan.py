@@ -143,6 +143,11 @@ class NetworkPlan(Record):
         return self.kernel.index(1) if self.kernel and 1 in self.kernel else None
 
     @property
+    def convolved_dimensions(self) -> int:
+        """Number of axes along which convolutions reach: 2 for a 2D network for volumes."""
+        return self.dimensions - (self.through is not None)
+
+    @property
     def divisor(self) -> tuple[int, ...]:
         """Number per axis that must divide the patch."""
         return divisor(self.pooling or everywhere(self.dimensions, self.depth), self.dimensions)

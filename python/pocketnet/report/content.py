@@ -95,7 +95,7 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
     plans = [model.plan for model in run.models if model.plan]
     if plans:
         training, network = plans[0].training, plans[0].network
-        dimensions, chosen = network.dimensions - (network.through is not None), plans[0].configuration
+        dimensions, chosen = network.convolved_dimensions, plans[0].configuration
         what += [("Modalities", ", ".join(plans[0].modalities)),
                  ("Network", f"{dimensions}D, {network.depth} downsamplings, "
                   f"{network.feature_maps} first feature maps, {network.norm.replace('none', 'no')} norm"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..contracts.plan import NetworkPlan, Plan
+from ..contracts.plan import Plan
 from ..contracts.provenance import Origin
 from ..errors import UsageError
 from .model_folder import ModelFolder
@@ -79,7 +79,7 @@ class Start:
         if source.task != plan.task:
             raise UsageError(f"The network to start from is for {source.task}, not for {plan.task}.",
                              where=str(self.model.path), todo=f"Start from a network for {plan.task}.")
-        found, wanted = dimensions(source.network), dimensions(plan.network)
+        found, wanted = source.network.convolved_dimensions, plan.network.convolved_dimensions
         if found != wanted:
             raise UsageError(f"The network to start from has {found} dimensions, the one to be trained {wanted}.",
                              where=str(self.model.path), todo=f"Start from a network of {wanted} dimensions.")
@@ -138,11 +138,6 @@ class Start:
         left = f"; not taken: {', '.join(layers.left)}" if layers.left else ""
         return (f"started from {self.model.path}: {len(layers.taken)} of {len(layers.taken) + len(layers.left)} layers "
                 f"taken{' and frozen' if self.freeze else ''}{left}")
-
-
-def dimensions(network: NetworkPlan) -> int:
-    """Return the number of axes along which a network's convolutions reach."""
-    return network.dimensions - (network.through is not None)
 
 
 def adjusted(plan: Plan, epochs: int | None = None, learning_rate: float | None = None) -> Plan:

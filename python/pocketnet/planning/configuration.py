@@ -72,7 +72,7 @@ def configure(shape: Sequence[float], spacing: Sequence[float], wanted: str | No
                    and shape[coarsest] * ANISOTROPIC < min(shape[axis] for axis in others) and shape[coarsest] < FEW)
     if rule == "2d" or (rule == "auto" and anisotropic):
         return Chosen("2d", f"{'few slices far apart' if rule == 'auto' else by}: {found}", coarsest)
-    return Chosen("3d", f"{'not few slices far apart' if rule == 'auto' else by}: {found}")
+    return Chosen("3d", f"{'the slices are many or close together' if rule == 'auto' else by}: {found}")
 
 
 def in_plane(augmentation: dict[str, Any], through: int) -> dict[str, Any]:

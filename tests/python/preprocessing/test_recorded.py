@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import fake_run
 import numpy as np
 import pytest
 import tiny
 from pocketnet.cli import infer
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.errors import AlteredError, DataError
+from pocketnet.evaluation.segmentation.evaluate import evaluate
 from pocketnet.files import sha256
 from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.dataset import write_stores
@@ -47,6 +49,22 @@ def test_a_changed_image_is_not_segmented_and_the_other_cases_are(checked, tmp_p
     change(folder / "case_1_t2.nii.gz")
     cases, problems = infer._of_manifest(Model(tiny.plan()), tmp_path / "manifest.json", folder, [])
     assert list(cases) == ["case_0", "case_2"] and len(problems) == 1 and "case_1_t2.nii.gz" in problems[0]
+
+
+@pytest.mark.parametrize("name", ["case_1_seg.nii.gz", "case_1_t1.nii.gz"])
+def test_nothing_is_measured_or_drawn_with_a_changed_file(checked, tmp_path, name):
+    listing, folder = checked
+    for case in listing.cases:
+        label = geometry.read(folder / case.label, label=True)
+        classes = np.searchsorted(tiny.VALUES, label.data).astype(np.uint8)
+        geometry.write_image(tmp_path / "predicted" / f"{case.case}.nii.gz", classes, label.grid)
+    change(folder / name)
+    with pytest.raises(DataError) as caught:
+        evaluate(listing, tmp_path / "manifest.json", folder, tmp_path / "predicted", fake_run.provenance(),
+                 tmp_path / "out")
+    said = " ".join([str(caught.value), *caught.value.problems])
+    assert name in said and listing.cases[1].sha256[name] in said and sha256(folder / name) in said
+    assert not (tmp_path / "out" / "metrics.csv").exists()
 
 
 @dataclasses.dataclass

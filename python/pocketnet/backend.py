@@ -25,6 +25,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 OPTIONAL = ("matplotlib", "pandas", "PIL", "sklearn")
 """Libraries that Keras loads if they are installed. No command uses them through Keras."""
 
+INSTRUCTIONS = ("fma", "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+"""Instruction sets for which libraries have separate code, so that results differ by rounding."""
+
 lean = False
 """Whether to import Keras without `OPTIONAL`. Commands do; a program that uses the package gets the whole Keras."""
 
@@ -66,6 +69,15 @@ def configure(threads: int | None = None, seed: int | None = None) -> None:
         keras.utils.set_random_seed(seed % 2**32)
 
 
+def threads() -> int | None:
+    """Return the CPU threads per operation as given to `configure`; None for all cores."""
+    if name() != "tensorflow":
+        return int(os.environ.get("OMP_NUM_THREADS", 0)) or None
+    import tensorflow as tf
+
+    return tf.config.threading.get_intra_op_parallelism_threads() or None
+
+
 @contextmanager
 def _quick_import() -> Iterator[None]:
     """Import Keras in less time and, if `lean`, in less memory.
@@ -101,8 +113,12 @@ def usable_precision(wanted: str) -> str:
 
 def multiplies_bfloat16() -> bool:
     """Return whether Linux reports a processor with bfloat16 multiplication (AVX-512 or AMX)."""
-    flags = next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "").split()
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
+
+
+def _flags() -> list[str]:
+    """Return the instruction sets of the processor, as Linux names them."""
+    return next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "").split()
 
 
 def set_precision(precision: str) -> None:
@@ -208,15 +224,16 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return processor, cores, memory and GPUs, without the host name."""
+    """Return processor, instruction sets, cores, memory and GPUs, without the host name."""
     import keras
     import psutil
 
     model = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
                  platform.processor() or "unknown")
-    return {"cpu": model, "cores": len(os.sched_getaffinity(0)),
-            "memory_mib": psutil.virtual_memory().total // 2**20, "backend": name(),
-            "devices": keras.distribution.list_devices()}
+    flags = _flags()
+    return {"cpu": model, "instructions": [flag for flag in INSTRUCTIONS if flag in flags],
+            "cores": len(os.sched_getaffinity(0)), "memory_mib": psutil.virtual_memory().total // 2**20,
+            "backend": name(), "devices": keras.distribution.list_devices()}
 
 
 def _lines(path: str) -> list[str]:

@@ -27,6 +27,7 @@ profile --plan plan/plan.json --width pocket --steps 1 --warm-up 0 -o profile.js
 {TRAIN.format(plan="plan")} --width full -o models/unet-full/fold0
 {TRAIN.format(plan="plan")} --width pocket -o models/unet-pocket/fold0
 {TRAIN.format(plan="other")} --width pocket -o member
+verify models/unet-pocket/fold0 --splits plan/splits.json --stores stores --quiet
 ensemble --model models/unet-pocket/fold0 --model member -o ensemble --quiet
 prune --model models/unet-full/fold0 -o pruned --quiet
 export --model models/unet-pocket/fold0 -o deploy --quiet

@@ -269,7 +269,7 @@ COMMANDS = {
     "report": ("--models m -o out/report.html", ["out/report.html"]),
     "train": ("--plan p.json --splits s.json --stores s -o out", ["out/anything", "out/model.keras"]),
 }
-WRITE_NOTHING = {"models", "collect"}  # pocket-collect adds to a store
+WRITE_NOTHING = {"models", "collect", "verify"}  # pocket-collect adds to a store
 
 
 def test_every_command_is_tried():

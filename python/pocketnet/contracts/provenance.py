@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Contract, Record, keyword_record, record
+from .chain import Link
 from .decisions import Decisions
 from .fields import SHA256, AnyText, Count, Flag, Number, Positive, Text, Whole, absent
 from .ranges import TrainingRanges
@@ -19,6 +20,7 @@ class Hardware(Record):
 
     Attributes:
         cpu: Model of the processor.
+        instructions: Those of its vector instructions on which results depend; see `backend.INSTRUCTIONS`.
         cores: Number of cores available to the process.
         memory_mib: Memory of the machine in MiB.
         backend: Keras backend.
@@ -26,6 +28,7 @@ class Hardware(Record):
     """
 
     cpu: AnyText | None = absent()
+    instructions: tuple[AnyText, ...] | None = absent()
     cores: Count | None = absent()
     memory_mib: Number | None = absent()
     backend: AnyText | None = absent()
@@ -68,6 +71,7 @@ class Attempt(Record):
         seconds: Running time.
         ended: How the attempt ended.
         devices: Number of devices that shared each batch.
+        threads: Number of CPU threads per operation; None for all cores.
     """
 
     first_step: Count
@@ -75,6 +79,7 @@ class Attempt(Record):
     seconds: Number
     ended: Literal["finished", "stopped", "killed"]
     devices: Positive | None = absent()
+    threads: Positive | None = absent()
 
 
 @keyword_record
@@ -125,6 +130,7 @@ class Provenance(Identity, Contract):
         start: Network that the training started from; None for random weights.
         ranges: Ranges of the training images, with which inference compares each image; None if they are unknown.
         decisions: How the network is used, where the plan lets the data decide; None if nothing was decided.
+        chain: The state of the training at its start and after each epoch, as checksums (`training/chain.py`).
     """
 
     kind: ClassVar[str] = "provenance"
@@ -138,6 +144,7 @@ class Provenance(Identity, Contract):
     start: Origin | None = absent()
     ranges: TrainingRanges | None = absent()
     decisions: Decisions | None = absent()
+    chain: tuple[Link, ...] | None = absent()
 
     @property
     def total_steps(self) -> int:

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import time
 import zipfile
 import zlib
@@ -45,7 +46,7 @@ def write_checkpoint(folder: Path, step: int, arrays: dict[str, list[np.ndarray]
     Returns:
         The path of the checkpoint.
     """
-    path = folder / f"step-{step:08d}.npz"
+    path = _path(folder, step)
     named: dict[str, Any] = {f"{group}/{i:05d}": array for group, items in arrays.items()
                              for i, array in enumerate(items)}
     text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
@@ -59,6 +60,10 @@ def write_checkpoint(folder: Path, step: int, arrays: dict[str, list[np.ndarray]
     for old in sorted(folder.glob(STEPS))[:-keep]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.npz"
 
 
 def _checksums(handle: IO[bytes]) -> tuple[bytes, bytes]:
@@ -119,9 +124,20 @@ def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
     return None
 
 
+def keep(folder: Path, step: int) -> None:
+    """Copy the checkpoint of a step to `kept_path`, which newer checkpoints do not replace."""
+    with files.atomic(kept_path(folder, step), private=True) as temporary:
+        shutil.copyfile(_path(folder, step), temporary)
+
+
+def kept_path(folder: Path, step: int) -> Path:
+    """Return the path of a kept checkpoint."""
+    return folder / f"kept-{step:08d}.npz"
+
+
 def discard(folder: Path, step: int) -> None:
     """Remove the checkpoint of a step, if there is one."""
-    (folder / f"step-{step:08d}.npz").unlink(missing_ok=True)
+    _path(folder, step).unlink(missing_ok=True)
 
 
 def newest_step(folder: Path) -> int:

@@ -21,9 +21,10 @@ import numpy as np
 import psutil
 
 from .. import backend
+from ..contracts.chain import Link
 from ..contracts.plan import Plan, Training
 from ..errors import DeviceMemoryError, Diverged, Stopped, UsageError
-from . import checkpoints
+from . import chain, checkpoints
 from .compile import alike, averaged, compile_for_training, stepping
 from .devices import Devices
 from .losses import of_plan
@@ -47,6 +48,8 @@ class State:
         attempts: One dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`, `devices`.
         peak_host_memory_mib, peak_device_memory_mib: Maximum over the attempts.
         system: One row per epoch about the machine's load, see `SYSTEM_COLUMNS`.
+        labels: Checksum of all labels seen so far, see `chain.labels_digest`.
+        chain: The links of the training's hash chain, one for its start and one per epoch.
     """
 
     step: int = 0
@@ -58,6 +61,8 @@ class State:
     peak_host_memory_mib: float = 0.0
     peak_device_memory_mib: float | None = None
     system: list[dict[str, Any]] = field(default_factory=list)
+    labels: str = chain.NOTHING
+    chain: list[dict[str, Any]] = field(default_factory=list)
 
 
 SYSTEM_COLUMNS = ("epoch", "step", "seconds", "cpu_percent", "host_memory_mib", "device_memory_mib")
@@ -131,24 +136,25 @@ class Trainer:
         self._predict = self.devices.predict(model)
 
     def run(self, on_step: Callable[[int], None] = lambda step: None,
-            epoch_ended: Callable[[State], None] = lambda state: None) -> State:
+            epoch_ended: Callable[[State], None] = lambda state: None, until: int | None = None) -> State:
         """Train to the last step, starting from the newest intact checkpoint if there is one.
 
         Args:
             on_step: Called after each step with the number of completed steps.
             epoch_ended: Called after each epoch.
+            until: Train to this step instead of the plan's last one.
 
         Raises:
             Stopped: After a signal or at the time limit; a checkpoint was written.
             DeviceMemoryError: A step does not fit in device memory.
             Diverged: A loss or a variable is NaN or infinite; the last good checkpoint is kept.
         """
-        self._resume()
+        self.resume()
         first = self.state.step + 1
-        total = self.plan.training.steps
+        total = until or self.plan.training.steps
         if first <= total:
             self.state.attempts.append({"first_step": first, "last_step": first, "seconds": 0.0, "ended": "killed",
-                                        "devices": self.devices.count})
+                                        "devices": self.devices.count, "threads": backend.threads()})
         last_written = time.monotonic()
         with self._signals():
             for step, image, label in self.train_patches.stream(first, total):
@@ -189,9 +195,12 @@ class Trainer:
             raise self._diverged(f"the loss is {loss}", step)
         state = self.state
         state.step, state.loss_sum = step, state.loss_sum + loss
+        state.labels = chain.labels_digest(state.labels, label)
         if step % settings.steps_per_epoch == 0:
             with averaged(self.trained):
                 self._end_epoch()
+                model = chain.weights_digest(self.model.get_weights())
+            self._link(model)
 
     def _end_epoch(self) -> None:
         state, settings = self.state, self.plan.training
@@ -222,6 +231,23 @@ class Trainer:
         if settings.schedule == "plateau" and state.waited >= settings.plateau_patience:
             optimizer.learning_rate = rate * settings.plateau_factor
             state.waited = 0
+
+    def _link(self, model: str) -> None:
+        """Add a link to the chain, and keep the state if it is one of those to keep.
+
+        Args:
+            model: Checksum of the weights that a model folder of this step has.
+        """
+        state, settings = self.state, self.plan.training
+        weights, optimizer = self.trained.get_weights(), _values(self.model.optimizer.variables)
+        before = Link.from_json(state.chain[-1]) if state.chain else None
+        link = chain.next_link(before, state.step, chain.weights_digest(weights), chain.weights_digest(optimizer),
+                               state.labels, model)
+        state.chain.append(link.to_json())
+        size = sum(value.nbytes for value in (*weights, *optimizer, *self.best_variables)) / 2**20
+        if state.step // settings.steps_per_epoch in chain.kept_epochs(settings.epochs, size):
+            self._write("killed")
+            checkpoints.keep(self.folder, state.step)
 
     def _validate(self) -> tuple[float, dict[str, float]]:
         """Return the validation loss and the task's scores."""
@@ -261,9 +287,11 @@ class Trainer:
         checkpoints.write_checkpoint(self.folder, state.step, variables, vars(state),
                                      keep=1 if ended == "finished" else checkpoints.KEEP)
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Take the state of the newest intact checkpoint, or begin the chain if there is none."""
         found = checkpoints.latest(self.folder, self.log)
         if found is None:
+            self._link(chain.weights_digest(self.model.get_weights()))
             return
         arrays, state = found
         _assign(self.trained.variables, arrays["model"])

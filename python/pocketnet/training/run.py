@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import __version__, backend, files
 from ..code import code_hash, commit
+from ..contracts.chain import Link
 from ..contracts.decisions import Decisions
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
@@ -20,21 +21,23 @@ from ..text import counted
 from . import checkpoints
 from .devices import Devices
 from .model_folder import ModelFolder, history_csv, write_records
-from .start import Start
+from .start import Start, Taken
 
 if TYPE_CHECKING:
     from ..training.fit import State, Trainer
 
 
 def run_key(plan: Plan, split: Fold, arch: str, width: str, stores: dict[str, Store], precision: str,
-            start: Start | None = None) -> str:
+            start: Start | None = None, code: str | None = None) -> str:
     """Return a digest of everything that defines a training.
 
     This is the plan, the fold, the network, the data, the precision, the code and the network to start from, if any.
+    `code` is the checksum of the training's code; None for that of this version.
     """
     cases = split.train + split.validation
     return files.digest({
-        "plan": plan.to_json(), "split": split.to_json(), "arch": arch, "width": width, "code": code_hash("train"),
+        "plan": plan.to_json(), "split": split.to_json(), "arch": arch, "width": width,
+        "code": code or code_hash("train"),
         "precision": precision,
         "stores": {case: stores[case].digest for case in sorted(cases)},
     } | ({"start": start.identity} if start else {}))
@@ -146,29 +149,21 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
         start.check(plan)
     log, network = observer.log, plan.network_of(arch, width)
     split = splits.fold(fold)
-    stores = open_stores(store_folders)
-    needed = split.train + split.validation
-    missing = [case for case in needed if case not in stores]
-    if missing:
-        raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
-                        todo="Preprocess them with pocket-preprocess.")
-    verify_stores(stores[case] for case in needed)
-    backend.configure(resources.threads, plan.seed)
-    devices = Devices(resources.gpus, resources.logical_cpus)
-    devices.check_batch(plan.training.batch)
-    precision = backend.usable_precision(plan.training.precision)
+    stores = stores_of(split, store_folders)
+    devices, precision = configured(plan, resources)
     key = run_key(plan, split, arch, width, stores, precision, start)
     folder = checkpoint_root / key
     with checkpoints.lock(folder, log, until=deadline):
         backend.set_precision(precision)
         from ..models.build import build
         from ..models.export import export_openvino
-        from .fit import SYSTEM_COLUMNS, Trainer, history_columns
+        from .fit import SYSTEM_COLUMNS, history_columns
         from .tasks import TASKS
 
-        with devices.scope():
-            model = build(network)
-        layers = start.give_weights(model) if start else None
+        trainer, layers = trainer_of(
+            plan, split, stores, choice, folder, devices=devices, log=log, deadline=deadline,
+            checkpoint_seconds=resources.checkpoint_seconds)
+        model = trainer.model
         if start and layers:
             log(start.words(layers))
         task = TASKS[plan.task]
@@ -178,10 +173,6 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
             f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split.train)} training and "
             f"{counted(len(split.validation), 'validation case')}; run {key}")
-        train_patches, validation_patches = (
-            task.SAMPLER(plan, stores, cases, split.intensity, fold) for cases in (split.train, split.validation))
-        trainer = Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, log=log,
-                          checkpoint_seconds=resources.checkpoint_seconds, deadline=deadline)
         record = Identity(
             dataset=plan.dataset, arch=arch, width=name, fold=fold, recipe=plan.recipe, seed=plan.seed,
             precision=precision, parameters=model.count_params(), run_key=key, code=code_hash("train"),
@@ -194,7 +185,7 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
             peak_device_memory_mib=state.peak_device_memory_mib,
             validation_loss=state.best if ships == BEST else state.history[-1]["validation_loss"],
             intensity=split.intensity, start=start.record(layers) if start else None,
-            ranges=split.ranges)
+            ranges=split.ranges, chain=tuple(Link.from_json(link) for link in state.chain))
         with files.atomic_folder(output) as temporary:
             # Save an uncompiled float32 copy: the optimiser's state belongs in the checkpoint only, and inference
             # and exports use float32 regardless of the training precision.
@@ -211,6 +202,63 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
             files.write_text(temporary / "system.csv", history_csv(state.system, SYSTEM_COLUMNS))
             write_records(temporary, plan, provenance, history_csv(state.history, history_columns(plan.task)))
     return provenance
+
+
+def stores_of(split: Fold, folders: list[Path]) -> dict[str, Store]:
+    """Open and verify the stores of a fold's training and validation cases.
+
+    Raises:
+        DataError: A store is missing or altered.
+    """
+    stores = open_stores(folders)
+    needed = split.train + split.validation
+    missing = [case for case in needed if case not in stores]
+    if missing:
+        raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
+                        todo="Preprocess them with pocket-preprocess.")
+    verify_stores(stores[case] for case in needed)
+    return stores
+
+
+def configured(plan: Plan, resources: Resources) -> tuple[Devices, str]:
+    """Configure the backend for a training; return its devices and the precision of its layers.
+
+    Raises:
+        UsageError: There are fewer devices than asked for, or they cannot share a batch.
+    """
+    backend.configure(resources.threads, plan.seed)
+    devices = Devices(resources.gpus, resources.logical_cpus)
+    devices.check_batch(plan.training.batch)
+    return devices, backend.usable_precision(plan.training.precision)
+
+
+def trainer_of(plan: Plan, split: Fold, stores: dict[str, Store], choice: Choice, folder: Path, *, devices: Devices,
+               **options: Any) -> tuple[Trainer, Taken | None]:
+    """Build the network and its trainer, in the precision that is set.
+
+    Args:
+        plan: The plan to follow.
+        split: The fold.
+        stores: Stores of its cases.
+        choice: The network.
+        folder: The run's checkpoint folder.
+        devices: Devices of the training.
+        options: Other options of `Trainer`.
+
+    Returns:
+        The trainer, and the layers that the network took from another one, if it starts from one.
+    """
+    from ..models.build import build
+    from .fit import Trainer
+    from .tasks import TASKS
+
+    with devices.scope():
+        model = build(plan.network_of(choice.arch, choice.width))
+    layers = choice.start.give_weights(model) if choice.start else None
+    train_patches, validation_patches = (
+        TASKS[plan.task].SAMPLER(plan, stores, cases, split.intensity, choice.fold)
+        for cases in (split.train, split.validation))
+    return Trainer(model, plan, train_patches, validation_patches, folder, devices=devices, **options), layers
 
 
 def _followed(trainer: Trainer, observer: Observer, record: Identity, plan: Plan) -> State:

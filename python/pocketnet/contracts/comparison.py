@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Contract, Record, record
 from .fields import AboveZero, Count, Flag, Interval, Number, Prose, Text, absent
 from .labels import MEAN as MEAN
-from .tasks import DEFAULT, Task
+from .tasks import DEFAULT, TASKS, Task
 
 
 @record
@@ -127,3 +127,12 @@ class Comparison(Contract):
     task: Task = DEFAULT
     labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = absent()
     notes: tuple[Prose, ...] = ()
+
+    @model_validator(mode="after")
+    def _metrics(self) -> Comparison:
+        known = TASKS[self.task].metrics
+        if not all(name in row.metrics for row in self.networks for name in known):
+            raise ValueError(f"the metrics {', '.join(known)} of every network")
+        if not all(pair.metric in known for pair in self.pairs):
+            raise ValueError(f"one of the metrics {', '.join(known)} in every pair")
+        return self

@@ -30,6 +30,7 @@ class TaskRules:
         stratified: Whether every part of a split keeps the proportions of the references.
         resized: Whether every image is resized to the plan's patch.
         losses: Losses that suit the task, the paper's first.
+        metrics: Metrics by which networks are compared.
         paper_batch: Batch size of the paper's networks.
     """
 
@@ -40,6 +41,7 @@ class TaskRules:
     stratified: bool
     resized: bool
     losses: tuple[str, ...]
+    metrics: tuple[str, ...]
     paper_batch: int
 
 
@@ -47,10 +49,11 @@ TASKS: dict[str, TaskRules] = {
     SEGMENTATION: TaskRules(
         first_value=1, per_voxel=True, dimensions=3, reference="label", stratified=False, resized=False,
         losses=("l2_dice", "dice_cross_entropy", "cross_entropy", "tversky", "focal_tversky",
-                "tversky_cross_entropy", "dice_cross_entropy_boundary"), paper_batch=2),
+                "tversky_cross_entropy", "dice_cross_entropy_boundary"),
+        metrics=("dice", "hd95_mm", "asd_mm", "nsd_1mm"), paper_batch=2),
     CLASSIFICATION: TaskRules(
         first_value=0, per_voxel=False, dimensions=2, reference="class_name", stratified=True, resized=True,
-        losses=("cross_entropy",), paper_batch=32),
+        losses=("cross_entropy",), metrics=("auc", "accuracy", "sensitivity", "specificity"), paper_batch=32),
 }
 
 

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..contracts.tasks import SEGMENTATION, TASKS
 from ..preprocessing.boxes import bounding_box, crop
 
-METRICS = ("dice", "hd95_mm", "asd_mm", "nsd_1mm")
+METRICS = TASKS[SEGMENTATION].metrics
 PAPER_METRICS = METRICS[:3]
 """Metrics that the paper reports."""
 TOLERANCE_MM = 1.0

@@ -106,6 +106,18 @@ def test_a_fault_names_the_place_what_was_found_and_what_was_expected(tmp_path, 
     assert problem in caught.value.problems and str(tmp_path / "m.json") in str(caught.value)
 
 
+@pytest.mark.parametrize("change, problem", [
+    (lambda v: v["pairs"][0].update(metric="text"), "one of the metrics dice, hd95_mm, asd_mm, nsd_1mm in every pair"),
+    (lambda v: v["networks"][1]["metrics"].pop("nsd_1mm"), "the metrics dice, hd95_mm, asd_mm, nsd_1mm of every"),
+    (lambda v: v.update(task="classification"), "the metrics auc, accuracy, sensitivity, specificity of every")])
+def test_a_comparison_has_the_metrics_of_its_task(change, problem):
+    value = example("comparison")
+    change(value)
+    with pytest.raises(DataError) as caught:
+        kinds.KINDS["comparison"].parse(value, "comparison.json")
+    assert problem in "".join(caught.value.problems)
+
+
 @pytest.mark.parametrize("text, words", [
     (b'{"kind": "manifest", "kind": "manifest"}', "'kind' appears twice"), (b'{"a": NaN}', "NaN is not JSON"),
     (b'{"a": -Infinity}', "not JSON"), (b"\xff\xfe", "byte 0 is not UTF-8"), (b"[" * 10**5, "nested too deeply"),

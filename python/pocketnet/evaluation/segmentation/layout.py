@@ -53,7 +53,7 @@ def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 def lesions_of(comparison: Comparison) -> list[NetworkRow]:
     """Return the rows of `networks` whose label has several lesions per case, label by label."""
-    rows = [row for row in comparison.networks if row.label != MEAN and "lesions" in row.metrics
+    rows = [row for row in comparison.networks if row.label != MEAN and row.metrics.keys() >= set(LESION_COLUMNS)
             and (row.metrics["lesions"].mean or 0) >= SEVERAL_LESIONS]
     return sorted(rows, key=lambda row: _rank(comparison, row.label))
 

@@ -6,12 +6,14 @@ from ..contracts.comparison import Comparison
 from ..evaluation.layout import csv_text
 from ..evaluation.tasks import Layout
 
-BIBTEX = """@article{celaya2021pocketnet,
+BIBTEX = """@article{celaya2022pocketnet,
   title   = {PocketNet: A Smaller Neural Network For Medical Image Analysis},
   author  = {Celaya, Adrian and Actor, Jonas A. and Muthusivarajan, Rajarajesawari and Gates, Evan and Chung, Caroline
              and Schellingerhout, Dawid and Riviere, Beatrice and Fuentes, David},
-  journal = {arXiv preprint arXiv:2104.10745},
-  year    = {2021}
+  journal = {IEEE Transactions on Medical Imaging},
+  year    = {2022},
+  doi     = {10.1109/TMI.2022.3224873},
+  eprint  = {2104.10745}
 }"""
 
 

@@ -229,7 +229,7 @@ def test_durations(seconds, text):
 def test_tables_can_be_copied_in_three_formats(whole):
     text = "".join(Checker(whole).text)
     for part in ("arch,width,parameters,label,metric", r"Anterior & unet & pocket & 0.387 & 20 & ", r"$\pm$",
-                 "| Anterior | unet | pocket | 0.387 | 20 |", "@article{celaya2021pocketnet"):
+                 "| Anterior | unet | pocket | 0.387 | 20 |", "@article{celaya2022pocketnet"):
         assert part in text, part
 
 

@@ -24,7 +24,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -156,16 +156,22 @@ def _tree(path: Path) -> ast.Module:
 
 
 @cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a module's syntax tree."""
+    return tuple(ast.walk(_tree(path)))
+
+
+@cache
 def _imports(path: Path, package: Path) -> tuple[Path, ...]:
     """Return the files of the package that importing `path` may load."""
     here = path.relative_to(package.parent).with_suffix("").parts[:-1]
-    return tuple(file for name in _module_names(_tree(path), here) if name[0] == package.name
+    return tuple(file for name in _module_names(_nodes(path), here) if name[0] == package.name
                  for file in _files(name, package))
 
 
-def _module_names(tree: ast.AST, here: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _module_names(nodes: Iterable[ast.AST], here: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield all dotted names that imports may refer to, split at the dots; `here` is the importing module's package."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield tuple(alias.name.split("."))
@@ -194,7 +200,7 @@ def _files(name: tuple[str, ...], package: Path) -> Iterator[Path]:
 @cache
 def _strings(module: Path) -> frozenset[str]:
     """Return all strings in a module; of paths, only the last part."""
-    return frozenset(node.value.rsplit("/", 1)[-1] for node in ast.walk(_tree(module))
+    return frozenset(node.value.rsplit("/", 1)[-1] for node in _nodes(module)
                      if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 

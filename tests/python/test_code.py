@@ -54,7 +54,7 @@ def package(tmp_path):
 
 
 def forget():
-    for cached in (code.code_hash, code._checksum, code._imports, code._tree, code._strings):
+    for cached in (code.code_hash, code._checksum, code._imports, code._tree, code._nodes, code._strings):
         cached.cache_clear()
 
 

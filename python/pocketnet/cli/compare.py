@@ -33,7 +33,6 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     from ..evaluation import table
     from ..evaluation.baseline import against
     from ..evaluation.comparison import compare
-    from ..evaluation.evaluate import TASKS as EVALUATIONS
     from ..evaluation.layout import baseline_markdown, csv_text
     from ..evaluation.tasks import TASKS
     from ..files import write_text
@@ -44,8 +43,9 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     outputs.check_unaltered([*metrics, *baseline])
     rows = table.read_all(metrics)
     comparison = compare(rows, allow_mixed_code=allow_mixed_code)
-    layout = TASKS[comparison.task].layout
-    comparison = replace(comparison, notes=(*comparison.notes, *EVALUATIONS[comparison.task].cautions(metrics)))
+    task = TASKS[comparison.task]
+    layout = task.layout
+    comparison = replace(comparison, notes=(*comparison.notes, *task.comparison.cautions(metrics)))
     text = layout.markdown(comparison)
     if baseline:
         beside, notes = against(rows, table.read_all(baseline))

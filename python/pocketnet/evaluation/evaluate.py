@@ -36,8 +36,5 @@ class Evaluate(Protocol):
             DataError: Predictions are missing or invalid, or cases cannot be evaluated.
         """
 
-    def cautions(self, metrics: Sequence[Path]) -> list[str]:
-        """Collect the cautions of the evaluations in the folders of these `metrics.csv` files."""
-
 
 TASKS: dict[str, Evaluate] = {SEGMENTATION: of_labels, CLASSIFICATION: of_classes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..contracts.comparison import Comparison, NetworkRow, Pair
@@ -67,6 +68,9 @@ class Compare(Protocol):
 
     def notes(self, networks: Sequence[NetworkRow]) -> list[str]:
         """Return notes on values that are left out."""
+
+    def cautions(self, metrics: Sequence[Path]) -> list[str]:
+        """Collect the cautions of the evaluations in the folders of these `metrics.csv` files."""
 
     def is_headline(self, pair: Pair) -> bool:
         """Return whether the verdict is on this pair."""

@@ -16,6 +16,7 @@ from ..contracts.splits import fewest_cases, too_few
 from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
 from ..text import counted
+from .k_fold import shuffled_parts
 
 VALIDATION_SHARE = 0.1
 RULE = ("{units}, {what}(shuffle, seed) for test; of the rest, {share:.0%} (at least one) for validation{strata}")
@@ -219,19 +220,17 @@ def _units(names: Sequence[str], groups: Mapping[str, str]) -> list[list[str]]:
 def _divide(units: Sequence[Sequence[str]], count: int, seed: int, strata: Strata | None,
             values: Mapping[str, str] | None) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """Return, for each of `count` parts, the indices of the other groups and the indices of the part."""
-    from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold  # slow to import
-
     if strata is None and values is None:
-        return KFold(count, shuffle=True, random_state=seed).split(units)
-    if strata is None:
-        kinds = _kinds(units, values or {})
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The least populated class")
-            return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(kinds, kinds))
-    names = [name for (name,) in units]
-    classes = [strata.of(name) for name in names]
+        return shuffled_parts(len(units), count, seed)
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # slow to import
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")
+        if strata is None:
+            kinds = _kinds(units, values or {})
+            return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(kinds, kinds))
+        names = [name for (name,) in units]
+        classes = [strata.of(name) for name in names]
         if strata.groups is None:
             return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(classes, classes))
         return list(StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(

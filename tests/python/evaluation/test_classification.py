@@ -15,7 +15,8 @@ from pocketnet.errors import DataError
 from pocketnet.evaluation import comparison as comparisons
 from pocketnet.evaluation import roc, table
 from pocketnet.evaluation.classification import layout, metrics
-from pocketnet.evaluation.classification.evaluate import PICTURE_SIDE, cautions, draw_image, evaluate
+from pocketnet.evaluation.classification.comparison import cautions
+from pocketnet.evaluation.classification.evaluate import PICTURE_SIDE, draw_image, evaluate
 from pocketnet.files import sha256
 
 CLASSES = ("negative", "positive")

@@ -210,6 +210,14 @@ def test_folds_follow_nnunets_rule_and_keep_cases_apart():
     assert folds == make_folds(names, 5, 12345) != make_folds(names, 5, 1)
 
 
+@pytest.mark.parametrize("number, folds, seed", [(4, 2, 0), (10, 3, 7), (11, 11, 12345), (260, 5, 12345),
+                                                 (1001, 10, 2**32 - 1)])
+def test_test_parts_are_those_of_scikit_learn(number, folds, seed):
+    names = [f"case_{i:04d}" for i in range(number)]
+    expected = [[names[i] for i in test] for _, test in KFold(folds, shuffle=True, random_state=seed).split(names)]
+    assert [fold.test for fold in make_folds(names, folds, seed)] == expected
+
+
 @pytest.mark.parametrize("cases, folds, error", [(2, 2, DataError), (3, 2, DataError), (4, 5, DataError),
                                                  (9, 1, UsageError)])
 def test_too_few_cases_or_folds(cases, folds, error):

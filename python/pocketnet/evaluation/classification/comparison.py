@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...contracts.classification import Classification
 from ...contracts.comparison import Equivalence, MetricSummary, NetworkRow, Pair
 from .. import roc
 from ..headline import Headline
@@ -66,6 +68,13 @@ def pairs(arch: str, width: str, name: str, reference: pd.DataFrame, other: pd.D
 def notes(networks: Sequence[NetworkRow]) -> list[str]:
     """Return no notes: every metric has a value for every case."""
     return []
+
+
+def cautions(metrics: Sequence[Path]) -> list[str]:
+    """Collect the cautions of the evaluations in the folders of these `metrics.csv` files, without duplicates."""
+    beside = [Path(path).with_name("classification.json") for path in metrics]
+    found = [Classification.read(path).caution for path in beside if path.is_file()]
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def is_headline(pair: Pair) -> bool:

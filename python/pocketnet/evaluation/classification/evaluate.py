@@ -84,13 +84,6 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     return cases.Evaluated(described.to_json(), _text(described))
 
 
-def cautions(metrics: Sequence[Path]) -> list[str]:
-    """Collect the cautions of the evaluations in the folders of these `metrics.csv` files, without duplicates."""
-    beside = [Path(path).with_name("classification.json") for path in metrics]
-    found = [Classification.read(path).caution for path in beside if path.is_file()]
-    return list(dict.fromkeys(filter(None, found)))
-
-
 def _text(described: Classification) -> str:
     """Format the metrics as text, one line per class."""
     lines = [counted(described.cases, "case")]

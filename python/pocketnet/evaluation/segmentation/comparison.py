@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...contracts.comparison import MEAN, Equivalence, MetricSummary, NetworkRow, Pair
@@ -96,6 +97,11 @@ def notes(networks: Sequence[NetworkRow]) -> list[str]:
     return [f"{row.arch} {row.width}, {row.label}: {row.metrics['dice'].undefined} of {row.cases} "
             "cases have the label neither in the reference nor in the prediction and are left out of the means."
             for row in networks if row.label != MEAN and row.metrics["dice"].undefined]
+
+
+def cautions(metrics: Sequence[Path]) -> list[str]:
+    """Return no cautions: an evaluation of a segmentation has none."""
+    return []
 
 
 def is_headline(pair: Pair) -> bool:

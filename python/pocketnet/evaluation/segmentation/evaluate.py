@@ -70,11 +70,6 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     return cases.Evaluated(_summary(rows, calibrated), _text(rows, calibrated), warnings)
 
 
-def cautions(metrics: Sequence[Path]) -> list[str]:
-    """Return no cautions: an evaluation of a segmentation has none."""
-    return []
-
-
 def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case],
               warn: Callable[[str], None], calibrated: list[dict[str, Any]]) -> pd.DataFrame:
     """Return the rows of all cases, and add those of `calibration.csv`.

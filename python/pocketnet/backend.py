@@ -85,7 +85,7 @@ def _quick_import() -> Iterator[None]:
     A garbage collection during the import finds nothing but takes time.
     """
     hidden = [library for library in OPTIONAL if library not in sys.modules] if lean else []
-    collecting = gc.isenabled()
+    collecting, first = gc.isenabled(), "keras" not in sys.modules
     gc.disable()
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: importing it raises ImportError
     try:
@@ -93,6 +93,8 @@ def _quick_import() -> Iterator[None]:
     finally:
         for library in hidden:
             del sys.modules[library]
+        if lean and first:
+            gc.freeze()  # what is imported stays: later collections need not look through it
         if collecting:
             gc.enable()
 

@@ -26,7 +26,8 @@ PATCH = (128, 128, 128)
 MODALITIES = ("t1n", "t1c", "t2w", "t2f")
 CT_LABELS = 8
 CT_CONSTANTS = [{"modality": "CT", "mean": 40.0, "std": 80.0, "p0_5": -150.0, "p99_5": 250.0}]
-SOURCES = {"brats": MODALITIES, "brats-cropped": MODALITIES, "ct": ("CT",), "hippocampus": ("MRI",)}
+SOURCES = {"brats": MODALITIES, "brats-cropped": MODALITIES, "brats-instance": MODALITIES, "ct": ("CT",),
+           "hippocampus": ("MRI",)}
 PASSES = 3
 
 
@@ -45,7 +46,8 @@ def models(folder: str) -> None:
         network = build(plan.network.network("unet", "pocket"))
         _settle(network, plan)
         _write(root / name, network, plan)
-    _for_pytorch(root / "brats" / "model.keras", root / "brats.npz")
+    for name in ("brats", "brats-instance"):
+        _for_pytorch(root / name / "model.keras", root / f"{name}.npz")
     print(json.dumps({"parameters": {name: json.loads((root / name / "provenance.json").read_text())["parameters"]
                                      for name in SOURCES}}))
 
@@ -62,7 +64,8 @@ def _plan(name: str, modalities: tuple[str, ...]):
         "preprocessing": {"crop": "none" if name in ("ct", "brats") else "nonzero", "spacing_mm": None,
                           "normalisation": "window" if name == "ct" else "zscore"},
         "network": {"dimensions": 3, "channels": len(modalities), "classes": labels + 1, "depth": depth,
-                    "feature_maps": maps, "pooling": [[2, 2, 2]] * depth, "norm": "batch", "skip": "concatenate"},
+                    "feature_maps": maps, "pooling": [[2, 2, 2]] * depth,
+                    "norm": "instance" if name == "brats-instance" else "batch", "skip": "concatenate"},
         "training": {"patch": list(patch), "batch": 2, "epochs": 1, "steps_per_epoch": 1, "loss": "l2_dice",
                      "optimizer": "adam", "learning_rate": 0.001, "plateau_factor": 0.9, "plateau_patience": 9,
                      "clip_norm": None, "foreground_fraction": 0.0,
@@ -119,10 +122,11 @@ def _for_pytorch(model: Path, path: Path) -> None:
         out = {}
         for i, at in ((1, 0), (2, 3)):
             kernel, bias = layers[f"{name}_conv{i}"]
-            scale, shift, mean, variance = layers[f"{name}_norm{i}"]
+            scale, shift, *statistics = layers[f"{name}_norm{i}"]
             out |= {f"{to}.{at}.weight": np.moveaxis(kernel, (4, 3), (0, 1)), f"{to}.{at}.bias": bias,
-                    f"{to}.{at + 1}.weight": scale, f"{to}.{at + 1}.bias": shift,
-                    f"{to}.{at + 1}.running_mean": mean, f"{to}.{at + 1}.running_var": variance}
+                    f"{to}.{at + 1}.weight": scale, f"{to}.{at + 1}.bias": shift}
+            out |= {f"{to}.{at + 1}.running_{what}": value
+                    for what, value in zip(("mean", "var"), statistics, strict=False)}  # none of instance normalisation
         return out
 
     layers = {layer.name: layer.get_weights() for layer in load(model).layers}
@@ -144,9 +148,16 @@ def _pocket_unet(weights: str):
 
     torch.set_num_threads(THREADS)
 
+    with np.load(weights) as found:
+        state = {name: torch.from_numpy(np.ascontiguousarray(found[name])) for name in found.files}
+    batch = "bottleneck.1.running_mean" in state
+
+    def norm() -> nn.Module:
+        return nn.BatchNorm3d(MAPS, eps=1e-3) if batch else nn.InstanceNorm3d(MAPS, eps=1e-3, affine=True)
+
     def block(inputs: int) -> nn.Sequential:
         return nn.Sequential(*(layer for maps in (inputs, MAPS) for layer in (
-            nn.Conv3d(maps, MAPS, 3, padding=1), nn.BatchNorm3d(MAPS, eps=1e-3), nn.ReLU(inplace=True))))
+            nn.Conv3d(maps, MAPS, 3, padding=1), norm(), nn.ReLU(inplace=True))))
 
     class PocketUNet(nn.Module):
         def __init__(self, channels: int, classes: int):
@@ -167,8 +178,6 @@ def _pocket_unet(weights: str):
                 x = merge(torch.cat([up(x), skips.pop()], dim=1))
             return torch.softmax(self.head(x), dim=1)
 
-    with np.load(weights) as found:
-        state = {name: torch.from_numpy(np.ascontiguousarray(found[name])) for name in found.files}
     model = PocketUNet(state["down.0.0.weight"].shape[1], state["head.weight"].shape[0]).eval()
     missing = model.load_state_dict(state, strict=False)
     assert not missing.unexpected_keys and all("batches" in key for key in missing.missing_keys), missing

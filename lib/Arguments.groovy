@@ -13,8 +13,13 @@ class Arguments {
         words(recipe: given.recipe, folds: given.folds, seed: given.seed, patch: given.patch, batch: given.batch,
               epochs: given.epochs, 'steps-per-epoch': given.steps_per_epoch, loss: given.loss, accumulate: given.accumulate,
               rematerialise: given.rematerialise, precision: given.precision,
-              postprocessing: given.postprocessing, 'learning-rate': given.learning_rate, 'training-sizes': given.training_sizes,
+              postprocessing: given.postprocessing, mirroring: given.mirroring, 'learning-rate': given.learning_rate, 'training-sizes': given.training_sizes,
               configuration: given.configuration)
+    }
+
+    /** Options of pocket-infer. */
+    static String infer(Map given) {
+        words(windows: given.windows)
     }
 
     /** Options and their values, quoted: `--<name>=<value>`, so that a value with a leading hyphen is no option. A list

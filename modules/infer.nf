@@ -17,7 +17,7 @@ process INFER {
     cat > manifest.json <<'JSON'
     ${manifest}
     JSON
-    pocket-infer --model ${model} --manifest manifest.json --input input --windows plan --threads ${task.cpus} \\
+    pocket-infer --model ${model} --manifest manifest.json --input input --threads ${task.cpus} \\
         ${task.ext.args ?: ''} -o predictions
     """
 

@@ -30,6 +30,7 @@ profile --plan plan/plan.json --width pocket --steps 1 --warm-up 0 -o profile.js
 verify models/unet-pocket/fold0 --splits plan/splits.json --stores stores --quiet
 ensemble --model models/unet-pocket/fold0 --model member -o ensemble --quiet
 prune --model models/unet-full/fold0 -o pruned --quiet
+decide --model ensemble --splits plan/splits.json --stores stores -o decided --quiet
 export --model models/unet-pocket/fold0 -o deploy --quiet
 infer --model models/unet-full/fold0 data/imagesTr -o predictions/full --quiet
 infer --model deploy data/imagesTr -o predictions/pocket --no-extras --quiet

@@ -250,6 +250,7 @@ COMMANDS = {
     "check": ("--dataset hippocampus --input nowhere -o out", ["out/manifest.json", "out/fingerprint.json",
                                                               "out/problems.csv"]),
     "compare": ("metrics.csv -o out", ["out/metrics.csv", "out/comparison.md", "out/comparison.json"]),
+    "decide": ("--model {model} --splits s.json --stores s -o out", ["out/anything", "out/model.keras"]),
     "demo": ("-o out", ["out/anything", "out/dataset.json", "out/imagesTr/x"]),
     "ensemble": ("--model {model} --model {model0} -o out", ["out/anything", "out/model.keras"]),
     "evaluate": ("--manifest {manifest} --input data --predictions p --model {model} -o out",

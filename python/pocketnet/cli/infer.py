@@ -60,9 +60,11 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
                    "its DICOM segmentation. Default: left out.")
 @click.option("--windows", default="auto", show_default=True,
               help="plan (training patches that overlap by half), sparse (training patches that overlap by a "
-                   "quarter), large (few large windows) or auto (large if the network supports it, else plan).")
+                   "quarter), large (few large windows), padded (the same, the image padded with zeros) or auto "
+                   "(what the validation cases decided on; without a decision, large if the network supports it).")
 @click.option("--tta/--no-tta", default=None,
-              help="Average over mirrored images (takes 2 to 8 times as long). Default: the plan's setting.")
+              help="Average over mirrored images (takes 2 to 8 times as long). Default: the plan's setting, or "
+                   "what the validation cases decided on.")
 @click.option("--engine", default="auto", show_default=True, help="auto, openvino or tensorflow.")
 @click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 (OpenVINO).")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads. Default: all cores.")

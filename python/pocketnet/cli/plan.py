@@ -59,6 +59,9 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @click.option("--postprocessing", help="auto: decided for each label after the training, on training references and "
               "validation predictions; largest: each label's largest component, as in the paper; none. "
               "Default: the recipe's, auto.")
+@click.option("--mirroring", help="auto: whether predictions of mirrored images are averaged is decided after the "
+              "training, on validation predictions, if training mirrors; always (2 to 8 times the time); never. "
+              "Default: the recipe's.")
 @click.option("--device", help="Device to train on: t4, v100, a100, h100, h200, cpu, or a device file. The recipe's "
               "batch and patch are reduced to fit it; a --patch or --batch that cannot fit is refused.")
 @click.option("--arch", help="Architectures to train (a list). Default: the task's or the experiment's.")
@@ -72,9 +75,10 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, patch: str | None, batch: int | None,
          epochs: int | None, steps_per_epoch: int | None, depth: int | None, feature_maps: int | None, loss: str | None,
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
-         postprocessing: str | None, training_sizes: str | None, given: Path | None, experiment: str | None,
-         device: str | None, start_from: Path | None, learning_rate: float | None, arch: str | None, width: str,
-         configuration: str | None, edited: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+         postprocessing: str | None, mirroring: str | None, training_sizes: str | None, given: Path | None,
+         experiment: str | None, device: str | None, start_from: Path | None, learning_rate: float | None,
+         arch: str | None, width: str, configuration: str | None, edited: Path | None, output: Path, quiet: bool,
+         as_json: bool) -> None:
     """Plan the training on a dataset and split its cases into folds.
 
     You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and
@@ -113,7 +117,8 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
         plan = make_plan(cases, prints, recipe, seed=seed, overrides=PlanOverrides(
             patch=integers(patch, "--patch"), batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch, depth=depth,
             feature_maps=feature_maps, loss=loss, precision=precision, accumulate=accumulate,
-            rematerialise=rematerialise, postprocessing=postprocessing, configuration=configuration))
+            rematerialise=rematerialise, postprocessing=postprocessing, mirroring=mirroring,
+            configuration=configuration))
     if start_from and not edited:
         plan = Start.open(start_from).structured(plan)
     elif start_from:

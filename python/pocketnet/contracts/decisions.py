@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .base import Record, record
-from .fields import Count, Flag, NotNegative, Prose, Share, Text
+from .fields import AboveZero, Count, Flag, NotNegative, Number, Prose, Share, Text, absent
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -79,19 +79,90 @@ class LabelDecision(Record):
     tried: tuple[Tried, ...]
 
 
+WindowChoice = Literal["plan", "sparse", "large", "padded"]
+"""Ways to lay windows, as in `inference.options.Options.windows`."""
+WINDOW_CHOICES: tuple[WindowChoice, ...] = ("plan", "sparse", "large", "padded")
+"""The same, from the paper's windows to those that differ most from them."""
+OF_PATCH_SIZE: tuple[WindowChoice, ...] = ("plan", "sparse")
+"""Those with windows of the training's patch, which every engine takes."""
+MOST_LOSS = 0.0005
+"""Loss of mean validation Dice from which other windows than the plan's are refused."""
+MOST_DOUBT = 0.002
+"""The same for the loss at its upper 95 % confidence limit: a small mean of few cases shows nothing."""
+WORTH = 0.002
+"""Minimum gain of mean validation Dice for which predictions of mirrored images are averaged."""
+
+
+@record
+class Measured(Record):
+    """A way to use a network, and its result on the validation cases.
+
+    Attributes:
+        way: The windows, or `mirrored`.
+        dice: Mean validation Dice over labels; None if it was not measured.
+        worst: Lowest difference of a case's mean Dice from the first way.
+        limit: Lower one-sided 95 % confidence limit of the mean of these differences.
+        cost: Voxels that the network computes, relative to the plan's windows without mirroring.
+    """
+
+    way: Text
+    dice: Share | None
+    worst: Number | None
+    limit: Number | None
+    cost: AboveZero
+
+
+@record
+class WindowDecision(Record):
+    """Which windows the network takes by default, and why.
+
+    Attributes:
+        chosen: The windows.
+        reason: Why.
+        cases: Number of validation cases that were predicted in each way that was measured.
+        tried: The ways that were considered; first the plan's windows.
+    """
+
+    chosen: WindowChoice
+    reason: Prose
+    cases: Count
+    tried: tuple[Measured, ...]
+
+
+@record
+class MirroringDecision(Record):
+    """Whether predictions of mirrored images are averaged by default, and why.
+
+    Attributes:
+        chosen: Whether they are.
+        reason: Why.
+        cases: As in `WindowDecision`.
+        tried: Without and with mirrored images.
+    """
+
+    chosen: Flag
+    reason: Prose
+    cases: Count
+    tried: tuple[Measured, ...]
+
+
 @record
 class Decisions(Record):
     """What was decided after a training.
 
     Attributes:
-        references: Number of training references.
-        predictions: Number of validation cases that were predicted.
-        postprocessing: One decision per label.
+        references: Number of training references; 0 if the postprocessing was not decided.
+        predictions: Number of validation cases that were predicted for the postprocessing.
+        postprocessing: One decision per label; none if the plan leaves nothing to decide.
+        windows: None if it was not decided.
+        mirroring: None if it was not decided.
     """
 
     references: Count
     predictions: Count
     postprocessing: tuple[LabelDecision, ...]
+    windows: WindowDecision | None = absent()
+    mirroring: MirroringDecision | None = absent()
 
     def operations(self) -> dict[str, Operations]:
         """Return the chosen operations by label."""
@@ -111,11 +182,18 @@ def combined(several: Sequence[Decisions | None]) -> Decisions | None:
         return None
     if len(known) == 1:
         return known[0]
-    chosen = [one.operations() for one in known]
+    chosen, reason = [one.operations() for one in known], f"What all {len(known)} networks decided."
+    labels = [label for label in chosen[0] if all(label in own for own in chosen)]
+    windows = [one.windows for one in known if one.windows]
+    mirroring = [one.mirroring for one in known if one.mirroring]
     return Decisions(
         min(one.references for one in known), min(one.predictions for one in known),
-        tuple(LabelDecision(label, shared([own[label] for own in chosen]),
-                            f"What all {len(known)} networks decided.", None, None, ()) for label in chosen[0]))
+        tuple(LabelDecision(label, shared([own[label] for own in chosen]), reason, None, None, ())
+              for label in labels),
+        WindowDecision(min((one.chosen for one in windows), key=WINDOW_CHOICES.index), reason,
+                       min(one.cases for one in windows), ()) if len(windows) == len(known) else None,
+        MirroringDecision(all(one.chosen for one in mirroring), reason, min(one.cases for one in mirroring), ())
+        if len(mirroring) == len(known) else None)
 
 
 def operations_of(plan: Plan, several: Sequence[Decisions | None]) -> dict[str, Operations]:
@@ -130,3 +208,18 @@ def operations_of(plan: Plan, several: Sequence[Decisions | None]) -> dict[str, 
         return {label.name: PAPER for label in plan.labels} if wanted else {}
     found = combined(several)
     return {label: one for label, one in found.operations().items() if one} if found else {}
+
+
+def windows_of(several: Sequence[Decisions | None]) -> WindowChoice | None:
+    """Return the windows that were decided on; None if a network has no such decision."""
+    found = combined(several)
+    return found.windows.chosen if found and found.windows else None
+
+
+def mirrored_of(plan: Plan, several: Sequence[Decisions | None]) -> bool:
+    """Return whether predictions of mirrored images are averaged; arguments as of `operations_of`."""
+    wanted = plan.inference.mirrored
+    if isinstance(wanted, bool):
+        return wanted
+    found = combined(several)
+    return bool(found and found.mirroring and found.mirroring.chosen)

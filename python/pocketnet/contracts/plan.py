@@ -213,6 +213,11 @@ class Augmentation(Record):
     gamma: Share = 0.0
     gamma_range: FactorRange = (0.7, 1.5)
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether patches are mirrored along an axis."""
+        return self.flip > 0 and self.flip_axes != ()
+
     def off(self) -> Augmentation:
         """Return a copy with all probabilities set to 0."""
         none: dict[str, Any] = dict.fromkeys(AUGMENTATIONS, 0.0)
@@ -309,13 +314,14 @@ class Inference(Record):
         gaussian_sigma: Standard deviation of a window's Gaussian weight, as a share of its side.
         largest_component: `auto`: the postprocessing of each label that the data decided on (`decisions.Decisions`).
             True: only the largest connected component of each label, as in the paper. False: no postprocessing.
-        mirrored: Whether to average over images mirrored along the axes that training mirrors.
+        mirrored: Whether to average over images mirrored along the axes that training mirrors. `auto`: as the data
+            decided (`decisions.Decisions`).
     """
 
     overlap: BelowOne
     gaussian_sigma: AboveZero
     largest_component: Flag | Literal["auto"]
-    mirrored: Flag = False
+    mirrored: Flag | Literal["auto"] = False
 
 
 @record

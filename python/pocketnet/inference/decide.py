@@ -1,29 +1,36 @@
-"""Decide on the postprocessing of each label by a fold's training references and validation predictions.
+"""Decide how a network is used, by a fold's training references and validation predictions.
 
-An operation is tried only if it leaves the training references as they are: in none of them may it change the label's
-Dice by more than `HARM`. A size below which components are removed must still do so at twice the size, because other
-cases may have smaller structures. Of the operations that are left, the one with the best validation Dice is chosen, if
-it is better than none. Test cases are not used.
+The windows and the mirroring are decided first (`use`), then the postprocessing of each label. An operation is tried
+only if it leaves the training references as they are: in none of them may it change the label's Dice by more than
+`HARM`. A size below which components are removed must still do so at twice the size, because other cases may have
+smaller structures. Of the operations that are left, the one with the best validation Dice is chosen, if it is better
+than none. Test cases are not used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from .. import files
 from ..contracts.decisions import NOTHING, PAPER, Decisions, LabelDecision, Operations, Tried
 from ..contracts.labels import Label
 from ..contracts.plan import AUTO
-from ..contracts.splits import Fold
+from ..contracts.provenance import Provenance
+from ..contracts.splits import Fold, Splits
 from ..contracts.tasks import TASKS
+from ..errors import DataError, UsageError
 from ..preprocessing.boxes import crop
 from ..preprocessing.label_maps import mask
-from ..preprocessing.store import Store
-from ..training.model_folder import ModelFolder
+from ..preprocessing.store import Store, needed_stores
+from ..training.model_folder import ModelFolder, write_records
 from .postprocessing import around, components, holes, kept, postprocess, sizes_of
 from .stored import StorePredictor
+from .use import Case, Trials, Way, decide_mirroring, decide_windows
+from .use import dice as dice_of
 
 HARM = 0.001
 """Maximum change of a training reference's Dice by one operation, and by all together."""
@@ -109,27 +116,77 @@ class References:
 
 def decide(model: ModelFolder, split: Fold, stores: Mapping[str, Store], cpu_threads: int | None = None,
            log: Callable[[str], object] = lambda line: None) -> Decisions | None:
-    """Decide on the postprocessing of a network that was just trained.
+    """Decide how a trained network is used: its windows, mirroring, and the postprocessing of each label.
 
     Args:
         model: Its folder.
         split: The fold of its training.
         stores: The stores of the fold's training and validation cases.
         cpu_threads: CPU threads; None for all cores.
-        log: Called with a message about the result.
+        log: Called with messages about the result.
 
     Returns:
-        The decisions; None if the plan leaves nothing to decide, or the network does not predict voxels.
+        The decisions; None if the network does not predict voxels, or nothing was left to decide.
     """
     plan = model.plan
-    if not TASKS[plan.task].per_voxel or plan.inference.largest_component != AUTO:
+    if not TASKS[plan.task].per_voxel:
         return None
-    found = decide_postprocessing(plan.labels, [stores[case] for case in split.train],
-                                  [stores[case] for case in split.validation[:MOST_CASES]],
-                                  lambda: StorePredictor(model, cpu_threads))
-    log(f"postprocessing, decided on {found.references} training references and {found.predictions} validation "
-        "predictions: " + "; ".join(f"{one.label}: {one.operations.words}" for one in found.postprocessing))
-    return found
+    validation = [stores[case] for case in split.validation[:MOST_CASES]]
+    trials = Trials(StorePredictor(model, cpu_threads), [
+        Case(store, own) for store in validation if (own := _annotated(store, plan.labels))])
+    windows = decide_windows(trials)
+    way = Way(windows.chosen if windows else "plan", plan.inference.mirrored is True)
+    mirroring = decide_mirroring(trials, way.windows)
+    if mirroring:
+        way = replace(way, mirrored=mirroring.chosen)
+    for name, one in (("windows", windows), ("mirroring", mirroring)):
+        if one:
+            log(f"{name}: {one.chosen if name == 'windows' else 'yes' if one.chosen else 'no'}. {one.reason}")
+    found = Decisions(0, 0, ())
+    if plan.inference.largest_component == AUTO:
+        found = decide_postprocessing(plan.labels, [stores[case] for case in split.train], validation,
+                                      lambda: lambda store: trials.of_store(store, way))
+        log(f"postprocessing, decided on {found.references} training references and {found.predictions} validation "
+            "predictions: " + "; ".join(f"{one.label}: {one.operations.words}" for one in found.postprocessing))
+    found = replace(found, windows=windows, mirroring=mirroring)
+    return found if found != Decisions(0, 0, ()) else None
+
+
+def write_decided(folder: Path, splits: Splits, store_folders: list[Path], output: Path,
+                  cpu_threads: int | None = None, log: Callable[[str], object] = lambda line: None) -> Provenance:
+    """Write a model folder again with new decisions; the network and all other files stay as they are.
+
+    Args:
+        folder: The model folder, of one network or of an ensemble.
+        splits: The folds of its training.
+        store_folders: Stores of the fold's validation cases, and of its training cases if the plan leaves the
+            postprocessing to the data, or folders that contain them.
+        output: The model folder to write.
+        cpu_threads: As in `decide`.
+        log: As in `decide`.
+
+    Returns:
+        The provenance written.
+
+    Raises:
+        UsageError: The network does not predict voxels, or the fold does not exist.
+        DataError: The fold is not that of the training, or a store is missing or altered.
+    """
+    model = ModelFolder.open(folder)
+    if not TASKS[model.plan.task].per_voxel:
+        raise UsageError("Nothing is decided for a classifier.", where=str(folder))
+    split = splits.fold(model.provenance.fold)
+    if splits.dataset != model.plan.dataset or split.intensity != model.provenance.intensity:
+        raise DataError("The network was trained on another fold than that of these splits: dataset or intensity "
+                        "constants differ.", where=str(folder), todo="Give the splits.json of its training.")
+    asked = model.plan.inference.largest_component == AUTO  # only this needs the training references
+    stores = needed_stores(store_folders, split.validation + (split.train if asked else ()))
+    found = decide(model, split, stores, cpu_threads, log)
+    with files.atomic_folder(output) as temporary:
+        model.copy(model.sha256, temporary)
+        provenance = replace(model.provenance, decisions=found)
+        write_records(temporary, model.plan, provenance, (temporary / "history.csv").read_text(encoding="utf-8"))
+    return provenance
 
 
 def decide_postprocessing(labels: Sequence[Label], training: Sequence[Store], validation: Sequence[Store],
@@ -199,7 +256,7 @@ class Predictions:
         for voxel_mm3, own, predicted, reference in self._kept:
             classes, expected = postprocess(predicted[:], self._labels, chosen, voxel_mm3), reference[:]
             for label in own:
-                found[label.name].append(_dice(mask(classes, label), mask(expected, label)))
+                found[label.name].append(dice_of(mask(classes, label), mask(expected, label)))
         return {name: _mean(values) for name, values in found.items()}
 
 
@@ -231,7 +288,7 @@ def _harms(training: Sequence[Store], labels: Sequence[Label], chosen: Mapping[s
     """Return whether all operations together change a reference by more than removing and filling may."""
     for store, own, classes in _references(training, labels):
         found = postprocess(classes.copy(), labels, chosen, _voxel(store))
-        if any(1 - _dice(mask(found, label), mask(classes, label)) > HARM for label in own):
+        if any(1 - dice_of(mask(found, label), mask(classes, label)) > HARM for label in own):
             return True
     return False
 
@@ -239,18 +296,19 @@ def _harms(training: Sequence[Store], labels: Sequence[Label], chosen: Mapping[s
 def _references(stores: Sequence[Store], labels: Sequence[Label]) -> Iterator[tuple[Store, list[Label], np.ndarray]]:
     """Yield the stores that were annotated as a whole, their annotated labels, and their classes."""
     for store in stores:
-        own = [label for label in labels if store.annotated is None or label.name in store.annotated]
-        if store.known is None and own:
+        if own := _annotated(store, labels):
             yield store, own, store.read_label((0,) * len(store.shape), store.shape)
+
+
+def _annotated(store: Store, labels: Sequence[Label]) -> list[Label]:
+    """Return the annotated labels of a store; none if only some of its voxels were annotated."""
+    if store.known is not None:
+        return []
+    return [label for label in labels if store.annotated is None or label.name in store.annotated]
 
 
 def _voxel(store: Store) -> float:
     return float(np.prod(store.spacing))
-
-
-def _dice(predicted: np.ndarray, reference: np.ndarray) -> float:
-    total = int(predicted.sum()) + int(reference.sum())
-    return 2 * int((predicted & reference).sum()) / total if total else 1.0
 
 
 def _mean(values: Sequence[float]) -> float | None:

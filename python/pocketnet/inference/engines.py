@@ -65,6 +65,7 @@ class OpenVinoEngine:
             raise DataError(f"OpenVINO cannot take this network for windows of {'×'.join(map(str, patch))} voxels: "
                             f"{first_line(error)}.", where=str(folder / "model.xml"),
                             todo="Use --windows plan, or --engine tensorflow.") from None
+        self._weights_mib = (folder / "model.bin").stat().st_size / 2**20
         self.activation_mib = openvino_graph.activation_bytes(graph) / 2**20
         # Without this hint, OpenVINO computes in bfloat16 if the CPU supports it, which differs from the reference.
         settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
@@ -72,6 +73,11 @@ class OpenVinoEngine:
         self._settings = settings | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
         self._compiled: openvino.CompiledModel | None = None
         self._request: openvino.InferRequest | None = None
+
+    @property
+    def held_mib(self) -> float:
+        """Memory in MiB that it holds between calls: nothing until the network is compiled."""
+        return 0.0 if self._compiled is None else self.activation_mib + self._weights_mib
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return the probabilities of a batch, computed image by image; see `Engine`."""

@@ -108,11 +108,11 @@ def mirrors_of(plan: Plan) -> list[tuple[int, ...]]:
     Raises:
         UsageError: Training mirrored no axis, so mirroring would only do harm.
     """
-    augmentation = plan.training.augmentation
-    axes = augmentation.flip_axes if augmentation.flip_axes is not None else range(plan.network.dimensions)
-    if not augmentation.flip or not axes:
+    if not plan.training.augmentation.mirrors:
         raise UsageError("This model was trained without mirroring, so --tta would make it worse.",
                          todo="Leave --tta out, or train with a recipe that mirrors.")
+    axes = plan.training.augmentation.flip_axes
+    axes = tuple(range(plan.network.dimensions)) if axes is None else axes
     return [chosen for n in range(len(axes) + 1) for chosen in itertools.combinations(axes, n)]
 
 

@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..contracts.plan import Plan
 from ..errors import DeviceMemoryError, UsageError
 from ..preprocessing.scan import PART_BYTES, PreparedScan
+from . import windows
+from .options import SPARSE_OVERLAP
 from .windows import Tiling
 
 DEFAULT_MIB = 3584
@@ -18,6 +21,8 @@ RELEASE_VOXELS = 2**25
 """With more voxels, the networks are released before the search for components, and recompiled for the next case."""
 COMPONENT_BYTES = 7
 """Bytes per voxel in the search for components: mask, copy of the mask, 32-bit numbers and their runs."""
+KEPT_MIB = 256
+"""Maximum memory of the networks that are compiled for the windows of earlier cases and kept for later ones."""
 WINDOW_VOXELS = tuple(round(2**(exponent / 2)) for exponent in range(46, 25, -1))
 """Maximum voxels per window to try, in decreasing order from 8,388,608."""
 UNITS = {"k": 2**-10, "m": 1.0, "g": 2.0**10, "t": 2.0**20}
@@ -35,6 +40,7 @@ class Need:
         parts: Buffers of the passes over planes.
         reading: Decompression of the files, which holds their voxels twice. It ends before the other parts begin.
         components: The search for components, after the layers are freed; includes the network if kept.
+        kept: Networks that are compiled for the windows of other cases.
     """
 
     start: float
@@ -44,34 +50,74 @@ class Need:
     parts: float
     reading: float
     components: float = 0.0
+    kept: float = 0.0
 
     @property
     def mib(self) -> int:
         """Peak memory of the process, rounded up."""
-        return math.ceil(self.start + max(self.reading, self.images + self.layer + self.network + self.parts,
-                                          self.images + self.components))
+        working = self.images + self.layer + self.network + self.parts
+        return math.ceil(self.start + self.kept + max(self.reading, working, self.images + self.components))
 
 
-def need(prepared: PreparedScan, tiling: Tiling, channels: int, activation_mib: float,
-         postprocessed: bool = False) -> Need:
+@dataclass(frozen=True)
+class Extent:
+    """The size of a case.
+
+    Attributes:
+        shape: Voxels per axis that the windows cover.
+        channels: Number of input channels.
+        source_voxels: Voxels of the images.
+        source_bytes: Bytes of the images' voxels.
+    """
+
+    shape: tuple[int, ...]
+    channels: int
+    source_voxels: int
+    source_bytes: int
+
+    @classmethod
+    def of(cls, prepared: PreparedScan) -> Extent:
+        """Return the size of a scan."""
+        scan = prepared.scan
+        return cls(prepared.shape, len(scan.channels), math.prod(scan.shape), scan.nbytes)
+
+
+def tilings(plan: Plan, shape: tuple[int, ...], choice: str, zero_border: bool) -> list[Tiling]:
+    """Return the tilings of a volume, in order of preference.
+
+    Args:
+        plan: The plan of the network.
+        shape: Voxels of the volume.
+        choice: `plan`, `sparse`, `large` or `padded` (`Options.windows`).
+        zero_border: Whether zero is background and fills most of the volume's faces.
+    """
+    patch, sigma, overlap = plan.training.patch, plan.inference.gaussian_sigma, plan.inference.overlap
+    if choice not in ("large", "padded"):
+        return [windows.overlapping(shape, patch, min(SPARSE_OVERLAP, overlap) if choice == "sparse" else overlap,
+                                    sigma)]
+    return list(dict.fromkeys(
+        windows.large(shape, patch, plan.network.divisor, most, sigma, zero_border or choice == "padded")
+        for most in WINDOW_VOXELS))
+
+
+def need(extent: Extent, tiling: Tiling, channels: int, activation_mib: float, postprocessed: bool = False) -> Need:
     """Predict the memory of a case.
 
     Args:
-        prepared: The case.
+        extent: The size of the case.
         tiling: Its windows.
         channels: Number of channels of a window's prediction.
         activation_mib: Memory of the network's activations for this window, in MiB.
         postprocessed: Whether the label map is postprocessed, which searches for components.
     """
-    scan = prepared.scan
-    plane, inputs = math.prod(prepared.shape[:2]), len(scan.channels)
-    layer = plane * (min(tiling.window[2], prepared.shape[2]) * inputs + tiling.depth * (channels + 1)) * 4
+    plane, inputs = math.prod(extent.shape[:2]), extent.channels
+    layer = plane * (min(tiling.window[2], extent.shape[2]) * inputs + tiling.depth * (channels + 1)) * 4
     window = math.prod(tiling.window) * (3 * inputs + 3 * channels) * 4
-    voxels = math.prod(scan.shape)
+    voxels, of_images = extent.source_voxels, extent.source_bytes
     network = activation_mib + window / 2**20
     components = COMPONENT_BYTES * voxels / 2**20 + (0 if voxels > RELEASE_VOXELS else network)
-    return Need(START_MIB, (scan.nbytes + voxels) / 2**20, layer / 2**20, network, 3 * PART_BYTES / 2**20,
-                2.2 * scan.nbytes / 2**20, components if postprocessed else 0.0)
+    return Need(START_MIB, (of_images + voxels) / 2**20, layer / 2**20, network, 3 * PART_BYTES / 2**20,
+                2.2 * of_images / 2**20, components if postprocessed else 0.0)
 
 
 def fitting(tilings: list[Tiling], need_of: Callable[[Tiling], Need], limit_mib: float | None,

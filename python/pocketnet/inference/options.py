@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 ANSWER = "segmentation"
 """Column of a served model's answer with the label map."""
-WINDOWS = ("auto", "plan", "sparse", "large")
+WINDOWS = ("auto", "plan", "sparse", "large", "padded")
 SPARSE_OVERLAP = 0.25
 """Overlap of `sparse` windows; lowers Dice if patches are small relative to the image (docs/results/inference.md)."""
 
@@ -19,8 +19,10 @@ class Options:
         engine: `auto`, `openvino` or `tensorflow`.
         threads: CPU threads; None for all cores.
         windows: `plan`: the paper's windows, as in the model's plan. `large`: few large windows (OpenVINO), as large
-            as memory allows. `auto`: `large`, or `plan` if the network does not support other sizes. `sparse`: windows
-            of the plan's size that overlap by a quarter. All except `plan` skip empty windows.
+            as memory allows. `padded`: the same, and the image is padded with zeros to the sides that the network
+            needs. `auto`: what the validation cases decided on (`decisions.WindowDecision`); without a decision
+            `large`, or `plan` if the network does not support other sizes. `sparse`: windows of the plan's size that
+            overlap by a quarter. All except `plan` skip empty windows.
         tta: Whether to average over images mirrored along the axes that were mirrored in training; None to follow the
             model's plan.
         precision: `float32` or `bfloat16`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from .. import outputs
-from ..contracts.decisions import Operations, operations_of
+from ..contracts.decisions import OF_PATCH_SIZE, Operations, mirrored_of, operations_of, windows_of
 from ..contracts.labels import overlapping
 from ..contracts.ranges import TrainingRanges
 from ..contracts.tasks import SEGMENTATION, check_task
@@ -27,7 +28,7 @@ from ..text import counted
 from ..training.model_folder import ModelFolder
 from . import engines, ensemble, memory, threads, windows
 from .merge import WindowProgress, last_region, merge, most_likely
-from .options import SPARSE_OVERLAP, WINDOWS, Options
+from .options import WINDOWS, Options
 from .postprocessing import postprocess
 from .resample_back import on_source
 from .run import CasePrediction, Clock, Segmentation, Sink
@@ -61,10 +62,12 @@ class Predictor:
             raise UsageError("Only OpenVINO tells beforehand what memory it takes, which --max-memory needs.",
                              todo="Use --engine openvino, or leave --max-memory out.")
         plan = self.model.plan
-        mirrored = plan.inference.mirrored if self.options.tta is None else self.options.tta
+        decisions = [model.provenance.decisions for model in self.models]
+        self._decided_windows = windows_of(decisions)
+        mirrored = mirrored_of(plan, decisions) if self.options.tta is None else self.options.tta
         self._mirrors = ensemble.mirrors_of(plan) if mirrored else [()]
         self._share = threads.share(self.options.threads)
-        self._made: tuple[tuple[int, ...], list[engines.Engine]] | None = None
+        self._made: dict[tuple[int, ...], list[engines.Engine]] = {}  # by window, the last one at the end
 
     @classmethod
     def load(cls, folder: str | Path | Sequence[str | Path], **options: Any) -> Predictor:
@@ -99,6 +102,11 @@ class Predictor:
     def engine(self) -> engines.Engine:
         """The first model's engine, for windows of the plan's patch."""
         return self._engines(self.model.plan.training.patch)[0]
+
+    @cached_property
+    def _activation_mib(self) -> float:
+        """Memory of the network's activations per voxel of a window, with OpenVINO."""
+        return cast(engines.OpenVinoEngine, self.engine).activation_mib / math.prod(self.model.plan.training.patch)
 
     @overload
     def __call__(self, image: np.ndarray, spacing: Sequence[float] | None = None,
@@ -262,7 +270,7 @@ class Predictor:
 
     def release(self) -> None:
         """Free the memory of the networks; the next case allocates it again."""
-        for engine in self._made[1] if self._made else ():
+        for engine in itertools.chain.from_iterable(self._made.values()):
             engine.release()
 
     @property
@@ -287,41 +295,55 @@ class Predictor:
                             f"({', '.join(self.modalities)}), found {found}.")
 
     def _engines(self, window: tuple[int, ...]) -> list[engines.Engine]:
-        """Return one engine per model for a window size; the last ones are cached."""
-        if self._made is None or self._made[0] != window:
-            self.release()
+        """Return one engine per model for a window size; those of earlier windows are kept within `memory.KEPT_MIB`."""
+        made = self._made.pop(window, None)
+        if made is None:
             plan, options = self.model.plan, self.options
-            self._made = window, [engines.make(self.engine_name, model.path, window, plan.network.channels,
-                                               options.threads, options.precision) for model in self.models]
-        return self._made[1]
+            made = [engines.make(self.engine_name, model.path, window, plan.network.channels, options.threads,
+                                 options.precision) for model in self.models]
+        self._made[window] = made
+        self._keep(window, memory.KEPT_MIB if len(self.models) == 1 else 0)
+        return made
+
+    def _keep(self, window: tuple[int, ...], most_mib: float) -> float:
+        """Drop the networks of the oldest other windows until the rest fits, and return the memory of that in MiB."""
+        def mib() -> float:
+            return sum(one.held_mib for other, of_window in self._made.items() if other != window
+                       for one in of_window if isinstance(one, engines.OpenVinoEngine))
+
+        for other in list(self._made):
+            if other != window and mib() > most_mib:
+                for engine in self._made.pop(other):
+                    engine.release()
+        return mib()
 
     def _tiling(self, prepared: PreparedScan, case: str) -> tuple[windows.Tiling, memory.Need | None]:
         """Choose the windows; also return their memory if the engine can predict it."""
         plan, wanted, limit = self.model.plan, self.options.windows, self.options.max_memory_mib
-        patch, sigma = plan.training.patch, plan.inference.gaussian_sigma
-        overlap = min(SPARSE_OVERLAP, plan.inference.overlap) if wanted == "sparse" else plan.inference.overlap
-        tilings = [windows.overlapping(prepared.shape, patch, overlap, sigma)]
         if self.engine_name != "openvino":
-            if wanted == "large":
+            if wanted in ("large", "padded"):
                 raise UsageError("Only OpenVINO takes windows of other sizes than the plan's patch.",
                                  todo="Use --engine openvino, or other --windows.")
-            return tilings[0], None
+            decided = self._decided_windows if wanted == "auto" else wanted
+            return memory.tilings(plan, prepared.shape, decided if decided in OF_PATCH_SIZE else "plan", False)[0], None
+        if wanted == "auto":
+            wanted = self._decided_windows or ("large" if self._takes_any_size else "plan")
         channels = plan.network.classes + (self.predictions > 1)
-        per_voxel = cast(engines.OpenVinoEngine, self.engine).activation_mib / np.prod(patch)
-        if wanted == "large" or (wanted == "auto" and self._takes_any_size):
-            divisor = plan.network.divisor
-            tilings = list(dict.fromkeys(
-                windows.large(prepared.shape, patch, divisor, most, sigma, prepared.background_is_zero)
-                for most in memory.WINDOW_VOXELS))
-        return memory.fitting(tilings, lambda t: memory.need(
-            prepared, t, channels, per_voxel * float(np.prod(t.window)), any(self.operations.values())), limit, case)
+        extent = memory.Extent.of(prepared)
+        tiling, need = memory.fitting(
+            memory.tilings(plan, prepared.shape, wanted, prepared.background_is_zero),
+            lambda t: memory.need(extent, t, channels, self._activation_mib * math.prod(t.window),
+                                  any(self.operations.values())), limit, case)
+        self._engines(tiling.window)
+        left = (memory.DEFAULT_MIB if limit is None else limit) - need.mib
+        return tiling, replace(need, kept=self._keep(tiling.window, max(0.0, min(memory.KEPT_MIB, left))))
 
     @cached_property
     def _takes_any_size(self) -> bool:
         """Whether the networks support other window sizes than the patch.
 
-        They do not with instance normalisation, which computes its statistics over the window, or if the size is fixed
-        in the graph.
+        This is the rule for a model without a decision: they do not with instance normalisation, which computes its
+        statistics over the window, or if the size is fixed in the graph.
         """
         plan = self.model.plan
         if plan.network.norm == "instance":

@@ -23,6 +23,8 @@ REGION_LOSS = "dice_cross_entropy"
 """Default loss for labels that overlap, as in nnU-Net: Dice and binary cross-entropy."""
 POSTPROCESSING: dict[str, bool | Literal["auto"]] = {AUTO: AUTO, "largest": True, "none": False}
 """`plan.Inference.largest_component` by the option that sets it."""
+MIRRORING: dict[str, bool | Literal["auto"]] = {AUTO: AUTO, "always": True, "never": False}
+"""`plan.Inference.mirrored` by the option that sets it."""
 WARM_UP_SHARE = 0.1
 """Maximum share of warm-up steps, so that short trainings also reach the full learning rate."""
 
@@ -41,6 +43,7 @@ class PlanOverrides:
         precision: One of `plan.PRECISIONS`.
         rematerialise: As in `plan.Training`; False keeps the recipe's value.
         postprocessing: A key of `POSTPROCESSING`.
+        mirroring: A key of `MIRRORING`.
         configuration: One of `plan.CONFIGURATIONS`.
     """
 
@@ -55,6 +58,7 @@ class PlanOverrides:
     accumulate: int | None = None
     rematerialise: bool = False
     postprocessing: str | None = None
+    mirroring: str | None = None
     configuration: str | None = None
 
 
@@ -125,19 +129,29 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         } | {name: recipe[name] for name in ("activation",) if name in recipe}
         | ({"head": SIGMOID} if overlapping(manifest.labels) else {})
         | ({"kernel": chosen.kernel} if chosen and chosen.through is not None else {}),
-        "training": training, "inference": recipe["inference"] | _postprocessing(overrides.postprocessing),
+        "training": training, "inference": recipe["inference"] | _inference(overrides),
     } | ({"annotation": PARTIAL} if manifest.partly_annotated else {}) \
         | ({"configuration": {"name": chosen.name, "reason": chosen.reason}} if chosen else {})
     plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
+    if plan.inference.mirrored is True and not plan.training.augmentation.mirrors:
+        raise UsageError(f"The recipe {recipe_name} does not mirror patches in training, so mirroring at inference "
+                         "only does harm.", where="--mirroring always",
+                         todo="Leave it out, or take a recipe that mirrors.")
     return plan
 
 
-def _postprocessing(wanted: str | None) -> dict[str, bool | Literal["auto"]]:
-    """Return the user's choice as a part of the plan's inference; empty for the recipe's."""
-    if wanted is not None and wanted not in POSTPROCESSING:
-        raise UsageError(f"--postprocessing cannot be '{wanted}'.", todo=f"Use one of: {', '.join(POSTPROCESSING)}.")
-    return {} if wanted is None else {"largest_component": POSTPROCESSING[wanted]}
+def _inference(overrides: PlanOverrides) -> dict[str, bool | Literal["auto"]]:
+    """Return the user's choices as a part of the plan's inference; empty for the recipe's."""
+    out = {}
+    for option, wanted, known, field in (
+            ("postprocessing", overrides.postprocessing, POSTPROCESSING, "largest_component"),
+            ("mirroring", overrides.mirroring, MIRRORING, "mirrored")):
+        if wanted is not None and wanted not in known:
+            raise UsageError(f"--{option} cannot be '{wanted}'.", todo=f"Use one of: {', '.join(known)}.")
+        if wanted is not None:
+            out[field] = known[wanted]
+    return out
 
 
 def _given_patch(patch: Sequence[int] | None, dimensions: int, through: int | None) -> tuple[int, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -62,3 +62,19 @@ def planes_to_show(shape: Sequence[int], planes: Sequence[Plane]) -> Sequence[Pl
         planes: Planes, each with the axis normal to it as its second entry.
     """
     return [plane for plane in planes if shape[plane[1]] == 1] or planes
+
+
+def zero_faces(read: Callable[[tuple[slice, ...]], np.ndarray], box: Box) -> bool:
+    """Return whether most voxels on the faces of a box are 0 in all channels.
+
+    Args:
+        read: Returns a part of the image, (x, y, z, channel).
+        box: The box, (start, stop) per axis.
+    """
+    faces = []
+    for axis, (low, high) in enumerate(box):
+        for at in (low, high - 1):
+            part = list(slices(box))
+            part[axis] = slice(at, at + 1)
+            faces.append((read(tuple(part)) == 0).all(axis=-1).ravel())
+    return bool(np.concatenate(faces).mean() > 0.5)

@@ -17,7 +17,7 @@ from ..contracts.case import Statistics
 from ..contracts.plan import Preprocessing
 from ..errors import DataError
 from . import formats, geometry, nifti, reader
-from .boxes import Box, bounds, slices, whole
+from .boxes import Box, bounds, slices, whole, zero_faces
 from .case import Prepared, check_together
 from .image import PART_BYTES as PART_BYTES
 from .image import Channel, Image, faults, planes_at_once
@@ -161,13 +161,7 @@ class PreparedScan:
         """Whether zero is background (`zscore`) and fills most of the box's faces, as in a skull-stripped head."""
         if self._scheme != "zscore":
             return False
-        faces = []
-        for axis, (low, high) in enumerate(self.box):
-            for at in (low, high - 1):
-                part = list(slices(self.box))
-                part[axis] = slice(at, at + 1)
-                faces.append((self.scan.read(tuple(part)) == 0).all(axis=-1).ravel())
-        return bool(np.concatenate(faces).mean() > 0.5)
+        return zero_faces(self.scan.read, self.box)
 
     @cached_property
     def statistics(self) -> Sequence[Statistics]:

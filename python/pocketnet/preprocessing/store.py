@@ -260,3 +260,18 @@ def open_stores(folders: list[Path]) -> dict[str, Store]:
         raise DataError("There are no stores here.", problems=[str(f) for f in folders],
                         todo="Make them with pocket-preprocess.")
     return found
+
+
+def needed_stores(folders: list[Path], cases: Sequence[str]) -> dict[str, Store]:
+    """Open stores as `open_stores` does, and verify those of some cases.
+
+    Raises:
+        DataError: Also if a case has no store.
+        AlteredError: A store is incomplete or not as it was written.
+    """
+    stores = open_stores(folders)
+    if missing := [case for case in cases if case not in stores]:
+        raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
+                        todo="Preprocess them with pocket-preprocess.")
+    verify_stores(stores[case] for case in cases)
+    return stores

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..contracts.decisions import MOST_DOUBT, MOST_LOSS, WORTH, Measured
 from ..contracts.tasks import DEFAULT
 from ..evaluation import verdict
 from ..evaluation.comparison import REFERENCE
@@ -49,6 +50,7 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
         "curves": figures.learning_curves(run.models, colours, shown.SCORE), "resources": resources.resources(run),
         "score": shown.SCORE[1], "training": resources.training(run.models, shown.SCORE[0]),
         "decided": DECIDED, "decisions": _decisions(run.models),
+        "most_loss": MOST_LOSS, "most_doubt": MOST_DOUBT, "worth": WORTH,
         "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,
         **shown.sections(comparison, rows, run.evaluations, networks, colours),
     }
@@ -176,16 +178,31 @@ def _warnings(run: Run) -> list[str]:
 
 
 def _decisions(models: Sequence[Model]) -> list[dict[str, Any]]:
-    """Return one row per network, fold and label: its postprocessing, and why."""
+    """Return one row per network, fold and decision: windows, mirroring, each label's postprocessing; and why."""
     rows = []
     for model in models:
         found = model.provenance.decisions
-        for one in found.postprocessing if found else ():
-            tried = "; ".join(f"{each.operation}: reference −{each.harm:g}"
-                              + ("" if each.dice is None else f", validation {each.dice:g}") for each in one.tried)
-            rows.append({"network": f"{model.provenance.arch} {model.provenance.width}", "fold": model.provenance.fold,
-                         "label": one.label, "chosen": one.operations.words, "reason": one.reason, "tried": tried})
+        if found is None:
+            continue
+        own: list[tuple[str, str, str, str]] = []
+        own += [("Windows", one.chosen, one.reason, _ways(one.tried)) for one in [found.windows] if one]
+        own += [("Mirroring", "yes" if one.chosen else "no", one.reason, _ways(one.tried))
+                for one in [found.mirroring] if one]
+        own += [(f"Postprocessing of {one.label}", one.operations.words, one.reason, "; ".join(
+            f"{each.operation}: reference −{each.harm:g}"
+            + ("" if each.dice is None else f", validation {each.dice:g}") for each in one.tried))
+            for one in found.postprocessing]
+        rows += [{"network": f"{model.provenance.arch} {model.provenance.width}", "fold": model.provenance.fold,
+                  "what": what, "chosen": chosen, "reason": reason, "tried": tried}
+                 for what, chosen, reason, tried in own]
     return rows
+
+
+def _ways(tried: Sequence[Measured]) -> str:
+    """Return the ways to use a network that were tried, with their figures."""
+    return "; ".join(f"{one.way}: cost {one.cost:g}" + (
+        "" if one.dice is None else f", validation {one.dice:g}, worst case {one.worst:+g}, limit {one.limit:+g}")
+        for one in tried)
 
 
 def _provenance(models: Sequence[Model]) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ from ..contracts.decisions import Decisions
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
-from ..errors import DataError, Stopped
-from ..preprocessing.store import Store, open_stores, verify_stores
+from ..errors import Stopped
+from ..preprocessing.store import Store, needed_stores
 from ..text import counted
 from . import checkpoints
 from .devices import Devices
@@ -210,14 +210,7 @@ def stores_of(split: Fold, folders: list[Path]) -> dict[str, Store]:
     Raises:
         DataError: A store is missing or altered.
     """
-    stores = open_stores(folders)
-    needed = split.train + split.validation
-    missing = [case for case in needed if case not in stores]
-    if missing:
-        raise DataError(f"{len(missing)} of the fold's cases have no store.", problems=missing,
-                        todo="Preprocess them with pocket-preprocess.")
-    verify_stores(stores[case] for case in needed)
-    return stores
+    return needed_stores(folders, split.train + split.validation)
 
 
 def configured(plan: Plan, resources: Resources) -> tuple[Devices, str]:

@@ -92,6 +92,7 @@ def test_a_copy_keeps_the_recorded_checksums(model, tmp_path):
 @pytest.mark.parametrize("command", [
     ["infer", "--model", "model", "scan.nii.gz", "-o", "out"], ["export", "--model", "model", "-o", "out"],
     ["ensemble", "--model", "model", "--model", "model", "-o", "out"],
+    ["decide", "--model", "model", "--splits", "splits.json", "--stores", "stores", "-o", "out"],
     ["prune", "--model", "model", "--width", "pocket", "-o", "out"],
     ["activations", "--model", "model", "--splits", "splits.json", "--stores", "stores", "-o", "out.json"],
     ["evaluate", "--model", "model", "--manifest", "manifest.json", "--input", ".", "--predictions", ".", "-o", "out"],

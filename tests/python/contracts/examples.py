@@ -72,7 +72,12 @@ BODIES: dict[str, dict] = {
         "decisions": {"references": 20, "predictions": 4, "postprocessing": [{
             "label": "Anterior", "operations": OPERATIONS, "reason": "It raises the Dice.", "dice_before": 0.8,
             "dice_after": 0.81, "tried": [{"operation": "largest component", "harm": 0.0, "dice": 0.81},
-                                          {"operation": "holes filled", "harm": 0.2, "dice": None}]}]}},
+                                          {"operation": "holes filled", "harm": 0.2, "dice": None}]}],
+            "windows": {"chosen": "padded", "reason": "No loss.", "cases": 4, "tried": [
+                {"way": "plan", "dice": 0.8, "worst": 0, "limit": 0, "cost": 1},
+                {"way": "large", "dice": None, "worst": None, "limit": None, "cost": 0.95}]},
+            "mirroring": {"chosen": True, "reason": "A gain.", "cases": 4, "tried": [
+                {"way": "mirrored", "dice": 0.8, "worst": -0.1, "limit": -0.01, "cost": 8.0}]}}},
     "profile": {
         "hardware": HARDWARE, "limits": [{**NETWORK, "patch": [32, 32, 32], "largest_batch": 4, "batch": 2,
                                           "largest_patch": [64, 64, 64]}],

@@ -76,9 +76,16 @@ def test_what_was_decided_is_shown_with_its_reason(tmp_path):
         "references": 9, "predictions": 2, "postprocessing": [
             {"label": "Anterior", "operations": operations, "reason": "It raises the Dice.", "dice_before": 0.8,
              "dice_after": 0.9, "tried": [{"operation": "largest component", "harm": 0.0002, "dice": 0.85},
-                                          {"operation": "no components below 2 mm³", "harm": 0.7, "dice": None}]}]})
+                                          {"operation": "no components below 2 mm³", "harm": 0.7, "dice": None}]}],
+        "windows": {"chosen": "large", "reason": "It is as good.", "cases": 2, "tried": [
+            {"way": "plan", "dice": 0.8, "worst": 0.0, "limit": 0.0, "cost": 1.0},
+            {"way": "large", "dice": 0.7998, "worst": -0.01, "limit": -0.001, "cost": 0.25}]},
+        "mirroring": {"chosen": False, "reason": "It gains too little.", "cases": 2, "tried": []}})
     text = " ".join(" ".join(Checker(page.render(context(read_run(models=[tmp_path / "models"])))).text).split())
-    assert "Anterior largest component, holes filled It raises the Dice." in text
+    assert "Postprocessing of Anterior largest component, holes filled It raises the Dice." in text
+    assert "Windows large It is as good. Tried plan: cost 1, validation 0.8, worst case +0, limit +0; " in text
+    assert "large: cost 0.25, validation 0.7998, worst case -0.01, limit -0.001" in text
+    assert "Mirroring no It gains too little." in text
     assert "largest component: reference −0.0002, validation 0.85; no components below 2 mm³: reference −0.7" in text
 
 

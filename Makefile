@@ -84,7 +84,7 @@ test-fresh: setup ## Run the demo on a machine with Python, git and make alone (
 	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/fresh
 
 lint: .venv/.ready ## Check the Python code's style and types
-	@.venv/bin/ruff check --config python/pyproject.toml python tests bench
+	@.venv/bin/ruff check --config python/pyproject.toml python tests bench docs/site
 	cd python && ../.venv/bin/python -m mypy --cache-dir ../.tools/mypy
 
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)
@@ -144,10 +144,8 @@ completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SH
 	[[ $(SHELL_NAME) == fish ]] && path="fish_add_path $(CURDIR)/bin" || path="PATH=$(CURDIR)/bin:\$$PATH"
 	echo "  $$path; source $(CURDIR)/.tools/completion.$(SHELL_NAME)"
 
-api: .venv/.ready .tools/api/.ready ## Write the Python API's pages from the docstrings to $(OUTDIR)/api
-	@modules=$$(ls python/pocketnet | sed -n '/^_/d; /^cli$$/d; s/\.py$$//; /\./d; s/^/pocketnet./p')
-	PDOC_DISPLAY_ENV_VARS=1 PYTHONPATH=python:.tools/api .venv/bin/python -m pdoc -d google -o $(OUTDIR)/api $$modules '!pocketnet.tracking.pyfunc'
-	echo "Written: $(OUTDIR)/api/index.html"
+docs: .venv/.ready .tools/docs/.ready ## Build the site of documents, which opens from disk, in $(OUTDIR)/docs
+	@PYTHONPATH=.tools/docs:python .venv/bin/python docs/site/build.py $(OUTDIR)/docs
 
 clean: ## Remove what setup and the runs made, but not the results
 	rm -rf .venv .tools work .nextflow .nextflow.log* .pytest_cache .ruff_cache python/*.egg-info
@@ -211,10 +209,10 @@ endef
 	.tools/sbom/bin/python $(PIP) --require-hashes -r $<
 	touch $@
 
-# Only pdoc itself: what it needs is in .venv.
-.tools/api/.ready: docs/requirements.lock
-	@rm -rf .tools/api
-	.venv/bin/python $(PIP) --no-deps --require-hashes --target .tools/api -r $<
+# Beside .venv and not in it: Sphinx imports the package with its libraries.
+.tools/docs/.ready: docs/requirements.lock
+	@rm -rf .tools/docs
+	.venv/bin/python $(PIP) --no-deps --require-hashes --target .tools/docs -r $<
 	touch $@
 
 nextflow:

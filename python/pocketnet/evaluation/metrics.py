@@ -86,7 +86,7 @@ def measure(reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[flo
 
 
 def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """Compute the Dice coefficient, 2|R∩P| / (|R|+|P|); NaN if both masks are empty.
+    """Compute the Dice coefficient, `2|R∩P| / (|R|+|P|)`; NaN if both masks are empty.
 
     Args:
         reference: Boolean mask of any shape.

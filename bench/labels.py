@@ -1,9 +1,12 @@
-"""What does incomplete annotation cost? The hippocampus with full labels, one label per case, or sparse slices.
+"""What do incomplete annotation and a start from another network cost? On the hippocampus.
 
-Variants: `full`; `labels`, in which half of the cases (drawn with `--seed`) have only the anterior part annotated and
-the others only the posterior part; `slices`, in which 20 % of the slices of each case are annotated and the rest is
-ignored. Each is checked, planned and preprocessed like any dataset, and trained by recipe `quick` on the same folds.
-All networks are evaluated on the test cases with full labels. A network that is there already is not trained again.
+Variants: `full`, full labels; `labels`, in which half of the cases (drawn with `--seed`) have only the anterior part
+annotated and the others only the posterior part; `slices`, in which 20 % of the slices of each case are annotated and
+the rest is ignored; `start`, which has full labels and trains for half of the steps, from a network of variant
+`source`. `source` is trained on half of the fold's training cases with the anterior part as its only label. Each
+variant is checked, planned and preprocessed like any dataset, and trained by recipe `quick` on the same folds. All
+networks but the source are evaluated on the test cases with full labels. A network that is there already is not trained
+again.
 
     make bench-labels
     PYTHONPATH=python .venv/bin/python bench/labels.py -o OUT --cases 20 --folds 0 --epochs 1 --steps-per-epoch 5
@@ -33,8 +36,8 @@ IGNORED = 3
 EVERY = 5
 """One slice in so many is annotated."""
 FOLDS = 5
-FULL = "full"
-BOUNDS = {"labels": 0.98, "slices": 0.97}
+FULL, SOURCE, START = "full", "source", "start"
+BOUNDS = {"labels": 0.98, "slices": 0.97, START: 1.0}
 """Least share of the Dice with full labels, by variant."""
 
 
@@ -56,10 +59,13 @@ def write_dataset(source: Path, folder: Path, variant: str, cases: list[str], se
         voxels = np.asarray(label.dataobj).astype(np.uint8)
         if variant == "labels":
             voxels[voxels != LABELS[only[case]]] = 0
+        elif variant == SOURCE:
+            voxels[voxels != LABELS["Anterior"]] = 0
         elif variant == "slices":
             voxels[..., np.arange(voxels.shape[2]) % EVERY != rng.integers(EVERY)] = IGNORED
         nib.save(nib.Nifti1Image(voxels, label.affine), folder / f"labelsTr/{case}.nii.gz")
-    values = {"0": "background", **{str(value): name for name, value in LABELS.items()}}
+    labels = {"Anterior": 1} if variant == SOURCE else LABELS
+    values = {"0": "background", **{str(value): name for name, value in labels.items()}}
     index = {"modality": {"0": "MRI"}, "labels": values | ({str(IGNORED): "ignore"} if variant == "slices" else {}),
              "numTraining": len(cases), "training": [
                  {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"} for case in cases]}
@@ -67,6 +73,15 @@ def write_dataset(source: Path, folder: Path, variant: str, cases: list[str], se
     if variant == "labels":
         lines = [f"{case},{only[case]}" for case in cases]
         (folder / "annotated.csv").write_text("\n".join(["case,annotated", *lines, ""]))
+
+
+def keep_half(splits: Path, seed: int) -> None:
+    """Leave each fold half of its training cases, drawn with a seed."""
+    content = json.loads(splits.read_text())
+    for number, fold in enumerate(content["folds"]):
+        drawn = np.random.default_rng((seed, number)).permutation(sorted(fold["train"]))
+        fold["train"] = sorted(drawn[:len(drawn) // 2].tolist())
+    splits.write_text(json.dumps(content))
 
 
 def prepare(args: argparse.Namespace, variant: str) -> Path:
@@ -85,25 +100,38 @@ def prepare(args: argparse.Namespace, variant: str) -> Path:
         "--recipe", "quick", *sizes, "-o", folder)
     run("preprocess", "--manifest", folder / "manifest.json", "--plan", folder / "plan.json", "--input",
         folder / "data", "-o", folder / "stores")
+    if variant == SOURCE:
+        keep_half(folder / "splits.json", args.seed)
     return folder
+
+
+def train(args: argparse.Namespace, variant: str, fold: int) -> Path:
+    """Train a variant on a fold unless that is done; return the model folder."""
+    folder = prepare(args, FULL if variant == START else variant)
+    model = args.output / variant / f"fold{fold}/model"
+    if (model / "checksums.json").is_file():
+        return model
+    further: list[object] = []
+    if variant == START:
+        epochs = json.loads((folder / "plan.json").read_text())["training"]["epochs"]
+        further = ["--start-from", train(args, SOURCE, fold), "--epochs", epochs // 2, "--variant", START]
+    run("train", "--plan", folder / "plan.json", "--splits", folder / "splits.json", "--stores", folder / "stores",
+        "--fold", fold, "--arch", "unet", "--width", "pocket", "--checkpoints", args.output / variant / "checkpoints",
+        "-o", model, *further)
+    return model
 
 
 def dice_of(args: argparse.Namespace, variant: str, fold: int) -> dict[str, list[float]]:
     """Train a variant on a fold and evaluate it with full labels; return the Dice of the test cases by label."""
-    folder, full = prepare(args, variant), prepare(args, FULL)
-    out = folder / f"fold{fold}"
+    full, out = prepare(args, FULL), args.output / variant / f"fold{fold}"
     if not (out / "evaluation/metrics.csv").is_file():
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
+        model = train(args, variant, fold)
         test = json.loads((full / "splits.json").read_text())["folds"][fold]["test"]
         whole = json.loads((full / "manifest.json").read_text())
         tested = whole | {"cases": [entry for entry in whole["cases"] if entry["case"] in test]}
         (out / "test.json").write_text(json.dumps(tested))
-        run("train", "--plan", folder / "plan.json", "--splits", folder / "splits.json", "--stores", folder / "stores",
-            "--fold", fold, "--arch", "unet", "--width", "pocket", "--checkpoints", folder / "checkpoints",
-            "-o", out / "model")
-        given = ("--manifest", out / "test.json", "--input", full / "data", "--model", out / "model")
-        run("infer", *given, "-o", out / "predictions")
+        given = ("--manifest", out / "test.json", "--input", full / "data", "--model", model)
+        run("infer", *given, "-o", out / "predictions", "--overwrite")
         run("evaluate", *given, "--predictions", out / "predictions", "-o", out / "evaluation")
     with open(out / "evaluation/metrics.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))

@@ -144,11 +144,26 @@ completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SH
 	[[ $(SHELL_NAME) == fish ]] && path="fish_add_path $(CURDIR)/bin" || path="PATH=$(CURDIR)/bin:\$$PATH"
 	echo "  $$path; source $(CURDIR)/.tools/completion.$(SHELL_NAME)"
 
+packages: .venv/.ready ## Build the wheel and the source distribution of the package, in dist/
+	@rm -rf .tools/packages
+	mkdir -p .tools/packages dist
+	cp -r LICENSE python/pyproject.toml python/pocketnet .tools/packages
+	find .tools/packages -name __pycache__ -type d -prune -exec rm -rf {} +
+	cd .tools/packages
+	for kind in sdist wheel; do
+	    ../../.venv/bin/python -c "from setuptools import build_meta; build_meta.build_$$kind('../../dist')" > $$kind.log 2>&1 || { tail -n 20 $$kind.log >&2; exit 1; }
+	done
+	cd ../..
+	ls dist/pocketnet_suite-*
+
+test-packages: packages ## Install the wheel into a clean environment, without TensorFlow, and segment with it
+	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -p no:cacheprovider $(PYTEST_ARGS) tests/packages
+
 docs: .venv/.ready .tools/docs/.ready ## Build the site of documents, which opens from disk, in $(OUTDIR)/docs
 	@PYTHONPATH=.tools/docs:python .venv/bin/python docs/site/build.py $(OUTDIR)/docs
 
 clean: ## Remove what setup and the runs made, but not the results
-	rm -rf .venv .tools work .nextflow .nextflow.log* .pytest_cache .ruff_cache python/*.egg-info
+	rm -rf .venv .tools dist work .nextflow .nextflow.log* .pytest_cache .ruff_cache python/*.egg-info
 	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Both environments start with a Python that the libraries have wheels for, and with a venv module.

@@ -24,7 +24,7 @@ SITE = Path(__file__).resolve().parent
 ROOT = SITE.parents[1]
 DOCS = ROOT / "docs"
 SECTIONS = {
-    "Start": ["tutorial", "coming-from"],
+    "Start": ["tutorial", "installing", "coming-from"],
     "How to": ["datasets", "adding-a-dataset", "dicom", "slurm", "containers", "scale", "profiling", "experiments",
                "adding-a-network", "adding-a-task", "checklists"],
     "Reference": ["usage", "parameters", "commands", "output", "contracts", "api"],

@@ -35,7 +35,7 @@ from .text import parse_json
 
 PACKAGE = Path(__file__).parent
 LOCK = "requirements.lock"
-LIBRARIES = ("pocketnet", "tensorflow", "keras", "numpy", "scipy", "pandas", "SimpleITK", "nibabel", "blosc2",
+LIBRARIES = ("pocketnet-suite", "tensorflow", "keras", "numpy", "scipy", "pandas", "SimpleITK", "nibabel", "blosc2",
              "openvino", "mlflow")
 COMPUTING = ("blosc2", "keras", "nibabel", "numba", "numpy", "openvino", "scipy", "simpleitk", "tensorflow")
 """Libraries whose version may affect numerical results. nibabel scales stored values to voxel values, and Numba's

@@ -108,6 +108,19 @@ class Stopped(PocketError):
     exit_code = 75
 
 
+EXTRAS = {"highdicom": "dicom", "pydicom": "dicom", "SimpleITK": "formats"}
+"""The extra of the package that brings a library; of the others, `train` does."""
+
+
+def missing_library(error: BaseException) -> UsageError | None:
+    """Return what to say of a library that is not installed; None for any other error."""
+    library = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if library in ("", __name__.split(".")[0]):
+        return None
+    return UsageError(f"This needs the library {library}, which is not installed.",
+                      todo=f"Install it with: pip install 'pocketnet-suite[{EXTRAS.get(library, 'train')}]'")
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, at most 160 characters; the error's type if it has no message."""
     return next(iter(str(error).splitlines()), "")[:160] or type(error).__name__

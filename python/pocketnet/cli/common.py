@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from .. import backend, outputs
-from ..errors import PocketError
+from ..errors import PocketError, missing_library
 from ..text import printable
 
 T = TypeVar("T")
@@ -74,6 +74,12 @@ class Command(click.Command):
         except PocketError as error:
             _say_error(error.render() if error.todo else f"{error.render()}\n  what to do: {error.usual}")
             context.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            missing = missing_library(error)
+            if missing is None:
+                raise
+            _say_error(missing.render())
+            context.exit(missing.exit_code)
         except OSError as error:
             if error.filename is None and error.errno is None:
                 raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import claims, files, outputs
 from ..contracts.labels import Label
-from ..errors import DataError, PocketError, UsageError
+from ..errors import DataError, PocketError, UsageError, missing_library
 from ..preprocessing import formats, geometry
 from ..preprocessing.scan import Scan, read_scan
 from . import colours, dicom_seg, picture, results, volumes_table
@@ -148,7 +148,8 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
                 row = _one(predictor, case, paths, target, wanted, again, follow(case))
             except UsageError:  # of the options, which are the same for all cases
                 raise
-            except Exception as error:  # whatever it is, the other cases go on
+            except Exception as caught:  # whatever it is, the other cases go on
+                error = missing_library(caught) or caught
                 done.problems.append(f"{case}: {_described(error)}")
                 done.exit_codes.add(getattr(error, "exit_code", DataError.exit_code))
                 continue

@@ -122,6 +122,9 @@ bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by su
 bench-scale: setup ## Run the pipeline on 1,000 tiny cases: what a task and a case cost, and what grows (docs/scale.md)
 	@.venv/bin/python bench/scale.py
 
+bench-demo: setup ## Time set-up and demo from a fresh clone: where its seconds go (docs/results/demo.md)
+	@.venv/bin/python bench/demo.py
+
 bench-labels: .venv/.ready ## Train on the hippocampus with one label per case and with sparse slices, beside full labels
 	@PYTHONPATH=python .venv/bin/python bench/labels.py -o $(OUTDIR)/bench-labels $(BENCH_ARGS)
 

@@ -72,7 +72,7 @@ def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
 def test_the_documented_site_configuration_holds(clone, tmp_path):
     (tmp_path / "site.config").write_text(SITE.replace("/scratch/me/work", str(tmp_path / "work")).replace(
         "/data/results", str(tmp_path / "site")).replace("'brats'", "'demo'"))
-    run = stub_run(clone, tmp_path, "-c", "site.config", "--recipe", "quick", text=True)
+    run = stub_run(clone, tmp_path, "-c", "site.config", "--recipe", "quick", "--fold", "0", text=True)
     for row in trace(tmp_path / "site/demo"):
         amount, unit = row["memory"].split()
         assert int(row["cpus"]) <= 16 and float(amount) <= 180 and unit in ("GB", "MB") and row["status"] == "COMPLETED"
@@ -100,7 +100,7 @@ def test_only_tasks_that_ask_for_a_gpu_see_one_and_all_see_their_folders(clone, 
     (tmp_path / "image.sif").touch()
     name, store = "O'Brien's scans", "where $else"
     run = stub_run(clone, tmp_path, "-profile", "test,apptainer", "--gpus", "1", "--container", f"{tmp_path}/image.sif",
-                   "--outdir", name, "--mlflow_uri", f"sqlite:///{tmp_path}/{store}/runs.db", text=True,
+                   "--fold", "0", "--outdir", name, "--mlflow_uri", f"sqlite:///{tmp_path}/{store}/runs.db", text=True,
                    PATH=f"{programs}:/usr/bin:/bin")
     launched = commands(run, ".command.run")
     for step, texts in launched.items():

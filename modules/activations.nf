@@ -5,7 +5,7 @@ process ACTIVATIONS {
 
     input:
     tuple val(meta), path(model)
-    val splits
+    path splits, stageAs: 'splits.json'
     path stores, stageAs: 'stores/*'
     val code
 
@@ -14,9 +14,6 @@ process ACTIVATIONS {
 
     script:
     """
-    cat > splits.json <<'JSON'
-    ${splits}
-    JSON
     pocket-activations --model ${model} --splits splits.json \\
         ${[stores].flatten().collect { folder -> "--stores $folder" }.join(' ')} --threads ${task.cpus} \\
         ${task.ext.args ?: ''} -o ${meta.id}.json

@@ -1,11 +1,12 @@
-/** Compare a model's predictions with the references, by case and label. */
+/** Compare a model's predictions with the references, by case and label. Many cases are measured in `meta.parts` parts,
+    which another task joins: `measured` has their results then, and is an empty list otherwise. */
 process EVALUATE {
-    tag "${meta.id}"
+    tag "${meta.id}${meta.parts > 1 ? ", part ${meta.part}" : ''}"
     label 'cases'
     cache 'lenient'
 
     input:
-    tuple val(meta), path(model, stageAs: 'model'), path(predictions, stageAs: 'predictions/*'), val(manifest)
+    tuple val(meta), path(model, stageAs: 'model'), path(predictions), path(manifest, stageAs: 'manifest.json'), path(measured, stageAs: 'measured?')
     path input, stageAs: 'input'
     val code
 
@@ -14,10 +15,8 @@ process EVALUATE {
 
     script:
     """
-    cat > manifest.json <<'JSON'
-    ${manifest}
-    JSON
-    pocket-evaluate --manifest manifest.json --input input --predictions predictions --model model \\
+    pocket-evaluate --manifest manifest.json --input input ${[predictions].flatten().collect { folder -> "--predictions $folder" }.join(' ')} \\
+        ${[measured].flatten().collect { folder -> "--measured $folder" }.join(' ')} ${meta.parts > 1 ? '--part' : ''} --model model \\
         ${task.ext.args ?: ''} -o ${meta.id}
     """
 

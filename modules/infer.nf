@@ -5,24 +5,22 @@ process INFER {
     cache 'lenient'
 
     input:
-    tuple val(meta), path(model), val(manifest)
+    tuple val(meta), path(model), path(manifest, stageAs: 'manifest.json')
     path input, stageAs: 'input'
     val code
 
     output:
-    tuple val(meta), path('predictions/*'), emit: predictions
+    tuple val(meta), path("predictions-${meta.batch}"), emit: folder
+    tuple val(meta), path("predictions-${meta.batch}/*"), emit: predictions
 
     script:
     """
-    cat > manifest.json <<'JSON'
-    ${manifest}
-    JSON
     pocket-infer --model ${model} --manifest manifest.json --input input --threads ${task.cpus} \\
-        ${task.ext.args ?: ''} -o predictions
+        ${task.ext.args ?: ''} -o predictions-${meta.batch}
     """
 
     stub:
     """
-    mkdir predictions; touch predictions/${meta.id}-${meta.batch}.nii.gz
+    mkdir predictions-${meta.batch}; touch predictions-${meta.batch}/${meta.id}-${meta.batch}.nii.gz
     """
 }

@@ -1,7 +1,8 @@
 /** Decide how to preprocess, train and infer, which networks to train, and which case is in which fold. `edited` is a
     plan to use instead, and `folds` a file of splits to use instead, or an empty list each; `experiment` is a name, or
     empty; `networks` has the options for the networks, which predicted.json then lists; `device` is a device file, and
-    `start` a model folder to start from, or an empty list each. */
+    `start` a model folder to start from, or an empty list each. `batches` has manifests of parts of the cases, of
+    `cases_per_task` cases each, or null for a number that suits the dataset. */
 process PLAN {
     tag "${dataset}"
 
@@ -13,6 +14,7 @@ process PLAN {
     path folds, stageAs: 'given/*'
     val experiment
     val networks
+    val cases_per_task
     path device, stageAs: 'device/*'
     path start, stageAs: 'start'
     val code
@@ -21,13 +23,15 @@ process PLAN {
     path 'plan.json', emit: plan
     path 'splits.json', emit: splits
     path 'predicted.json', emit: predicted
+    path 'batches', emit: batches
 
     script:
     """
     pocket-plan --manifest ${manifest} --fingerprint ${fingerprint} ${edited ? "--edited ${edited}" : ''} \\
         ${folds ? "--splits ${folds}" : ''} \\
         ${start ? '--start-from start' : ''} \\
-        ${experiment ? "--experiment ${experiment}" : ''} ${networks} ${task.ext.args ?: ''} -o .
+        ${experiment ? "--experiment ${experiment}" : ''} ${networks} --batches ${cases_per_task ?: 'auto'} \\
+        ${task.ext.args ?: ''} -o .
     """
 
     stub:
@@ -37,6 +41,16 @@ process PLAN {
     """
     echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}, "training": {"epochs": 1, "steps_per_epoch": 1}, "seed": 1}' > plan.json
     echo '${groovy.json.JsonOutput.toJson([configurations: predicted])}' > predicted.json
-    echo '{"folds": [{"fold": 0, "test": ["case_0", "case_1", "case_2"]}, {"fold": 1, "test": ["case_3", "case_4", "case_5"]}]}' > splits.json
+    echo '{"folds": [{"fold": 0}, {"fold": 1}]}' > splits.json
+    mkdir batches
+    for name in all-0 all-1 fold0 fold1 fold0-0 fold0-1 fold0-0-0 fold0-1-0 fold0-1-1 fold1-0-0; do echo "\\"\$name\\"" > batches/\$name.json; done
+    cat > batches/batches.json <<'JSON'
+    {"cases": 6, "preprocess": ["all-0.json", "all-1.json"],
+     "folds": [{"fold": 0, "manifest": "fold0.json",
+                "batches": [{"manifest": "fold0-0.json", "infer": ["fold0-0-0.json"]},
+                            {"manifest": "fold0-1.json", "infer": ["fold0-1-0.json", "fold0-1-1.json"]}]},
+               {"fold": 1, "manifest": "fold1.json",
+                "batches": [{"manifest": "fold1.json", "infer": ["fold1-0-0.json"]}]}]}
+    JSON
     """
 }

@@ -1,13 +1,13 @@
-/** Crop and resample a batch of cases into stores. `manifest` and `plan` are JSON text with only what matters
-    here, so that other changes of the data or the plan repeat nothing. The manifest has the checksums of the
-    input's files, so their times need not count. */
+/** Crop and resample a batch of cases into stores. `manifest` has only these cases (lib/Contents.groovy), and `plan`, JSON
+    text, only what matters here, so that other changes of the data or the plan repeat nothing. The manifest has the
+    checksums of the input's files, so their times need not count. */
 process PREPROCESS {
     tag "${meta.id}"
     label 'cases'
     cache 'lenient'
 
     input:
-    tuple val(meta), val(manifest)
+    tuple val(meta), path(manifest, stageAs: 'manifest.json')
     val plan
     path input, stageAs: 'input'
     val code
@@ -17,9 +17,6 @@ process PREPROCESS {
 
     script:
     """
-    cat > manifest.json <<'JSON'
-    ${manifest}
-    JSON
     cat > plan.json <<'JSON'
     ${plan}
     JSON

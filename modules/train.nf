@@ -7,7 +7,7 @@ process TRAIN {
 
     input:
     tuple val(meta), val(requests), path(start, stageAs: 'start'), val(plan)
-    val splits
+    path splits, stageAs: 'splits.json'
     path stores, stageAs: 'stores/*'
     val code
 
@@ -20,9 +20,6 @@ process TRAIN {
     """
     cat > plan.json <<'JSON'
     ${plan}
-    JSON
-    cat > splits.json <<'JSON'
-    ${splits}
     JSON
     decoded() { local text=\${1//+/ }; printf '%b' "\${text//%/\\\\x}"; }  # as nextflow.config has encoded them
     export POCKET_LIVE_MLFLOW_URI="\$(decoded "\$POCKET_LIVE_MLFLOW_URI")"

@@ -12,6 +12,7 @@ include { ENSEMBLE   } from '../modules/ensemble'
 include { PRUNING    } from './pruning'
 include { INFER      } from '../modules/infer'
 include { EVALUATE   } from '../modules/evaluate'
+include { EVALUATE as JOIN } from '../modules/evaluate'
 include { ACTIVATIONS } from '../modules/activations'
 include { COMPARE    } from '../modules/compare'
 include { REPORT     } from '../modules/report'
@@ -26,13 +27,6 @@ def oneLine(file) {
 
 def parse(file) {
     Json.parse(file.text)
-}
-
-// The manifest with only some of its cases, in batches: a list of [batch number, JSON text].
-def batches(manifest, cases, size) {
-    def wanted = cases.toSet()  // to search a list for each of many cases would take time by their square
-    def parts = manifest.cases.findAll { item -> item.case in wanted }.collate(size)
-    parts.withIndex().collect { part, number -> [number, groovy.json.JsonOutput.toJson(manifest + [cases: part])] }
 }
 
 workflow POCKETNET {
@@ -53,11 +47,11 @@ workflow POCKETNET {
     main:
     CHECK(dataset, preset, input, listing, code.map { hash -> hash.check })
     PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, given_splits, selection.experiment,
-         Selection.planning(selection), selection.device_file, selection.start,
+         Selection.planning(selection), cases_per_task, selection.device_file, selection.start,
          code.map { hash -> hash.plan })
-    manifest = CHECK.out.manifest.map { file -> parse(file) }
-    plan     = PLAN.out.plan.map { file -> oneLine(file) }
-    splits   = PLAN.out.splits.map { file -> oneLine(file) }
+    plan    = PLAN.out.plan.map { file -> oneLine(file) }
+    splits  = PLAN.out.splits.map { file -> Contents.of(file) }
+    batches = PLAN.out.batches.map { folder -> Batches.of(folder) }  // value: a map, lib/Batches.groovy
     PLAN.out.predicted
         .flatMap { file -> Selection.networks(parse(file).configurations) }
         .set { networks }  // channel: [id, arch, width], a map a network
@@ -65,15 +59,15 @@ workflow POCKETNET {
 
     // PREPROCESS in batches of cases, with only what it needs of the plan
     preprocessing = PLAN.out.plan.map { file -> groovy.json.JsonOutput.toJson(parse(file).subMap('preprocessing')) }
-    manifest
+    batches
         .filter { !selection.measure }
-        .flatMap { all -> batches(all, all.cases*.case, Tasks.casesPerJob(cases_per_task, all)) }
-        .map { batch, text -> [[id: "${dataset}, batch ${batch}", batch: batch], text] }
-        .set { cases }  // channel: [meta, manifest text]
+        .flatMap { all -> all.preprocess.withIndex() }
+        .map { manifest, batch -> [[id: "${dataset}, batch ${batch}", batch: batch], manifest] }
+        .set { cases }  // channel: [meta, manifest]
     PREPROCESS(cases, preprocessing, input, code.map { hash -> hash.preprocess })
     stores = PREPROCESS.out.stores.collect(sort: { folder -> folder.name })
-    pictured_manifest = CHECK.out.manifest.filter { file -> Tasks.pictured(parse(file)) }
-    PICTURE(dataset, pictured_manifest, CHECK.out.fingerprint, PLAN.out.plan, PLAN.out.splits, stores, input,
+    pictured = CHECK.out.manifest.combine(PLAN.out.plan).filter { _file, plan_file -> Tasks.pictured(parse(plan_file)) }
+    PICTURE(dataset, pictured.map { file, _plan_file -> file }, CHECK.out.fingerprint, PLAN.out.plan, PLAN.out.splits, stores, input,
             code.map { hash -> hash.picture })
 
     // MEASURE each network of an experiment that measures; else PROFILE each one and TRAIN it on each fold
@@ -94,12 +88,12 @@ workflow POCKETNET {
         .mix(PROFILE.out.profile.map { _meta, file -> file })
         .collect(sort: { file -> file.name })
         .set { profiles }  // value channel: predicted.json, and the measured profiles
-    fold_cases = PLAN.out.splits
-        .flatMap { file ->
-            def found = parse(file).folds.findAll { split -> !folds || split.fold in folds }
+    fold_batches = batches
+        .flatMap { all ->
+            def found = all.folds.findAll { one -> !folds || one.fold in folds }
             found ?: error("--fold ${folds.join(',')}: there is no such fold. A dataset with a test list of its own has fold 0 only.")
         }
-        .map { split -> [split.fold, split.test] }  // channel: [fold, names of its test cases]
+        .map { one -> [one.fold, one] }  // channel: [fold, its batches]
     trained
         .filter { skip_profile }
         .combine(predictions.map { all -> [Resources.predicted(all, 'train', selection)] })
@@ -109,7 +103,7 @@ workflow POCKETNET {
         .map { meta, profile, training ->
             [meta, [memory: Resources.memoryGib(profile), hours: Resources.hours(profile, training.epochs * training.steps_per_epoch)]]
         }
-        .combine(fold_cases.map { fold, _test -> fold })
+        .combine(fold_batches.map { fold, _batches -> fold })
         .map { meta, requests, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], requests] }
         .set { trainings }  // channel: [meta, memory and time, 0 when not known]
     trainings
@@ -130,36 +124,49 @@ workflow POCKETNET {
         .mix(ENSEMBLE.out.model, PRUNING.out)
         .set { networks_made }  // channel: [meta, model]
 
-    // INFER each fold's test cases, in batches; EVALUATE model by model
+    // INFER each fold's test cases, in batches; EVALUATE several of them at a time, and JOIN those of a model
     networks_made
         .map { meta, model -> [meta.fold, meta, model] }
-        .combine(fold_cases, by: 0)
-        .combine(manifest.map { all -> [all] })
-        .set { models }  // channel: [fold, meta, model, names of its test cases, manifest]
+        .combine(fold_batches, by: 0)
+        .map { _fold, meta, model, all -> [meta, model, all] }
+        .set { models }  // channel: [meta, model, the batches of its fold]
     models
         .combine(predictions.map { all -> [Resources.predicted(all, 'infer', selection)] })
-        .flatMap { _fold, meta, model, test, all, needs ->
-            def parts = batches(all, test, Tasks.casesPerInference(cases_per_task, all, test.size()))
+        .flatMap { meta, model, all, needs ->
             def memory = Resources.inferenceGib(needs["${meta.arch}-${meta.policy ?: meta.width}".toString()])
-            parts.collect { batch, text -> [meta + [batch: batch, batches: parts.size(), memory: memory], model, text] }
+            Batches.scans(all).collect { scan, manifest -> [meta + scan + [memory: memory], model, manifest] }
         }
-        .set { scans }  // channel: [meta, model, manifest text]
+        .set { scans }  // channel: [meta with the numbers of batch and part, model, manifest]
     INFER(scans, input, code.map { hash -> hash.infer })
-    INFER.out.predictions
-        .map { meta, files -> [groupKey(meta.id, meta.batches), files] }
+    INFER.out.folder
+        .map { meta, folder -> [groupKey([meta.id.toString(), meta.part, meta.parts], meta.batches), [meta.batch, folder]] }
         .groupTuple()
-        .map { id, files -> [id.toString(), files.flatten().sort { file -> file.name }] }
-        .set { predictions }  // channel: [id, files]
+        .map { key, numbered -> [*key.target, Batches.inOrder(numbered)] }
+        .set { folders }  // channel: [id, number of the part, how many there are, folders of predictions]
     models
-        .map { _fold, meta, model, test, all -> [meta.id, meta, model, batches(all, test, test.size())[0][1]] }
-        .join(predictions)
-        .map { _id, meta, model, text, files -> [meta, model, files, text] }
-        .set { predicted }  // channel: [meta, model, predictions, manifest text]
+        .flatMap { meta, model, all -> all.batches.withIndex().collect { one, part -> [meta.id.toString(), part, meta, model, one.manifest] } }
+        .join(folders, by: [0, 1])
+        .map { _id, part, meta, model, manifest, parts, some -> [meta + [part: part, parts: parts], model, some, manifest, []] }
+        .set { predicted }  // channel: [meta, model, folders of predictions, manifest, an empty list]
     EVALUATE(predicted, input, code.map { hash -> hash.evaluate })
+    EVALUATE.out.evaluation
+        .filter { meta, _folder -> meta.parts > 1 }
+        .map { meta, folder -> [groupKey(meta.id.toString(), meta.parts), [meta.part, folder]] }
+        .groupTuple()
+        .map { id, numbered -> [id.target, Batches.inOrder(numbered)] }
+        .join(folders
+            .map { id, part, parts, some -> [groupKey(id, parts), [part, some]] }
+            .groupTuple()
+            .map { id, numbered -> [id.target, Batches.inOrder(numbered).flatten()] })
+        .join(models.map { meta, model, all -> [meta.id.toString(), meta, model, all.manifest] })
+        .map { _id, measured, some, meta, model, manifest -> [meta + [parts: 1], model, some, manifest, measured] }
+        .set { parts }  // channel: [meta, model, folders of predictions, manifest, folders of evaluations]
+    JOIN(parts, input, code.map { hash -> hash.evaluate })
+    evaluation = EVALUATE.out.evaluation.filter { meta, _folder -> meta.parts == 1 }.mix(JOIN.out.evaluation)
 
     // COMPARE, REPORT and COLLECT see everything, in an order that does not depend on which task ended first
     all_models  = networks_made.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
-    evaluations = EVALUATE.out.evaluation.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
+    evaluations = evaluation.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
     COMPARE(dataset, evaluations.filter { selection.compare }, code.map { hash -> hash.compare })
     REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })
     COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, REPORT.out.figures,
@@ -173,9 +180,9 @@ workflow POCKETNET {
         .collect(sort: { file -> file.name })
         .ifEmpty([])
         .set { measured }  // value channel: files
-    predicted
+    INFER.out.predictions
         .filter { selection.picture }
-        .map { meta, _model, files, _text -> ["${meta.arch}-${meta.width}", files] }
+        .map { meta, files -> ["${meta.arch}-${meta.width}", files] }
         .groupTuple()
         .toSortedList { a, b -> a[0] <=> b[0] }
         .map { all -> all ? all[0][1].flatten().sort { file -> file.name } : [] }

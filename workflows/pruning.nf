@@ -13,7 +13,7 @@ workflow PRUNING {
     models     // channel: [meta, model], trained networks: full and pocket ones are used
     requests   // channel: [meta, memory and time] of their trainings
     plan       // value channel: plan.json on one line
-    splits     // value channel: splits.json on one line
+    splits     // value channel: splits.json, which counts by its content
     stores     // value channel: folders of stores
     code       // value channel: the checksum of each step's code, a map
 

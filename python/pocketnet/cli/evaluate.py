@@ -12,18 +12,25 @@ from .common import command, input_option, json_option, log, output_option, prog
 @command("evaluate", examples="""
 pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --predictions predictions \\
     --model models/unet-pocket/fold0 -o evaluation/unet-pocket/fold0
+pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --predictions predictions \\
+    --model models/unet-pocket/fold0 --measured part0 --measured part1 -o evaluation/unet-pocket/fold0
 """)
 @click.option("--manifest", required=True, type=click.Path(path_type=Path),
               help="Manifest of the cases to evaluate. Every labelled case must have a prediction.")
 @input_option
-@click.option("--predictions", required=True, type=click.Path(path_type=Path),
-              help="Folder of <case>.nii.gz; for a classification, predictions.csv or its folder.")
+@click.option("--predictions", required=True, multiple=True, type=click.Path(path_type=Path),
+              help="Folder of <case>.nii.gz, repeatable; for a classification, predictions.csv or its folder.")
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="Folder of the model that made them.")
+@click.option("--part", is_flag=True,
+              help="Only write metrics.csv (and calibration.csv) of these cases, for --measured of another evaluation. "
+                   "Segmentation only.")
+@click.option("--measured", multiple=True, type=click.Path(path_type=Path),
+              help="Folder that --part has written for some of the cases, which are not measured again; repeatable.")
 @output_option("Folder for metrics.csv, overlays/ and overlays.json; for classification, also classification.json.")
 @quiet_option
 @json_option
-def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: Path, quiet: bool,
-         as_json: bool) -> None:
+def main(manifest: Path, input_: Path, predictions: tuple[Path, ...], model: Path, part: bool,
+         measured: tuple[Path, ...], output: Path, quiet: bool, as_json: bool) -> None:
     """Measure Dice, HD95, surface distance and lesion-wise metrics; draw the best, median and worst case.
 
     If the predictions' folder has the probability maps of `pocket-infer --probabilities`, calibration.csv tells how far
@@ -34,7 +41,7 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
     """
     from .. import outputs
     from ..contracts.manifest import Manifest
-    from ..evaluation.cases import check_classes
+    from ..evaluation.cases import Sources, check_classes
     from ..evaluation.evaluate import TASKS
     from ..training.model_folder import ModelFolder
 
@@ -45,9 +52,10 @@ def main(manifest: Path, input_: Path, predictions: Path, model: Path, output: P
         output / "metrics.csv": None, output / "overlays.json": "overlays",
         **{output / name: kind for task in TASKS.values() for name, kind in task.FILES.items()},
         **{output / "overlays" / f"{rank}_{case.case}.png": None
-           for case in listing.cases for task in TASKS.values() for rank in task.RANKS}})
+           for case in listing.cases for task in TASKS.values() for rank in task.RANKS}},
+        [folder / "metrics.csv" for folder in measured])
     check_classes(listing.labels, opened.labels, f"{manifest} and {model}")
-    done = TASKS[listing.task].evaluate(listing, manifest, input_, predictions, run, output,
+    done = TASKS[listing.task].evaluate(listing, manifest, input_, Sources(predictions, measured, part), run, output,
                                         lambda cases: progress(cases, "evaluate", quiet=quiet))
     for warning in done.warnings:
         log(f"Warning: {warning}", quiet)

@@ -22,6 +22,7 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --sp
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --start-from models/unet-pocket/fold0 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --postprocessing largest -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --edited my_plan.json -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --batches 20 -o out
 """
 
 
@@ -69,6 +70,8 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ed
 @click.option("--configuration", help="auto, 2d (slice by slice) or 3d. Default: the recipe's.")
 @click.option("--edited", type=click.Path(path_type=Path),
               help="Your edited plan.json. It is checked against the data and used unchanged.")
+@click.option("--batches", metavar="N|auto", help="Also write batches/, manifests of parts of the cases, N cases each, "
+              "for the tasks of the pipeline. auto: a number that suits the dataset.")
 @output_option("Folder for plan.json, splits.json and predicted.json.")
 @quiet_option
 @json_option
@@ -77,7 +80,8 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
          postprocessing: str | None, mirroring: str | None, training_sizes: str | None, given: Path | None,
          experiment: str | None, device: str | None, start_from: Path | None, learning_rate: float | None,
-         arch: str | None, width: str, configuration: str | None, edited: Path | None, output: Path, quiet: bool,
+         arch: str | None, width: str, configuration: str | None, edited: Path | None, batches: str | None, output: Path,
+         quiet: bool,
          as_json: bool) -> None:
     """Plan the training on a dataset and split its cases into folds.
 
@@ -90,6 +94,7 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     from ..contracts.plan import Plan
     from ..errors import UsageError
     from ..experiments import definition
+    from ..planning import batches as in_batches
     from ..planning.folds import labelled, shared_images, split_cases, split_into_subsets
     from ..planning.given import given_splits
     from ..planning.plan import PlanOverrides, check_edited, make_plan, without_augmentation
@@ -97,9 +102,12 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     from ..planning.splits import splits as with_constants
     from ..training.start import Start, adjusted
 
+    size = _batch_size(batches)
     outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
                          output / "predicted.json": "profile"},
                         [manifest, fingerprint, *([given] if given else []), *([start_from] if start_from else [])])
+    if batches:
+        outputs.check_folder(output / "batches")
     cases = Manifest.read(manifest)
     if experiment:
         definition.check_fits(experiment, cases, str(manifest))
@@ -141,6 +149,8 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     plan.write(output / "plan.json")
     predicted.write(output / "predicted.json")
     splits.write(output / "splits.json")
+    if batches:
+        in_batches.write(cases, splits, size, output / "batches")
     if plan.configuration:
         log(f"Configuration {plan.configuration.name}: {plan.configuration.reason}.", quiet)
     training = plan.training
@@ -155,6 +165,19 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
             log(_words(entry), quiet)
     result({"plan": plan.to_json(), "folds": count,
             "predicted": predicted.to_json()["configurations"]}, as_json)
+
+
+def _batch_size(batches: str | None) -> int | None:
+    """Return the number of cases in `--batches`; None for `auto`, or if it is not given."""
+    from ..errors import UsageError
+
+    if batches in (None, "auto"):
+        return None
+    numbers = integers(batches, "--batches")
+    if len(numbers or ()) != 1 or not numbers or numbers[0] < 1:
+        raise UsageError("The size of batches is one whole number of at least 1, or auto.",
+                         where=f"--batches {batches}")
+    return numbers[0]
 
 
 def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from .activations import Activations
 from .base import Contract, Record, adapter
 from .baseline import Baseline
+from .batches import Batches
 from .case import StoredCase
 from .checksums import Checksums
 from .classification import Classification
@@ -30,8 +31,8 @@ from .provenance import Provenance
 from .splits import Splits
 
 KINDS: dict[str, type[Record]] = {"device": DeviceFile} | {contract.kind: contract for contract in (
-    Activations, Baseline, StoredCase, Checksums, Classification, Comparison, Deployment, Experiment, Fingerprint,
-    ModelLabels, Manifest, Overlays, Plan, Profile, Provenance, Splits)}
+    Activations, Baseline, Batches, StoredCase, Checksums, Classification, Comparison, Deployment, Experiment,
+    Fingerprint, ModelLabels, Manifest, Overlays, Plan, Profile, Provenance, Splits)}
 """Contract by name; its JSON Schema is `schemas/<name>.schema.json`."""
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 

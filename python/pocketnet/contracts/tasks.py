@@ -32,6 +32,8 @@ class TaskRules:
         losses: Losses that suit the task, the paper's first.
         metrics: Metrics by which networks are compared.
         paper_batch: Batch size of the paper's networks.
+        cases_per_job: Cases that one job of the pipeline preprocesses or predicts.
+        one_table: Whether the predictions for a fold are one table, which one job writes.
     """
 
     first_value: int
@@ -43,6 +45,8 @@ class TaskRules:
     losses: tuple[str, ...]
     metrics: tuple[str, ...]
     paper_batch: int
+    cases_per_job: int
+    one_table: bool
 
 
 TASKS: dict[str, TaskRules] = {
@@ -50,10 +54,11 @@ TASKS: dict[str, TaskRules] = {
         first_value=1, per_voxel=True, dimensions=3, reference="label", stratified=False, resized=False,
         losses=("l2_dice", "dice_cross_entropy", "cross_entropy", "tversky", "focal_tversky",
                 "tversky_cross_entropy", "dice_cross_entropy_boundary"),
-        metrics=("dice", "hd95_mm", "asd_mm", "nsd_1mm"), paper_batch=2),
+        metrics=("dice", "hd95_mm", "asd_mm", "nsd_1mm"), paper_batch=2, cases_per_job=20, one_table=False),
     CLASSIFICATION: TaskRules(
         first_value=0, per_voxel=False, dimensions=2, reference="class_name", stratified=True, resized=True,
-        losses=("cross_entropy",), metrics=("auc", "accuracy", "sensitivity", "specificity"), paper_batch=32),
+        losses=("cross_entropy",), metrics=("auc", "accuracy", "sensitivity", "specificity"), paper_batch=32,
+        cases_per_job=1000, one_table=True),
 }
 
 

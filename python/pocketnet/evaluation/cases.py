@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,10 +32,29 @@ class Evaluated(NamedTuple):
     warnings: Sequence[str] = ()
 
 
-def prediction_path(folder: Path, case: str) -> Path:
-    """Return the path of a case's prediction: the first existing one of all formats, otherwise `.nii.gz`."""
-    paths = [folder / f"{case}{suffix}" for suffix in (".nii", *formats.SUFFIXES, *formats.SLICES)]
-    return next((path for path in paths if path.is_file()), folder / f"{case}.nii.gz")
+@dataclass(frozen=True)
+class Sources:
+    """What an evaluation reads of the predictions.
+
+    Attributes:
+        predictions: Folders of predictions; for a classification, a folder or file with `predictions.csv`.
+        measured: Folders of evaluations of some of the cases, which are not measured again.
+        part: Only measure these cases, for `measured` of another evaluation.
+    """
+
+    predictions: Sequence[Path]
+    measured: Sequence[Path] = ()
+    part: bool = False
+
+
+def prediction_path(folders: Sequence[Path], case: str) -> Path:
+    """Return the path of a case's prediction: the first existing one of all folders and formats.
+
+    If there is none, return the path of `.nii.gz` in the first folder.
+    """
+    paths = [folder / f"{case}{suffix}" for suffix in (".nii", *formats.SUFFIXES, *formats.SLICES)
+             for folder in folders]
+    return next((path for path in paths if path.is_file()), folders[0] / f"{case}.nii.gz")
 
 
 def check_classes(labels: Sequence[Label], learned: Sequence[Label], where: str) -> None:

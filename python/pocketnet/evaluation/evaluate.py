@@ -12,7 +12,7 @@ from typing import Protocol
 from ..contracts.manifest import Case, Manifest
 from ..contracts.provenance import Provenance
 from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
-from .cases import Evaluated
+from .cases import Evaluated, Sources
 from .classification import evaluate as of_classes
 from .segmentation import evaluate as of_labels
 
@@ -28,11 +28,12 @@ class Evaluate(Protocol):
     def RANKS(self) -> tuple[str, ...]:
         """First parts of the names of pictures."""
 
-    def evaluate(self, listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
+    def evaluate(self, listing: Manifest, where: Path, folder: Path, sources: Sources, run: Provenance, output: Path,
                  progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> Evaluated:
         """Write `metrics.csv`, `overlays.json` with its pictures, and `FILES`.
 
         Raises:
+            UsageError: The task's cases cannot be evaluated in parts.
             DataError: Predictions are missing or invalid, or cases cannot be evaluated.
         """
 

@@ -49,7 +49,7 @@ def tabulate(inputs: Inputs) -> Outcome:
     folder, predictions = cast("Path", inputs.input), cast("Path", inputs.predictions)
     check_recorded(entry, folder, [entry.images[0], cast(str, entry.label)])
     image = geometry.read(folder / entry.images[0]).data
-    pair = cases.read_pair(folder / cast(str, entry.label), cases.prediction_path(predictions, case), labels,
+    pair = cases.read_pair(folder / cast(str, entry.label), cases.prediction_path([predictions], case), labels,
                            inputs.manifest.label_grid, inputs.manifest.ignore)
     scores = ", ".join(f"{name} {'–' if value != value else f'{value:.3f}'}" for name, value in dice.items())
     figure = label_maps(image, *pair, labels, f"{case} · {width} {arch_name(arch)} · Dice: {scores}")

@@ -136,3 +136,43 @@ def test_a_label_that_was_changed_after_the_check_is_refused(hippocampi, hippoca
     assert outcome.exit_code == 3 and "1 of 4 cases cannot be evaluated" in outcome.stderr
     assert str(changed) in outcome.stderr and "changed after pocket-check" in outcome.stderr
     assert not (tmp_path / "out" / "metrics.csv").exists()
+
+
+def test_parts_are_joined_to_the_files_of_one_evaluation(hippocampi, hippocampus, tmp_path):
+    """Two of four cases share a group, which a part with one of them does not see."""
+    cases = [{"case": name, "images": [f"imagesTr/{name}.nii.gz"], "label": f"labelsTr/{name}.nii.gz", "sha256": {},
+              **({"group": "twins"} if index in (0, 3) else {})} for index, name in enumerate(hippocampi)]
+    manifest(tmp_path / "manifest.json", cases)
+    assert run(tmp_path, hippocampus).exit_code == 0
+    for part in (0, 1):
+        manifest(tmp_path / "manifest.json", cases[part::2])
+        outcome = run(tmp_path, hippocampus, "--part", "-o", str(tmp_path / f"part{part}"))
+        assert outcome.exit_code == 0, outcome.output
+        assert {path.name for path in (tmp_path / f"part{part}").iterdir() if path.name[0] != "."} == {"metrics.csv"}
+    manifest(tmp_path / "manifest.json", cases)
+    measured = [word for part in (1, 0) for word in ("--measured", str(tmp_path / f"part{part}"))]
+    (tmp_path / "empty").mkdir()
+    shutil.move(tmp_path / "predictions" / f"{hippocampi[2]}.nii.gz", tmp_path / "empty")  # of several folders
+    outcome = run(tmp_path, hippocampus, *measured, "--predictions", str(tmp_path / "empty"), "-o",
+                  str(tmp_path / "joined"))
+    assert outcome.exit_code == 0, outcome.output
+    for name in ("metrics.csv", "overlays.json", *(f"overlays/{path.name}" for path in (
+            tmp_path / "out/overlays").glob("*.png"))):
+        assert (tmp_path / "joined" / name).read_bytes() == (tmp_path / "out" / name).read_bytes(), name
+    assert set(table.read(tmp_path / "joined/metrics.csv")["group"].dropna()) == {"group twins"}
+
+
+def test_parts_of_other_cases_or_another_model_are_refused(hippocampi, hippocampus, tmp_path):
+    assert run(tmp_path, hippocampus, "--part").exit_code == 0
+    said = {}
+    for name, options in {"twice": ["--measured", str(tmp_path / "out")] * 2,
+                          "absent": ["--measured", str(tmp_path / "model")]}.items():
+        outcome = run(tmp_path, hippocampus, *options, "-o", str(tmp_path / name))
+        said[name] = outcome.exit_code, outcome.stderr
+    write_model(tmp_path / "other", fold=0)
+    outcome = run(tmp_path, hippocampus, "--measured", str(tmp_path / "out"), "--model", str(tmp_path / "other"), "-o",
+                  str(tmp_path / "third"))
+    said["another model"] = outcome.exit_code, outcome.stderr
+    assert {name: code for name, (code, _) in said.items()} == dict.fromkeys(said, 2)
+    assert "is evaluated twice" in said["twice"][1] and "no metrics table" in said["absent"][1]
+    assert "another model: other fold, run_key" in said["another model"][1]

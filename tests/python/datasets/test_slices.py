@@ -174,8 +174,8 @@ def test_predictions_as_images_are_evaluated(tmp_path):
     reference = geometry.read(tmp_path / "a_label.png", label=True)
     predictions = tmp_path / "predictions"
     geometry.write_image(predictions / "a.png", reference.data.astype(np.uint8), reference.grid)
-    assert prediction_path(predictions, "a") == predictions / "a.png"
+    assert prediction_path([predictions], "a") == predictions / "a.png"
     true, found, _ = read_pair(tmp_path / "a_label.png", predictions / "a.png", labels)
     np.testing.assert_array_equal(true, found)
     geometry.write_image(predictions / "a.nii.gz", reference.data.astype(np.uint8), reference.grid)
-    assert prediction_path(predictions, "a") == predictions / "a.nii.gz"  # the image beside it is a picture
+    assert prediction_path([predictions], "a") == predictions / "a.nii.gz"  # the image beside it is a picture

@@ -14,7 +14,7 @@ from ...contracts.manifest import Case, Manifest
 from ...contracts.overlays import Overlay, Overlays
 from ...contracts.predictions import PROBABILITY, TABLE, read_table
 from ...contracts.provenance import Provenance
-from ...errors import DataError
+from ...errors import DataError, UsageError
 from ...files import atomic
 from ...preprocessing.picture import read
 from ...preprocessing.recorded import check_recorded
@@ -30,7 +30,7 @@ FILES: dict[str, str | None] = {"classification.json": Classification.kind, "roc
 RANKS = ("wrong",)
 
 
-def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
+def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Sources, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the most confident errors.
 
@@ -38,7 +38,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         listing: The manifest.
         where: Path of the manifest, for messages.
         folder: The dataset's folder.
-        predictions: The file `predictions.csv` or its folder.
+        sources: The file `predictions.csv` or its folder.
         run: Provenance of the model.
         output: Output folder.
         progress: Unused: there is one file of predictions.
@@ -47,6 +47,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         The content of `classification.json`.
 
     Raises:
+        UsageError: There are several tables, or parts: the areas under the curves need all cases.
         DataError: Predictions are missing or not probabilities, an image cannot be read, or all cases have one class.
     """
     import pandas as pd
@@ -55,6 +56,10 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
     truth = {case.case: case.class_name for case in listing.cases if case.class_name}
     if not truth:
         raise DataError("No case of this manifest has a class to compare with.", where=str(where))
+    if len(sources.predictions) > 1 or sources.measured or sources.part:
+        raise UsageError("A classification is evaluated as a whole, from one table.",
+                         todo="Give one --predictions, and neither --part nor --measured.")
+    predictions = sources.predictions[0]
     source = predictions / TABLE if predictions.is_dir() else predictions
     found = read_table(source, classes)
     missing = [case for case in truth if case not in found]

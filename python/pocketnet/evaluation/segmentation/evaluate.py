@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ... import outputs
-from ...contracts.groups import alone, together
 from ...contracts.manifest import Case, Manifest
 from ...contracts.overlays import Overlay, Overlays
 from ...contracts.provenance import Provenance
@@ -21,16 +20,17 @@ from ...text import by_column, counted
 from .. import calibration, cases, overlay, table
 from ..lesions import LESION_COLUMNS, SEVERAL_LESIONS
 from ..metrics import METRICS
+from . import parts
 from .table import DIGITS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES: dict[str, str | None] = {"calibration.csv": None}
+FILES: dict[str, str | None] = {parts.CALIBRATION: None}
 RANKS = overlay.RANKS
 
 
-def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, run: Provenance, output: Path,
+def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Sources, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, and pictures of the best, median and worst case; with probability maps `calibration.csv`.
 
@@ -40,7 +40,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         listing: The manifest.
         where: Path of the manifest, for messages.
         folder: The dataset's folder.
-        predictions: Folder of the predicted label maps.
+        sources: Folders of the predicted label maps, and of parts of the cases that are measured already.
         run: Provenance of the model.
         output: Output folder.
         progress: Passes the cases through and shows progress.
@@ -49,25 +49,34 @@ def evaluate(listing: Manifest, where: Path, folder: Path, predictions: Path, ru
         The mean of each metric by label, and warnings about the label maps and the images of the pictures.
 
     Raises:
+        UsageError: The measured parts are of another model or of other cases.
         DataError: Predictions are missing, or cases cannot be evaluated; the message lists all of them.
     """
     labelled = {case.case: case for case in listing.cases if case.label}
     if not labelled:
         raise DataError("No case of this manifest has a reference to compare with.", where=str(where))
-    paths = {name: cases.prediction_path(predictions, name) for name in labelled}
+    paths = {name: cases.prediction_path(sources.predictions, name) for name in labelled}
     missing = [f"{name}: {path}" for name, path in paths.items() if not path.is_file()]
     if missing:
         raise DataError(f"{len(missing)} of {len(paths)} predictions are missing.", problems=missing,
                         todo="Predict them with pocket-infer, or give a manifest of the predicted cases only.")
     warnings: list[str] = []
-    calibrated: list[dict[str, Any]] = []
-    rows = _measured(listing, folder, paths, run, progress(list(labelled.values())), warnings.append, calibrated)
-    _draw(listing, folder, paths, run, rows.groupby("case")["dice"].mean().to_dict(), output, warnings.append)
+    earlier, calibrated = parts.read(sources.measured, run, labelled)
+    left = [case for case in labelled.values() if case.case not in earlier]
+    rows = parts.whole(listing, labelled, earlier, _measured(
+        listing, folder, paths, run, progress(left), warnings.append, calibrated))
+    if not sources.part:
+        _draw(listing, folder, paths, run, _mean_dice(rows), output, warnings.append)
     table.write_metrics(output / "metrics.csv", rows)
-    outputs.remove_earlier(output, "calibration.csv")
+    outputs.remove_earlier(output, parts.CALIBRATION)
     if calibrated:
-        write_text(output / "calibration.csv", by_column(calibration.COLUMNS, calibrated, DIGITS))
+        write_text(output / parts.CALIBRATION, by_column(calibration.COLUMNS, calibrated, DIGITS))
     return cases.Evaluated(_summary(rows, calibrated), _text(rows, calibrated), warnings)
+
+
+def _mean_dice(rows: pd.DataFrame) -> dict[str, float]:
+    """Return each case's mean Dice, of the values as `metrics.csv` has them: those of parts are read from it."""
+    return rows.assign(dice=[float(DIGITS % value) for value in rows["dice"]]).groupby("case")["dice"].mean().to_dict()
 
 
 def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenance, labelled: Iterable[Case],
@@ -78,7 +87,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
     """
     import pandas as pd
 
-    rows, problems, groups = [], [], together(listing.cases)
+    rows, problems = [], []
     for case in labelled:
         try:
             check_recorded(case, folder, [cast(str, case.label)])
@@ -93,9 +102,7 @@ def _measured(listing: Manifest, folder: Path, paths: dict[str, Path], run: Prov
             continue
         for text in found:
             warn(f"{case.case}: {text}")
-        group = None if groups[case.case] == alone(case.case) else groups[case.case]
-        rows += [{"case": case.case, "group": group, **table.of_run(run), **row}
-                 for row in cases.measure_case(*pair, known)]
+        rows += [{"case": case.case, **table.of_run(run), **row} for row in cases.measure_case(*pair, known)]
     if problems:
         raise DataError(f"{len(problems)} of {len(paths)} cases cannot be evaluated.", problems=problems)
     return pd.DataFrame(rows)

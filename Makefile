@@ -119,7 +119,7 @@ bench-infer: .venv/.ready .tools/bench/.ready ## Time pocket-infer beside MONAI'
 bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by surfaces and by voxel sets
 	@.venv/bin/python bench/voxel_sets.py
 
-bench-scale: setup ## Run the pipeline on 1,000 tiny cases: what a task and a case cost, and what grows (docs/scale.md)
+bench-scale: setup ## Run the pipeline on 10,000 tiny cases: what a task and a case cost, and what grows (docs/scale.md)
 	@.venv/bin/python bench/scale.py
 
 bench-demo: setup ## Time set-up and demo from a fresh clone: where its seconds go (docs/results/demo.md)

@@ -21,7 +21,8 @@ workflow {
         VERSIONS(nextflow.version.toString(), file("${projectDir}/python"))
         def code = VERSIONS.out.json.map { json -> Json.parse(json.text).code }
 
-        def data = Inputs.folder(given)
+        def data  = Inputs.folder(given)
+        def files = data ? Inputs.listing(data) : [listing: 'made', many: false]
         if (!data) {
             DEMO(code.map { hash -> hash.demo })
         }
@@ -29,10 +30,12 @@ workflow {
             Inputs.name(given),
             Inputs.preset(given) ?: [],
             data ? channel.value(data) : DEMO.out.data,
-            data ? Inputs.listing(data) : 'made',
+            files.listing,
             Selection.of(given, projectDir),
             given.fold ?: [],
-            given.cases_per_task,
+            files.many || given.cases_per_check != null,
+            given.cases_per_check ?: 'auto',
+            given.cases_per_task ?: 'auto',
             given.plan ? java.nio.file.Path.of(given.plan).toAbsolutePath() : [],
             given.splits ? java.nio.file.Path.of(given.splits).toAbsolutePath() : [],
             given.skip_profile,

@@ -1,9 +1,10 @@
 """How does a run's cost grow with its cases? Tiny made cases through the real pipeline, every one predicted.
 
-Runs `main.nf` twice, with many cases in large batches and with a few in small ones: from both follow the cost of a
-task and of a case, and what grows beside them (inodes, scheduler calls, the head process). Times of tasks are CPU
-seconds, so that a busy machine disturbs them little. Run it with `make bench-scale`; the last line is one JSON object.
-docs/scale.md has the figures and what they say about 100,000 cases.
+Runs `main.nf` three times: with 10,000 and 1,000 cases in batches of 100, and with 100 in batches of 10. The first
+two show what grows with the cases (CPU per case, the head process, inodes, scheduler calls), and the last two the fixed
+cost of a task. Times of tasks are CPU seconds, so that a busy machine disturbs them little. Run it with
+`make bench-scale`; the last line is one JSON object. docs/scale.md has the figures and what they say about 100,000
+cases.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ import psutil
 
 CLONE = Path(__file__).resolve().parents[1]
 SHAPE = (20, 16, 12)
-STEPS = ("CHECK", "PLAN", "PREPROCESS", "TRAIN", "INFER", "EVALUATE", "COMPARE", "REPORT", "COLLECT")
+STEPS = ("SCAN", "READ", "CHECK", "PLAN", "PREPROCESS", "TRAIN", "INFER", "EVALUATE", "JOIN", "COMPARE", "REPORT",
+         "COLLECT")
+LISTS = {"READ": "cases.json", "PREPROCESS": "manifest.json", "INFER": "manifest.json", "EVALUATE": "manifest.json"}
+"""The steps in batches, each with the file that lists the cases of a task."""
 SQUEUE_SECONDS = 30  # conf/slurm.config: queueStatInterval
-BOUND = {"inodes_per_case": 15, "head_peak_mib": 1024, "preprocess_share_of_fixed_cost": 0.5}
+BOUND = {"inodes_per_case": 15, "head_peak_mib": 1024, "task_overhead_cpu_seconds": 1.0,
+         "cpu_per_case_against_fewer": 1.0, "longest_script_bytes": 10_000}
 
 
 def make_dataset(folder: Path, cases: int) -> None:
@@ -119,10 +124,10 @@ def tasks(folder: Path) -> list[dict]:
     with open(trace, newline="") as handle:
         for row in csv.DictReader(handle, delimiter="\t"):
             work, wall = Path(row["workdir"]), int(row["realtime"]) / 1000
-            manifest = work / "manifest.json"
+            step = row["name"].split(" ")[0].split(":")[-1]
             found.append({
-                "step": row["name"].split(" ")[0].split(":")[-1], "wall": wall,
-                "cases": len(json.loads(manifest.read_text())["cases"]) if manifest.is_file() else 0,
+                "step": step, "wall": wall,
+                "cases": len(json.loads((work / LISTS[step]).read_text())["cases"]) if step in LISTS else 0,
                 "cpu": wall * float(row["%cpu"] or 0) / 100, "around": int(row["duration"]) / 1000 - wall,
                 "start": int(row["start"]) / 1000, "end": int(row["complete"]) / 1000,
                 "peak_mib": int(row["peak_rss"] or 0) / 2**20, "script": (work / ".command.sh").stat().st_size,
@@ -144,6 +149,7 @@ def steps(folder: Path) -> dict[str, dict]:
                 "around_a_task_seconds": round(float(np.median([task["around"] for task in of_step])), 2),
                 "peak_mib": round(max(task["peak_mib"] for task in of_step)),
                 "script_bytes": sum(task["script"] for task in of_step),
+                "longest_script_bytes": max(task["script"] for task in of_step),
                 "inodes": sum(task["inodes"] for task in of_step)}
     return out
 
@@ -160,18 +166,25 @@ def left(folder: Path) -> dict[str, int]:
 def costs(large: dict, small: dict) -> dict[str, dict]:
     """CPU seconds of a task and of a case of it, from two runs with other numbers of cases in a task."""
     out = {}
-    for step in ("PREPROCESS", "INFER"):
-        a, b = (run["steps"][step] for run in (large, small))
-        per_task = [(s["cases"] / s["tasks"], s["cpu_seconds"] / s["tasks"]) for s in (a, b)]
-        slope = (per_task[0][1] - per_task[1][1]) / (per_task[0][0] - per_task[1][0])
-        out[step] = {"task_cpu_seconds": round(per_task[1][1] - slope * per_task[1][0], 2),
-                     "case_cpu_seconds": round(slope, 4)}
+    for step in LISTS:
+        a, b = (run["steps"].get(step) for run in (large, small))
+        if a and b:
+            per_task = [(s["cases"] / s["tasks"], s["cpu_seconds"] / s["tasks"]) for s in (a, b)]
+            slope = (per_task[0][1] - per_task[1][1]) / (per_task[0][0] - per_task[1][0])
+            out[step] = {"task_cpu_seconds": round(per_task[1][1] - slope * per_task[1][0], 2),
+                         "case_cpu_seconds": round(slope, 4)}
     return out
+
+
+def cpu_per_case(run: dict) -> float:
+    """CPU seconds of all tasks and of the head process, per case."""
+    return (sum(step["cpu_seconds"] for step in run["steps"].values()) + run["head"]["cpu_seconds"]) / run["cases"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--cases", type=int, default=10_000, help="cases of the large run")
+    parser.add_argument("--fewer", type=int, default=1000, help="cases of the run that it is compared with")
     parser.add_argument("--cases-per-task", type=int, default=100)
     parser.add_argument("--small", type=int, default=100, help="cases of the small run")
     parser.add_argument("--small-per-task", type=int, default=10)
@@ -179,23 +192,25 @@ def main() -> None:
     parser.add_argument("--cpus", type=int, default=len(os.sched_getaffinity(0)), help="tasks at a time")
     given = parser.parse_args()
     runs = []
-    for cases, size in ((given.cases, given.cases_per_task), (given.small, given.small_per_task)):
+    for cases, size in ((given.small, given.small_per_task), (given.fewer, given.cases_per_task),
+                        (given.cases, given.cases_per_task)):
         with tempfile.TemporaryDirectory(prefix="pocket-scale-") as folder:
             runs.append(run(Path(folder), cases, size, given.profile, given.cpus))
         one = runs[-1]
-        print(f"\n{cases} cases, {size} a task: {one['wall_seconds']} s, head {one['head']}, left {one['left']}, "
-              f"scheduler calls {one['scheduler_calls']}")
+        print(f"\n{cases} cases, {size} a task: {one['wall_seconds']} s, {cpu_per_case(one):.4f} CPU s a case, "
+              f"head {one['head']}, left {one['left']}, scheduler calls {one['scheduler_calls']}")
         for step, row in one["steps"].items():
-            print(f"{step:11}", *(f"{key} {value:<8}" for key, value in row.items()))
-    large, small = runs
-    cost = costs(large, small)
+            print(f"{step:11}", *(f"{key} {value:<8}" for key, value in row.items()), flush=True)
+    small, fewer, large = runs
+    cost = costs(fewer, small)
     submitted = sum(step["tasks"] for step in large["steps"].values())
     figures = {"runs": runs, "cost": cost, "submissions": {"one a task": submitted, "squeue": round(
         large["wall_seconds"] / SQUEUE_SECONDS)}}
-    fixed = cost["PREPROCESS"]["task_cpu_seconds"] * large["steps"]["PREPROCESS"]["tasks"]
     measured = {"inodes_per_case": round(large["left"]["work_inodes"] / large["cases"], 2),
                 "head_peak_mib": large["head"]["peak_mib"],
-                "preprocess_share_of_fixed_cost": round(fixed / large["steps"]["PREPROCESS"]["cpu_seconds"], 3)}
+                "task_overhead_cpu_seconds": max(step["task_cpu_seconds"] for step in cost.values()),
+                "cpu_per_case_against_fewer": round(cpu_per_case(large) / cpu_per_case(fewer), 3),
+                "longest_script_bytes": max(step["longest_script_bytes"] for step in large["steps"].values())}
     ok = (all(run["evaluated"] == run["cases"] for run in runs)
           and all(measured[key] <= bound for key, bound in BOUND.items()))
     print(json.dumps({"figures": figures, "measured": measured, "bound": BOUND, "ok": ok}))

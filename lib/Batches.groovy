@@ -16,6 +16,13 @@ class Batches {
         }]
     }
 
+    /** The batches of cases in a folder of `pocket-check --batches`, a list of [number, file]. */
+    static List<List> listed(Path folder) {
+        folder.toFile().list().findAll { name -> name ==~ /batch-\d+\.json/ }.sort().collect { name ->
+            [(name =~ /\d+/)[0] as int, Contents.of(folder.resolve(name))]
+        }
+    }
+
     /** What to predict of a fold, a list of [numbers, manifest]. `part` is the number of the batch that evaluates it, of
         `parts`; `batch` its own number in the fold, and `batches` how many there are in its part. */
     static List<List> scans(Map fold) {

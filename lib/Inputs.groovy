@@ -6,7 +6,7 @@ import java.nio.file.SimpleFileVisitor
 import java.nio.file.attribute.BasicFileAttributes
 import java.security.MessageDigest
 
-/** The dataset's folder: its path, and a checksum of its content. */
+/** The dataset's folder: its path, a checksum of its content, and whether it has many files. */
 class Inputs {
 
     /** Absolute path of the preset file in `--dataset`; null if it is the name of a built-in preset. */
@@ -24,8 +24,12 @@ class Inputs {
         text == null ? null : Path.of(text.toString()).toAbsolutePath().normalize()
     }
 
-    /** Checksum of the names, sizes and modification times of all files in a folder. */
-    static String listing(Path folder) {
+    /** Files that one task of CHECK reads; of more, several tasks read batches. */
+    static final int MOST_FILES = 4000
+
+    /** The files in a folder, as a map: `listing`, a checksum of their names, sizes and modification times, and `many`,
+        whether several tasks should read them. */
+    static Map listing(Path folder) {
         def lines = []
         Files.walkFileTree(folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, new SimpleFileVisitor<Path>() {
             FileVisitResult visitFile(Path path, BasicFileAttributes found) {
@@ -35,6 +39,7 @@ class Inputs {
             /** A folder that cannot be read, or a link to a folder above it: pocket-check says what it lacks. */
             FileVisitResult visitFileFailed(Path path, IOException error) { FileVisitResult.CONTINUE }
         })
-        MessageDigest.getInstance('SHA-256').digest(lines.sort().join('\n').getBytes('UTF-8')).encodeHex().toString()
+        def checksum = MessageDigest.getInstance('SHA-256').digest(lines.sort().join('\n').getBytes('UTF-8')).encodeHex().toString()
+        [listing: checksum, many: lines.size() > MOST_FILES]
     }
 }

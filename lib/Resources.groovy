@@ -4,6 +4,8 @@ class Resources {
 
     /** Memory margins: a factor, and GiB for everything except the step (data, checkpoints, export). */
     static final double MEMORY_SHARE = 1.3, MEMORY_MORE = 1.0
+    /** KiB that a training needs for the description of a case: the voxels that patches are drawn from. */
+    static final double CASE_KIB = 20
     /** GiB that an inference needs for images and the probabilities of a whole image. */
     static final int IMAGES = 2
     /** Time margins: a factor for load, validation and checkpoints, and hours for the start and end of a task. */
@@ -17,10 +19,10 @@ class Resources {
     }
 
     /** Memory in whole GiB, coarse enough that a new measurement does not change it; 0 if unknown. Uses the measured
-        profile if there is one, otherwise the prediction. */
-    static int memoryGib(Map entry) {
+        profile if there is one, otherwise the prediction. `cases` is the number of cases of the dataset. */
+    static int memoryGib(Map entry, Integer cases = 0) {
         def needs = (entry?.measured?.host_memory_mib ?: entry?.predicted?.host_memory_mib)?.toDouble()
-        needs ? Math.ceil(needs * MEMORY_SHARE / 1024 + MEMORY_MORE) as int : 0
+        needs ? Math.ceil(needs * MEMORY_SHARE / 1024 + MEMORY_MORE + cases * CASE_KIB / (1 << 20)) as int : 0
     }
 
     /** Memory of an inference in GiB, at least that of other steps with images; 0 if unknown. */

@@ -33,7 +33,7 @@ class Run {
             config.executor.cpus = given.max_cpus ?: Runtime.runtime.availableProcessors()
             config.executor.memory = given.max_memory ?: "${ManagementFactory.operatingSystemMXBean.totalMemorySize} B".toString()
         } else if ((given.slurm_array ?: 0) > 1) {
-            config.process['withName:PREPROCESS|INFER'] = [array: given.slurm_array]
+            config.process['withName:READ|PREPROCESS|INFER'] = [array: given.slurm_array]
         }
         if (workflow.preview) return
         Published.of(given).claim().each { warning -> println "Warning: $warning" }

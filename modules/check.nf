@@ -1,6 +1,6 @@
 /** Read every case of the dataset's folder once, name every problem or describe it for the steps that follow.
     `listing` stands for the names, sizes and times of all files, so that a changed file is read again.
-    `preset` is a preset file of one's own, or an empty list. */
+    `preset` is a preset file of one's own, or an empty list. `checked` has what READ has found, or is an empty list. */
 process CHECK {
     tag "${dataset}"
     label 'cases'
@@ -9,6 +9,7 @@ process CHECK {
     val dataset
     path preset, stageAs: 'preset/*'
     path input, stageAs: 'input'
+    path checked, stageAs: 'checked/*'
     val listing
     val code
 
@@ -18,7 +19,7 @@ process CHECK {
 
     script:
     """
-    pocket-check --dataset ${preset ?: dataset} --input input ${task.ext.args ?: ''} -o .
+    pocket-check --dataset ${preset ?: dataset} --input input ${checked ? '--checked checked' : ''} ${task.ext.args ?: ''} -o .
     """
 
     stub:

@@ -2,7 +2,7 @@
     plan to use instead, and `folds` a file of splits to use instead, or an empty list each; `experiment` is a name, or
     empty; `networks` has the options for the networks, which predicted.json then lists; `device` is a device file, and
     `start` a model folder to start from, or an empty list each. `batches` has manifests of parts of the cases, of
-    `cases_per_task` cases each, or null for a number that suits the dataset. */
+    `cases_per_task` cases each, or of a number that suits the dataset (auto). */
 process PLAN {
     tag "${dataset}"
 
@@ -30,7 +30,7 @@ process PLAN {
     pocket-plan --manifest ${manifest} --fingerprint ${fingerprint} ${edited ? "--edited ${edited}" : ''} \\
         ${folds ? "--splits ${folds}" : ''} \\
         ${start ? '--start-from start' : ''} \\
-        ${experiment ? "--experiment ${experiment}" : ''} ${networks} --batches ${cases_per_task ?: 'auto'} \\
+        ${experiment ? "--experiment ${experiment}" : ''} ${networks} --batches ${cases_per_task} \\
         ${task.ext.args ?: ''} -o .
     """
 

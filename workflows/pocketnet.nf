@@ -1,6 +1,8 @@
 // The way of the data: a folder of scans to trained and compared networks, and the paper's experiments on it.
 // Segmentation and classification go the same way: each step does what the manifest's and the plan's `task` says.
 
+include { SCAN       } from '../modules/scan'
+include { READ       } from '../modules/read'
 include { CHECK      } from '../modules/check'
 include { PLAN       } from '../modules/plan'
 include { PREPROCESS } from '../modules/preprocess'
@@ -37,7 +39,9 @@ workflow POCKETNET {
     listing         // value: stands for the folder's content
     selection       // value: which networks, and what an experiment does with them (lib/Selection.groovy)
     folds           // value: the numbers of the folds to train, empty for all
-    cases_per_task  // value: a number, or null for one that suits the number of cases
+    in_batches      // value: whether several tasks read the cases for CHECK
+    cases_per_check // value: how many each of them reads, or auto for a number that suits the dataset
+    cases_per_task  // value: a number, or auto for one that suits the number of cases
     edited          // value: a plan to use instead of a new one, or an empty list
     given_splits    // value: folds to use instead of new ones, or an empty list
     skip_profile    // value: true or false
@@ -45,7 +49,11 @@ workflow POCKETNET {
     code            // value channel: the checksum of each step's code, a map
 
     main:
-    CHECK(dataset, preset, input, listing, code.map { hash -> hash.check })
+    // CHECK reads few cases itself; many are listed by SCAN and READ in batches
+    SCAN(dataset, preset, input.filter { in_batches }, cases_per_check, listing, code.map { hash -> hash.check })
+    READ(SCAN.out.cases.flatMap { folder -> Batches.listed(folder) }, input, code.map { hash -> hash.read })
+    CHECK(dataset, preset, input, READ.out.checked.collect(sort: { file -> file.name }).ifEmpty([]), listing,
+          code.map { hash -> hash.check })
     PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, given_splits, selection.experiment,
          Selection.planning(selection), cases_per_task, selection.device_file, selection.start,
          code.map { hash -> hash.plan })
@@ -100,8 +108,9 @@ workflow POCKETNET {
         .map { meta, all -> [meta, all[meta.id]] }
         .mix(PROFILE.out.profile.map { meta, file -> [meta.subMap('id', 'arch', 'width'), parse(file).configurations[0]] })
         .combine(PLAN.out.plan.map { file -> parse(file).training })
-        .map { meta, profile, training ->
-            [meta, [memory: Resources.memoryGib(profile), hours: Resources.hours(profile, training.epochs * training.steps_per_epoch)]]
+        .combine(batches.map { all -> all.cases })
+        .map { meta, profile, training, count ->
+            [meta, [memory: Resources.memoryGib(profile, count), hours: Resources.hours(profile, training.epochs * training.steps_per_epoch)]]
         }
         .combine(fold_batches.map { fold, _batches -> fold })
         .map { meta, requests, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], requests] }

@@ -26,7 +26,7 @@ workflow {
                 [null, refused.message]
             }
         },
-        listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))],
+        listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))]*.listing,
         made: new Published(file("${launchDir}/made/demo")).problems(),
         claims: ['held', 'free/demo', 'free/demo', 'linked'].collect { name ->
             new Published(file("${launchDir}/claims/$name")).claim() },

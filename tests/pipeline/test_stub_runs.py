@@ -11,8 +11,8 @@ import pytest
 from running import LIMIT_SECONDS, REPOSITORY, Pipeline
 
 EXPERIMENTS = json.loads((REPOSITORY / "conf/experiments.json").read_text())
-GIVEN = {"members": "2", "cases_per_task": "3", "folds": "10", "fold": "0", "skip_profile": "false",
-         "rematerialise": "false", "gpus": "0", "help": "false", "width": "pocket"}
+GIVEN = {"members": "2", "cases_per_task": "3", "cases_per_check": "2", "folds": "10", "fold": "0",
+         "skip_profile": "false", "rematerialise": "false", "gpus": "0", "help": "false", "width": "pocket"}
 SITE = (REPOSITORY / "docs/slurm.md").read_text().split("```groovy\n")[1].split("```")[0]
 APPTAINER = """#!/bin/bash
 while [[ $1 != *.sif ]]; do shift; done
@@ -61,7 +61,9 @@ def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
     assert sum("Warning: Another run or command writes to" in one for one in said) == 1, said
     tasks = [sorted(re.findall(r"Submitted process > (.*)", one)) for one in said]
     assert tasks[0] == tasks[1] and len([name for name in tasks[0] if ":TRAIN" in name]) == 2
-    assert {"POCKETNET:PROFILE (unet-pocket)", "POCKETNET:PREPROCESS (demo, batch 1)"} < set(tasks[0])
+    assert {"POCKETNET:READ (batch 1)", "POCKETNET:PROFILE (unet-pocket)", "POCKETNET:PREPROCESS (demo, batch 1)",
+            "POCKETNET:INFER (unet-pocket-fold0, batch 2)", "POCKETNET:EVALUATE (unet-pocket-fold0, part 1)",
+            "POCKETNET:JOIN (unet-pocket-fold0)"} < set(tasks[0])
     records = tmp_path / "both/demo/pipeline_info"
     assert {kind: len(list(records.glob(f"{kind}_*"))) for kind in ("trace", "params", "report")} == {
         "trace": 2, "params": 2, "report": 2}

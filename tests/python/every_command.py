@@ -18,6 +18,8 @@ TRAIN = "train --plan {plan}/plan.json --splits plan/splits.json --stores stores
 COMMANDS = f"""
 demo -o data --cases 4 --quiet
 check --dataset demo --input data -o dataset --quiet
+check --dataset demo --input data --batches auto -o cases --quiet
+read --cases cases/batch-0.json --input data -o read.json --quiet
 plan --manifest dataset/manifest.json --fingerprint dataset/fingerprint.json {PLAN} -o plan --quiet
 plan --manifest dataset/manifest.json --fingerprint dataset/fingerprint.json {PLAN} --seed 1 -o other --quiet
 preprocess --manifest dataset/manifest.json --plan plan/plan.json --input data -o stores --quiet

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .common import (
+    batch_size,
     command,
     input_option,
     json_option,
@@ -20,8 +22,6 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..datasets.folder import Problem
 
 EXAMPLES = """
@@ -29,6 +29,8 @@ pocket-check --dataset hippocampus --input Task04_Hippocampus -o out
 pocket-check --dataset brats --input BraTS --modalities t1ce,flair --labels multiclass -o out
 pocket-check --dataset bids --input bids --suffix T1w --labels-from derivatives/manual --labels "lesion=1" -o out
 pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --folds 5 -o out
+pocket-check --dataset hippocampus --input Task04_Hippocampus --batches 100 -o cases
+pocket-check --dataset hippocampus --input Task04_Hippocampus --checked read -o out
 """
 
 
@@ -55,11 +57,17 @@ pocket-check --dataset my_dataset.json --input scans --labels "lesion=1+2" --fol
                    "add the end of their names: derivatives/NAME:desc-manual_dseg.")
 @click.option("--stratify", metavar="COLUMN",
               help="Keep the proportions of this column's values equal in all parts of a split.")
+@click.option("--batches", metavar="N|auto",
+              help="Read no images; write the cases to OUT in batches of N, batch-0.json and so on, each for "
+                   "pocket-read. auto: a number that suits the dataset.")
+@click.option("--checked", multiple=True, type=click.Path(path_type=Path),
+              help="File of pocket-read, or a folder of them; repeatable. Only cases that it has not read, or that "
+                   "have changed since, are read again.")
 @quiet_option
 @json_option
 def main(dataset: str, input_: Path, output: Path, modalities: str | None, label_set: str | None, folds: int | None,
          unlabelled: str, group: str | None, stratify: str | None, suffix: str | None, labels_from: str | None,
-         quiet: bool, as_json: bool) -> None:
+         batches: str | None, checked: tuple[Path, ...], quiet: bool, as_json: bool) -> None:
     """Verify a dataset and compute its fingerprint.
 
     Each file is read once. If there are problems, all of them are listed, only OUT/problems.csv is written, and the
@@ -73,7 +81,11 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
     from ..errors import DataError, UsageError
     from ..text import counted
 
-    outputs.check_files({output / name: kind for name, kind in check.KINDS.items()})
+    size = batch_size(batches)
+    if batches:
+        outputs.check_folder(output, [input_])
+    else:
+        outputs.check_files({output / name: kind for name, kind in check.KINDS.items()})
     preset = presets.load(dataset)
     bids = {key: value for key, value in (("suffix", suffix), ("labels_from", labels_from)) if value}
     if bids and preset.layout != "bids":
@@ -81,13 +93,16 @@ def main(dataset: str, input_: Path, output: Path, modalities: str | None, label
                          todo="Use --dataset bids, or leave them out.")
     preset = replace(preset, group=group or preset.group, stratify=stratify or preset.stratify,
                      bids=MappingProxyType({**preset.bids, **bids}))
-    found = check.check(
-        input_, preset, modalities=split_list(modalities), label_set=label_set, folds=folds,
-        unlabelled=unlabelled,
-        progress=lambda items, total: progress(items, "Checking cases", total, quiet))
+    there = check.list_cases(input_, preset, modalities=split_list(modalities), label_set=label_set,
+                             unlabelled=unlabelled)
+    if batches:
+        number = check.write_batches(there, size, output)
+        return result({"batches": str(output), "count": number}, as_json, counted(number, "batch", "batches"), quiet)
+    found = check.check_listed(there, checked_files=checked, folds=folds, progress=lambda items, total: progress(
+        items, "Checking cases", total, quiet))
     check.write_result(found, output)
-    for warning in found.warnings:
-        log(f"Warning: {warning}", quiet)
+    for line in found.warnings:
+        log(f"Warning: {line}", quiet)
     if found.problems:
         table = output / check.PROBLEMS
         result({"problems": [vars(problem) for problem in found.problems], "warnings": found.warnings,

@@ -168,6 +168,20 @@ def integers(text: str | None, name: str) -> list[int] | None:
                                  param_hint=name) from None
 
 
+def batch_size(text: str | None) -> int | None:
+    """Parse the value of `--batches`: a number of cases; None for `auto`, or if there is none.
+
+    Raises:
+        click.BadParameter: If `text` is neither a whole number of at least 1 nor `auto`.
+    """
+    if text in (None, "auto"):
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise click.BadParameter(f"expected a whole number of at least 1, or auto. Received: {text}",
+                                 param_hint="--batches")
+    return int(text)
+
+
 class StepProgress:
     """Show progress over numbered steps, starting at any step: a bar on a terminal, nothing in a log.
 

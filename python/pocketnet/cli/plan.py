@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from ..text import counted
-from .common import command, integers, json_option, log, output_option, quiet_option, result, split_list
+from .common import batch_size, command, integers, json_option, log, output_option, quiet_option, result, split_list
 
 if TYPE_CHECKING:
     from ..contracts.plan import Plan
@@ -81,8 +81,7 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
          postprocessing: str | None, mirroring: str | None, training_sizes: str | None, given: Path | None,
          experiment: str | None, device: str | None, start_from: Path | None, learning_rate: float | None,
          arch: str | None, width: str, configuration: str | None, edited: Path | None, batches: str | None, output: Path,
-         quiet: bool,
-         as_json: bool) -> None:
+         quiet: bool, as_json: bool) -> None:
     """Plan the training on a dataset and split its cases into folds.
 
     You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and
@@ -102,7 +101,7 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     from ..planning.splits import splits as with_constants
     from ..training.start import Start, adjusted
 
-    size = _batch_size(batches)
+    size = batch_size(batches)
     outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
                          output / "predicted.json": "profile"},
                         [manifest, fingerprint, *([given] if given else []), *([start_from] if start_from else [])])
@@ -165,19 +164,6 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
             log(_words(entry), quiet)
     result({"plan": plan.to_json(), "folds": count,
             "predicted": predicted.to_json()["configurations"]}, as_json)
-
-
-def _batch_size(batches: str | None) -> int | None:
-    """Return the number of cases in `--batches`; None for `auto`, or if it is not given."""
-    from ..errors import UsageError
-
-    if batches in (None, "auto"):
-        return None
-    numbers = integers(batches, "--batches")
-    if len(numbers or ()) != 1 or not numbers or numbers[0] < 1:
-        raise UsageError("The size of batches is one whole number of at least 1, or auto.",
-                         where=f"--batches {batches}")
-    return numbers[0]
 
 
 def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) -> list[tuple[str, str]]:

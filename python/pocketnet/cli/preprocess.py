@@ -19,7 +19,7 @@ pocket-preprocess --manifest out/manifest.json --plan out/plan.json --input BraT
 @click.option("--plan", required=True, type=click.Path(path_type=Path), help="plan.json of pocket-plan.")
 @input_option
 @click.option("--case", "only", multiple=True, help="Preprocess only this case; repeatable.")
-@output_option("Folder for the stores, one folder per case.")
+@output_option("Folder for the stores, one folder per case, and their index.")
 @quiet_option
 @json_option
 def main(manifest: Path, plan: Path, input_: Path, only: tuple[str, ...], output: Path, quiet: bool,
@@ -34,6 +34,8 @@ def main(manifest: Path, plan: Path, input_: Path, only: tuple[str, ...], output
     from ..contracts.plan import Preprocessing
     from ..errors import UsageError
     from ..preprocessing.dataset import write_stores
+    from ..preprocessing.index import INDEX
+    from ..preprocessing.store import write_index
 
     listing = Manifest.read(manifest)
     preprocessing = Preprocessing.read(plan)
@@ -43,9 +45,11 @@ def main(manifest: Path, plan: Path, input_: Path, only: tuple[str, ...], output
         raise UsageError(f"The manifest has no case {', '.join(sorted(unknown))}.", where=str(manifest))
     for entry in entries:
         outputs.check_folder(output / entry.case, [input_])
+    outputs.check_files({output / INDEX: None})
     warnings: list[str] = []
     done = write_stores(progress(entries, "preprocess", quiet=quiet), listing, input_, preprocessing, output,
                         warnings.append)
+    write_index(output)
     for warning in warnings:
         log(f"Warning: {warning}", quiet)
     result({"stores": str(output), "cases": done, "warnings": warnings}, as_json)

@@ -28,11 +28,12 @@ from .overlays import Overlays
 from .plan import Plan
 from .profile import Profile
 from .provenance import Provenance
+from .reading import CaseList, CheckedCases
 from .splits import Splits
 
 KINDS: dict[str, type[Record]] = {"device": DeviceFile} | {contract.kind: contract for contract in (
-    Activations, Baseline, Batches, StoredCase, Checksums, Classification, Comparison, Deployment, Experiment,
-    Fingerprint, ModelLabels, Manifest, Overlays, Plan, Profile, Provenance, Splits)}
+    Activations, Baseline, Batches, StoredCase, CaseList, CheckedCases, Checksums, Classification, Comparison,
+    Deployment, Experiment, Fingerprint, ModelLabels, Manifest, Overlays, Plan, Profile, Provenance, Splits)}
 """Contract by name; its JSON Schema is `schemas/<name>.schema.json`."""
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,14 +15,16 @@ from ..contracts.groups import Member, leaks, same_images, together
 from ..contracts.labels import MEAN, Label
 from ..contracts.manifest import Case as Entry
 from ..contracts.manifest import ListedSplit, Manifest, PreprocessingRules
+from ..contracts.reading import ReadingRules
 from ..contracts.tasks import TASKS as RULES
 from ..text import csv_text
-from . import annotated, labels, layouts
+from . import annotated, labels, layouts, reading
 from . import groups as grouping
 from .folder import Case, Listing, Problem, path_problems, text_problems
 from .labels import Classes
 from .presets import Preset
-from .tasks import TASKS, DatasetTask
+from .reading import Progress
+from .tasks import TASKS
 from .verify import CheckCase, Checked, number
 
 PROBLEMS = "problems.csv"
@@ -32,7 +32,6 @@ MANIFEST = "manifest.json"
 FINGERPRINT = "fingerprint.json"
 KINDS = {MANIFEST: "manifest", FINGERPRINT: "fingerprint", PROBLEMS: None}
 """Files that a check writes, and their kinds."""
-MOST_THREADS = 8
 UNLABELLED = ("refuse", "skip", "keep")
 """Handling of cases without a label: report a missing label file; leave the case out; keep it for prediction."""
 
@@ -62,24 +61,59 @@ class Result:
     groups: tuple[int, str] | None = None
 
 
-Progress = Callable[[Iterable[Checked], int], Iterable[Checked]]
+@dataclass
+class Listed:
+    """A dataset before its cases are read.
+
+    Attributes:
+        folder: The dataset's folder.
+        preset: The dataset's preset.
+        listing: All cases.
+        cases: The cases to read, with their groups.
+        classes: The classes.
+        rules: What reading a case needs to know.
+        work: Reads a case.
+        unlabelled: One of `UNLABELLED`.
+        readable: Whether the names of labels and modalities suit the files between the steps.
+        groups: Source of the groups; empty without groups.
+        problems: Problems found so far.
+        warnings: Unusual findings about the cases that are left out, and about the table of groups.
+        left_out: As in `Result`.
+    """
+
+    folder: Path
+    preset: Preset
+    listing: Listing
+    cases: list[Case]
+    classes: Classes
+    rules: ReadingRules
+    work: CheckCase
+    unlabelled: str
+    readable: bool
+    groups: str
+    problems: list[Problem]
+    warnings: tuple[list[str], list[str]]
+    left_out: list[str]
 
 
 def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label_set: str | None = None,
           folds: int | None = None, unlabelled: str = "refuse", threads: int | None = None,
           progress: Progress = lambda items, total: items) -> Result:
-    """Read every case of a dataset once.
+    """Read every case of a dataset once: `list_cases`, then `check_listed`, which have the arguments and errors."""
+    found = list_cases(folder, preset, modalities=modalities, label_set=label_set, unlabelled=unlabelled)
+    return check_listed(found, folds=folds, threads=threads, progress=progress)
+
+
+def list_cases(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label_set: str | None = None,
+               unlabelled: str = "refuse") -> Listed:
+    """List the cases of a dataset, without reading their images.
 
     Args:
         folder: The dataset's folder.
         preset: The dataset's preset.
         modalities: Modalities to use; empty: all.
         label_set: Name of a label set, or `name=1+2,other=4`; None: the preset's default.
-        folds: Number of folds for which there must be enough cases; None: not checked.
         unlabelled: One of `UNLABELLED`. `refuse` also leaves out cases that the dataset lists without a label.
-        threads: Number of cases read in parallel; None: one per available core, at most `MOST_THREADS`. The result does
-            not depend on it.
-        progress: Passes the checked cases through and shows progress.
 
     Raises:
         UsageError: The folder does not exist or has a different layout than the preset, or a modality, label or column
@@ -95,48 +129,78 @@ def check(folder: Path, preset: Preset, *, modalities: Sequence[str] = (), label
                             "group": {case.group for case in cases if case.group},
                             "stratum": {case.stratum for case in cases if case.stratum}})
     problems += missing + grouped.problems + path_problems(cases) + faulty
-    work = _anonymous(task, folder, listing, preset, classes) if faulty else task.checker(
-        folder, listing, preset, classes)
     if MEAN in classes and RULES[preset.task].first_value:
         problems.append(Problem("", "", f"label {MEAN!r}: it stands for the mean over labels in tables"))
-    with ThreadPoolExecutor(threads or min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
-        checked = list(progress(pool.map(work, cases), len(cases)))
+    rules = ReadingRules(
+        preset.task, {str(n): v for n, v in enumerate(classes.values())} if faulty else dict(classes),
+        tuple(sorted(task.known_values(listing, preset, classes))), preset.label_grid,
+        reading.sample(preset.task, len(cases)))
+    work = task.checker(folder, rules)
+    return Listed(folder, preset, listing, cases, classes, rules, _anonymous(work) if faulty else work, unlabelled,
+                  not faulty, grouped.source, problems, (unlabelled_cases, grouped.warnings), left_out)
+
+
+def write_batches(found: Listed, size: int | None, output: Path) -> int:
+    """Write the cases in batches, as `reading.write_batches` does; none if names do not suit files between steps."""
+    return reading.write_batches(found.folder, found.cases if found.readable else [], found.rules, size, output)
+
+
+def check_listed(found: Listed, *, checked_files: Sequence[Path] = (), folds: int | None = None,
+                 threads: int | None = None, progress: Progress = lambda items, total: items) -> Result:
+    """Read every case once, and check them all.
+
+    Args:
+        found: The dataset, with its cases.
+        checked_files: What other processes have found, see `reading.earlier`. Cases that they have not read, or that
+            have changed since, are read here.
+        folds: Number of folds for which there must be enough cases; None: not checked.
+        threads: Number of cases read in parallel; None: one per available core, at most `reading.MOST_THREADS`. The
+            result does not depend on it.
+        progress: Passes the checked cases through and shows progress.
+
+    Raises:
+        UsageError: A file of `checked_files` does not exist.
+        DataError: A file of `checked_files` is not valid.
+    """
+    preset, listing, cases, classes, problems = found.preset, found.listing, found.cases, found.classes, found.problems
+    task = TASKS[preset.task]
+    earlier = reading.earlier(checked_files, found.folder, cases, found.rules) if found.readable else {}
+    left = [case for case in cases if case.name not in earlier]
+    here = iter(reading.read(left, found.work, progress, threads))
+    checked = [earlier[case.name] if case.name in earlier else next(here) for case in cases]
 
     problems += [problem for one in checked for problem in one.problems]
     if not cases and not problems:
-        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(unlabelled_cases)))
+        problems.append(Problem("", "", "no cases: the folder has none" + " with a label" * bool(found.warnings[0])))
     members = [Member(one.case.name, one.case.group, [*one.case.images.values()], one.case.label, one.sha256)
                for one in checked]
     groups = together(members)
     uneven = task.problems(replace(listing, cases=cases), classes, folds, {
-        case.name: groups[case.name] for case in cases if case.labelled or unlabelled == "refuse"})
+        case.name: groups[case.name] for case in cases if case.labelled or found.unlabelled == "refuse"})
     uneven += _leaks(listing, together(members, images=False))
     problems += uneven
     if listing.test and not set(listing.test) & {case.name for case in cases if case.labelled}:
         problems.append(Problem("", "", "no case of the test list has a label"))
-    warnings = [*listing.warnings, *unlabelled_cases, *grouped.warnings,
+    warnings = [*listing.warnings, *found.warnings[0], *found.warnings[1],
                 *(text for one in checked for text in one.warnings), *_same_files(members),
                 *task.warnings(classes, checked)]
     todo = listing.todo
-    if uneven and grouped.source:
-        todo += f" The groups are those of the {grouped.source}; --group chooses others, or none."
-    if listing.missing_labels and unlabelled == "refuse":
+    if uneven and found.groups:
+        todo += f" The groups are those of the {found.groups}; --group chooses others, or none."
+    if listing.missing_labels and found.unlabelled == "refuse":
         todo += " Cases without a label may be left out: --unlabelled skip."
-    result = Result(len(cases), sorted(problems), warnings, todo.strip(), left_out)
+    result = Result(len(cases), sorted(problems), warnings, todo.strip(), found.left_out)
     if not problems:
         described = labels.as_manifest(classes, RULES[preset.task].first_value, preset.label_codes)
         result.manifest = _manifest(preset, listing, described, checked, classes.ignore)
-        if grouped.source:
-            result.groups = len(set(groups.values())), grouped.source
+        if found.groups:
+            result.groups = len(set(groups.values())), found.groups
         result.fingerprint = _fingerprint(preset, checked)
     return result
 
 
-def _anonymous(task: DatasetTask, folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:
+def _anonymous(work: CheckCase) -> CheckCase:
     """Return the function that checks one case if names are faulty: it measures nothing, as no record takes them."""
-    numbered = {str(n): values for n, values in enumerate(classes.values())}
-    work = task.checker(folder, listing, preset, Classes(numbered, classes.ignore))
-
     def checked(case: Case) -> Checked:
         found = work(replace(case, images={str(n): path for n, path in enumerate(case.images.values())}))
         found.fingerprint = None

@@ -12,6 +12,7 @@ from typing import Any, cast
 from ..contracts.fingerprint import CaseFingerprint, Fingerprint
 from ..contracts.labels import Label
 from ..contracts.manifest import Manifest
+from ..contracts.reading import ReadingRules
 from ..contracts.splits import too_few
 from ..errors import DataError, UsageError
 from ..preprocessing.picture import empty, parse
@@ -21,15 +22,16 @@ from .presets import Preset
 from .verify import CheckCase, Checked, intensities, number
 
 SAMPLE = 50
-"""Pixels per image in the fingerprint; fewer than for volumes, because image datasets have far more cases."""
+"""Maximum pixels per image in the fingerprint; fewer than for volumes, because image datasets have far more cases."""
 
 
-def verify_picture(folder: Path, case: Case) -> Checked:
+def verify_picture(folder: Path, case: Case, most: int) -> Checked:
     """Read an image, check it for problems, and compute its fingerprint.
 
     Args:
         folder: The dataset's folder.
         case: The case. Its layout has already reported missing images; they are skipped here.
+        most: Maximum intensities per modality in the fingerprint.
     """
     out = Checked(case)
     measured = []
@@ -49,7 +51,7 @@ def verify_picture(folder: Path, case: Case) -> Checked:
         if fault := empty(pixels):
             out.problem(path, fault)
             continue
-        measured.append(intensities(modality, pixels, pixels.ravel(), SAMPLE))
+        measured.append(intensities(modality, pixels, pixels.ravel(), most))
         shape = pixels.shape
     if measured and not out.problems:
         out.fingerprint = CaseFingerprint(shape, (1.0, 1.0), "rows, columns", shape, {}, tuple(measured))
@@ -76,9 +78,14 @@ def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset
     return Classes({name: (value,) for value, name in enumerate(names)})
 
 
-def checker(folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:
+def known_values(listing: Listing, preset: Preset, classes: Classes) -> frozenset[int]:
+    """Return no values: there are no label files."""
+    return frozenset()
+
+
+def checker(folder: Path, rules: ReadingRules) -> CheckCase:
     """Return the function that checks one case, as `tasks.DatasetTask` describes."""
-    return partial(verify_picture, folder)
+    return partial(verify_picture, folder, most=rules.sample)
 
 
 def problems(listing: Listing, classes: Classes, folds: int | None, groups: Mapping[str, str]) -> list[Problem]:

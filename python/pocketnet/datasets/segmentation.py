@@ -11,12 +11,16 @@ import numpy as np
 from ..contracts.fingerprint import Fingerprint
 from ..contracts.labels import Label
 from ..contracts.manifest import Manifest
+from ..contracts.reading import ReadingRules
 from ..contracts.splits import fewest_cases
 from ..text import counted
 from . import annotated, labels, outside
 from .folder import Case, Listing, Problem
 from .presets import Preset
 from .verify import CheckCase, Checked, number, verify
+
+SAMPLE = 500
+"""Maximum intensities of labelled voxels per modality in the fingerprint of a case."""
 
 
 def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset: Preset, asked: str | None
@@ -42,10 +46,14 @@ def choose_classes(folder: Path, listing: Listing, cases: Sequence[Case], preset
     return classes
 
 
-def checker(folder: Path, listing: Listing, preset: Preset, classes: labels.Classes) -> CheckCase:
+def known_values(listing: Listing, preset: Preset, classes: labels.Classes) -> frozenset[int]:
+    """Return all valid values of label files."""
+    return labels.known_values(preset, listing.classes, classes)
+
+
+def checker(folder: Path, rules: ReadingRules) -> CheckCase:
     """Return the function that checks one case, as `tasks.DatasetTask` describes."""
-    known = labels.known_values(preset, listing.classes, classes)
-    return lambda case: verify(folder, case, classes, known, preset.label_grid)
+    return lambda case: verify(folder, case, rules)
 
 
 def problems(listing: Listing, classes: labels.Classes, folds: int | None, groups: Mapping[str, str]) -> list[Problem]:

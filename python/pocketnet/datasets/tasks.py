@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..contracts.fingerprint import Fingerprint
 from ..contracts.labels import Label
 from ..contracts.manifest import Manifest
+from ..contracts.reading import ReadingRules
 from ..contracts.tasks import CLASSIFICATION, SEGMENTATION
 from . import classification, segmentation
 from .folder import Case, Listing, Problem
@@ -28,7 +29,14 @@ class DatasetTask(Protocol):
             UsageError: The dataset has no such classes.
         """
 
-    def checker(self, folder: Path, listing: Listing, preset: Preset, classes: Classes) -> CheckCase:
+    @property
+    def SAMPLE(self) -> int:
+        """Maximum intensities per modality in the fingerprint of a case."""
+
+    def known_values(self, listing: Listing, preset: Preset, classes: Classes) -> frozenset[int]:
+        """Return all valid values of label files; none if there are no label files."""
+
+    def checker(self, folder: Path, rules: ReadingRules) -> CheckCase:
         """Return the function that reads and checks one case."""
 
     def problems(self, listing: Listing, classes: Classes, folds: int | None, groups: Mapping[str, str]

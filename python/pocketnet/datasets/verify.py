@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 
 from ..contracts.fingerprint import CaseFingerprint, Intensities
+from ..contracts.reading import ReadingRules
 from ..contracts.regions import Values
 from ..errors import DataError
 from ..preprocessing import formats, nifti
@@ -22,7 +23,6 @@ from ..preprocessing.scan import Scan
 from ..text import counted
 from .folder import Case, Problem, unreadable
 
-SAMPLE = 500
 CheckCase = Callable[[Case], "Checked"]
 """Read every file of a case once, check it and compute its fingerprint."""
 
@@ -50,16 +50,14 @@ class Checked:
         self.problems.append(Problem(self.case.name, file, text))
 
 
-def verify(folder: Path, case: Case, classes: Values, known: frozenset[int],
-           label_grid: str = "own") -> Checked:
+def verify(folder: Path, case: Case, rules: ReadingRules) -> Checked:
     """Read a case's files, check them for problems, and compute its fingerprint.
 
     Args:
         folder: The dataset's folder.
         case: The case, without its missing files.
-        classes: Values in the label files by class name.
-        known: All valid values of label files.
-        label_grid: `image`: a label map with the image's shape takes the image's grid, whatever its own affine.
+        rules: What reading needs to know. With a `label_grid` of `image`, a label map with the image's shape takes the
+            image's grid, whatever its own affine.
     """
     out = Checked(case)
     volumes: dict[str, Volume] = {}
@@ -69,7 +67,7 @@ def verify(folder: Path, case: Case, classes: Values, known: frozenset[int],
         if image is not None:
             volumes[path] = image.volume() if path != case.label else Volume(
                 values(image.channel), ras_spacing(image.grid), image.grid)
-    if label_grid == BY_IMAGE and case.label in volumes:
+    if rules.label_grid == BY_IMAGE and case.label in volumes:
         _take_grid(volumes, case.label, out)
     _compare_grids(volumes, out)
     images = {modality: volumes[path].data for modality, path in case.images.items() if path in volumes}
@@ -77,11 +75,11 @@ def verify(folder: Path, case: Case, classes: Values, known: frozenset[int],
         _check_image(data, case.images[modality], out)
     counts = None
     if case.label in volumes:
-        counts = _check_label(volumes[case.label].data, case.label, known, out)
+        counts = _check_label(volumes[case.label].data, case.label, rules.known, out)
     if images and not out.problems:
         voxels, labelled = {}, None
         if counts is not None:
-            classes, others = _annotated(classes, case)
+            classes, others = _annotated(rules.classes, case)
             voxels = {name: sum(counts.get(value, 0) for value in values) for name, values in classes.items()}
             labelled = np.isin(volumes[cast(str, case.label)].data, [v for values in classes.values() for v in values])
             out.warnings += [f"{case.label}: {counted(count, 'voxel')} of {name!r}, which is not among the case's "
@@ -89,7 +87,7 @@ def verify(folder: Path, case: Case, classes: Values, known: frozenset[int],
                              if (count := sum(counts.get(value, 0) for value in values))]
             if not any(voxels.values()):
                 out.warnings.append(f"{case.label}: the label map has no voxel of any class")
-        out.fingerprint = _measure(images, labelled, voxels, next(iter(volumes.values())))
+        out.fingerprint = _measure(images, labelled, voxels, next(iter(volumes.values())), rules.sample)
     return out
 
 
@@ -173,7 +171,7 @@ def _check_image(data: np.ndarray, path: str, out: Checked) -> None:
             out.problem(path, fault)
 
 
-def _check_label(data: np.ndarray, path: str, known: frozenset[int], out: Checked) -> dict[int, int] | None:
+def _check_label(data: np.ndarray, path: str, known: Collection[int], out: Checked) -> dict[int, int] | None:
     """Check a label map and count the voxels of each non-zero value; None if a voxel is not finite."""
     if found := faults(Channel(data)).not_finite:
         out.problem(path, found)
@@ -198,7 +196,7 @@ def _some(values: np.ndarray, most: int = 5) -> str:
 
 
 def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxels: dict[str, int],
-             first: Volume) -> CaseFingerprint:
+             first: Volume, most: int) -> CaseFingerprint:
     """Compute the case's entry in `fingerprint.json`.
 
     Args:
@@ -206,17 +204,18 @@ def _measure(images: Mapping[str, np.ndarray], labelled: np.ndarray | None, voxe
         labelled: Mask of the voxels of all classes, (x, y, z); None without a label map.
         voxels: Number of voxels by class name.
         first: The volume that defines the case's grid.
+        most: Maximum size of the sample of each modality.
     """
     box = Scan(tuple(Channel(data) for data in images.values()), first.spacing).foreground_box()
     return CaseFingerprint(
         shape=first.data.shape, spacing_mm=tuple(number(s) for s in first.spacing),
         orientation=first.grid.orientation, cropped_shape=tuple(stop - start for start, stop in box),
         label_voxels=voxels,
-        intensities=tuple(intensities(modality, data, None if labelled is None else data[labelled])
+        intensities=tuple(intensities(modality, data, None if labelled is None else data[labelled], most)
                           for modality, data in images.items()))
 
 
-def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, most: int = SAMPLE) -> Intensities:
+def intensities(modality: str, data: np.ndarray, population: np.ndarray | None, most: int) -> Intensities:
     """Compute statistics of the non-zero voxels of one modality, and a sample of intensities.
 
     Args:

@@ -6,7 +6,8 @@ patch does not read the whole volume. In a classification, `image.b2nd` is (row,
 `case.json` replaces `label.b2nd`. `docs/results/store.md` has the measurements behind this choice.
 
 `case.json` has the SHA-256 of each array file and of its own content. An array file is compared with its checksum when
-a process reads it for the first time, and again if the file has changed since.
+a process reads it for the first time, and again if the file has changed since. `index.npz` beside the stores has what
+their `case.json` files say (`index.py`).
 """
 
 from __future__ import annotations
@@ -21,16 +22,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .. import files
-from ..contracts.case import UNSEALED, StoredCase
+from ..contracts.case import UNSEALED, Statistics, StoredCase
 from ..errors import AlteredError, DataError
 from ..text import counted
+from . import index
 from .case import Prepared
 from .label_maps import IGNORED
 
 if TYPE_CHECKING:
     import blosc2
-
-    from ..contracts.case import Statistics
 
 CHUNK = 64
 BLOCK = 16
@@ -111,6 +111,7 @@ class Store:
 
     Args:
         folder: The store's folder.
+        entry: The store's entry in the index of its folder; None: `case.json` is read.
 
     Attributes:
         digest: Checksum of the store's content, from its `case.json`.
@@ -125,25 +126,34 @@ class Store:
         AlteredError: `case.json` is not as it was written.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, entry: index.Entry | None = None):
         self.folder = Path(folder)
+        self.entry = entry or self._described()
+        fields = self.entry.fields
+        self.digest = fields["checksum"][:16]
+        self.case, self.shape, self.spacing = fields["case"], tuple(fields["shape"]), tuple(fields["spacing_mm"])
+        self.statistics = tuple(Statistics(**one) for one in fields["statistics"])
+        self.foreground, self.known = self.entry.foreground, self.entry.known
+        self.annotated = None if fields.get("annotated") is None else tuple(fields["annotated"])
+        self.class_name, self.sha256 = fields.get("class"), fields["sha256"]
+        self._verified: dict[str, tuple[int, ...]] = {}
+
+    def _described(self) -> index.Entry:
+        """Read `case.json`; raises the errors of the class."""
         missing = [n for n in ("case.json", "image.b2nd") if not (self.folder / n).is_file()]
         if missing:
-            raise DataError(f"The store is incomplete: {', '.join(missing)} missing.", where=str(folder),
+            raise DataError(f"The store is incomplete: {', '.join(missing)} missing.", where=str(self.folder),
                             todo="Preprocess the case again.")
         stored = StoredCase.read(self.folder / "case.json")
         if (found := stored.own_checksum()) != stored.checksum:
             raise _altered(self.folder / "case.json", found, stored.checksum)
-        self.digest = stored.checksum[:16]
-        self.case, self.shape, self.spacing = stored.case, stored.shape, stored.spacing_mm
-        self.statistics = stored.statistics
         # Arrays save memory: a training holds these indices for all cases.
-        self.foreground = {name: np.array(voxels, np.int32)
-                           for name, voxels in stored.foreground.items()}
-        self.annotated = stored.annotated
-        self.known = None if stored.known is None else np.array(stored.known, np.int32).reshape(-1, len(self.shape))
-        self.class_name, self.sha256 = stored.class_name, stored.sha256
-        self._verified: dict[str, tuple[int, ...]] = {}
+        axes = len(stored.shape)
+        return index.Entry(
+            {key: value for key, value in stored.to_json().items()
+             if key not in ("foreground", "known", "source_shape", "crop")},
+            {name: np.array(voxels, np.int32).reshape(-1, axes) for name, voxels in stored.foreground.items()},
+            None if stored.known is None else np.array(stored.known, np.int32).reshape(-1, axes))
 
     def verify(self) -> None:
         """Compare all arrays with their checksums, unless this object has done so and they have not changed since.
@@ -241,11 +251,12 @@ def open_stores(folders: list[Path]) -> dict[str, Store]:
     found: dict[str, Store] = {}
     problems = []
     for folder in folders:
-        candidates = [folder] if (folder / "case.json").is_file() else sorted(
-            p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) if folder.is_dir() else []
+        one = (folder / "case.json").is_file()
+        candidates = [folder] if one else sorted(_stores_in(folder))
+        indexed = index.read(folder) if len(candidates) > 1 else {}
         for candidate in candidates:
             try:
-                store = Store(candidate)
+                store = Store(candidate, indexed.get(candidate.name))
             except DataError as error:
                 problems.append(error.line())
                 continue
@@ -275,3 +286,20 @@ def needed_stores(folders: list[Path], cases: Sequence[str]) -> dict[str, Store]
                         todo="Preprocess them with pocket-preprocess.")
     verify_stores(stores[case] for case in cases)
     return stores
+
+
+def _stores_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder of stores."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as found:
+        return [folder / one.name for one in found if not one.name.startswith(".") and one.is_dir()]
+
+
+def write_index(folder: Path) -> None:
+    """Write the index of a folder of stores, so that `open_stores` reads one file.
+
+    Raises:
+        DataError: Stores are incomplete, invalid or altered.
+    """
+    index.write(folder, {store.folder: store.entry for store in open_stores([folder]).values()})

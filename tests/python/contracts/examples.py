@@ -41,7 +41,22 @@ def _fingerprint() -> dict:
                              "median": 1.0, "p99_5": 8.0, "voxels": 5000, "sample": [1.0, 2, 3.5]}]}
 
 
+RULES = {"task": "segmentation", "classes": {"Anterior": [1], "Posterior": [2, 3]}, "known": [0, 1, 2, 3],
+         "label_grid": "own", "sample": 500}
+LISTED = {"case": "case_1", "images": {"MRI": "imagesTr/a.nii.gz[2]"}, "label": "labelsTr/a.nii.gz",
+          "files": [{"path": "imagesTr/a.nii.gz", "bytes": 5000, "modified": 1_790_000_000_000_000}],
+          "class": "Anterior", "annotated": ["Anterior"]}
+
 BODIES: dict[str, dict] = {
+    "batches": {
+        "dataset": "hippocampus", "cases": 3, "preprocess": ["all-0.json", "all-1.json"],
+        "folds": [{"fold": 0, "manifest": "fold0.json", "batches": [
+            {"manifest": "fold0-0.json", "infer": ["fold0-0-0.json", "fold0-0-1.json"]},
+            {"manifest": "fold0-1.json", "infer": ["fold0-1-0.json"]}]}]},
+    "cases": {"rules": RULES, "cases": [LISTED]},
+    "checked": {"rules": RULES, "cases": [
+        {"listed": LISTED, "problems": [{"file": "imagesTr/a.nii.gz", "problem": "truncated"}], "warnings": ["Odd."],
+         "sha256": {"imagesTr/a.nii.gz": CHECKSUM}, "fingerprint": _fingerprint()}]},
     "manifest": {
         "dataset": "hippocampus", "layout": "decathlon", "task": "segmentation", "dimensions": 3,
         "modalities": ["MRI"], "labels": LABELS, "label_grid": "image", "caution": "Small.", "ignore": 9,

@@ -24,6 +24,9 @@ from click.testing import CliRunner
 from contracts.examples import example
 from contracts.mutations import mutations, table_mutations
 from pocketnet.contracts.case import StoredCase
+from pocketnet.contracts.reading import CaseList, ReadingRules
+from pocketnet.datasets import reading
+from pocketnet.datasets.folder import Case
 from pocketnet.errors import PocketError
 from pocketnet.evaluation import table
 from pocketnet.planning.folds import split_into_subsets
@@ -45,6 +48,10 @@ def make(root: Path) -> Path:
     prints = made.fingerprint({case.case: {"shape": [20, 12, 24], "spacing_mm": [1, 1, 1]} for case in manifest.cases},
                               manifest.modalities)
     prints.write(root / "fingerprint.json")
+    rules = ReadingRules("segmentation", {"ball": (1,), "core": (2,)}, (0, 1, 2), "own", 10)
+    CaseList(rules, tuple(reading.listed(root / "data", Case(
+        case.case, dict(zip(manifest.modalities, case.images, strict=True)), case.label))
+        for case in manifest.cases)).write(root / "cases.json")
     tiny.plan().write(root / "plan.json")
     tiny.splits().write(root / "splits.json")
     rule, sets = split_into_subsets(manifest, [1, 2], 7)
@@ -188,6 +195,7 @@ MODEL = "run/models/unet-pocket/fold0"
 
 
 CONTRACTS = [
+    ("cases.json", ["read", "--cases", "cases.json", "--input", "data", "-o", "out/read.json"]),
     ("manifest.json", ["plan", "--manifest", "manifest.json", "--fingerprint", "fingerprint.json", "-o", "out"]),
     ("fingerprint.json", ["plan", "--manifest", "manifest.json", "--fingerprint", "fingerprint.json", "-o", "out"]),
     ("plan.json", ["plan", "--manifest", "manifest.json", "--fingerprint", "fingerprint.json", "--edited", "plan.json",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import field
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
@@ -21,6 +22,8 @@ C = TypeVar("C", bound="Contract")
 R = TypeVar("R", bound="Record")
 
 CONFIG = ConfigDict(extra="forbid", defer_build=True, validate_by_name=True, validate_by_alias=True)
+PIECES = 10_000
+"""Pieces of JSON that are written at a time; each is a value or a mark between values."""
 MOST_PROBLEMS = 20
 """Maximum number of errors listed per file."""
 
@@ -106,7 +109,13 @@ class Contract(Record):
 
     def write(self, path: str | Path) -> None:
         """Write the file atomically."""
-        files.write_text(path, json.dumps(self.to_file(), indent=1, allow_nan=False) + "\n", self.kind)
+        encoder = json.JSONEncoder(indent=1, allow_nan=False)
+        with files.atomic(path, self.kind) as temporary, open(temporary, "w", encoding="ascii") as handle:
+            # In pieces: the text of a large file takes many times its size while it is put together.
+            pieces = encoder.iterencode(self.to_file())
+            while part := "".join(islice(pieces, PIECES)):
+                handle.write(part)
+            handle.write("\n")
 
     def to_file(self) -> dict[str, Any]:
         """Return the file's JSON object: the header and `to_json`."""

@@ -80,8 +80,8 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
          postprocessing: str | None, mirroring: str | None, training_sizes: str | None, given: Path | None,
          experiment: str | None, device: str | None, start_from: Path | None, learning_rate: float | None,
-         arch: str | None, width: str, configuration: str | None, edited: Path | None, batches: str | None, output: Path,
-         quiet: bool, as_json: bool) -> None:
+         arch: str | None, width: str, configuration: str | None, edited: Path | None, batches: str | None,
+         output: Path, quiet: bool, as_json: bool) -> None:
     """Plan the training on a dataset and split its cases into folds.
 
     You can read and edit the plan; give the edited file to --edited. predicted.json contains the predicted memory and

@@ -10,7 +10,6 @@ process INFER {
     val code
 
     output:
-    tuple val(meta), path("predictions-${meta.batch}"), emit: folder
     tuple val(meta), path("predictions-${meta.batch}/*"), emit: predictions
 
     script:

@@ -147,8 +147,9 @@ workflow POCKETNET {
         }
         .set { scans }  // channel: [meta with the numbers of batch and part, model, manifest]
     INFER(scans, input, code.map { hash -> hash.infer })
-    INFER.out.folder
-        .map { meta, folder -> [groupKey([meta.id.toString(), meta.part, meta.parts], meta.batches), [meta.batch, folder]] }
+    // The folder of the files, not each of them, is the input of EVALUATE. As an output, it would keep INFER from publishing them.
+    INFER.out.predictions
+        .map { meta, files -> [groupKey([meta.id.toString(), meta.part, meta.parts], meta.batches), [meta.batch, [files].flatten()[0].parent]] }
         .groupTuple()
         .map { key, numbered -> [*key.target, Batches.inOrder(numbered)] }
         .set { folders }  // channel: [id, number of the part, how many there are, folders of predictions]

@@ -147,13 +147,14 @@ def start(work: Path, models: Path, other: Path, rounds: int) -> dict:
     cases = [infer(models / "hippocampus", work / "h.nii.gz", image) for _ in range(rounds)]
     case = sorted(cases, key=lambda one: one["seconds"])[rounds // 2]
     ways = {"hippocampus": case}
-    for windows in ("plan", "auto"):
+    for windows in ("auto", "padded"):
         for number in (1, SHIPPED_CASES):
             images = sorted(image.parent.glob("hippocampus_*.nii.gz"))[:number]
             ran = [run(INFER, "--model", SHIPPED, *images, "-o", work / f"shipped-{windows}-{number}", "--windows",
                        windows, "--threads", THREADS, "--json", "--again", "--quiet").cpu_seconds
                    for _ in range(rounds)]
             ways[f"shipped, --windows {windows}, {number}"] = {"cpu_seconds_a_case": statistics.median(ran) / number}
+    ways["shipped, processor seconds by part"] = run(sys.executable, WAYS, "case", SHIPPED, image).said
     return {"ways": ways, "figures": {
         "help_seconds": statistics.median(helps), "hippocampus_seconds": case["seconds"],
         "shipped_core_seconds": ways[f"shipped, --windows auto, {SHIPPED_CASES}"]["cpu_seconds_a_case"]}}

@@ -6,6 +6,7 @@
 | `ct` | ours | a made CT of any size: the real sample, enlarged |
 | `monai` | the benchmarks' | a case by MONAI's `SlidingWindowInferer` |
 | `pass` | both | seconds of a forward pass by one engine |
+| `case` | ours | processor seconds of each part of a case by a network |
 | `peak` | ours | the machine's most float32 operations a second, in matrix products |
 
 Each prints one JSON object. Imports stand inside the functions, so that a process holds only what its way needs.
@@ -277,6 +278,46 @@ def _engines() -> dict:
             "PyTorch, channels last": pytorch(True)}
 
 
+def case(model: str, image: str) -> None:
+    """Processor seconds of each part of a case, from the start of Python; a second case shows what is only once."""
+    found, last = {}, 0.0
+
+    def lap(part: str) -> None:
+        nonlocal last
+        now = time.process_time()
+        found[part], last = round(now - last, 3), now
+
+    import numpy as np
+
+    lap("Python, NumPy")
+    import openvino  # noqa: F401
+    from pocketnet.inference import batch, engines, picture, predictor  # noqa: F401
+    from pocketnet.preprocessing.scan import read_scan
+
+    lap("other libraries")
+    network = predictor.Predictor.load(model, threads=THREADS)
+    lap("model folder, its checksums")
+    scan = read_scan([image])
+    network.findings(scan)
+    lap("reading, comparison with the training images")
+    plan = network.model.plan
+    patch = np.zeros((1, *plan.training.patch, plan.network.channels), np.float32)
+    engine = engines.make("openvino", network.model.path, plan.training.patch, plan.network.channels, THREADS)
+    engine(patch)
+    lap("compiling, with one window")
+    engine(patch)
+    lap("one window")
+    classes = network.segment(scan).classes
+    lap("first case")
+    network.segment(scan)
+    lap("second case")
+    target = Path(os.environ.get("TMPDIR", "/tmp")) / f"bench-case-{os.getpid()}.png"
+    picture.draw_picture(target, scan, classes, plan.labels, {label.name: 0.0 for label in plan.labels}, "case")
+    target.unlink()
+    lap("picture")
+    print(json.dumps(found))
+
+
 def peak(models_folder: str) -> None:
     """The best of several float32 matrix products of 4096 on two threads, by NumPy and by OpenVINO.
 
@@ -323,4 +364,5 @@ def _gflops(graph) -> float:
 
 
 if __name__ == "__main__":
-    {"models": models, "ct": ct, "monai": monai, "pass": forward_pass, "peak": peak}[sys.argv[1]](*sys.argv[2:])
+    {"models": models, "ct": ct, "monai": monai, "pass": forward_pass, "case": case,
+     "peak": peak}[sys.argv[1]](*sys.argv[2:])

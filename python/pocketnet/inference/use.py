@@ -74,24 +74,29 @@ class Trials:
     def __init__(self, predictor: StorePredictor, cases: Sequence[Case]):
         self.predictor, self.cases = predictor, cases
         self._kept: dict[tuple[int, Tiling, bool], Any] = {}
-        self._tilings = {choice: [predictor.tiling(case.store, choice) for case in cases]
-                         for choice in (WINDOW_CHOICES if predictor.engine_name == "openvino" else OF_PATCH_SIZE)}
+        self._laid: dict[WindowChoice, list[Tiling]] = {}
 
     @property
     def choices(self) -> Sequence[WindowChoice]:
         """The windows that the engine takes."""
-        return tuple(self._tilings)
+        return WINDOW_CHOICES if self.predictor.engine_name == "openvino" else OF_PATCH_SIZE
+
+    def tilings(self, choice: WindowChoice) -> list[Tiling]:
+        """Return the windows of each case."""
+        if choice not in self._laid:
+            self._laid[choice] = [self.predictor.tiling(case.store, choice) for case in self.cases]
+        return self._laid[choice]
 
     def costs(self, way: Way) -> list[int]:
         """Return the voxels that the network computes, per case."""
         passes = self.predictor.mirrored_passes if way.mirrored else 1
-        return [passes * len(tiling) * math.prod(tiling.window) for tiling in self._tilings[way.windows]]
+        return [passes * len(tiling) * math.prod(tiling.window) for tiling in self.tilings(way.windows)]
 
     def classes(self, number: int, way: Way) -> np.ndarray:
         """Return the classes of a case, (x, y, z) uint8. Two ways with the same windows are predicted once."""
         import blosc2
 
-        tiling = self._tilings[way.windows][number]
+        tiling = self.tilings(way.windows)[number]
         key = number, tiling, way.mirrored
         if key not in self._kept:
             self._kept[key] = blosc2.asarray(self.predictor(self.cases[number].store, tiling, way.mirrored))
@@ -107,7 +112,8 @@ class Trials:
         Cases with the same window follow each other, because the network is compiled for each window.
         """
         rows: dict[int, dict[str, float]] = {}
-        for n in sorted(range(number), key=lambda n: self._tilings[way.windows][n].window):
+        tilings = self.tilings(way.windows)
+        for n in sorted(range(number), key=lambda n: tilings[n].window):
             case = self.cases[n]
             reference = case.store.read_label((0,) * len(case.store.shape), case.store.shape)
             found = self.classes(n, way)

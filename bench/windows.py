@@ -22,7 +22,7 @@ from pocketnet.preprocessing import geometry
 from pocketnet.preprocessing.label_maps import map_labels
 from pocketnet.preprocessing.scan import read_scan
 
-WINDOWS = ("plan", "auto", "large")
+WINDOWS = ("plan", "auto", "large", "padded")
 LEAST_DICE, MOST_LOSS = 0.7, 0.002
 
 

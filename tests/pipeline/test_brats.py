@@ -1,5 +1,6 @@
 """The pipeline on real BraTS images, cut small: another layout than the demo's, two modalities, one batch of cases."""
 
+import json
 import os
 from pathlib import Path
 
@@ -30,15 +31,27 @@ def small_brats(tmp_path_factory) -> Path:
 
 
 def test_predictions_lie_in_their_images_geometry_whatever_the_folders_are_called(clone, small_brats, tmp_path):
+    """A fold from random weights, then another that starts from its network."""
     (tmp_path / NAME).mkdir()
     (tmp_path / "results").symlink_to(tmp_path / NAME)
     store = f"{NAME}'; touch PLANTED; echo '.db"
-    pipeline = Pipeline(clone, tmp_path, ("-profile", "test", "--dataset", "brats", "--input", str(small_brats),
-                                          "--modalities", "flair,t1ce", "--folds", "3", "--cases_per_task", "20",
-                                          "--width", "pocket", "--skip_profile", "--fold", "0,2", "--outdir", NAME,
-                                          "--mlflow_uri", f"sqlite:///{store}"))
-    statuses = pipeline.finish()
-    assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 2
+    options = ("-profile", "test", "--dataset", "brats", "--input", str(small_brats), "--modalities", "flair,t1ce",
+               "--folds", "3", "--cases_per_task", "20", "--width", "pocket", "--skip_profile", "--outdir", NAME,
+               "--mlflow_uri", f"sqlite:///{store}")
+    statuses = Pipeline(clone, tmp_path, (*options, "--fold", "0")).finish()
+    assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 1
+    first = tmp_path / "results/brats/models/unet-pocket/fold0"
+    again = Pipeline(clone, tmp_path, (*options, "--fold", "2", "--start_from", str(first), "--windows", "padded"))
+    statuses = again.finish("-resume")
+    assert [status for name, status in statuses.items() if name.startswith("PREPROCESS")] == ["CACHED"]
+    assert [status for name, status in statuses.items() if name.startswith("TRAIN")] == ["COMPLETED"]
+    before, after = (json.loads((first.with_name(name) / "provenance.json").read_text()) for name in ("fold0", "fold2"))
+    assert after["start"]["run_key"] == before["run_key"] and after["start"]["taken"] > 0
+    for one in (before, after):
+        assert [label["label"] for label in one["decisions"]["postprocessing"]] == ["whole tumor"]
+        assert "windows" not in one["decisions"]  # too few validation cases
+    scripts = [path.read_text() for path in tmp_path.glob("work/*/*/.command.sh")]
+    assert sum("pocket-infer" in text and "--windows=padded" in text for text in scripts) == 1
     predictions = sorted((tmp_path / "results/brats/predictions").rglob("*.nii.gz"))
     assert len(predictions) == 2
     for path in predictions:

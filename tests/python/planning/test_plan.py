@@ -50,7 +50,8 @@ def test_plan_follows_the_target_spacing():
     ({"feature_maps": 0}, "--feature-maps must be at least 1"), ({"depth": -1}, "--depth must be at least 0"),
     ({"patch": [32, 32]}, "1 or 3 positive"), ({"patch": [30], "depth": 3}, "multiple of"),
     ({"recipe": "papper"}, "Use one of: quick, paper"),
-    ({"postprocessing": "biggest"}, "auto, largest, none"),
+    ({"postprocessing": "biggest"}, "auto, largest, none"), ({"mirroring": "sometimes"}, "auto, always, never"),
+    ({"mirroring": "always"}, "quick does not mirror patches in training"),
     ({"loss": "hinge"}, "l2_dice or dice_cross_entropy"), ({"precision": "half"}, "mixed_float16")])
 def test_impossible_wishes_are_refused(wish, message):
     wish = dict(wish)
@@ -65,6 +66,14 @@ def test_postprocessing_is_the_papers_on_request(recipe, wanted, expected):
     plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), recipe, seed=1, overrides=PlanOverrides(
         postprocessing=wanted))
     assert plan.inference.largest_component == expected and Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("recipe, wanted, expected", [
+    ("quick", None, "auto"), ("best", None, "auto"), ("best", "never", False), ("paper", None, False),
+    ("paper", "always", True), ("paper", "auto", "auto")])
+def test_the_paper_does_not_mirror_at_inference(recipe, wanted, expected):
+    plan = make_plan(MANIFEST, fingerprint((35, 50, 36)), recipe, seed=1, overrides=PlanOverrides(mirroring=wanted))
+    assert plan.inference.mirrored == expected and Plan.from_json(plan.to_json()) == plan
 
 
 def test_papers_recipe_says_what_its_text_says():

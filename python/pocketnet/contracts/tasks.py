@@ -15,6 +15,10 @@ CLASSIFICATION: Literal["classification"] = "classification"
 Task = Literal["segmentation", "classification"]
 DEFAULT: Task = SEGMENTATION
 """Task of a file that names none."""
+LABEL_METRICS = ("dice", "hd95_mm", "asd_mm", "nsd_1mm")
+"""Metrics by which networks for segmentation are compared."""
+CLASS_METRICS = ("auc", "accuracy", "sensitivity", "specificity")
+"""Metrics by which networks for classification are compared."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,10 @@ TASKS: dict[str, TaskRules] = {
         first_value=1, per_voxel=True, dimensions=3, reference="label", stratified=False, resized=False,
         losses=("l2_dice", "dice_cross_entropy", "cross_entropy", "tversky", "focal_tversky",
                 "tversky_cross_entropy", "dice_cross_entropy_boundary"),
-        metrics=("dice", "hd95_mm", "asd_mm", "nsd_1mm"), paper_batch=2, cases_per_job=20, one_table=False),
+        metrics=LABEL_METRICS, paper_batch=2, cases_per_job=20, one_table=False),
     CLASSIFICATION: TaskRules(
         first_value=0, per_voxel=False, dimensions=2, reference="class_name", stratified=True, resized=True,
-        losses=("cross_entropy",), metrics=("auc", "accuracy", "sensitivity", "specificity"), paper_batch=32,
+        losses=("cross_entropy",), metrics=CLASS_METRICS, paper_batch=32,
         cases_per_job=1000, one_table=True),
 }
 

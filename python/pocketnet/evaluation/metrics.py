@@ -28,10 +28,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..contracts.tasks import SEGMENTATION, TASKS
+from ..contracts.tasks import LABEL_METRICS
 from ..preprocessing.boxes import bounding_box, crop
 
-METRICS = TASKS[SEGMENTATION].metrics
+METRICS = LABEL_METRICS
 PAPER_METRICS = METRICS[:3]
 """Metrics that the paper reports."""
 TOLERANCE_MM = 1.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...contracts.classification import Classification, ClassMetrics, Estimate, PositiveClass
 from ...contracts.predictions import PROBABILITY
-from ...contracts.tasks import CLASSIFICATION, TASKS
+from ...contracts.tasks import CLASS_METRICS as CLASS_METRICS
 from ...errors import DataError
 from .. import roc
 from .table import classes_of
@@ -22,7 +22,6 @@ from .table import classes_of
 if TYPE_CHECKING:
     import pandas as pd
 
-CLASS_METRICS = TASKS[CLASSIFICATION].metrics
 MOST_WRONG = 6
 
 

@@ -118,6 +118,17 @@ def multiplies_bfloat16() -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
 
 
+def fuses_training() -> bool:
+    """Return whether training steps compute the fused form of a network (`models.fused`), as on TensorFlow's CPU."""
+    return name() == "tensorflow" and not on_gpu()
+
+
+def has_avx512() -> bool:
+    """Return whether oneDNN has kernels with AVX-512, which its variable `ONEDNN_MAX_CPU_ISA` may rule out."""
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return "avx512bw" in _flags() and not most.startswith(("SSE", "AVX2")) and most != "AVX"
+
+
 def _flags() -> list[str]:
     """Return the instruction sets of the processor, as Linux names them."""
     return next((line for line in _lines("/proc/cpuinfo") if line.startswith("flags")), "").split()

@@ -15,12 +15,14 @@ from keras import layers, ops
 from .. import backend
 
 
-def _fused(x: keras.KerasTensor, layer: layers.Layer) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
+def _fused(x: keras.KerasTensor, layer: layers.Layer, bias: keras.KerasTensor | None
+           ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
     """Normalise each feature map by its mean and variance over all other axes, then scale and shift it.
 
     Args:
         x: (…, feature maps), float32 or 16 bits.
         layer: The layer that owns `gamma`, `beta` and `epsilon`.
+        bias: A constant per feature map that the result does not depend on; its gradient is zero.
 
     Returns:
         The normalised tensor of the same shape, and each feature map's mean and unbiased variance in float32.
@@ -28,9 +30,15 @@ def _fused(x: keras.KerasTensor, layer: layers.Layer) -> tuple[keras.KerasTensor
     import tensorflow as tf
 
     scale, offset = (tf.cast(weight, tf.float32) for weight in (layer.gamma, layer.beta))
+    if bias is not None:
+        scale += 0.0 * tf.cast(bias, tf.float32)
     out = tf.raw_ops.FusedBatchNormV3(x=tf.reshape(x, (1, 1, -1, x.shape[-1])), scale=scale, offset=offset, mean=[],
                                       variance=[], epsilon=layer.epsilon, is_training=True)
     return tf.reshape(out.y, tf.shape(x)), out.batch_mean, out.batch_variance
+
+
+def _with(x: keras.KerasTensor, bias: keras.KerasTensor | None) -> keras.KerasTensor:
+    return x if bias is None else x + ops.cast(bias, x.dtype)
 
 
 @keras.saving.register_keras_serializable("pocketnet")
@@ -40,13 +48,18 @@ class BatchNormalization(layers.BatchNormalization):
     Input shape: (batch, x, y[, z], feature maps). Output shape: the same.
     """
 
-    def call(self, inputs: keras.KerasTensor, training: bool | None = None,
-             mask: keras.KerasTensor | None = None) -> keras.KerasTensor:
-        """Normalise (batch, x, y[, z], feature maps); the shape stays."""
+    def call(self, inputs: keras.KerasTensor, training: bool | None = None, mask: keras.KerasTensor | None = None,
+             bias: keras.KerasTensor | None = None) -> keras.KerasTensor:
+        """Normalise (batch, x, y[, z], feature maps); the shape stays.
+
+        `bias` (feature maps,) stands for a bias of `inputs` that is not added yet. The statistics of a batch remove it.
+        """
         plain = self.axis in (-1, len(inputs.shape) - 1) and self.scale and self.center and mask is None
         if not (training and self.trainable and plain) or self.synchronized or backend.name() != "tensorflow":
-            return super().call(inputs, training=training, mask=mask)
-        out, mean, unbiased = _fused(inputs, self)
+            return super().call(_with(inputs, bias), training=training, mask=mask)
+        out, mean, unbiased = _fused(inputs, self, bias)
+        if bias is not None:
+            mean += ops.cast(bias, "float32")
         count = ops.cast(ops.prod(ops.shape(inputs)[:-1]), "float32")
         for moving, of_batch in ((self.moving_mean, mean), (self.moving_variance, unbiased * (count - 1) / count)):
             moving.assign(moving * self.momentum + of_batch * (1 - self.momentum))
@@ -87,11 +100,12 @@ class InstanceNormalization(layers.GroupNormalization):
         """Make the layer of its saved configuration."""
         return super().from_config(config | {"groups": -1})  # a built layer's are its feature maps
 
-    def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
-        """Normalise (batch, x, y[, z], feature maps); the shape stays."""
+    def call(self, inputs: keras.KerasTensor, training: bool | None = None, bias: keras.KerasTensor | None = None
+             ) -> keras.KerasTensor:
+        """Normalise (batch, x, y[, z], feature maps); the shape stays. `bias`: as in `BatchNormalization`."""
         if not training or inputs.shape[0] is None or backend.name() != "tensorflow":
-            return self._plain(inputs)
-        return ops.concatenate([_fused(sample, self)[0] for sample in ops.split(inputs, inputs.shape[0])])
+            return self._plain(_with(inputs, bias))
+        return ops.concatenate([_fused(sample, self, bias)[0] for sample in ops.split(inputs, inputs.shape[0])])
 
     def _plain(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         axes = tuple(range(1, len(inputs.shape) - 1))

@@ -11,6 +11,7 @@ import numpy as np
 from ..models.network import Network
 from .configuration import Configuration
 from .devices import Device, Factors
+from .fused import trained
 from .graph import Node
 from .memory import training_moments, variables
 from .speed import Calibration, Rates, Timed
@@ -56,7 +57,7 @@ def calibrate(usual: Device, threads: int | None = None, tell: Callable[[str], o
         if not found:
             grown = (backend.peak_host_memory_mib() - before) * 2**20
             workspace = max(workspace, workspace_of(nodes, batch, grown, usual.train))
-        work = training_work(nodes, batch)
+        work = training_work(trained(nodes), batch)
         found.append(Timed(configuration.describe(), work, measured["step_seconds"]))
         tell(f"{found[-1].name}: {found[-1].seconds:.3f} s")
     return Calibration(fit(found, usual.rates["float32"]), workspace, found)

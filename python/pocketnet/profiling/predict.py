@@ -12,7 +12,7 @@ from ..models.network import Network
 from . import graph, memory, speed
 from .configuration import Configuration
 from .devices import GPU, GPU_HOST_MIB, Device
-from .fused import without_upsampled
+from .fused import trained, without_upsampled
 
 MIB = 2**20
 MOST = 1e30
@@ -58,8 +58,9 @@ def predict(configuration: Configuration, device: Device) -> Prediction:
     nodes = nodes_of(configuration.network, configuration.patch, precision)
     train = configuration.mode == "train"
     held, moment = _held(nodes, configuration, device)
-    work = (speed.training_work(nodes, configuration.batch, configuration.rematerialise) if train
-            else speed.inference_work(computed(nodes, engine_of(configuration, device)), configuration.batch))
+    batch, rematerialise = configuration.batch, configuration.rematerialise
+    work = (speed.training_work(stepped(nodes, rematerialise, device.kind), batch, rematerialise) if train
+            else speed.inference_work(computed(nodes, engine_of(configuration, device)), batch))
     rates = device.rates_in(precision)
     variables = memory.variables(nodes, slots=1 + slots_of(configuration) if train else 0)
     process = device.reserved_mib if train else device.runtime_mib[engine_of(configuration, device)]
@@ -95,6 +96,14 @@ def engine_of(configuration: Configuration, device: Device) -> str:
 def computed(nodes: Sequence[graph.Node], engine: str) -> Sequence[graph.Node]:
     """Return the layers that an engine computes in a forward pass."""
     return nodes if engine == TENSORFLOW else without_upsampled(nodes)
+
+
+def stepped(nodes: Sequence[graph.Node], rematerialise: bool, kind: str) -> Sequence[graph.Node]:
+    """Return the layers that a training step computes on a kind of device (`training.compile.stepping`).
+
+    Its memory is predicted from the plain graph, which fits the measured memory of both forms.
+    """
+    return nodes if kind == GPU or rematerialise else trained(nodes)
 
 
 def slots_of(configuration: Configuration) -> int:

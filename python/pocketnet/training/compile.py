@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from .. import backend
+from ..models.fused import fused
 from ..models.rematerialise import rematerialised
 from .losses import LOSSES
 from .supervision import over_levels
@@ -50,12 +51,21 @@ def compile_for_training(model: keras.Model, loss: str | Callable[..., Any], lea
     optimizer.build(model.trainable_variables)
 
 
-def stepping(model: keras.Model, rematerialise: bool) -> keras.Model:
-    """Return the model to call for training steps.
+def stepping(model: keras.Model, rematerialise: bool, devices: int = 1) -> keras.Model:
+    """Return the model to call for training steps, with the variables and the optimiser of `model`.
 
-    It is `model` itself, or its rematerialised form with the same variables and optimiser.
+    It is the rematerialised form, or on a CPU the fused form with the same results, or else `model` itself.
+
+    Args:
+        model: A compiled network.
+        rematerialise: Whether to save memory instead of time.
+        devices: Number of devices that share each batch. Several train `model` itself.
     """
-    return alike(rematerialised(model), model) if rematerialise else model
+    if rematerialise:
+        return alike(rematerialised(model), model)
+    if devices == 1 and backend.fuses_training():
+        return alike(fused(model, sliced=not backend.has_avx512()), model)
+    return model
 
 
 def alike(other: keras.Model, model: keras.Model) -> keras.Model:

@@ -131,7 +131,7 @@ class Trainer:
                 raise UsageError("Rematerialisation and deep supervision cannot be combined.",
                                  todo="Set training.rematerialise or training.deep_supervision to false.")
             alike(model, self.trained)  # to validate
-        self._stepper = stepping(self.trained, settings.rematerialise)
+        self._stepper = stepping(self.trained, settings.rematerialise, self.devices.count)
         self._train_step = self.devices.train_step(self._stepper, self.trained.loss, settings.clip_norm)
         self._predict = self.devices.predict(model)
 

@@ -111,7 +111,7 @@ bench-data: .tools/bench/.ready ## Count augmented training patches a second bes
 	@PYTHONPATH=python .tools/bench/bin/python bench/data.py
 
 bench-train: .venv/.ready .tools/bench/.ready ## Time training steps beside the same network in PyTorch
-	@.venv/bin/python bench/train.py
+	@PYTHONPATH=python .venv/bin/python bench/train.py $(BENCH_ARGS)
 
 bench-infer: .venv/.ready .tools/bench/.ready ## Time pocket-infer beside MONAI's sliding window; a large CT, engines, starting
 	@.venv/bin/python bench/infer.py --keep $(OUTDIR)/bench-infer $(BENCH_ARGS)

@@ -5,16 +5,22 @@ patches, two threads, in float32. Ours is Keras on TensorFlow as `pocket-train` 
 benchmarks' environment, is tried with both memory layouts, plain and channels last, and the better one counts. Each way
 is a process that waits; they take turns of some steps each, so that a noisy neighbour slows all alike. Run it with
 `make bench-train`, which makes the environment that PyTorch needs; the last line is one JSON object.
+
+    make bench-train BENCH_ARGS="--isa avx2"         # both without AVX-512
+    make bench-train BENCH_ARGS="--processor-time"   # of one thread: also true on a busy machine
+    make bench-train BENCH_ARGS="--parts"            # where our step's time goes, beside the machine's peak
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,18 +29,28 @@ ROOT = Path(__file__).parents[1]
 FEATURE_MAPS, DEPTH, CLASSES, BATCH, THREADS = 16, 3, 3, 2, 2
 PATCHES = {"40×56×40": (40, 56, 40), "64×64×64": (64, 64, 64)}
 OURS, PLAIN, LAST = "ours (Keras, TensorFlow)", "PyTorch", "PyTorch, channels last"
-BOUND = {"ratio_to_pytorch": 1.0}
+UNFUSED = "ours, not fused"
+BOUND = {"ratio_to_pytorch": 0.75}
 WARM_UP, ROUNDS, STEPS = 3, 6, 4
+ISA = {"machine": {}, "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}}
+MATRIX = 2048
+PARTS = {"convolution, forward": ("Conv3D",), "convolution, gradient of the kernel": ("BackpropFilter",),
+         "convolution, gradient of the input": ("BackpropInput",), "normalisation": ("BatchNorm",),
+         "activation": ("Relu",), "pooling": ("MaxPool",), "adding": ("Add", "BiasAdd", "ConcatV2", "Slice"),
+         "softmax and loss": ("Softmax", "Exp", "Sum", "Mul", "Square", "OneHot", "Max", "Tile", "MatMul", "RealDiv",
+                              "Sub", "Cast")}
+"""Parts of a step, and what the names of TensorFlow's operations in them contain; the rest counts as "other". A
+transposed convolution is an input's gradient."""
 
 
-def ours(patch: tuple[int, ...]) -> tuple[Callable[[], object], int]:
+def ours(patch: tuple[int, ...], fuse: bool) -> tuple[Callable[[], object], int]:
     """A step of this project's training, and the network's trainable parameters."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import numpy as np
     from pocketnet import backend
     from pocketnet.models.build import build
     from pocketnet.models.network import Network
-    from pocketnet.training.compile import compile_for_training
+    from pocketnet.training.compile import compile_for_training, stepping
 
     backend.configure(THREADS, 0)
     model = build(Network(classes=CLASSES, depth=DEPTH, feature_maps=FEATURE_MAPS))
@@ -42,7 +58,8 @@ def ours(patch: tuple[int, ...]) -> tuple[Callable[[], object], int]:
     rng = np.random.default_rng(0)
     image = rng.normal(size=(BATCH, *patch, 1)).astype(np.float32)
     label = rng.integers(0, CLASSES, (BATCH, *patch), dtype=np.uint8)
-    return lambda: model.train_on_batch(image, label), sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    stepper = stepping(model, rematerialise=False) if fuse else model
+    return lambda: stepper.train_on_batch(image, label), sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
 def by_pytorch(patch: tuple[int, ...], channels_last: bool) -> tuple[Callable[[], object], int]:
@@ -97,8 +114,9 @@ def by_pytorch(patch: tuple[int, ...], channels_last: bool) -> tuple[Callable[[]
 
 
 def child(way: str, patch: str) -> None:
-    """Take some steps for each line on standard input; answers with the seconds of each."""
-    make = {OURS: ours, PLAIN: lambda p: by_pytorch(p, False), LAST: lambda p: by_pytorch(p, True)}[way]
+    """Take some steps for each line on standard input; answers with the wall and processor seconds of each."""
+    make = {OURS: lambda p: ours(p, True), UNFUSED: lambda p: ours(p, False),
+            PLAIN: lambda p: by_pytorch(p, False), LAST: lambda p: by_pytorch(p, True)}[way]
     step, parameters = make(PATCHES[patch])
     for _ in range(WARM_UP):
         step()
@@ -106,18 +124,20 @@ def child(way: str, patch: str) -> None:
     for line in sys.stdin:
         seconds = []
         for _ in range(int(line)):
-            begin = time.perf_counter()
+            begin, processor = time.perf_counter(), time.process_time()
             step()
-            seconds.append(time.perf_counter() - begin)
+            seconds.append((time.perf_counter() - begin, time.process_time() - processor))
         print(json.dumps(seconds), flush=True)
 
 
-def measure(patch: str, other_python: Path) -> list[dict]:
+def measure(patch: str, other_python: Path, isa: str, processor_time: bool) -> list[dict]:
     """Every way in turn, `ROUNDS` times `STEPS` steps."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS), "PYTHONPATH": str(ROOT / "python")}
-    processes = {way: subprocess.Popen([sys.executable if way == OURS else other_python, __file__, "--child", way,
-                                        "--patch", patch], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                       env=environment) for way in (OURS, PLAIN, LAST)}
+    threads = 1 if processor_time else THREADS
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT / "python")} | ISA[isa]
+    processes = {way: subprocess.Popen([other_python if way in (PLAIN, LAST) else sys.executable, __file__,
+                                        "--child", way, "--patch", patch, "--threads", str(threads)],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+                 for way in (OURS, UNFUSED, PLAIN, LAST)}
     parameters = {way: json.loads(process.stdout.readline())["parameters"] for way, process in processes.items()}
     assert len(set(parameters.values())) == 1, f"not the same network: {parameters}"
     seconds: dict[str, list[float]] = {way: [] for way in processes}
@@ -125,28 +145,93 @@ def measure(patch: str, other_python: Path) -> list[dict]:
         for way, process in processes.items():
             process.stdin.write(f"{STEPS}\n")
             process.stdin.flush()
-            seconds[way] += json.loads(process.stdout.readline())
+            seconds[way] += [processor if processor_time else wall
+                             for wall, processor in json.loads(process.stdout.readline())]
     for process in processes.values():
         process.stdin.close()
         process.wait()
     medians = {way: statistics.median(of) for way, of in seconds.items()}
     best = min(medians[PLAIN], medians[LAST])
-    return [{"patch": patch, "way": way, "parameters": parameters[way], "step_seconds": round(median, 4),
+    return [{"patch": patch, "isa": isa, "way": way, "parameters": parameters[way],
+             "processor_seconds" if processor_time else "step_seconds": round(median, 4),
              "ratio_to_pytorch": round(median / best, 3)} for way, median in medians.items()]
 
 
+def parts(patch: str) -> None:
+    """Print where a step's time goes, on one thread, and the machine's peak in matrix products.
+
+    Of each operation, the shortest of several steps counts, because other load only lengthens it.
+    """
+    import numpy as np
+
+    step, _ = ours(PATCHES[patch], True)
+    import tensorflow as tf
+    from pocketnet.models.network import Network
+    from pocketnet.profiling import fused, predict, speed
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    for _ in range(WARM_UP):
+        step()
+    shortest: dict[str, float] = {}
+    for _ in range(ROUNDS * STEPS // 2):
+        with tempfile.TemporaryDirectory() as folder:
+            with tf.profiler.experimental.Profile(folder):
+                step()
+            space = xplane_pb2.XSpace.FromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
+        took: collections.Counter[str] = collections.Counter()
+        for plane in space.planes:
+            for line in plane.lines:
+                for event in line.events:
+                    took[plane.event_metadata[event.metadata_id].name] += event.duration_ps / 1e9
+        shortest = {name: min(took[name], shortest.get(name, took[name])) for name in took
+                    if name.count(":") == 1 and " " not in name}
+    matrix = np.random.default_rng(0).normal(size=(MATRIX, MATRIX)).astype(np.float32)
+    product = tf.function(lambda: tf.matmul(matrix, matrix))
+    peak = 0.0
+    for _ in range(ROUNDS * STEPS):
+        begin = time.process_time()
+        product()
+        peak = max(peak, 2 * MATRIX**3 / (time.process_time() - begin) / 1e9)
+    nodes = predict.nodes_of(Network(classes=CLASSES, depth=DEPTH, feature_maps=FEATURE_MAPS), PATCHES[patch],
+                             "float32")
+    gflops = speed.training_work(fused.trained(nodes), BATCH).gflops
+    of: collections.Counter[str] = collections.Counter()
+    for name, milliseconds in shortest.items():
+        kind = name.rpartition(":")[2]
+        of[next((part for part, kinds in reversed(PARTS.items()) if any(one in kind for one in kinds)),
+                "other")] += milliseconds
+    total, convolved = sum(of.values()), sum(of[name] for name in PARTS if name.startswith("convolution"))
+    for part, milliseconds in of.most_common():
+        print(f"{part:36} {milliseconds:7.1f} ms  {milliseconds / total:5.1%}")
+    print(json.dumps({"patch": patch, "milliseconds": {name: round(value, 2) for name, value in of.items()},
+                      "total": round(total, 1), "gflop": round(gflops, 1), "peak_gflops": round(peak),
+                      "convolutions_of_peak": round(gflops / convolved * 1e3 / peak, 3), "ok": True}))
+
+
 def main() -> None:
+    global THREADS
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--other-python", type=Path, default=ROOT / ".tools" / "bench" / "bin" / "python")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--patch", choices=PATCHES, help=argparse.SUPPRESS)
+    parser.add_argument("--isa", choices=ISA, default="machine", help="instructions that oneDNN and PyTorch may use")
+    parser.add_argument("--processor-time", action="store_true", help="processor seconds of one thread, not wall time")
+    parser.add_argument("--parts", action="store_true", help="only where our step's time goes, on one thread")
+    parser.add_argument("--threads", type=int, default=THREADS, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    THREADS = 1 if args.parts else args.threads
+    if args.parts:
+        os.environ.update(ISA[args.isa] | {"OMP_NUM_THREADS": "1"})
+        for patch in PATCHES:
+            parts(patch)
+        return
     if args.child:
         child(args.child, args.patch)
         return
-    rows = [row for patch in PATCHES for row in measure(patch, args.other_python)]
+    rows = [row for patch in PATCHES for row in measure(patch, args.other_python, args.isa, args.processor_time)]
     for row in rows:
-        print(f"{row['patch']:10} {row['way']:26} {row['step_seconds']:7.3f} s a step  "
+        seconds = row.get("step_seconds", row.get("processor_seconds"))
+        print(f"{row['patch']:10} {row['way']:26} {seconds:7.3f} s a step  "
               f"{row['ratio_to_pytorch']:5.2f} of PyTorch's better")
     mine = [row for row in rows if row["way"] == OURS]
     print(json.dumps({"figures": rows, "bound": BOUND,

@@ -125,7 +125,7 @@ bench-scale: setup ## Run the pipeline on 10,000 tiny cases: what a task and a c
 bench-demo: setup ## Time set-up and demo from a fresh clone: where its seconds go (docs/results/demo.md)
 	@.venv/bin/python bench/demo.py
 
-bench-labels: .venv/.ready ## Train on the hippocampus with one label per case and with sparse slices, beside full labels
+bench-labels: .venv/.ready ## Train on the hippocampus with one label per case, sparse slices, or from another network, beside full labels
 	@PYTHONPATH=python .venv/bin/python bench/labels.py -o $(OUTDIR)/bench-labels $(BENCH_ARGS)
 
 bench-predict: .venv/.ready ## Hold predicted memory and step time against measured ones, each configuration in a fresh process

@@ -190,7 +190,7 @@ TRAIN = ["train", "--plan", "plan.json", "--splits", "splits.json", "--stores", 
 """It reads everything and stops at the damaged image of a store."""
 INFER = ["infer", "--model", "network", "--manifest", "scans.json", "--input", "scans", "--threads", "1", "-o", "out"]
 COLLECT = ["collect", *DRAWN[:2], *DRAWN[4:], *DRAWN[2:4], "--manifest", "manifest.json", "--mlflow-uri",
-           "sqlite:///out/mlflow.db"]
+           "sqlite:///mlflow.db"]
 MODEL = "run/models/unet-pocket/fold0"
 
 

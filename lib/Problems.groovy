@@ -50,6 +50,16 @@ class Problems {
             ['there is no sbatch on PATH, and -profile slurm submits every step with it: start this on a login node of the cluster, or leave slurm out of -profile.'] : []
     }
 
+    /** A problem if a training is to use several nodes and the tasks cannot start processes there: srun does this, which
+        is not in a container. */
+    static List<String> nodes(int nodes, Object executor, Object containerEngine) {
+        if (nodes == 1) return []
+        executor.toString() != 'slurm' ?
+            ["--nodes $nodes: only SLURM starts a training on several nodes: add slurm to -profile; on one machine, give --gpus.".toString()] :
+        containerEngine ?
+            ["--nodes $nodes: a task in a container (-profile $containerEngine) cannot start processes on other nodes: leave $containerEngine out of -profile.".toString()] : []
+    }
+
     /** A problem, with its reason, if a folder is not writable. */
     static List<String> notWritable(Path folder) {
         try {

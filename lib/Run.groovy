@@ -12,6 +12,7 @@ class Run {
         def found = Problems.leftOver(words) + new Problems(project).of(given)
         if (found || given.help) return found
         found += Problems.missingImage(workflow.container) +
+            Problems.nodes(given.nodes, Global.session.config.process?.executor ?: 'local', workflow.containerEngine) +
             (workflow.preview ? [] : Problems.missingSlurm(Global.session.config.process?.executor) +
                 PathNames.unusable(workflow.workDir) + PathNames.unusableClone(project as Path) +
                 PathNames.unusableStore(Parameters.storeFile(given)) +

@@ -9,6 +9,7 @@
 | 4         | does not fit in device memory; host memory does not help  | `DeviceMemoryError` |
 | 5         | the training diverged; its last good checkpoint is kept   | `Diverged`          |
 | 75        | stopped with a checkpoint; rerun the command to resume    | `Stopped`           |
+| 104       | another node's worker of the training ended; rerun all    | `WorkerLost`        |
 
 A message has three parts: what is wrong, where (unless it concerns the whole command), and what to do.
 """
@@ -106,6 +107,12 @@ class Stopped(PocketError):
     """Stopped before the end, with a checkpoint to resume from (exit code 75, EX_TEMPFAIL)."""
 
     exit_code = 75
+
+
+class WorkerLost(PocketError):
+    """Another worker of a training on several nodes ended, or did not start (exit code 104, ECONNRESET)."""
+
+    exit_code = 104
 
 
 EXTRAS = {"highdicom": "dicom", "pydicom": "dicom", "SimpleITK": "formats"}

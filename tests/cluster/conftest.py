@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from ending import end_early
-from faults import FOLDS, ClusterRun
-from harm import disturb
+from faults import FOLDS, ON_GPUS, ClusterRun
+from harm import disturb, lose_worker
 from running import copy_clone
 from slurm import Slurm, install
 
@@ -38,8 +38,8 @@ def new_run(slurm, clone, tmp_path_factory):
     data = tmp_path_factory.mktemp("made") / "data"
     subprocess.run([clone / "bin/pocket-demo", "--quiet", "--cases", str(2 * FOLDS), "-o", data], check=True)
 
-    def make(name: str, *options: str) -> ClusterRun:
-        return ClusterRun.prepared(slurm, clone, tmp_path_factory.mktemp(name), data, options)
+    def make(name: str, *options: str, devices: tuple[str, ...] = ON_GPUS) -> ClusterRun:
+        return ClusterRun.prepared(slurm, clone, tmp_path_factory.mktemp(name), data, options, devices)
     return make
 
 
@@ -75,10 +75,16 @@ def ending(new_run, pool):
     return pool.submit(end_early, new_run("ending", "--fold", "0"))
 
 
+@pytest.fixture(scope="session")
+def on_two_nodes(new_run, pool):
+    """The run that trains on two nodes and loses a worker, up to its first model; a future of it."""
+    return pool.submit(lose_worker, new_run("nodes", "--fold", "0", devices=("--nodes", "2", "--batch", "2")))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def start_together(request):
     """Start all runs that the chosen tests need before the first test waits for one."""
     needed = {name for item in request.session.items for name in item.fixturenames}
-    for name in ("undisturbed", "disturbed", "ending"):
+    for name in ("undisturbed", "disturbed", "ending", "on_two_nodes"):
         if name in needed:
             request.getfixturevalue(name)

@@ -21,9 +21,8 @@ STEPS = 150
 # Small enough for a few minutes, with a checkpoint after each step: what is lost is what no checkpoint holds.
 OPTIONS = ("-profile", "test,slurm", "-c", "site.config", "--width", "pocket", "--folds", str(FOLDS),
            "--skip_profile", "--epochs", "3", "--steps_per_epoch", str(STEPS // 3), "--patch", "16",
-           "--train_cpus", "1",
-           "--gpus", "1", "--gpu_type", "t4", "--slurm_partition", "cpu", "--slurm_gpu_partition", "gpu",
-           "--slurm_account", "imaging")
+           "--train_cpus", "1", "--slurm_partition", "cpu", "--slurm_account", "imaging")
+ON_GPUS = ("--gpus", "1", "--gpu_type", "t4", "--slurm_gpu_partition", "gpu")
 SITE = """
 process {
     withName: TRAIN {
@@ -47,9 +46,10 @@ class ClusterRun(Pipeline):
     slurm: Slurm | None = None
 
     @classmethod
-    def prepared(cls, slurm: Slurm, clone: Path, folder: Path, data: Path, options: tuple[str, ...]) -> ClusterRun:
+    def prepared(cls, slurm: Slurm, clone: Path, folder: Path, data: Path, options: tuple[str, ...],
+                 devices: tuple[str, ...] = ON_GPUS) -> ClusterRun:
         (folder / "site.config").write_text(SITE)
-        return cls(clone, folder, (*OPTIONS, "--input", str(data), *options), slurm=slurm)
+        return cls(clone, folder, (*OPTIONS, *devices, "--input", str(data), *options), slurm=slurm)
 
     def launch(self, log: str, *options: str) -> subprocess.Popen:
         """Start it on the cluster; what it says goes to the file `log`."""
@@ -123,12 +123,17 @@ class Training:
         return found
 
     def process(self) -> psutil.Process | None:
-        """The process that trains."""
+        """The process that trains, on several nodes one of them."""
+        return next(iter(self.workers()), None)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that train, one per node."""
+        found = []
         for process in self.processes():
             with suppress(psutil.Error):
                 if "pocket-train" in process.cmdline() and "python" in process.name():
-                    return process
-        return None
+                    found.append(process)
+        return found
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.process().pid, number)

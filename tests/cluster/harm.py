@@ -97,3 +97,20 @@ def run_out_of_time(run, fold, head):
     run.slurm.ask("scontrol", "update", f"JobId={hanging.job}", "TimeLimit=1")
     hanging.gone()
     return slow.job, hanging.job
+
+
+def lose_worker(run):
+    """Train on two nodes, and kill the process on the second one; gives the run when the network is trained."""
+    (run.folder / "nodes.config").write_text("process { withName: TRAIN { queue = 'pair' } }")
+    head = run.launch("log", "-c", "nodes.config")
+    try:
+        training = run.training(0, head=head)
+        (worker,) = [one for one in training.workers() if one.environ()["SLURM_PROCID"] == "1"]
+        worker.kill()
+        model = run.folder / "results/demo/models/unet-pocket/fold0/provenance.json"
+        until(lambda: model.is_file() or head.poll() is not None, "the training to end")
+        assert model.is_file(), run.said("log")
+    finally:
+        head.terminate()  # the steps after it are those of every run
+        head.wait()
+    return run

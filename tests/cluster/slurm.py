@@ -30,8 +30,12 @@ NODES = {
     "spare": (["low", "urgent"], 1, 1),
     "flaky": (["flaky"], 1, 1),
     "restarted": (["restarted"], 1, 1),
+    "first": (["pair"], 1, 0),
+    "second": (["pair"], 1, 0),
 }
 PRIORITY = {"urgent": 10}
+PAIR = ("first", "second")
+"""Nodes whose jobs know both by their names, as the processes of a training on several nodes need it."""
 
 
 def install() -> None:
@@ -97,7 +101,11 @@ class Slurm:
 
     def start_node(self, node: str) -> None:
         """Start a node's daemon."""
-        self._start(node, ["slurmd", "-D", "-N", node])
+        command = ["slurmd", "-D", "-N", node]
+        if node in PAIR:  # in the jobs' own view of this machine, /etc/hosts has the nodes, too
+            script = f'mount --bind {self.folder}/hosts /etc/hosts && exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", script, "sh", *command]
+        self._start(node, command)
 
     def kill_node_daemon(self, node: str) -> None:
         """Kill a node's daemon with SIGKILL; its jobs live on."""
@@ -198,6 +206,8 @@ class Slurm:
         for path in (munge, munge / "key"):
             shutil.chown(path, "munge", "munge")
         host = socket.gethostname().split(".")[0]
+        (self.folder / "hosts").write_text(
+            Path("/etc/hosts").read_text() + "".join(f"127.0.0.1 {node}\n" for node in PAIR))
         ports = free_ports(len(NODES) + 1)
         nodes, gres, partitions = [], [], {}
         for (node, (names, cpus, gpus)), port in zip(NODES.items(), ports, strict=False):

@@ -62,6 +62,7 @@ SAME = {  # what means the same, each first as the pipeline sees it
     "skip_profile": [True, True, "true", "TRUE", " true "],
     "rematerialise": [False, False, "false"],
     "gpus": [0, 0, "0", None],
+    "nodes": [1, 1, "1", None],
     "members": [2, 2, "2", "+2"],
     "cases_per_task": [3, 3, "3", " 3 "],
     "folds": [5, 5, "5", None],

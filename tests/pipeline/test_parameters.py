@@ -72,12 +72,19 @@ def test_image_sbatch_and_output_folder_are_looked_for_before_any_task(pipeline,
             if path.name != "sbatch" and not (programs / path.name).exists():
                 (programs / path.name).symlink_to(path)
     done = pipeline.run("-profile", "test,slurm,apptainer", "--container", "no.sif", "--outdir", "/proc/nothing",
-                        PATH=str(programs))
+                        "--nodes", "2", PATH=str(programs))
     assert done.returncode != 0
     for words in ("there is no container image no.sif", "there is no sbatch on PATH",
+                  "--nodes 2: a task in a container (-profile apptainer) cannot start processes on other nodes",
                   "nothing can be written to /proc/nothing (it cannot be made)"):
         assert words in done.stdout
     assert "Submitted process" not in done.stdout
+
+
+def test_several_nodes_need_slurm(pipeline):
+    done = pipeline.run("-profile", "test", "--nodes", "2")
+    assert done.returncode != 0 and "Submitted process" not in done.stdout
+    assert "--nodes 2: only SLURM starts a training on several nodes: add slurm to -profile" in done.stdout
 
 
 def test_the_version_stands_once():

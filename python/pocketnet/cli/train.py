@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,8 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 pocket-train --plan model/plan.json --splits out/splits.json --stores out/stores --width pocket --fold 0 \\
     --start-from model --epochs 8 -o continued
 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores --gpus 2 -o model
+srun --nodes=2 --ntasks-per-node=1 pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores \\
+    --nodes 2 --gpus 4 -o model
 """
 
 
@@ -46,7 +49,12 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 @click.option("--time-limit", type=float,
               help="Write a checkpoint and stop before this many seconds after the command's start (exit code 75).")
 @click.option("--gpus", type=click.IntRange(min=0), default=0,
-              help="Split each batch across this many GPUs of this machine. Default: 1, if there is one.")
+              help="Split each batch across this many GPUs of this machine, or of each node. Default: 1, if there is "
+                   "one.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1,
+              help="Split each batch across this many nodes, too. Start one pocket-train per node, with srun or with "
+                   "TF_CONFIG set; all share the folder of --checkpoints. If one is lost, the others end with exit "
+                   "code 104. Default: 1.")
 @click.option("--logical-cpus", type=click.IntRange(min=0), default=0,
               help="Instead of GPUs, split the CPU into this many devices, to test --gpus; not faster.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
@@ -57,7 +65,8 @@ pocket-train --plan out/plan.json --splits out/splits.json --stores out/stores -
 def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str | None, width: str, fold: int,
          start_from: Path | None, variant: str | None, freeze: bool, epochs: int | None, learning_rate: float | None,
          output: Path, checkpoints: Path, checkpoint_seconds: float, time_limit: float | None, gpus: int,
-         logical_cpus: int, threads: int | None, mlflow_uri: str | None, quiet: bool, as_json: bool) -> None:
+         logical_cpus: int, nodes: int, threads: int | None, mlflow_uri: str | None, quiet: bool,
+         as_json: bool) -> None:
     """Train one network on one fold. If training stops, repeat the command to resume it."""
     import psutil
 
@@ -68,9 +77,12 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     from ..inference.decide import decide
     from ..training.run import Choice, Observer, Resources, train
     from ..training.start import Start, adjusted
+    from ..training.workers import chief
     from .common import StepProgress
 
-    outputs.check_folder(output, [plan_file, splits_file, *stores, *([start_from] if start_from else [])])
+    writes = nodes == 1 or chief(os.environ)
+    outputs.check_folder(output, [plan_file, splits_file, *stores, *([start_from] if start_from else [])],
+                         shared=not writes)
     if time_limit is not None:  # the scheduler's clock includes the time to load the libraries
         time_limit -= time.time() - psutil.Process().create_time()
     if (variant or freeze) and not start_from:
@@ -85,10 +97,12 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     plan = adjusted(Plan.read(plan_file), epochs, learning_rate)
     arch = arch or plan.default_arch
     splits = Splits.read(splits_file)
-    with StepProgress(f"train {width} {arch}", plan.training.steps, quiet) as steps:
+    with StepProgress(f"train {width} {arch}", plan.training.steps, quiet or not writes) as steps:
         provenance = train(plan, splits, list(stores), Choice(arch, width, fold, start, decide), output, checkpoints,
-                           Resources(gpus, logical_cpus, threads, time_limit, checkpoint_seconds),
+                           Resources(gpus, logical_cpus, threads, time_limit, checkpoint_seconds, nodes),
                            Observer(lambda line: log(line, quiet), steps.on_step, follow))
+    if provenance is None:  # another node's process has written the model folder
+        return
     log(f"model folder: {output}", quiet)
     result(provenance.to_json(), as_json)
 

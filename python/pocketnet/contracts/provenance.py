@@ -64,13 +64,14 @@ class Origin(Record):
 
 @record
 class Attempt(Record):
-    """One process of a training, which may be stopped and resumed.
+    """One start of a training, which may be stopped and resumed.
 
     Attributes:
         first_step, last_step: Steps of this attempt that count. Each step counts in one attempt only.
         seconds: Running time.
         ended: How the attempt ended.
-        devices: Number of devices that shared each batch.
+        devices: Number of devices that shared each batch, on all nodes.
+        nodes: Number of nodes that shared each batch.
         threads: Number of CPU threads per operation; None for all cores.
     """
 
@@ -79,6 +80,7 @@ class Attempt(Record):
     seconds: Number
     ended: Literal["finished", "stopped", "killed"]
     devices: Positive | None = absent()
+    nodes: Positive | None = absent()
     threads: Positive | None = absent()
 
 

@@ -124,6 +124,16 @@ def latest(folder: Path, warn: Callable[[str], object] = lambda message: None,
     return None
 
 
+def wait_for(folder: Path, step: int, seconds: float = 90) -> None:
+    """Wait until the checkpoint of a step that another node has written is visible here, at most `seconds`.
+
+    A network file system may show it late.
+    """
+    deadline = time.monotonic() + seconds
+    while step and not _path(folder, step).exists() and time.monotonic() < deadline:
+        time.sleep(1)
+
+
 def keep(folder: Path, step: int) -> None:
     """Copy the checkpoint of a step to `kept_path`, which newer checkpoints do not replace."""
     with files.atomic(kept_path(folder, step), private=True) as temporary:

@@ -45,7 +45,7 @@ class State:
         history: One row per epoch, see `history_columns`.
         best: Lowest validation loss so far; None during the first epoch.
         waited: Epochs since the validation loss last improved or the learning rate was last reduced.
-        attempts: One dict per process that trained: `first_step`, `last_step`, `seconds`, `ended`, `devices`.
+        attempts: One dict per start of the training, see `contracts.provenance.Attempt`.
         peak_host_memory_mib, peak_device_memory_mib: Maximum over the attempts.
         system: One row per epoch about the machine's load, see `SYSTEM_COLUMNS`.
         labels: Checksum of all labels seen so far, see `chain.labels_digest`.
@@ -148,13 +148,16 @@ class Trainer:
             Stopped: After a signal or at the time limit; a checkpoint was written.
             DeviceMemoryError: A step does not fit in device memory.
             Diverged: A loss or a variable is NaN or infinite; the last good checkpoint is kept.
+            UsageError: The workers of several nodes do not find the same checkpoint.
+            WorkerLost: The worker of another node ended.
         """
-        self.resume()
+        self._resume_together()
         first = self.state.step + 1
         total = until or self.plan.training.steps
         if first <= total:
             self.state.attempts.append({"first_step": first, "last_step": first, "seconds": 0.0, "ended": "killed",
-                                        "devices": self.devices.count, "threads": backend.threads()})
+                                        "devices": self.devices.count, "nodes": self.devices.nodes,
+                                        "threads": backend.threads()})
         last_written = time.monotonic()
         with self._signals():
             for step, image, label in self.train_patches.stream(first, total):
@@ -167,10 +170,12 @@ class Trainer:
                     epoch_ended(self.state)
                 if step == total:
                     break
-                if reason := self._reason_to_stop():
+                reason = self._reason_to_stop()
+                if self.devices.anywhere(reason is not None):
                     self._write("stopped")
-                    raise Stopped(f"Stopped at step {step} of {total} ({reason}); the checkpoint is whole.",
-                                  where=str(self.folder), todo="Run the same command again to go on.")
+                    raise Stopped(
+                        f"Stopped at step {step} of {total} ({reason or 'on another node'}); the checkpoint is whole.",
+                        where=str(self.folder), todo="Run the same command again to go on.")
                 if time.monotonic() - last_written >= self.checkpoint_seconds:
                     self._write("killed")
                     last_written = time.monotonic()
@@ -191,7 +196,8 @@ class Trainer:
                                         "in the device's memory.", todo="Use a smaller --batch or --patch.") from error
             raise
         if not np.isfinite(loss):
-            checkpoints.discard(self.folder, step - 1)  # its weights give this loss
+            if self.devices.chief:
+                checkpoints.discard(self.folder, step - 1)  # its weights give this loss
             raise self._diverged(f"the loss is {loss}", step)
         state = self.state
         state.step, state.loss_sum = step, state.loss_sum + loss
@@ -207,6 +213,7 @@ class Trainer:
         optimizer = self.model.optimizer
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
         loss, scores = self._validate()
+        loss = self.devices.of_chief(loss)  # on other processors it differs by rounding
         if not np.isfinite(loss):
             raise self._diverged(f"the validation loss is {loss}", state.step)
         epoch = state.step // settings.steps_per_epoch
@@ -238,6 +245,8 @@ class Trainer:
         Args:
             model: Checksum of the weights that a model folder of this step has.
         """
+        if not self.devices.chief:
+            return
         state, settings = self.state, self.plan.training
         weights, optimizer = self.trained.get_weights(), _values(self.model.optimizer.variables)
         before = Link.from_json(state.chain[-1]) if state.chain else None
@@ -273,6 +282,8 @@ class Trainer:
                  "start. The same command with the same plan diverges again.")
 
     def _write(self, ended: str) -> None:
+        if not self.devices.chief:
+            return
         state = self.state
         variables = {"model": _values(self.trained.variables), "optimizer": _values(self.model.optimizer.variables),
                      "best": self.best_variables}
@@ -286,6 +297,19 @@ class Trainer:
             state.peak_device_memory_mib = max(state.peak_device_memory_mib or 0.0, device)
         checkpoints.write_checkpoint(self.folder, state.step, variables, vars(state),
                                      keep=1 if ended == "finished" else checkpoints.KEEP)
+
+    def _resume_together(self) -> None:
+        """Resume; on several nodes, all workers resume from the checkpoint that the chief takes."""
+        if self.devices.chief:
+            self.resume()
+        step = int(self.devices.of_chief(self.state.step))
+        if not self.devices.chief:
+            checkpoints.wait_for(self.folder, step)
+            self.resume()
+        begins = [int(begin) for begin in self.devices.gathered(self.state.step)]
+        if set(begins) != {step}:
+            raise UsageError(f"The nodes begin after different steps: {', '.join(map(str, begins))}.",
+                             where=str(self.folder), todo="Use a checkpoint folder that all nodes share.")
 
     def resume(self) -> None:
         """Take the state of the newest intact checkpoint, or begin the chain if there is none."""

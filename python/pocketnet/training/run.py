@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +16,7 @@ from ..contracts.decisions import Decisions
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
-from ..errors import Stopped
+from ..errors import Stopped, UsageError, WorkerLost
 from ..preprocessing.store import Store, needed_stores
 from ..text import counted
 from . import checkpoints
@@ -104,12 +105,13 @@ class Resources:
     """Resources of a training. They are not part of the run key, because results differ only by rounding.
 
     Attributes:
-        gpus: GPUs that share each batch, see `Devices`; 0 for the backend's default device. A run started on one
-            device may resume on two.
+        gpus: GPUs of each node that share each batch, see `Devices`; 0 for the backend's default device. A run
+            started on one device may resume on two.
         logical_cpus: Logical CPU devices that share each batch instead; 0 for none.
         threads: CPU threads per operation; None for all cores.
         time_limit: Write a checkpoint and stop within this many seconds; None for no limit.
         checkpoint_seconds: Maximum seconds between two checkpoints.
+        nodes: Nodes that share each batch, each with a process that calls `train`.
     """
 
     gpus: int = 0
@@ -117,11 +119,15 @@ class Resources:
     threads: int | None = None
     time_limit: float | None = None
     checkpoint_seconds: float = 60
+    nodes: int = 1
 
 
 def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice, output: Path, checkpoint_root: Path,
-          resources: Resources = Resources(), observer: Observer = Observer()) -> Provenance:  # noqa: B008  (frozen)
+          resources: Resources = Resources(), observer: Observer = Observer()) -> Provenance | None:  # noqa: B008
     """Train one network on one fold and write its model folder.
+
+    On several nodes, each node's process calls this with the same arguments; that of worker 0, the chief, holds the
+    lock, reports the progress and writes all files.
 
     Args:
         plan: The plan to follow.
@@ -134,14 +140,16 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
         observer: Callbacks of the training.
 
     Returns:
-        The provenance written.
+        The provenance written; None in a process that is not the chief.
 
     Raises:
-        UsageError: The fold does not exist, or the architecture does not suit the plan's task.
+        UsageError: The fold does not exist, the architecture does not suit the plan's task, or the processes of
+            several nodes were called with different arguments.
         DataError: A store is missing or altered, or a patch cannot be read.
         Diverged: The loss or the weights are NaN or infinite; the last good checkpoint is kept.
         Stopped: After a signal or at the time limit; run again to resume.
         DeviceMemoryError: A step does not fit in device memory.
+        WorkerLost: The process of another node ended.
     """
     deadline = None if resources.time_limit is None else time.monotonic() + resources.time_limit
     arch, width, fold, start = choice.arch, choice.width, choice.fold, choice.start
@@ -153,7 +161,12 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
     devices, precision = configured(plan, resources)
     key = run_key(plan, split, arch, width, stores, precision, start)
     folder = checkpoint_root / key
-    with checkpoints.lock(folder, log, until=deadline):
+    if not devices.chief:
+        observer, log = Observer(), lambda line: None
+    with checkpoints.lock(folder, log, until=deadline) if devices.chief else nullcontext():
+        if len(set(devices.gathered(int(key[:12], 16)))) > 1:
+            raise UsageError("The processes of the nodes would train different networks.",
+                             todo="Give all of them the same plan, splits, stores and options, and the same version.")
         backend.set_precision(precision)
         from ..models.build import build
         from ..models.export import export_openvino
@@ -171,13 +184,16 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
         log(f"training {name} {arch}, fold {fold}: {model.count_params():,} parameters, "
             f"{counted(plan.training.steps, 'step')} of {plan.training.batch} {task.SAMPLES} of "
             f"{'×'.join(map(str, plan.training.patch))} in {precision}"
-            f"{f' on {devices.count} devices' if devices.count > 1 else ''}; {len(split.train)} training and "
+            f"{f' on {devices.count} devices' if devices.count > 1 else ''}"
+            f"{f' of {devices.nodes} nodes' if devices.nodes > 1 else ''}; {len(split.train)} training and "
             f"{counted(len(split.validation), 'validation case')}; run {key}")
         record = Identity(
             dataset=plan.dataset, arch=arch, width=name, fold=fold, recipe=plan.recipe, seed=plan.seed,
             precision=precision, parameters=model.count_params(), run_key=key, code=code_hash("train"),
             version=__version__, commit=commit(), versions=backend.versions(), hardware=Hardware(**backend.hardware()))
         state = _followed(trainer, observer, record, plan)
+        if not devices.chief:
+            return None
         provenance = Provenance(
             **vars(record), steps=state.step, attempts=tuple(Attempt(**attempt) for attempt in state.attempts),
             wall_seconds=round(sum(attempt["seconds"] for attempt in state.attempts), 2),
@@ -220,8 +236,7 @@ def configured(plan: Plan, resources: Resources) -> tuple[Devices, str]:
         UsageError: There are fewer devices than asked for, or they cannot share a batch.
     """
     backend.configure(resources.threads, plan.seed)
-    devices = Devices(resources.gpus, resources.logical_cpus)
-    devices.check_batch(plan.training.batch)
+    devices = Devices(resources.gpus, resources.logical_cpus, resources.nodes, plan.training.batch)
     return devices, backend.usable_precision(plan.training.precision)
 
 
@@ -263,7 +278,7 @@ def _followed(trainer: Trainer, observer: Observer, record: Identity, plan: Plan
     try:
         state = trainer.run(on_step, lambda state: follow.epoch(state.history[-1], state.system[-1]))
     except BaseException as error:
-        follow.end("KILLED" if isinstance(error, Stopped) else "FAILED")
+        follow.end("KILLED" if isinstance(error, Stopped | WorkerLost) else "FAILED")
         raise
     follow.end("FINISHED")
     return state

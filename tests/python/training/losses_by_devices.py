@@ -1,5 +1,7 @@
 """Print the losses of some steps on one device and on two logical ones, as JSON by norm and devices.
 
+With the number of nodes as second argument, only those of one of the processes on so many nodes.
+
 A program of its own, run by `test_devices.py`: TensorFlow cuts the CPU into devices only before its first use.
 """
 
@@ -19,7 +21,7 @@ STEPS = 6
 
 def main() -> None:
     backend.configure(threads=1, seed=7)
-    places = [Devices(logical_cpus=2), Devices()]
+    places = [Devices(nodes=int(sys.argv[2]))] if sys.argv[2:] else [Devices(logical_cpus=2), Devices()]
     import keras
     from pocketnet.models.build import build
     from pocketnet.training.compile import compile_for_training

@@ -188,7 +188,6 @@ class Trainer:
         if settings.schedule != "plateau":
             self.model.optimizer.learning_rate = rate_at(settings, step)
         try:
-            self._stepper.reset_metrics()
             loss = self._train_step(image, label)
         except Exception as error:
             if backend.is_out_of_memory(error):

@@ -224,6 +224,6 @@ def watched() -> Iterator[None]:
 
 
 def _short(error: Exception) -> str:
-    """Return the reason from an error of TensorFlow, without the operation's place in the graph."""
+    """Return the first line of the reason in an error of TensorFlow, without the operation's place in the graph."""
     before, _, reason = str(error).partition(ABORTED)
-    return " ".join((reason or before).split()).split(". ")[0][:300]
+    return (reason or before).strip().split("\n")[0].rstrip(": ")

@@ -21,6 +21,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export ORT_DISABLE_TELEMETRY := 1
 export ENABLE_RUNTIME_UPTIME_TELEMETRY := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
+# Nothing here uses the jobs of an MLflow server, for which it starts a dozen processes.
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 # Test files side by side; each file's tests stay in one process, which shares its fixtures. The longest files come first
 # (tests/conftest.py).
 TEST_WORKERS ?= 2
@@ -134,7 +136,7 @@ bench-predict: .venv/.ready ## Hold predicted memory and step time against measu
 ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR), on this machine only (UI_PORT=5000)
 	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }
 	echo "The runs are at http://127.0.0.1:$(UI_PORT); stop with Ctrl+C."
-	.venv/bin/mlflow ui --host 127.0.0.1 --port $(UI_PORT) --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
+	.venv/bin/mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
 
 completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SHELL_NAME=bash, zsh or fish
 	@mkdir -p .tools

@@ -267,6 +267,7 @@ COMMANDS = {
     "profile": ("--predict --plan p.json -o out/p.json --plot out/p.png --calibrate out/c.json",
                 ["out/p.json", "out/p.png", "out/c.json"]),
     "prune": ("--model {model} -o out", ["out/anything", "out/model.keras"]),
+    "read": ("--cases c.json --input data -o out/read.json", ["out/read.json"]),
     "report": ("--models m -o out/report.html", ["out/report.html"]),
     "train": ("--plan p.json --splits s.json --stores s -o out", ["out/anything", "out/model.keras"]),
 }

@@ -15,7 +15,8 @@ FILES = {"manifest", "fingerprint", "plan", "splits", "split", "fold", "provenan
 OTHERS = {("experiments/outcome.py", "write_experiment", "entry"), ("experiments/outcome.py", "_page", "entry"),
           ("experiments/outcome.py", "provenance", "entry"),  # an entry of experiments.json
           ("profiling/sweep.py", "entry", "described"),  # what a measuring process leaves for its parent
-          ("datasets/index.py", "_classes", "labels"), ("preprocessing/store.py", "write_store", "labels"),  # by name
+          ("datasets/index.py", "_classes", "labels"), ("preprocessing/index.py", "write", "entries"),  # by folder
+          ("preprocessing/store.py", "write_store", "labels"),  # by name
           ("tracking/store.py", "log_dataset", "profile")}  # MLflow's word for a dataset's figures
 
 

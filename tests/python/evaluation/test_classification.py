@@ -14,6 +14,7 @@ from pocketnet.contracts.predictions import write_table
 from pocketnet.errors import DataError
 from pocketnet.evaluation import comparison as comparisons
 from pocketnet.evaluation import roc, table
+from pocketnet.evaluation.cases import Sources
 from pocketnet.evaluation.classification import layout, metrics
 from pocketnet.evaluation.classification.comparison import cautions
 from pocketnet.evaluation.classification.evaluate import PICTURE_SIDE, draw_image, evaluate
@@ -49,8 +50,8 @@ def manifest(folder, **more):
 
 def evaluated(folder, listing=None, predictions=None):
     record = fake_run.provenance("pocket", 1, "classifier", dataset="xray")
-    return evaluate(listing or manifest(folder), folder / "manifest.json", folder, predictions or folder, record,
-                    folder / "out")
+    return evaluate(listing or manifest(folder), folder / "manifest.json", folder, Sources([predictions or folder]),
+                    record, folder / "out")
 
 
 def test_a_classifier_is_evaluated(folder):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from pocketnet.contracts.comparison import Comparison, Equivalence, MetricSummary, NetworkRow, Pair
+from pocketnet.contracts.tasks import CLASSIFICATION, SEGMENTATION, TASKS
 from pocketnet.evaluation.verdict import headline_pairs, verdict
 
 
@@ -35,15 +36,22 @@ def test_verdict(given, kind, title, text):
     assert title in outcome["title"] and text in outcome["text"]
 
 
+def whole(task, summary):
+    """The metrics of a network; the verdict reads the first."""
+    return dict.fromkeys(TASKS[task].metrics, summary)
+
+
 @pytest.mark.parametrize("means, title", [
     ((0.0, 0.0), "Neither the pocket U-Net nor the full U-Net finds the labels"),
     ((0.004, 0.009), "Neither"),
     ((0.0, 0.9), "as accurate as"), ((0.9, 0.0), "as accurate as"), ((None, 0.0), "as accurate as"),
 ])
 def test_two_networks_that_find_nothing_are_not_as_accurate(means, title):
-    rows = [NetworkRow("unet", width, 1000, (0,), 50, "mean", {"dice": MetricSummary(mean, 0.0, mean, 50, 0)})
+    rows = [NetworkRow("unet", width, 1000, (0,), 50, "mean",
+                       whole(SEGMENTATION, MetricSummary(mean, 0.0, mean, 50, 0)))
             for width, mean in zip(("full", "pocket"), means, strict=True)]
-    others = [replace(row, arch="resnet", metrics={"dice": MetricSummary(0.9, 0.0, 0.9, 50, 0)}) for row in rows]
+    others = [replace(row, arch="resnet", metrics=whole(SEGMENTATION, MetricSummary(0.9, 0.0, 0.9, 50, 0)))
+              for row in rows]
     outcome = verdict(pair(0.0, (0.0, 0.0), 0.0, None), compared(*others, *rows))
     assert title in outcome["title"] and (outcome["kind"] == "equivalent") == (title == "as accurate as")
 
@@ -53,7 +61,8 @@ def test_two_networks_that_find_nothing_are_not_as_accurate(means, title):
     ((0.5, 0.9), "as accurate as"),
 ])
 def test_two_classifiers_that_guess_are_not_as_accurate(means, title):
-    rows = [NetworkRow("unet", width, 1000, (0,), 50, "ill", {"auc": MetricSummary(mean, None, None, 50, 0)})
+    rows = [NetworkRow("unet", width, 1000, (0,), 50, "ill",
+                       whole(CLASSIFICATION, MetricSummary(mean, None, None, 50, 0)))
             for width, mean in zip(("full", "pocket"), means, strict=True)]
     given = replace(pair(0.0, (-0.001, 0.001), 0.0, None), label="ill", metric="auc")
     outcome = verdict(given, compared(*rows, task="classification"))

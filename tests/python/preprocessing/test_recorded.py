@@ -9,6 +9,7 @@ import tiny
 from pocketnet.cli import infer
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.errors import AlteredError, DataError
+from pocketnet.evaluation.cases import Sources
 from pocketnet.evaluation.segmentation.evaluate import evaluate
 from pocketnet.files import sha256
 from pocketnet.preprocessing import geometry
@@ -60,8 +61,8 @@ def test_nothing_is_measured_or_drawn_with_a_changed_file(checked, tmp_path, nam
         geometry.write_image(tmp_path / "predicted" / f"{case.case}.nii.gz", classes, label.grid)
     change(folder / name)
     with pytest.raises(DataError) as caught:
-        evaluate(listing, tmp_path / "manifest.json", folder, tmp_path / "predicted", fake_run.provenance(),
-                 tmp_path / "out")
+        evaluate(listing, tmp_path / "manifest.json", folder, Sources([tmp_path / "predicted"]),
+                 fake_run.provenance(), tmp_path / "out")
     said = " ".join([str(caught.value), *caught.value.problems])
     assert name in said and listing.cases[1].sha256[name] in said and sha256(folder / name) in said
     assert not (tmp_path / "out" / "metrics.csv").exists()

@@ -18,6 +18,7 @@ from pocketnet.contracts.splits import Intensity
 from pocketnet.datasets import check, presets
 from pocketnet.errors import DataError, UsageError
 from pocketnet.evaluation import cases as evaluated
+from pocketnet.evaluation.cases import Sources
 from pocketnet.evaluation.segmentation.evaluate import evaluate
 from pocketnet.planning.plan import make_plan
 from pocketnet.preprocessing import geometry
@@ -342,7 +343,7 @@ def test_metrics_of_annotated_labels_only(listed, tmp_path):
         _, label = tiny.volume(int(case.case[1:]))
         grid = geometry.read(folder / case.label, label=True).grid
         geometry.write_image(tmp_path / "predicted" / f"{case.case}.nii.gz", label, grid)
-    evaluate(found.manifest, folder / "manifest.json", folder, tmp_path / "predicted",
+    evaluate(found.manifest, folder / "manifest.json", folder, Sources([tmp_path / "predicted"]),
              fake_run.provenance(), tmp_path / "out")
     rows = table.read(tmp_path / "out" / "metrics.csv")
     assert rows[["case", "label", "dice"]].values.tolist() == [

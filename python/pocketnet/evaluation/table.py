@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import ValidationError
 
 from ..contracts.base import adapter, problems
+from ..contracts.fields import LARGEST
 from ..contracts.metrics import CaseRow, columns
 from ..contracts.provenance import Provenance
 from ..contracts.tasks import CLASSIFICATION, DEFAULT, SEGMENTATION, Task
@@ -98,8 +99,8 @@ def read(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     text = (*TEXT, "class", "predicted", "group")
-    dtypes = (dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64") | dict.fromkeys(NUMBERS, float)
-              | dict.fromkeys(COUNTS, "Int64"))
+    dtypes = (dict.fromkeys(text, str) | dict.fromkeys(WHOLE, "int64")
+              | dict.fromkeys((*NUMBERS, *COUNTS), float))
     try:
         rows = pd.read_csv(io.BytesIO(content(path)), dtype=dtypes, keep_default_na=False,
                            na_values={name: [""] for name in (*NUMBERS, *COUNTS, "group")})
@@ -110,6 +111,11 @@ def read(path: str | Path) -> pd.DataFrame:
         said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
         raise DataError(f"This metrics table cannot be read: {said or type(error).__name__}",
                         where=str(path), todo="Create it again with pocket-evaluate.") from None
+    for name in set(COUNTS) & set(rows.columns):
+        whole = (rows[name].abs() < LARGEST) & (rows[name] % 1 == 0)
+        counts = rows[name].where(whole).astype("Int64")
+        others = rows[name].notna() & ~whole  # `_problems` names them
+        rows[name] = counts.astype(object).mask(others, rows[name]) if others.any() else counts
     for name in set(text) & set(rows.columns):
         rows[name] = rows[name].map(from_cell, na_action="ignore")
     for name in TABLES[task_of(rows)].LATER:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import fake_run
 import numpy as np
 import pytest
+from pocketnet.errors import DataError
 from pocketnet.evaluation import comparison, lesions, table
 from pocketnet.evaluation.segmentation import layout
 
@@ -71,3 +72,16 @@ def test_a_table_from_before_the_lesions_is_read_and_goes_with_others(tmp_path):
     found = comparison.compare(table.read_all([tmp_path / "new.csv", tmp_path / "old.csv"]))
     assert {row.width: "lesions" in row.metrics for row in found.networks} == {"full": True, "pocket": False}
     assert {cells[2] for cells in layout.lesions_table(found).rows} == {"full"}
+
+
+@pytest.mark.parametrize("value, said", [("0.5", "0.lesions: found 0.5"), ("1e300", "0.lesions: found 1e+300"),
+                                         ("-1", "0.lesions: found -1"), ("many", "many")])
+def test_a_number_of_lesions_is_whole(tmp_path, value, said):
+    table.write_metrics(tmp_path / "metrics.csv", rows())
+    text = (tmp_path / "metrics.csv").read_text()
+    assert ",3,0.5" in text and table.read(tmp_path / "metrics.csv")["lesions"].eq(3).all()
+    (tmp_path / "metrics.csv").write_text(text.replace(",3,0.5", f", {value} ,0.5", 1))
+    with pytest.raises(DataError) as caught:
+        table.read(tmp_path / "metrics.csv")
+    assert said in str(caught.value) and "1.lesions" not in str(caught.value)
+    assert caught.value.where == str(tmp_path / "metrics.csv")

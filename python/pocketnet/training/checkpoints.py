@@ -46,7 +46,7 @@ def write_checkpoint(folder: Path, step: int, arrays: dict[str, list[np.ndarray]
     Returns:
         The path of the checkpoint.
     """
-    path = _path(folder, step)
+    path = path_of(folder, step)
     named: dict[str, Any] = {f"{group}/{i:05d}": array for group, items in arrays.items()
                              for i, array in enumerate(items)}
     text = np.frombuffer(json.dumps(state, allow_nan=False).encode(), dtype=np.uint8)
@@ -62,7 +62,8 @@ def write_checkpoint(folder: Path, step: int, arrays: dict[str, list[np.ndarray]
     return path
 
 
-def _path(folder: Path, step: int) -> Path:
+def path_of(folder: Path, step: int) -> Path:
+    """Return the path of a checkpoint."""
     return folder / f"step-{step:08d}.npz"
 
 
@@ -130,14 +131,14 @@ def wait_for(folder: Path, step: int, seconds: float = 90) -> None:
     A network file system may show it late.
     """
     deadline = time.monotonic() + seconds
-    while step and not _path(folder, step).exists() and time.monotonic() < deadline:
+    while step and not path_of(folder, step).exists() and time.monotonic() < deadline:
         time.sleep(1)
 
 
 def keep(folder: Path, step: int) -> None:
     """Copy the checkpoint of a step to `kept_path`, which newer checkpoints do not replace."""
     with files.atomic(kept_path(folder, step), private=True) as temporary:
-        shutil.copyfile(_path(folder, step), temporary)
+        shutil.copyfile(path_of(folder, step), temporary)
 
 
 def kept_path(folder: Path, step: int) -> Path:
@@ -147,7 +148,7 @@ def kept_path(folder: Path, step: int) -> Path:
 
 def discard(folder: Path, step: int) -> None:
     """Remove the checkpoint of a step, if there is one."""
-    _path(folder, step).unlink(missing_ok=True)
+    path_of(folder, step).unlink(missing_ok=True)
 
 
 def newest_step(folder: Path) -> int:

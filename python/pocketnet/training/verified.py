@@ -121,7 +121,7 @@ def verify(model: ModelFolder, splits: Splits, store_folders: list[Path], checkp
         trainer, _ = trainer_of(plan, split, stores, choice, Path(temporary), devices=devices,
                                 log=lambda line: None)
         if before.step:
-            shutil.copyfile(_state(folder, before.step), Path(temporary) / f"step-{before.step:08d}.npz")
+            shutil.copyfile(_state(folder, before.step), checkpoints.path_of(Path(temporary), before.step))
             trainer.resume()
         first = trainer.trained.get_weights()
         if chain.weights_digest(first) != before.weights:
@@ -207,7 +207,7 @@ def _check_network(model: ModelFolder, links: tuple[Link, ...]) -> None:
 def _state(folder: Path, step: int) -> Path:
     """Return the path of the state of a step: the kept one, or the last checkpoint."""
     kept = checkpoints.kept_path(folder, step)
-    return kept if kept.is_file() else folder / f"step-{step:08d}.npz"
+    return kept if kept.is_file() else checkpoints.path_of(folder, step)
 
 
 def _drawn(links: tuple[Link, ...], folder: Path, first_step: int | None) -> int:

@@ -87,9 +87,20 @@ class Problems {
                 "${fitting.size() > 1 ? 'do' : 'does'}."
         }
         if (given.freeze && !given.start_from) found << '--freeze is for trainings that start from a network: give --start_from, too.'
+        found.addAll(configurations(given))
         found.addAll(experiment(given))
         found.addAll(data(given))
         found
+    }
+
+    /** Problems with several configurations. */
+    private static List<String> configurations(Map given) {
+        def several = given.configuration ?: []
+        if (several.size() < 2) return []
+        def text = "--configuration ${several.join(',')}"
+        def single = ['experiment', 'start_from', 'plan', 'training_sizes'].findAll { name -> given[name] }
+        'auto' in several ? ["$text: auto stands alone; it trains both configurations where 2D may be better.".toString()] :
+            single.collect { name -> "$text: --$name allows one configuration only: give 2d or 3d, or leave --$name out.".toString() }
     }
 
     /** Problems with the dataset's folder. */

@@ -4,6 +4,9 @@ import java.nio.file.Path
 /** The networks of a run and what to do with them, selected by parameters or by an experiment of the paper. */
 class Selection {
 
+    /** The file of the plan of 2D networks, in a run that trains both configurations. */
+    static final String IN_2D = 'plan-2d.json'
+
     /** The selection by `--experiment`, `--arch` and `--width`, as a map: `device` (null for none), `device_file`, `gpus`,
         `members` per fold, `experiment` (empty for none), `arch` (empty for the default), `width`, and the experiment's
         `measure`, `prune`, `activations`, `picture`, `compare`. `start` is the model folder to start from, or an empty list. */
@@ -35,6 +38,11 @@ class Selection {
     static List<Map> networks(List<Map> configurations) {
         configurations.findAll { entry -> entry.mode == 'train' }
             .collect { entry -> [id: "${entry.arch}-${entry.width}".toString(), arch: entry.arch, width: entry.width] }
+    }
+
+    /** The plan of a network, as JSON text: in a run with two, that of 2D if the network's name ends in 2d. */
+    static String planOf(Map meta, Map<String, String> plans) {
+        plans.containsKey(IN_2D) && meta.width.endsWith('-2d') ? plans[IN_2D] : plans['plan.json']
     }
 
     /** Expand a training and its plan (JSON text) to a list of [meta, text], one for each ensemble member; each has its own

@@ -1,10 +1,13 @@
-/** Compare the networks over all folds, paired by case. */
+/** Compare the networks over all folds, paired by case. `models` has the model folders, and `manifest` the cases, if
+    networks were trained in 2D and in 3D: which one is compared is chosen by their validation cases. Both are empty lists
+    otherwise. */
 process COMPARE {
     tag "${dataset}"
 
     input:
     val dataset
     path evaluations, stageAs: 'evaluations/*'
+    tuple path(models, stageAs: 'models/*'), path(manifest, stageAs: 'manifest.json')
     val code
 
     output:
@@ -12,7 +15,7 @@ process COMPARE {
 
     script:
     """
-    pocket-compare evaluations/*/metrics.csv ${task.ext.args ?: ''} -o comparison
+    pocket-compare evaluations/*/metrics.csv ${models ? '--models models --manifest manifest.json' : ''} ${task.ext.args ?: ''} -o comparison
     """
 
     stub:

@@ -2,7 +2,8 @@
     plan to use instead, and `folds` a file of splits to use instead, or an empty list each; `experiment` is a name, or
     empty; `networks` has the options for the networks, which predicted.json then lists; `device` is a device file, and
     `start` a model folder to start from, or an empty list each. `batches` has manifests of parts of the cases, of
-    `cases_per_task` cases each, or of a number that suits the dataset (auto). */
+    `cases_per_task` cases each, or of a number that suits the dataset (auto). If networks are trained in 3D and in 2D,
+    plan.json is that of 3D, and plan-2d.json the other. */
 process PLAN {
     tag "${dataset}"
 
@@ -21,6 +22,7 @@ process PLAN {
 
     output:
     path 'plan.json', emit: plan
+    path 'plan*.json', emit: plans
     path 'splits.json', emit: splits
     path 'predicted.json', emit: predicted
     path 'batches', emit: batches
@@ -35,10 +37,13 @@ process PLAN {
     """
 
     stub:
-    def widths = (networks =~ /--width=(\S+)/)[0][1].tokenize(',')
-    def predicted = widths.collect { width -> [arch: 'unet', width: width == 'caps' ? 'capped32' : width, mode: 'train',
+    def both = (task.ext.args ?: '').contains('--configuration=2d,3d')
+    def widths = (networks =~ /--width=(\S+)/)[0][1].tokenize(',').collect { width -> width == 'caps' ? 'capped32' : width }
+        .collectMany { width -> both ? ["$width-3d", "$width-2d"] : [width] }
+    def predicted = widths.collect { width -> [arch: 'unet', width: width.toString(), mode: 'train',
                                                predicted: [host_memory_mib: 1000, step_seconds: 1]] }
     """
+    ${both ? """echo '{"network": {"kernel": [3, 3, 1]}}' > plan-2d.json""" : ''}
     echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}, "training": {"epochs": 1, "steps_per_epoch": 1}, "seed": 1}' > plan.json
     echo '${groovy.json.JsonOutput.toJson([configurations: predicted])}' > predicted.json
     echo '{"folds": [{"fold": 0}, {"fold": 1}]}' > splits.json

@@ -58,6 +58,7 @@ workflow POCKETNET {
          Selection.planning(selection), cases_per_task, selection.device_file, selection.start,
          code.map { hash -> hash.plan })
     plan    = PLAN.out.plan.map { file -> oneLine(file) }
+    plans   = PLAN.out.plans.map { files -> [files].flatten().collectEntries { file -> [file.name, oneLine(file)] } }
     splits  = PLAN.out.splits.map { file -> Contents.of(file) }
     batches = PLAN.out.batches.map { folder -> Batches.of(folder) }  // value: a map, lib/Batches.groovy
     PLAN.out.predicted
@@ -89,7 +90,8 @@ workflow POCKETNET {
         .filter { !skip_profile }
         .combine(predictions.map { all -> [Resources.predicted(all, 'train', selection)] })
         .map { meta, all -> meta + [memory: Resources.memoryGib(all[meta.id])] }
-        .combine(plan)
+        .combine(plans)
+        .map { meta, all -> [meta, Selection.planOf(meta, all)] }
         .set { profiled }  // channel: [meta with GiB of memory, plan text]
     PROFILE(profiled, code.map { hash -> hash.profile })
     PLAN.out.predicted
@@ -116,8 +118,8 @@ workflow POCKETNET {
         .map { meta, requests, fold -> [meta + [id: "${meta.id}-fold${fold}", fold: fold], requests] }
         .set { trainings }  // channel: [meta, memory and time, 0 when not known]
     trainings
-        .combine(plan)
-        .flatMap { meta, requests, text -> Selection.members(selection, meta, text).collect { one, own -> [one, requests, selection.start, own] } }
+        .combine(plans)
+        .flatMap { meta, requests, all -> Selection.members(selection, meta, Selection.planOf(meta, all)).collect { one, own -> [one, requests, selection.start, own] } }
         .set { members }  // channel: [meta, memory and time, model to start from or an empty list, plan text]
     TRAIN(members, splits, stores, code.map { hash -> hash.train })
     TRAIN.out.model
@@ -177,7 +179,13 @@ workflow POCKETNET {
     // COMPARE, REPORT and COLLECT see everything, in an order that does not depend on which task ended first
     all_models  = networks_made.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
     evaluations = evaluation.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
-    COMPARE(dataset, evaluations.filter { selection.compare }, code.map { hash -> hash.compare })
+    all_models
+        .map { models -> [models] }
+        .combine(plans)
+        .combine(CHECK.out.manifest)
+        .map { models, all, manifest -> Selection.IN_2D in all ? [models, manifest] : [[], []] }
+        .set { configured }  // channel: [models to choose the configuration by, manifest], or empty lists
+    COMPARE(dataset, evaluations.filter { selection.compare }, configured, code.map { hash -> hash.compare })
     REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })
     COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, REPORT.out.figures,
             CHECK.out.manifest, mlflow_uri,

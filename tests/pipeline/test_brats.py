@@ -31,21 +31,25 @@ def small_brats(tmp_path_factory) -> Path:
 
 
 def test_predictions_lie_in_their_images_geometry_whatever_the_folders_are_called(clone, small_brats, tmp_path):
-    """A fold from random weights, then another that starts from its network."""
+    """A fold from random weights in 2D and in 3D, then another that starts from the 3D network."""
     (tmp_path / NAME).mkdir()
     (tmp_path / "results").symlink_to(tmp_path / NAME)
     store = f"{NAME}'; touch PLANTED; echo '.db"
     options = ("-profile", "test", "--dataset", "brats", "--input", str(small_brats), "--modalities", "flair,t1ce",
                "--folds", "3", "--cases_per_task", "20", "--width", "pocket", "--skip_profile", "--outdir", NAME,
                "--mlflow_uri", f"sqlite:///{store}")
-    statuses = Pipeline(clone, tmp_path, (*options, "--fold", "0")).finish()
-    assert set(statuses.values()) == {"COMPLETED"} and sum(name.startswith("TRAIN") for name in statuses) == 1
-    first = tmp_path / "results/brats/models/unet-pocket/fold0"
+    statuses = Pipeline(clone, tmp_path, (*options, "--fold", "0", "--configuration", "2d,3d")).finish()
+    assert set(statuses.values()) == {"COMPLETED"}
+    assert {name for name in statuses if name.startswith("TRAIN")} == {
+        f"TRAIN (unet-pocket-{name}-fold0)" for name in ("2d", "3d")}
+    check_the_choice(tmp_path / "results/brats")
+    first = tmp_path / "results/brats/models/unet-pocket-3d/fold0"
     again = Pipeline(clone, tmp_path, (*options, "--fold", "2", "--start_from", str(first), "--windows", "padded"))
     statuses = again.finish("-resume")
     assert [status for name, status in statuses.items() if name.startswith("PREPROCESS")] == ["CACHED"]
     assert [status for name, status in statuses.items() if name.startswith("TRAIN")] == ["COMPLETED"]
-    before, after = (json.loads((first.with_name(name) / "provenance.json").read_text()) for name in ("fold0", "fold2"))
+    before, after = (json.loads((tmp_path / f"results/brats/models/{name}/provenance.json").read_text())
+                     for name in ("unet-pocket-3d/fold0", "unet-pocket/fold2"))
     assert after["start"]["run_key"] == before["run_key"] and after["start"]["taken"] > 0
     for one in (before, after):
         assert [label["label"] for label in one["decisions"]["postprocessing"]] == ["whole tumor"]
@@ -53,7 +57,7 @@ def test_predictions_lie_in_their_images_geometry_whatever_the_folders_are_calle
     scripts = [path.read_text() for path in tmp_path.glob("work/*/*/.command.sh")]
     assert sum("pocket-infer" in text and "--windows=padded" in text for text in scripts) == 1
     predictions = sorted((tmp_path / "results/brats/predictions").rglob("*.nii.gz"))
-    assert len(predictions) == 2
+    assert len(predictions) == 3
     for path in predictions:
         case = path.name.removesuffix(".nii.gz")
         image, found = nib.load(small_brats / case / f"{case}_flair.nii.gz"), nib.load(path)
@@ -63,3 +67,20 @@ def test_predictions_lie_in_their_images_geometry_whatever_the_folders_are_calle
     assert "whole tumor" in report and "unet pocket" in report
     assert list((tmp_path / NAME / "brats/checkpoints").iterdir()) and (tmp_path / store).is_file()
     assert not list(tmp_path.rglob("PLANTED"))
+
+
+def check_the_choice(results: Path) -> None:
+    """Each network was trained by its own plan, and the one with the higher validation Dice was chosen."""
+    [choice] = json.loads((results / "comparison/comparison.json").read_text())["configurations"]
+    measured = {}
+    for name, depth in (("2d", 1), ("3d", 16)):
+        folder = results / f"models/unet-pocket-{name}/fold0"
+        plan = json.loads((folder / "plan.json").read_text())
+        assert plan["configuration"]["name"] == name and plan["training"]["patch"] == [16, 16, depth]
+        [case] = json.loads((folder / "provenance.json").read_text())["decisions"]["validation"]
+        measured[name] = case["dice"]
+    assert {one["name"]: one["dice"] for one in choice["results"]} == pytest.approx(measured, abs=1e-6)
+    assert choice["chosen"] == max(measured, key=lambda name: (measured[name], name)) and choice["cases"] == 1
+    rows = {row["width"] for row in json.loads((results / "comparison/comparison.json").read_text())["networks"]}
+    assert rows == {"pocket-2d", "pocket-3d"}
+    assert f"{choice['chosen'].upper()} is used" in (results / "report.html").read_text()

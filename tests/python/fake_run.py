@@ -11,6 +11,7 @@ import pandas as pd
 from pocketnet import files
 from pocketnet.contracts.provenance import Provenance
 from pocketnet.evaluation import table
+from pocketnet.models.widths import policy_of
 from pocketnet.outputs import MARKER
 from pocketnet.training.model_folder import write_checksums
 
@@ -31,24 +32,41 @@ PLAN = {
 }
 
 
+def plan_in(name: str) -> dict:
+    """The plan of a configuration, `2d` or `3d`, that has the other one beside it."""
+    flat = {"kernel": [3, 3, 1], "pooling": [[2, 2, 1]] * 3} if name == "2d" else {}
+    configuration = {"name": name, "reason": "few slices far apart", "beside": "3d" if name == "2d" else "2d"}
+    training = PLAN["training"] | ({"patch": [32, 48, 1], "augmentation": PLAN["training"]["augmentation"] | {
+        "flip_axes": [0, 1]}} if name == "2d" else {})
+    return PLAN | {"network": PLAN["network"] | flat, "configuration": configuration, "training": training}
+
+
+def validation(dice: float, fold: int, cases: int = 4) -> dict:
+    """Decisions with so much validation Dice on average; the cases of two networks differ alike."""
+    generator = np.random.default_rng(fold)
+    return {"references": 0, "predictions": 0, "postprocessing": [], "validation": [
+        {"case": f"validation_{fold}_{number}", "dice": dice + noise}
+        for number, noise in enumerate(generator.uniform(-0.04, 0.04, cases))]}
+
+
 def provenance(width: str = "pocket", fold: int = 0, arch: str = "unet", **changes) -> Provenance:
     """The provenance of a network."""
     return Provenance.from_json({
         "dataset": "hippocampus", "arch": arch, "width": width, "fold": fold, "recipe": "quick", "seed": 12345,
-        "parameters": PARAMETERS[width], "steps": 120, "run_key": f"{arch}-{width}-{fold}", "code": "c0de",
+        "parameters": PARAMETERS[policy_of(width)], "steps": 120, "run_key": f"{arch}-{width}-{fold}", "code": "c0de",
         "commit": "f00d", "version": "0.1.0", "versions": {"python": "3.11.7", "keras": "3.12.0"},
         "hardware": {"cpu": "a CPU", "cores": 2, "memory_mib": 24000, "devices": []},
         "attempts": [{"first_step": 0, "last_step": 120, "seconds": 66.0, "ended": "finished"}],
-        "wall_seconds": 66.0 if width == "pocket" else 132.0, "peak_host_memory_mib": 1700.0,
+        "wall_seconds": 66.0 if policy_of(width) == "pocket" else 132.0, "peak_host_memory_mib": 1700.0,
         "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": [], **changes})
 
 
-def write_model(folder: Path, **changes) -> Path:
+def write_model(folder: Path, plan: dict = PLAN, **changes) -> Path:
     """A model folder with a history of six epochs, without the network itself."""
     folder.mkdir(parents=True, exist_ok=True)
     record = provenance(**changes)
     checked.write_json(folder / "provenance.json", record, "provenance")
-    checked.write_json(folder / "plan.json", PLAN, "plan")
+    checked.write_json(folder / "plan.json", plan, "plan")
     checked.write_json(folder / "labels.json", {"modalities": ["MRI"], "labels": LABELS}, "labels")
     lines = ["epoch,step,learning_rate,loss,validation_loss,validation_dice,seconds"]
     lines += [f"{epoch},{epoch * 20},0.001,{0.8 / epoch:.4f},{0.9 / epoch:.4f},{1 - 0.8 / epoch:.4f},{epoch * 11}"
@@ -96,16 +114,31 @@ def write_evaluation(folder: Path, rows: pd.DataFrame) -> Path:
 
 def write_run(root: Path, widths=("full", "pocket"), folds=(0, 1), shift: float = -0.004) -> Path:
     """Models, evaluations and comparison of a run, laid out as published."""
-    from click.testing import CliRunner
-    from pocketnet.cli.compare import main
-
     for width in widths:
         for fold in folds:
             write_model(root / "models" / f"unet-{width}" / f"fold{fold}", width=width, fold=fold)
             write_evaluation(root / "evaluation" / f"unet-{width}" / f"fold{fold}",
                              metrics(width, fold, shift=shift if width == "pocket" else 0))
+    return _compared(root)
+
+
+def write_both(root: Path, dice=(("pocket-2d", 0.8), ("pocket-3d", 0.75), ("full-2d", 0.78), ("full-3d", 0.79)),
+               folds=(0, 1)) -> Path:
+    """A run in 2D and in 3D, with so much validation Dice."""
+    for width, mean in dice:
+        for fold in folds:
+            write_model(root / "models" / f"unet-{width}" / f"fold{fold}", plan_in(width[-2:]), width=width, fold=fold,
+                        decisions=validation(mean, fold))
+            write_evaluation(root / "evaluation" / f"unet-{width}" / f"fold{fold}", metrics(width, fold))
+    return _compared(root, "--models", str(root / "models"))
+
+
+def _compared(root: Path, *options: str) -> Path:
+    from click.testing import CliRunner
+    from pocketnet.cli.compare import main
+
     paths = sorted(map(str, root.glob("evaluation/*/*/metrics.csv")))
-    outcome = CliRunner().invoke(main, [*paths, "-o", str(root / "comparison"), "--quiet"])
+    outcome = CliRunner().invoke(main, [*paths, *options, "-o", str(root / "comparison"), "--quiet"])
     assert outcome.exit_code == 0, outcome.output
     return root
 

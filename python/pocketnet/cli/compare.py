@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .common import command, json_option, output_option, quiet_option, result
 
+if TYPE_CHECKING:
+    from ..contracts.configuration import ConfigurationChoice
+
 
 @command("compare", examples="""
 pocket-compare results/hippocampus/evaluation/*/*/metrics.csv -o comparison
 pocket-compare full.csv pocket.csv -o comparison --json
+pocket-compare evaluation/*/*/metrics.csv --models models --manifest manifest.json -o comparison
 pocket-compare best/metrics.csv --baseline quick/metrics.csv -o best-or-quick
 """)
 @click.argument("metrics", nargs=-1, required=True, metavar="METRICS_CSV…", type=click.Path(path_type=Path))
@@ -20,14 +26,20 @@ pocket-compare best/metrics.csv --baseline quick/metrics.csv -o best-or-quick
 @click.option("--baseline", multiple=True, metavar="METRICS_CSV", type=click.Path(path_type=Path),
               help="metrics.csv of the same networks from another run (recipe, steps, code). Each network is also "
                    "paired with itself in that run. Repeatable.")
+@click.option("--models", multiple=True, type=click.Path(path_type=Path),
+              help="A model folder or a folder of them: for networks that were trained in 2D and in 3D, choose the one "
+                   "with the higher mean validation Dice, and compare that one. Repeatable.")
+@click.option("--manifest", type=click.Path(path_type=Path),
+              help="manifest.json, for --models: cases of one group (patient) count together in the intervals.")
 @click.option("--allow-mixed-code", is_flag=True, help="Allow networks that were trained by different code.")
 @quiet_option
 @json_option
-def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], allow_mixed_code: bool, quiet: bool,
-         as_json: bool) -> None:
+def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], models: tuple[Path, ...],
+         manifest: Path | None, allow_mixed_code: bool, quiet: bool, as_json: bool) -> None:
     """Compare the full network with every other width, paired by case.
 
-    With --baseline, also compare each network with itself in another run.
+    With --baseline, also compare each network with itself in another run. With --models, the full network and the
+    others are compared in the configuration, 2D or 3D, that was chosen for each on validation cases.
     """
     from .. import outputs
     from ..evaluation import table
@@ -39,10 +51,11 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
 
     written = dict.fromkeys(("metrics.csv", "comparison.md", "comparison.tex", "comparison.csv"))
     written |= {"comparison.json": "comparison"} | ({"baseline.json": "baseline"} if baseline else {})
-    outputs.check_files({output / name: kind for name, kind in written.items()}, [*metrics, *baseline])
+    outputs.check_files({output / name: kind for name, kind in written.items()},
+                        [*metrics, *baseline, *models, *([manifest] if manifest else [])])
     outputs.check_unaltered([*metrics, *baseline])
     rows = table.read_all(metrics)
-    comparison = compare(rows, allow_mixed_code=allow_mixed_code)
+    comparison = compare(rows, allow_mixed_code=allow_mixed_code, choices=_choices(models, manifest))
     task = TASKS[comparison.task]
     layout = task.layout
     comparison = replace(comparison, notes=(*comparison.notes, *task.comparison.cautions(metrics)))
@@ -58,6 +71,26 @@ def main(metrics: tuple[Path, ...], output: Path, baseline: tuple[Path, ...], al
     write_text(output / "comparison.csv", csv_text(layout.csv_rows(comparison), layout.CSV_COLUMNS))
     comparison.write(output / "comparison.json")
     result(comparison.to_json() | ({"baseline": beside.to_json()} if baseline else {}), as_json, text, quiet)
+
+
+def _choices(models: Sequence[Path], manifest: Path | None) -> tuple[ConfigurationChoice, ...]:
+    """Choose between the configurations of the networks in folders.
+
+    Raises:
+        UsageError: A folder has no model, or as `configurations.choose`.
+    """
+    from ..contracts.groups import together
+    from ..contracts.manifest import Manifest
+    from ..errors import UsageError
+    from ..evaluation.configurations import choose
+    from ..files import below
+    from ..training.model_folder import ModelFolder
+
+    found = {root: [folder for folder, names in below(root) if "provenance.json" in names] for root in models}
+    if empty := [str(root) for root, folders in found.items() if not folders]:
+        raise UsageError("There is no model folder here.", where=", ".join(empty), todo="pocket-train writes it.")
+    opened = [ModelFolder.open(folder) for folder in sorted(set().union(*found.values()))]
+    return choose(opened, together(Manifest.read(manifest).cases) if manifest else None)
 
 
 if __name__ == "__main__":

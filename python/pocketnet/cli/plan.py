@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,8 +13,13 @@ from ..text import counted
 from .common import batch_size, command, integers, json_option, log, output_option, quiet_option, result, split_list
 
 if TYPE_CHECKING:
+    from ..contracts.manifest import Manifest
     from ..contracts.plan import Plan
-    from ..contracts.profile import Predicted, Profile, ProfiledConfiguration
+    from ..contracts.profile import Predicted, ProfiledConfiguration
+    from ..contracts.splits import Splits
+
+IN_2D = "plan-2d.json"
+"""The plan of 2D networks beside `plan.json`, if both configurations are trained."""
 
 EXAMPLES = """
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe quick -o out
@@ -21,6 +28,7 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --tr
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --splits splits_final.json -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --start-from models/unet-pocket/fold0 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --postprocessing largest -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --configuration 2d,3d -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --edited my_plan.json -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --batches 20 -o out
 """
@@ -67,12 +75,16 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ba
               "batch and patch are reduced to fit it; a --patch or --batch that cannot fit is refused.")
 @click.option("--arch", help="Architectures to train (a list). Default: the task's or the experiment's.")
 @click.option("--width", default="pocket,full", show_default=True, help="Widths to train (a list).")
-@click.option("--configuration", help="auto, 2d (slice by slice) or 3d. Default: the recipe's.")
+@click.option("--configuration", metavar="2d|3d|auto|2d,3d",
+              help="2d (slice by slice), 3d, or 2d,3d to train both, which pocket-compare --models chooses from by "
+                   "validation Dice. auto: both for volumes with few slices far apart, else 3d; single slices are "
+                   "always 2d. Default: the recipe's.")
 @click.option("--edited", type=click.Path(path_type=Path),
               help="Your edited plan.json. It is checked against the data and used unchanged.")
 @click.option("--batches", metavar="N|auto", help="Also write batches/, manifests of parts of the cases, N cases each, "
               "for the tasks of the pipeline. auto: a number that suits the dataset.")
-@output_option("Folder for plan.json, splits.json and predicted.json.")
+@output_option("Folder for plan.json, splits.json and predicted.json. For 2d,3d, plan.json is the 3D plan, and "
+               "plan-2d.json the other.")
 @quiet_option
 @json_option
 def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, patch: str | None, batch: int | None,
@@ -90,19 +102,20 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     from .. import outputs
     from ..contracts.fingerprint import Fingerprint
     from ..contracts.manifest import Manifest
-    from ..contracts.plan import Plan
+    from ..contracts.profile import Profile
+    from ..contracts.provenance import Hardware
     from ..errors import UsageError
     from ..experiments import definition
     from ..planning import batches as in_batches
     from ..planning.folds import labelled, shared_images, split_cases, split_into_subsets
     from ..planning.given import given_splits
-    from ..planning.plan import PlanOverrides, check_edited, make_plan, without_augmentation
+    from ..planning.plan import PlanOverrides, make_plan, make_plans, without_augmentation
     from ..planning.preprocessing import check_belongs
     from ..planning.splits import splits as with_constants
-    from ..training.start import Start, adjusted
+    from ..training.start import adjusted
 
     size = batch_size(batches)
-    outputs.check_files({output / "plan.json": "plan", output / "splits.json": "splits",
+    outputs.check_files({output / "plan.json": "plan", output / IN_2D: "plan", output / "splits.json": "splits",
                          output / "predicted.json": "profile"},
                         [manifest, fingerprint, *([given] if given else []), *([start_from] if start_from else [])])
     if batches:
@@ -117,24 +130,28 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
         raise UsageError("--splits and --training-sizes both say how the cases are split.", todo="Give one of them.")
     prints = Fingerprint.read(fingerprint)
     check_belongs(prints, cases, fingerprint)
+    names = split_list(configuration)
+    alone = _alone(names, {"--edited": edited, "--start-from": start_from, "--experiment": experiment,
+                           "--training-sizes": training_sizes})
+    overrides = PlanOverrides(
+        patch=integers(patch, "--patch"), batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch, depth=depth,
+        feature_maps=feature_maps, loss=loss, precision=precision, accumulate=accumulate,
+        rematerialise=rematerialise, postprocessing=postprocessing, mirroring=mirroring,
+        configuration=",".join(names) or None)
     if edited:
-        plan = Plan.read(edited)
-        check_edited(plan, cases, edited)
-    else:
-        plan = make_plan(cases, prints, recipe, seed=seed, overrides=PlanOverrides(
-            patch=integers(patch, "--patch"), batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch, depth=depth,
-            feature_maps=feature_maps, loss=loss, precision=precision, accumulate=accumulate,
-            rematerialise=rematerialise, postprocessing=postprocessing, mirroring=mirroring,
-            configuration=configuration))
-    if start_from and not edited:
-        plan = Start.open(start_from).structured(plan)
-    elif start_from:
-        Start.open(start_from).check(plan)
-    plan = adjusted(plan, learning_rate=learning_rate)
-    networks = _networks(plan, arch, width, experiment)
-    plan, predicted = _predicted(plan, networks, device, patch=bool(patch or edited), batch=bool(batch or edited))
-    if no_augmentation:
-        plan = without_augmentation(plan)
+        plans = [_edited(edited, cases)]
+    elif alone:
+        plans = [make_plan(cases, prints, recipe, seed=seed, overrides=overrides)]
+    else:  # the 3D plan first
+        plans = list(reversed(make_plans(cases, prints, recipe, seed=seed, overrides=overrides)))
+    if start_from:
+        plans = [_started(start_from, plan, edited=bool(edited)) for plan in plans]
+    plans = [adjusted(plan, learning_rate=learning_rate) for plan in plans]
+    fitted = [_predicted(plan, _networks(plan, arch, width, experiment), device, patch=bool(patch or edited),
+                         batch=bool(batch or edited)) for plan in plans]
+    plans = [without_augmentation(plan) if no_augmentation else plan for plan, _ in fitted]
+    plan = plans[0]
+    predicted = Profile(Hardware(), tuple(entry for _, entries in fitted for entry in entries))
     if given:
         rule, parts = given_splits(given, cases, plan.seed)
     elif training_sizes:
@@ -146,24 +163,71 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
         log(f"Warning: the same image is in several parts: {line}", quiet)
     splits = with_constants(plan, rule, parts, prints)
     plan.write(output / "plan.json")
+    for other in plans[1:]:
+        other.write(output / IN_2D)
+    if len(plans) == 1:
+        outputs.remove_earlier(output, IN_2D)
     predicted.write(output / "predicted.json")
     splits.write(output / "splits.json")
     if batches:
         in_batches.write(cases, splits, size, output / "batches")
-    if plan.configuration:
-        log(f"Configuration {plan.configuration.name}: {plan.configuration.reason}.", quiet)
-    training = plan.training
-    largest, count = splits.folds[-1], len(splits.folds)
-    words = f"{counted(count, 'training set')} of up to" if training_sizes else f"{counted(count, 'fold')} of about"
-    log(f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
-        f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
-        f"{counted(training.steps, 'step')}; {words} {len(largest.train)} training, "
-        f"{len(largest.validation)} validation and {len(largest.test)} test cases.", quiet)
+    for one in plans:
+        if one.configuration:
+            log(f"Configuration {one.configuration.name}: {one.configuration.reason}.", quiet)
+        log(_described(one, splits, sizes=bool(training_sizes)), quiet)
+    if len(plans) > 1:
+        log(f"plan.json is the 3D plan, {IN_2D} the 2D plan. Train both; pocket-compare --models chooses by the "
+            "validation Dice.", quiet)
     for entry in predicted.configurations:
         if entry.mode == "train":
             log(_words(entry), quiet)
-    result({"plan": plan.to_json(), "folds": count,
-            "predicted": predicted.to_json()["configurations"]}, as_json)
+    result({"plan": plan.to_json(), "folds": len(splits.folds), "predicted": predicted.to_json()["configurations"]}
+           | ({"plan_2d": plans[1].to_json()} if len(plans) > 1 else {}), as_json)
+
+
+def _edited(path: Path, cases: Manifest) -> Plan:
+    """Return the user's plan; its configuration is then the only one."""
+    from ..contracts.plan import Plan
+    from ..planning.plan import check_edited
+
+    plan = Plan.read(path)
+    check_edited(plan, cases, path)
+    return replace(plan, configuration=plan.configuration and replace(plan.configuration, beside=None))
+
+
+def _alone(names: Sequence[str], given: dict[str, object]) -> bool:
+    """Return whether options were given that allow one configuration only.
+
+    Raises:
+        UsageError: They were, and two configurations are wanted.
+    """
+    from ..errors import UsageError
+
+    options = [option for option, value in given.items() if value]
+    if options and len(names) > 1:
+        raise UsageError(f"{options[0]} allows one configuration only.", where=f"--configuration {','.join(names)}",
+                         todo=f"Give one of them, or leave {options[0]} out.")
+    return bool(options)
+
+
+def _started(folder: Path, plan: Plan, *, edited: bool) -> Plan:
+    """Return the plan with the structure of the network to start from; an edited one has to have it."""
+    from ..training.start import Start
+
+    start = Start.open(folder)
+    if edited:
+        start.check(plan)
+    return plan if edited else start.structured(plan)
+
+
+def _described(plan: Plan, splits: Splits, *, sizes: bool) -> str:
+    """Describe a plan and its folds, or nested training sets (`sizes`)."""
+    training, largest, count = plan.training, splits.folds[-1], len(splits.folds)
+    words = f"{counted(count, 'training set')} of up to" if sizes else f"{counted(count, 'fold')} of about"
+    return (f"Plan for {plan.dataset}, recipe {plan.recipe}: patch {'×'.join(map(str, training.patch))}, "
+            f"batch {training.batch}, depth {plan.network.depth}, {plan.network.feature_maps} first feature maps, "
+            f"{counted(training.steps, 'step')}; {words} {len(largest.train)} training, "
+            f"{len(largest.validation)} validation and {len(largest.test)} test cases.")
 
 
 def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) -> list[tuple[str, str]]:
@@ -176,17 +240,15 @@ def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) 
         arches = definition.load(experiment)["arch"][plan.task]
     widths = [one for given in split_list(width)
               for one in (between(plan.network.feature_maps, plan.network.depth) if given == "caps" else [given])]
-    return [(a, w) for a in arches or [plan.default_arch] for w in widths]
+    return [(a, plan.named(w)) for a in arches or [plan.default_arch] for w in widths]
 
 
 def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *, patch: bool,
-               batch: bool) -> tuple[Plan, Profile]:
+               batch: bool) -> tuple[Plan, list[ProfiledConfiguration]]:
     """Fit the plan to the device, if one is given; return it with the predictions for its networks."""
     from .. import backend
 
     backend.configure()
-    from ..contracts.profile import Profile
-    from ..contracts.provenance import Hardware
     from ..contracts.tasks import TASKS
     from ..planning import device as fit
     from ..profiling import devices, predict, sweep
@@ -196,7 +258,7 @@ def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *,
         patch = patch or TASKS[plan.task].resized
         plan = fit.fitted(plan, networks, device, patch=patch, batch=batch)
     wanted = [one for mode in ("train", "infer") for one in fit.configurations(plan, networks, mode)]
-    return plan, Profile(Hardware(), tuple(sweep.entry(one, predict.describe(one, device)) for one in wanted))
+    return plan, [sweep.entry(one, predict.describe(one, device)) for one in wanted]
 
 
 def _words(entry: ProfiledConfiguration) -> str:

@@ -33,7 +33,9 @@ srun --nodes=2 --ntasks-per-node=1 pocket-train --plan out/plan.json --splits ou
 @click.option("--stores", required=True, multiple=True, type=click.Path(path_type=Path),
               help="A store or a folder of stores; repeatable.")
 @click.option("--arch", help="Architecture; pocket-models lists them. Default by the plan's task: unet or classifier.")
-@click.option("--width", default="pocket", show_default=True, help="pocket, full or capped<feature maps>.")
+@click.option("--width", default="pocket", show_default=True,
+              help="pocket, full or capped<feature maps>. With a plan of two configurations, the network is called "
+                   "pocket-2d or pocket-3d, for example.")
 @click.option("--fold", default=0, show_default=True, help="Fold to train on.")
 @click.option("--start-from", type=click.Path(path_type=Path),
               help="Model folder whose weights are used for all layers that fit, also of other data, channels and "
@@ -95,7 +97,7 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
         follow = live.Live(mlflow_uri, lambda line: click.secho(line, fg="yellow", err=True))
     start = Start.open(start_from, variant, freeze) if start_from else None
     plan = adjusted(Plan.read(plan_file), epochs, learning_rate)
-    arch = arch or plan.default_arch
+    arch, width = arch or plan.default_arch, plan.named(width)
     splits = Splits.read(splits_file)
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet or not writes) as steps:
         provenance = train(plan, splits, list(stores), Choice(arch, width, fold, start, decide), output, checkpoints,

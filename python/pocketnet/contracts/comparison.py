@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from .base import Contract, Record, record
+from .configuration import ConfigurationChoice
 from .fields import AboveZero, Count, Flag, Interval, Number, Prose, Text, absent
 from .labels import MEAN as MEAN
 from .tasks import DEFAULT, TASKS, Task
@@ -115,6 +116,8 @@ class Comparison(Contract):
         networks: One row per network and label.
         pairs: One row per pair of networks, label and metric.
         notes: Notes that a reader must know.
+        configurations: For networks that were trained in 2D and in 3D, which is used. `networks` has both, `pairs`
+            only those that are used.
     """
 
     kind: ClassVar[str] = "comparison"
@@ -127,6 +130,7 @@ class Comparison(Contract):
     task: Task = DEFAULT
     labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = absent()
     notes: tuple[Prose, ...] = ()
+    configurations: tuple[ConfigurationChoice, ...] | None = absent()
 
     @model_validator(mode="after")
     def _metrics(self) -> Comparison:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from .base import Record, record
-from .fields import AboveZero, Count, Flag, NotNegative, Number, Prose, Share, Text, absent
+from .fields import AboveZero, CaseName, Count, Flag, NotNegative, Number, Prose, Share, Text, absent
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -147,6 +147,19 @@ class MirroringDecision(Record):
 
 
 @record
+class CaseDice(Record):
+    """A validation case's result.
+
+    Attributes:
+        case: Name of the case.
+        dice: Mean Dice over its annotated labels.
+    """
+
+    case: CaseName
+    dice: Share
+
+
+@record
 class Decisions(Record):
     """What was decided after a training.
 
@@ -156,6 +169,7 @@ class Decisions(Record):
         postprocessing: One decision per label; none if the plan leaves nothing to decide.
         windows: None if it was not decided.
         mirroring: None if it was not decided.
+        validation: All validation cases, predicted as decided; only if the plan has another configuration beside it.
     """
 
     references: Count
@@ -163,6 +177,7 @@ class Decisions(Record):
     postprocessing: tuple[LabelDecision, ...]
     windows: WindowDecision | None = absent()
     mirroring: MirroringDecision | None = absent()
+    validation: tuple[CaseDice, ...] | None = absent()
 
     def operations(self) -> dict[str, Operations]:
         """Return the chosen operations by label."""
@@ -176,7 +191,10 @@ def shared(several: Sequence[Operations]) -> Operations:
 
 
 def combined(several: Sequence[Decisions | None]) -> Decisions | None:
-    """Return the decisions for the mean of several networks: what all of them decided; None if one decided nothing."""
+    """Return the decisions for the mean of several networks: what all of them decided; None if one decided nothing.
+
+    The validation Dice is the mean of the networks' own.
+    """
     known = [one for one in several if one is not None]
     if len(known) < len(several) or not known:
         return None
@@ -184,6 +202,7 @@ def combined(several: Sequence[Decisions | None]) -> Decisions | None:
         return known[0]
     chosen, reason = [one.operations() for one in known], f"What all {len(known)} networks decided."
     labels = [label for label in chosen[0] if all(label in own for own in chosen)]
+    validation = [one.validation for one in known if one.validation]
     windows = [one.windows for one in known if one.windows]
     mirroring = [one.mirroring for one in known if one.mirroring]
     return Decisions(
@@ -193,7 +212,9 @@ def combined(several: Sequence[Decisions | None]) -> Decisions | None:
         WindowDecision(min((one.chosen for one in windows), key=WINDOW_CHOICES.index), reason,
                        min(one.cases for one in windows), ()) if len(windows) == len(known) else None,
         MirroringDecision(all(one.chosen for one in mirroring), reason, min(one.cases for one in mirroring), ())
-        if len(mirroring) == len(known) else None)
+        if len(mirroring) == len(known) else None,
+        tuple(CaseDice(of_case[0].case, sum(one.dice for one in of_case) / len(of_case))
+              for of_case in zip(*validation, strict=True)) if len(validation) == len(known) else None)
 
 
 def operations_of(plan: Plan, several: Sequence[Decisions | None]) -> dict[str, Operations]:

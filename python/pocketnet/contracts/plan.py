@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 from ..errors import DataError, UsageError
 from ..models.network import ARCHITECTURES, SIGMOID, SOFTMAX, Network
 from ..models.pooling import divisor, everywhere
+from ..models.widths import configuration_of, configured
 from .base import Contract, Record, load, record
+from .configuration import Configuration
 from .fields import (
     AboveZero,
     Bounds,
@@ -49,8 +51,6 @@ FactorRange = tuple[AboveZero, AboveZero]
 Axis = Annotated[int, Field(strict=True, ge=0, le=2)]
 Patch = Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
 Kernel = Annotated[tuple[Literal[1, 3], ...], Field(min_length=2, max_length=3)]
-Dimensions = Literal["2d", "3d"]
-CONFIGURATIONS: tuple[str, ...] = ("auto", *get_args(Dimensions))
 
 
 def architectures(task: str) -> tuple[str, ...]:
@@ -156,19 +156,6 @@ class NetworkPlan(Record):
         """Return the network of one architecture and width."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return Network(arch=arch, width=width, **given | {"head": self.head or SOFTMAX, "kernel": self.kernel or ()})
-
-
-@record
-class Configuration(Record):
-    """Whether volumes are segmented slice by slice or in 3D.
-
-    Attributes:
-        name: `2d`: a network of planes, see `NetworkPlan.kernel`; `3d`.
-        reason: Why, with the measured shape and spacing.
-    """
-
-    name: Dimensions
-    reason: Text
 
 
 @record
@@ -380,11 +367,22 @@ class Plan(Contract):
         """Return the network of one architecture and width, for this plan's task and patch.
 
         Raises:
-            UsageError: If the architecture is for another task or cannot be built for the patch.
+            UsageError: If the architecture is for another task or cannot be built for the patch, or the name of the
+                width ends in another configuration.
         """
+        wanted = configuration_of(width)
+        if wanted and (not self.configuration or self.configuration.name != wanted):
+            found = f"for {self.configuration.name}" if self.configuration else "without a configuration"
+            raise UsageError(f"The width {width} is for {wanted}, the plan is {found}.", where=f"--width {width}",
+                             todo=f"Give the plan of {wanted}, or a width without -{wanted}.")
         network = self.network.network(check_architecture(self.task, arch), width)
         network.check_patch(self.training.patch)
         return network
+
+    def named(self, width: str) -> str:
+        """Return the name of a network of this width: `pocket`, or `pocket-2d` if there is a `pocket-3d`, too."""
+        own = self.configuration
+        return configured(width, own.name) if own and own.beside and not configuration_of(width) else width
 
     @classmethod
     def parse(cls, value: Any, where: str | Path) -> Plan:

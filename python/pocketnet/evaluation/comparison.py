@@ -11,7 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..contracts.comparison import MEAN, Comparison, NetworkRow, Pair
+from ..contracts.configuration import ConfigurationChoice
 from ..errors import UsageError
+from ..models.widths import policy_of
+from .configurations import NOT_CHOSEN, mark, reference_of, words
 from .statistics import holm
 from .table import STEPS, task_of
 from .tasks import TASKS
@@ -22,12 +25,14 @@ if TYPE_CHECKING:
 REFERENCE = "full"
 
 
-def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison:
+def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False, choices: Sequence[ConfigurationChoice] = ()
+            ) -> Comparison:
     """Build a comparison from the rows of every `metrics.csv`.
 
     Args:
         rows: The columns of `metrics.csv`, and `file`, the source of each row.
         allow_mixed_code: Whether to accept networks trained by different code; a note is added.
+        choices: The configuration that each network is used in, if it was trained in two; the other one is in no pair.
 
     Returns:
         The content of `comparison.json`.
@@ -36,7 +41,7 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison
         UsageError: There are rows of several datasets, recipes or (unless allowed) code versions, duplicate rows for a
             case and label of one network, or one network with several parameter counts or numbers of training steps.
     """
-    notes = check(rows, allow_mixed_code)
+    notes = [*map(words, choices), *check(rows, allow_mixed_code)]
     task = task_of(rows)
     compared = TASKS[task].comparison
     labels = compared.labels(rows)
@@ -45,27 +50,34 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False) -> Comparison
     pairs: list[Pair] = []
     for (arch, width), group in sorted(groups.items(), key=_order):
         networks += compared.networks(arch, width, labels, group)
-        reference = groups.get((arch, REFERENCE))
-        if width == REFERENCE:
+        if is_reference(width) or mark(choices, arch, width) == NOT_CHOSEN:
             continue
+        name = reference_of(choices, arch, width, REFERENCE)
+        reference = groups.get((arch, name))
         if reference is None:
-            notes.append(f"{arch} {width}: there is no {REFERENCE} network of this architecture to compare with.")
+            notes.append(f"{arch} {width}: there is no {name} network of this architecture to compare with.")
             continue
-        notes += unpaired(arch, (width, group), (REFERENCE, reference))
-        pairs += pairs_between(arch, width, REFERENCE, reference, group)
+        notes += unpaired(arch, (width, group), (name, reference))
+        pairs += pairs_between(arch, width, name, reference, group)
     pairs = correct(pairs)
-    if not pairs and all(width == REFERENCE for _, width in groups):
+    if not pairs and all(is_reference(width) for _, width in groups):
         notes.append("No pair of networks to compare: the table lists each network by itself.")
     notes += compared.notes(networks)
     return Comparison(
         rows["dataset"].iloc[0], rows["recipe"].iloc[0], tuple(sorted(set(rows["code"]))), tuple(networks),
-        tuple(pairs), task=task, labels=tuple(labels), notes=tuple(dict.fromkeys(notes)))
+        tuple(pairs), task=task, labels=tuple(labels), notes=tuple(dict.fromkeys(notes)),
+        configurations=tuple(choices) or None)
 
 
 def _order(item: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the sort key: by architecture, reference first, then by decreasing number of parameters."""
     (arch, width), group = item
-    return arch, width != REFERENCE, -int(group["parameters"].iloc[0]), width
+    return arch, not is_reference(width), -int(group["parameters"].iloc[0]), width
+
+
+def is_reference(width: str) -> bool:
+    """Return whether other networks are compared with this one: `full`, in any configuration."""
+    return policy_of(width) == REFERENCE
 
 
 def label_order(comparison: Comparison) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
-from ..contracts.decisions import NOTHING, PAPER, Decisions, LabelDecision, Operations, Tried
+from ..contracts.decisions import NOTHING, PAPER, Decisions, LabelDecision, Operations, Tried, operations_of
 from ..contracts.labels import Label
 from ..contracts.plan import AUTO
 from ..contracts.provenance import Provenance
@@ -31,6 +31,7 @@ from .postprocessing import around, components, holes, kept, postprocess, sizes_
 from .stored import StorePredictor
 from .use import Case, Trials, Way, decide_mirroring, decide_windows
 from .use import dice as dice_of
+from .validation import validation_dice
 
 HARM = 0.001
 """Maximum change of a training reference's Dice by one operation, and by all together."""
@@ -149,6 +150,9 @@ def decide(model: ModelFolder, split: Fold, stores: Mapping[str, Store], cpu_thr
         log(f"postprocessing, decided on {found.references} training references and {found.predictions} validation "
             "predictions: " + "; ".join(f"{one.label}: {one.operations.words}" for one in found.postprocessing))
     found = replace(found, windows=windows, mirroring=mirroring)
+    if plan.configuration and plan.configuration.beside:
+        found = replace(found, validation=validation_dice(
+            trials, [stores[case] for case in split.validation], way, operations_of(plan, [found])))
     return found if found != Decisions(0, 0, ()) else None
 
 

@@ -106,6 +106,13 @@ class Trials:
         """Return `classes` of the case with this store."""
         return self.classes(next(n for n, case in enumerate(self.cases) if case.store is store), way)
 
+    def predicted(self, store: Store, tiling: Tiling, way: Way) -> np.ndarray:
+        """Return the classes of a store, (x, y, z) uint8; a case that was predicted is not predicted again."""
+        for number, case in enumerate(self.cases):
+            if case.store is store and (number, tiling, way.mirrored) in self._kept:
+                return self.classes(number, way)
+        return self.predictor(store, tiling, way.mirrored)
+
     def dice(self, way: Way, number: int) -> np.ndarray:
         """Return the Dice of the first `number` cases, (cases, labels); NaN for labels that are not annotated.
 

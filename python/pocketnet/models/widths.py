@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..errors import UsageError
 
 _CAPPED = re.compile(r"capped[(\-]?(\d+)\)?")
+_CONFIGURED = re.compile(r"(.+)-(2d|3d)")
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class Width:
 
 
 def parse_width(text: str) -> Width:
-    """Parse `full`, `pocket`, `capped128` or `capped(128)`.
+    """Parse `full`, `pocket`, `capped128` or `capped(128)`, each with or without the end `-2d` or `-3d`.
 
     Raises:
         UsageError: The text has another form.
     """
-    word = text.strip().lower()
+    word = policy_of(text.strip().lower())
     if word == "full":
         return Width("full", None)
     if word == "pocket":
@@ -48,6 +49,23 @@ def parse_width(text: str) -> Width:
     if match and int(match.group(1)) > 0:
         return Width(f"capped{match.group(1)}", int(match.group(1)))
     raise UsageError(f"Unknown width '{text}'.", todo="Use pocket, full or capped<feature maps>, e.g. capped128.")
+
+
+def configured(width: str, configuration: str) -> str:
+    """Return the name of a network that is trained in 2D and in 3D: `pocket` and `2d` give `pocket-2d`."""
+    return f"{policy_of(width)}-{configuration}"
+
+
+def policy_of(name: str) -> str:
+    """Return the width of a network's name: `pocket` of `pocket-2d`; other names stay as they are."""
+    match = _CONFIGURED.fullmatch(name)
+    return match[1] if match else name
+
+
+def configuration_of(name: str) -> str | None:
+    """Return the configuration of a network's name: `2d` of `pocket-2d`; None for names without one."""
+    match = _CONFIGURED.fullmatch(name)
+    return match[2] if match else None
 
 
 def between(first: int, depth: int) -> list[str]:

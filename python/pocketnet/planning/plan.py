@@ -14,7 +14,7 @@ from ..contracts.plan import AUTO, PARTIAL, PRECISIONS, Plan
 from ..contracts.tasks import TASKS
 from ..errors import UsageError
 from ..models.network import SIGMOID
-from .configuration import configure, in_plane
+from .configuration import Chosen, candidates, in_plane
 from .patch import choose_sizes
 from .preprocessing import median_shape, resolve
 from .recipes import load
@@ -44,7 +44,7 @@ class PlanOverrides:
         rematerialise: As in `plan.Training`; False keeps the recipe's value.
         postprocessing: A key of `POSTPROCESSING`.
         mirroring: A key of `MIRRORING`.
-        configuration: One of `plan.CONFIGURATIONS`.
+        configuration: Of `configuration.CONFIGURATIONS`: `auto`, `2d`, `3d`, or `2d,3d`.
     """
 
     patch: Sequence[int] | None = None
@@ -64,7 +64,7 @@ class PlanOverrides:
 
 def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int,
               recipe: dict[str, Any] | None = None, overrides: PlanOverrides = PlanOverrides()) -> Plan:
-    """Make a plan for a dataset from a recipe.
+    """Make a single plan for a dataset from a recipe: where `make_plans` makes two, that of the first configuration.
 
     Args:
         manifest: The dataset.
@@ -77,8 +77,41 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
     Raises:
         UsageError: An override is invalid.
     """
+    recipe = recipe or load(recipe_name, manifest.task)
+    first = _configurations(manifest, fingerprint, recipe, overrides)[0]
+    return _make(manifest, fingerprint, (recipe_name, recipe), seed, overrides,
+                 replace(first, beside=None) if first else None)
+
+
+def make_plans(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *, seed: int,
+               overrides: PlanOverrides = PlanOverrides()) -> tuple[Plan, ...]:
+    """Make the plan of each configuration to train: one, or those of 2D and 3D, which have the same stores.
+
+    The plans differ in network, patch, batch and the axes of augmentation. Arguments and errors are those of
+    `make_plan`.
+    """
+    recipe = load(recipe_name, manifest.task)
+    return tuple(_make(manifest, fingerprint, (recipe_name, recipe), seed, overrides, chosen)
+                 for chosen in _configurations(manifest, fingerprint, recipe, overrides))
+
+
+def _configurations(manifest: Manifest, fingerprint: Fingerprint, recipe: dict[str, Any], overrides: PlanOverrides
+                    ) -> tuple[Chosen, ...] | tuple[None]:
+    """Return the configurations to train; None for a task without."""
+    given = overrides.configuration
+    if TASKS[manifest.task].resized:
+        if given:
+            raise UsageError(f"--configuration cannot be '{given}' in a {manifest.task}.", todo="Leave it out.")
+        return (None,)
+    shape, spacing = median_shape(manifest, fingerprint, resolve(manifest, fingerprint))
+    return candidates(shape, spacing, given.split(",") if given else (), recipe["configuration"])
+
+
+def _make(manifest: Manifest, fingerprint: Fingerprint, named: tuple[str, dict[str, Any]], seed: int,
+          overrides: PlanOverrides, chosen: Chosen | None) -> Plan:
+    """Make the plan of a configuration; `named` is the recipe's name and content."""
     task = manifest.task
-    rules, recipe = TASKS[task], recipe or load(recipe_name, task)
+    rules, (recipe_name, recipe) = TASKS[task], named
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
     if overrides.rematerialise:
@@ -103,11 +136,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
     training["warm_up_steps"] = min(training.get("warm_up_steps", 0), int(WARM_UP_SHARE * steps))
     dimensions = manifest.dimensions
     shape, spacing = median_shape(manifest, fingerprint, preprocessing)
-    chosen = None if rules.resized else configure(shape, spacing, overrides.configuration,
-                                                     recipe["configuration"])
-    if rules.resized and overrides.configuration:
-        raise UsageError(f"--configuration cannot be '{overrides.configuration}' in a {task}.", todo="Leave it out.")
-    given = _given_patch(overrides.patch, dimensions, chosen.through if chosen else None)
+    given = _given_patch(overrides.patch, dimensions, chosen)
     given = given or (preprocessing.size if rules.resized else None)
     training["patch"], pooling, batch = choose_sizes(shape, spacing, recipe, given, overrides.depth,
                                                      chosen.through if chosen else None)
@@ -131,7 +160,7 @@ def make_plan(manifest: Manifest, fingerprint: Fingerprint, recipe_name: str, *,
         | ({"kernel": chosen.kernel} if chosen and chosen.through is not None else {}),
         "training": training, "inference": recipe["inference"] | _inference(overrides),
     } | ({"annotation": PARTIAL} if manifest.partly_annotated else {}) \
-        | ({"configuration": {"name": chosen.name, "reason": chosen.reason}} if chosen else {})
+        | ({"configuration": chosen.record.to_json()} if chosen else {})
     plan = Plan.from_json(content, f"recipe {recipe_name}", "plan")
     plan.network_of(plan.default_arch, "pocket")
     if plan.inference.mirrored is True and not plan.training.augmentation.mirrors:
@@ -154,14 +183,20 @@ def _inference(overrides: PlanOverrides) -> dict[str, bool | Literal["auto"]]:
     return out
 
 
-def _given_patch(patch: Sequence[int] | None, dimensions: int, through: int | None) -> tuple[int, ...] | None:
-    """Return the user's patch with one number per axis; in a 2D plan for volumes, 1 along the axis through planes."""
+def _given_patch(patch: Sequence[int] | None, dimensions: int, chosen: Chosen | None) -> tuple[int, ...] | None:
+    """Return the user's patch with one number per axis; in a 2D plan for volumes, 1 along the axis through planes.
+
+    A 2D plan beside one in 3D takes the sides in the plane of a patch with three numbers.
+    """
     if not patch:
         return None
+    through = chosen.through if chosen else None
     axes = [axis for axis in range(dimensions) if axis != through]
     sides = list(patch) * len(axes) if len(patch) == 1 else list(patch)
     if through is not None and len(sides) == len(axes):
         sides.insert(through, 1)
+    if chosen and chosen.beside and through is not None and len(sides) == dimensions:
+        sides[through] = 1
     if len(sides) != dimensions or min(sides) < 1 or (through is not None and sides[through] != 1):
         raise UsageError(f"--patch needs 1 or {len(axes)} positive numbers"
                          f"{' in a 2D plan' if through is not None else ''}. Received: {list(patch)}")

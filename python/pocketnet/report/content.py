@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..contracts.comparison import Comparison
 from ..contracts.decisions import MOST_DOUBT, MOST_LOSS, WORTH, Measured
+from ..contracts.plan import Plan
 from ..contracts.tasks import DEFAULT
 from ..evaluation import verdict
-from ..evaluation.comparison import REFERENCE
+from ..evaluation.comparison import is_reference
+from ..evaluation.configurations import words
 from ..evaluation.table import task_of
 from ..text import counted
 from ..tracking.records import Model, Run
@@ -49,7 +52,7 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
         "warnings": _warnings(run) + (shown.warnings(rows) if rows is not None else []),
         "curves": figures.learning_curves(run.models, colours, shown.SCORE), "resources": resources.resources(run),
         "score": shown.SCORE[1], "training": resources.training(run.models, shown.SCORE[0]),
-        "decided": DECIDED, "decisions": _decisions(run.models),
+        "decided": DECIDED, "decisions": _chosen(run.comparison) + _decisions(run.models),
         "most_loss": MOST_LOSS, "most_doubt": MOST_DOUBT, "worth": WORTH,
         "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,
         **shown.sections(comparison, rows, run.evaluations, networks, colours),
@@ -76,7 +79,7 @@ def _networks(run: Run, rows: pd.DataFrame | None) -> list[tuple[str, str]]:
     found |= {(m.provenance.arch, m.provenance.width): m.provenance.parameters for m in run.models}
     if rows is not None:
         found |= {key: int(group["parameters"].iloc[0]) for key, group in rows.groupby(["arch", "width"])}
-    return sorted(found, key=lambda key: (key[0], key[1] != REFERENCE, -found[key], key[1]))
+    return sorted(found, key=lambda key: (key[0], not is_reference(key[1]), -found[key], key[1]))
 
 
 def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[str]) -> list[tuple[str, str]]:
@@ -96,15 +99,12 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
                  for seeds in sorted(members)]
     plans = [model.plan for model in run.models if model.plan]
     if plans:
-        training, network = plans[0].training, plans[0].network
-        dimensions, chosen = network.convolved_dimensions, plans[0].configuration
+        of_configuration = {plan.configuration.name if plan.configuration else "": plan for plan in plans}
         what += [("Modalities", ", ".join(plans[0].modalities)),
-                 ("Network", f"{dimensions}D, {network.depth} downsamplings, "
-                  f"{network.feature_maps} first feature maps, {network.norm.replace('none', 'no')} norm"),
-                 *([("Configuration", f"{chosen.name}: {chosen.reason}")] if chosen else []),
-                 ("Training", f"{counted(training.epochs, 'epoch')} of {counted(training.steps_per_epoch, 'step')}, "
-                  f"batch {training.batch}, patch {'×'.join(map(str, training.patch))}, {training.optimizer} "
-                  f"{training.learning_rate:g}, loss {training.loss}")]
+                 *[("Configuration", line) for line in _configurations(run, plans)]]
+        for name, plan in sorted(of_configuration.items()):
+            ending = f" in {name.upper()}" if len(of_configuration) > 1 else ""
+            what += [(f"Network{ending}", _network(plan)), (f"Training{ending}", _training(plan))]
     if run.models:
         first = run.models[0].provenance
         machine = first.hardware
@@ -120,6 +120,27 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
                                          *(f"{name} {value}" for name, value in first.versions.items())])),
                  ("Total training time", resources.duration(sum(m.provenance.wall_seconds for m in run.models)))]
     return what
+
+
+def _network(plan: Plan) -> str:
+    network = plan.network
+    return (f"{network.convolved_dimensions}D, {network.depth} downsamplings, "
+            f"{network.feature_maps} first feature maps, {network.norm.replace('none', 'no')} norm")
+
+
+def _training(plan: Plan) -> str:
+    training = plan.training
+    return (f"{counted(training.epochs, 'epoch')} of {counted(training.steps_per_epoch, 'step')}, "
+            f"batch {training.batch}, patch {'×'.join(map(str, training.patch))}, {training.optimizer} "
+            f"{training.learning_rate:g}, loss {training.loss}")
+
+
+def _configurations(run: Run, plans: Sequence[Plan]) -> list[str]:
+    """Return the configurations of the networks and why, and which of two is used."""
+    lines = list(dict.fromkeys(f"{plan.configuration.name}: {plan.configuration.reason}"
+                               for plan in plans if plan.configuration))
+    choices = (run.comparison.configurations if run.comparison else None) or ()
+    return ["; ".join(lines), *map(words, choices)] if lines else []
 
 
 def _origin(model: Model) -> str:
@@ -154,7 +175,7 @@ def _missing(run: Run, rows: pd.DataFrame | None, networks: Sequence[tuple[str, 
     widths = {width for _, width in networks}
     if len(networks) == 1:
         lines.append(f"Only one network was run ({' '.join(networks[0])}): there is no network to compare it with.")
-    elif networks and REFERENCE not in widths:
+    elif networks and not any(map(is_reference, widths)):
         lines.append("No full network was run, so the other networks cannot be compared with it.")
     folds = {model.provenance.fold for model in run.models}
     if len(folds) == 1:
@@ -196,6 +217,14 @@ def _decisions(models: Sequence[Model]) -> list[dict[str, Any]]:
                   "what": what, "chosen": chosen, "reason": reason, "tried": tried}
                  for what, chosen, reason, tried in own]
     return rows
+
+
+def _chosen(comparison: Comparison | None) -> list[dict[str, Any]]:
+    """Return a row per network that was trained in 2D and in 3D."""
+    return [{"network": f"{one.arch} {one.width}", "fold": "all", "what": "Configuration", "chosen": one.chosen.upper(),
+             "reason": one.reason,
+             "tried": "; ".join(f"{each.name.upper()}: validation {each.dice:.4f}" for each in one.results)}
+            for one in (comparison.configurations if comparison else None) or ()]
 
 
 def _ways(tried: Sequence[Measured]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..contracts.comparison import MEAN, Comparison
 from ..contracts.overlays import Overlay
+from ..evaluation.configurations import mark
 from ..evaluation.layout import equivalence_text, interval_text, number, p_text
 from ..evaluation.metrics import METRICS
 from ..evaluation.overlay import pick
@@ -75,7 +76,8 @@ def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
         for row in (row for row in order if row.label == label):
             cells = [cell for metric in METRICS for cell in layout.summary_cells(row.metrics[metric], metric)]
             result.append({"label": label, "network": f"{row.arch} {row.width}", "cases": row.cases,
-                           "parameters": row.parameters, "cells": cells})
+                           "parameters": row.parameters, "cells": cells,
+                           "mark": mark(comparison.configurations, row.arch, row.width)})
     return result
 
 

@@ -16,9 +16,11 @@ from urllib.parse import quote
 from ..contracts.comparison import Comparison
 from ..contracts.manifest import Manifest
 from ..evaluation import verdict
+from ..evaluation.configurations import mark
 from ..evaluation.table import task_of
 from ..evaluation.tasks import TASKS as COMPARISONS
 from ..files import digest
+from ..models.widths import configured
 from . import fold
 from . import model as mlflow_model
 from .records import Evaluation, Model, Run
@@ -82,6 +84,8 @@ def collect(run: Run, store: Store, extras: Extras | None = None) -> Collected:
         networks = [_network(store, collected, key, models, [by_key[m.provenance.run_key] for m in models
                                                              if m.provenance.run_key in by_key], extras)
                     for key, models in groups.items()]
+        for (_, models), network in zip(groups.items(), networks, strict=True):
+            _mark(store, network, models[0], run.comparison)
         if run.comparison and run.comparison_folder:
             _comparison(store, collected, run, networks, extras)
     return collected
@@ -110,6 +114,15 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
         _dataset(store, run, first.dataset, extras.manifest)
     _dataset(store, parent, first.dataset, extras.manifest)
     return parent
+
+
+def _mark(store: Store, network: str, model: Model, comparison: Comparison | None) -> None:
+    """Tag the parent run of a network with its configuration, and whether it was chosen of two."""
+    configuration = model.plan.configuration
+    if configuration:
+        chosen = mark(comparison.configurations if comparison else None, model.provenance.arch, model.provenance.width)
+        store.add(network, parameters={}, metrics={}, tags={
+            "configuration": ", ".join(filter(None, (configuration.name, chosen)))})
 
 
 def _fold(store: Store, collected: Collected, experiment: str, parent: str, model: Model,
@@ -159,7 +172,10 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
                   sorted(model.provenance.run_key for model in records.models)])
     run, made = store.run(experiment, key, f"comparison of {', '.join(networks)}", "comparison")
     collected.count(made)
-    metrics: dict[str, float] = {}
+    choices = comparison.configurations or ()
+    metrics: dict[str, float] = {
+        store_metric("validation_dice", f"{one.arch}-{configured(one.width, each.name)}"): each.dice
+        for one in choices for each in one.results}
     for pair in comparison.pairs:
         values = {"difference": pair.difference, "p_value": pair.p_value}
         metrics |= {store_metric(name, pair.metric, pair.label, f"{pair.arch}-{pair.width}"): value
@@ -167,6 +183,7 @@ def _comparison(store: Store, collected: Collected, records: Run, compared: Sequ
     store.log(run, parameters={}, metrics=metrics,
               tags={"dataset": comparison.dataset, "recipe": comparison.recipe,
                     "code": ", ".join(comparison.code),
+                    **{f"configuration.{one.arch}-{one.width}": f"{one.chosen}: {one.reason}" for one in choices},
                     "mlflow.note.content": _note(comparison, experiment, compared)})
     files = {f"comparison/{path.name}": path for path in sorted(cast(Path, records.comparison_folder).iterdir())
              if path.is_file() and not path.name.startswith(".")}

@@ -66,7 +66,8 @@ BODIES: dict[str, dict] = {
     "fingerprint": {
         "dataset": "hippocampus", "cases": {f"case_{n}": _fingerprint() for n in range(6)},
         "summary": {"shape": [35, 50.0, 36], "cropped_shape": [30, 50, 36], "spacing_mm": [1.0, 1.0, 1.0]}},
-    "plan": {**tiny.plan().to_json(), "labels": LABELS, "annotation": "partial"},
+    "plan": {**tiny.plan().to_json(), "labels": LABELS, "annotation": "partial",
+             "configuration": {"name": "3d", "reason": "given", "beside": "2d"}},
     "splits": SPLITS | {"folds": [fold | {"train_size": 3, "ranges": RANGES | {"intensities": [
         one | {"modality": name} for name in ("t1", "t2") for one in RANGES["intensities"]]}}
         for fold in SPLITS["folds"]]},
@@ -92,7 +93,8 @@ BODIES: dict[str, dict] = {
                 {"way": "plan", "dice": 0.8, "worst": 0, "limit": 0, "cost": 1},
                 {"way": "large", "dice": None, "worst": None, "limit": None, "cost": 0.95}]},
             "mirroring": {"chosen": True, "reason": "A gain.", "cases": 4, "tried": [
-                {"way": "mirrored", "dice": 0.8, "worst": -0.1, "limit": -0.01, "cost": 8.0}]}}},
+                {"way": "mirrored", "dice": 0.8, "worst": -0.1, "limit": -0.01, "cost": 8.0}]},
+            "validation": [{"case": "case_1", "dice": 0.8}]}},
     "profile": {
         "hardware": HARDWARE, "limits": [{**NETWORK, "patch": [32, 32, 32], "largest_batch": 4, "batch": 2,
                                           "largest_patch": [64, 64, 64]}],
@@ -115,7 +117,9 @@ BODIES: dict[str, dict] = {
         "networks": [{**NETWORK, "width": width, "parameters": 1000, "folds": [0, 1], "cases": 4, "label": label,
                       "metrics": dict.fromkeys(("dice", "hd95_mm", "asd_mm", "nsd_1mm"), SUMMARY)}
                      for width in ("full", "pocket") for label in ("Anterior", "mean")],
-        "pairs": [PAIR], "notes": ["One."], "labels": ["Anterior"]},
+        "pairs": [PAIR], "notes": ["One."], "labels": ["Anterior"],
+        "configurations": [{**NETWORK, "chosen": "2d", "reason": "Higher.", "folds": [0, 1], "cases": 8, "results": [
+            {"name": "2d", "dice": 0.8}, {"name": "3d", "dice": 0.7}], "difference": 0.1, "interval": INTERVAL}]},
     "baseline": {"dataset": "hippocampus", "recipe": "quick", "code": ["c0de"], "steps": [120], "pairs": [PAIR]},
     "classification": {
         "dataset": "xray", "arch": "classifier", "width": "pocket", "folds": [0], "cases": 10,

@@ -17,6 +17,7 @@ from pocketnet.contracts.decisions import (
     Decisions,
     Measured,
     MirroringDecision,
+    Operations,
     WindowDecision,
     combined,
     mirrored_of,
@@ -25,7 +26,9 @@ from pocketnet.contracts.decisions import (
 from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Splits
 from pocketnet.inference.stored import StorePredictor
-from pocketnet.inference.use import LEAST_CASES, PASSES, SHARE, Case, Trials, decide_mirroring, decide_windows
+from pocketnet.inference.use import LEAST_CASES, PASSES, SHARE, Case, Trials, Way, decide_mirroring, decide_windows
+from pocketnet.inference.validation import validation_dice
+from pocketnet.preprocessing.label_maps import IGNORED
 from pocketnet.preprocessing.scan import scan_of
 from pocketnet.preprocessing.store import open_stores, write_store
 from pocketnet.training.model_folder import ModelFolder
@@ -94,6 +97,31 @@ def test_windows_that_lose_dice_are_refused(trials, wrong, chosen):
     found = decide_windows(trials(wrong))
     assert found.chosen == chosen
     assert all(one.dice - found.tried[0].dice <= -MOST_LOSS for one in found.tried[1:]) == (chosen == "plan")
+
+
+def test_the_validation_dice_is_of_all_cases_as_decided_without_what_was_not_annotated(trials, stores, monkeypatch):
+    """One half of the ball is missed in one way; nothing is predicted twice."""
+    asked, all_ = trials({"padded": 0.5}, cases=CASES - 2), list(stores.values())
+    decide_windows(asked)
+    before = asked.predictor.calls
+    way = Way("plan")
+    found = validation_dice(asked, all_, way, {})
+    assert asked.predictor.calls == before + 2  # those that the windows were not decided on
+    assert [one.case for one in found] == list(stores) and {one.dice for one in found} == {1}
+    half = validation_dice(asked, all_, Way("padded"), {})
+    assert all(one.dice == pytest.approx((2 / 3 + 1) / 2, abs=0.02) for one in half)
+    gone = validation_dice(asked, all_, way, {"core": Operations(smallest_mm3=1e6)})
+    assert {one.dice for one in gone} == {0.5}
+
+    read = type(all_[0]).read_label
+    monkeypatch.setattr(type(all_[0]), "read_label", lambda store, *where: np.where(
+        read(store, *where) == 1, IGNORED, read(store, *where)))  # nobody annotated the ball but for its core
+    assert {one.dice for one in validation_dice(asked, all_[:1], Way("padded"), {})} == {1}
+    monkeypatch.undo()
+    monkeypatch.setattr(all_[0], "annotated", ("core",))
+    assert validation_dice(asked, all_[:1], Way("padded"), {})[0].dice == 1
+    monkeypatch.setattr(all_[0], "annotated", ())
+    assert validation_dice(asked, all_[:1], way, {}) == ()
 
 
 def test_nothing_is_predicted_if_nothing_can_be_saved(trials, monkeypatch):

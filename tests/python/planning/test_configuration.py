@@ -1,12 +1,16 @@
-"""2D and 3D plans: which one a dataset gets, and that a 2D plan never joins slices."""
+"""2D and 3D plans: which ones a dataset gets, and that a 2D plan never joins slices."""
 
+import json
 from math import prod
 
+import checked
 import made
 import pytest
+from click.testing import CliRunner
+from pocketnet.cli.plan import main
 from pocketnet.contracts.plan import Plan
 from pocketnet.errors import DataError, UsageError
-from pocketnet.planning.plan import PlanOverrides, make_plan
+from pocketnet.planning.plan import PlanOverrides, make_plan, make_plans
 from pocketnet.planning.recipes import RECIPES, load
 
 SLICES = {"shape": [320, 256, 1], "spacing_mm": [1, 1, 999]}
@@ -17,6 +21,10 @@ MANY = {"shape": [512, 512, 67], "spacing_mm": [0.8, 0.8, 4.5]}  # far apart, bu
 THICK = {"shape": [100, 100, 60], "spacing_mm": [0.8, 0.8, 5]}  # thick slices, but many of them
 HEAD = {"shape": [240, 240, 155], "spacing_mm": [1, 1, 1]}
 NAMES = ("quick", "paper", "paper-code", "best")
+
+
+def plans(image, recipe="quick", **wish):
+    return make_plans(made.manifest(), made.fingerprint({"a": image}), recipe, seed=1, overrides=PlanOverrides(**wish))
 
 
 def plan(image, recipe="quick", **wish):
@@ -38,6 +46,68 @@ def test_few_slices_far_apart_are_2d(image, wanted, name, through):
         assert all(factors[through] == 1 for factors in made_plan.network.pooling)
         assert list(made_plan.training.augmentation.flip_axes) == across
     assert Plan.parse(made_plan.to_file(), "plan.json") == made_plan
+
+
+@pytest.mark.parametrize("image, recipe, wanted, names", [
+    (SLICES, "quick", None, ["2d"]), (SLICES, "quick", "auto", ["2d"]), (HEART, "quick", None, ["2d", "3d"]),
+    (HEART, "best", None, ["2d", "3d"]), (HEART, "paper", None, ["3d"]), (HEART, "paper", "auto", ["2d", "3d"]),
+    (HEART, "quick", "2d", ["2d"]), (CORONAL, "quick", "auto", ["2d", "3d"]), (LIVER, "quick", "auto", ["3d"]),
+    (MANY, "best", "auto", ["3d"]), (THICK, "quick", "auto", ["3d"]), (HEAD, "quick", None, ["3d"]),
+    (HEAD, "best", "auto", ["3d"]), (HEAD, "quick", "2d,3d", ["2d", "3d"]), (HEAD, "quick", "3d,2d", ["2d", "3d"])])
+def test_both_configurations_are_planned_only_where_2d_may_be_better_or_wished(image, recipe, wanted, names):
+    found = plans(image, recipe, configuration=wanted)
+    assert [one.configuration.name for one in found] == names
+    assert [one.configuration.beside for one in found] == ([None] if len(names) == 1 else names[::-1])
+    assert plan(image, recipe, configuration=wanted).configuration.beside is None  # it is alone
+    if len(found) > 1:
+        flat, deep = found
+        assert flat.preprocessing == deep.preprocessing and flat.labels == deep.labels and flat.seed == deep.seed
+        assert [one.named("pocket") for one in found] == ["pocket-2d", "pocket-3d"]
+        assert flat.network_of("unet", "full-2d") != deep.network_of("unet", "full-3d")
+        with pytest.raises(UsageError, match="is for 3d, the plan is for 2d"):
+            flat.network_of("unet", "full-3d")
+
+
+def test_a_patch_of_three_sides_is_for_both_plans():
+    flat, deep = plans(HEART, patch=[64, 48, 8], configuration="2d,3d")
+    assert (flat.training.patch, deep.training.patch) == ((64, 48, 1), (64, 48, 8))
+
+
+@pytest.mark.parametrize("wanted, message", [
+    ("auto,2d", "auto stands alone"), ("2d,2d", "given twice"), ("2d,25d", "Unknown configuration '25d'")])
+def test_lists_that_mean_nothing_are_refused(wanted, message):
+    with pytest.raises(UsageError, match=message):
+        plans(HEART, configuration=wanted)
+
+
+def test_the_command_writes_a_plan_for_each_configuration(tmp_path):
+    cases = [made.case(f"c{number}", label=f"c{number}_seg.nii.gz") for number in range(6)]
+    made.manifest(cases).write(tmp_path / "manifest.json")
+    prints = {}
+
+    def ask(image, *options, code=0):
+        prints.update({f"c{number}": image for number in range(6)})
+        made.fingerprint(prints).write(tmp_path / "fingerprint.json")
+        done = CliRunner().invoke(main, ["--manifest", str(tmp_path / "manifest.json"), "--fingerprint",
+                                         str(tmp_path / "fingerprint.json"), "--folds", "3", "-o", str(tmp_path / "out"),
+                                         "--width", "pocket", "--json", *options])
+        assert done.exit_code == code, done.output
+        return json.loads(done.stdout) if code == 0 else done.stderr
+
+    both = ask(HEART)
+    for key, name, configuration in (("plan", "plan", "3d"), ("plan_2d", "plan-2d", "2d")):
+        written = checked.read_json(tmp_path / f"out/{name}.json", "plan")
+        assert both[key].items() <= written.items() and both[key]["configuration"]["name"] == configuration
+    assert {(entry["mode"], entry["width"]) for entry in both["predicted"]} == {
+        (mode, width) for mode in ("train", "infer") for width in ("pocket-2d", "pocket-3d")}
+    (tmp_path / "mine.json").write_bytes((tmp_path / "out/plan-2d.json").read_bytes())
+    alone = ask(HEART, "--edited", str(tmp_path / "mine.json"))
+    assert alone["plan"]["configuration"].keys() == {"name", "reason"} and not (tmp_path / "out/plan-2d.json").exists()
+    assert {entry["width"] for entry in alone["predicted"]} == {"pocket"}
+    assert "one configuration only" in ask(HEART, "--configuration", "2d,3d", "--training-sizes", "1,2", code=2)
+    message = ask(SLICES, "--configuration", "2d,3d", code=2)
+    assert "3D network cannot be trained on single slices" in message and "--configuration 2d,3d" in message
+    assert "Use 2d or auto" in message
 
 
 @pytest.mark.parametrize("recipe", NAMES)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import fake_run
 import made
 import pytest
-from fake_run import edit_json, metrics, write_evaluation, write_run
+from fake_run import edit_json, metrics, write_both, write_evaluation, write_run
 from hostile import NAMES
 from pocketnet.contracts.fields import text_fault
 from pocketnet.errors import UsageError
@@ -85,6 +85,17 @@ def test_parents_and_children(collected):
         parent = parents[child.data.tags["mlflow.parentRunId"]]
         assert parent.data.tags["width"] == child.data.tags["width"] == child.data.params["width"]
         assert child.info.status == parent.info.status == "FINISHED"
+
+
+def test_configurations_are_marked_and_their_choice_is_told(tmp_path, empty):
+    root = write_both(tmp_path, folds=(0,))
+    store = new_store(root, empty)
+    collect(read(root), store)
+    assert {run.data.tags["width"]: run.data.tags["configuration"] for run in by_kind(store, "network")} == {
+        "pocket-2d": "2d, chosen", "pocket-3d": "3d, not chosen", "full-2d": "2d, not chosen", "full-3d": "3d, chosen"}
+    [run] = by_kind(store, "comparison")
+    assert run.data.tags["configuration.unet-pocket"].startswith("2d: Mean validation Dice 0.")
+    assert run.data.metrics["validation_dice/unet-pocket-2d"] > run.data.metrics["validation_dice/unet-pocket-3d"]
 
 
 def test_a_fold_has_parameters_metrics_history_and_files(collected):

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...contracts.comparison import MEAN, Comparison, MetricSummary, NetworkRow
 from ...text import markdown as as_is
+from ..configurations import NOT_CHOSEN, mark
 from ..layout import Table, equivalence_text, interval_text, number, p_equivalence, p_text, pair_of, tables
 from ..lesions import LESION_COLUMNS, LESION_METRICS, SEVERAL_LESIONS
 from ..metrics import METRICS
@@ -17,7 +18,7 @@ WITH_INTERVAL = "dice"
 """The metric that Markdown and LaTeX tables show with the interval of its mean; the CSV has all intervals."""
 CSV_COLUMNS = ("arch", "width", "parameters", "label", "metric", "n", "undefined", "mean", "mean_low", "mean_high",
                "sd", "median", "reference", "pairs", "difference", "interval_low", "interval_high", "p_value",
-               "p_holm", "p_equivalence")
+               "p_holm", "p_equivalence", "configuration")
 
 
 def summary_columns(metric: str) -> list[str]:
@@ -47,7 +48,8 @@ def csv_rows(comparison: Comparison) -> list[dict[str, Any]]:
                          "pairs": pair and pair.n, "interval_low": low, "interval_high": high,
                          **{key: pair and getattr(pair, key)
                             for key in ("reference", "difference", "p_value", "p_holm")},
-                         "p_equivalence": p_equivalence(pair)})
+                         "p_equivalence": p_equivalence(pair),
+                         "configuration": mark(comparison.configurations, network.arch, network.width)})
     return rows
 
 
@@ -68,7 +70,7 @@ def lesion_cells(row: NetworkRow) -> list[tuple[float | None, str]]:
 
 def lesions_table(comparison: Comparison) -> Table:
     """Return a table of lesion-wise metrics with one row per network and label; empty without several lesions."""
-    rows = [[row.label, row.arch, row.width, *(text for _, text in lesion_cells(row))]
+    rows = [[row.label, row.arch, _name(comparison, row), *(text for _, text in lesion_cells(row))]
             for row in lesions_of(comparison)]
     return Table(["Label", "Architecture", "Variant", *LESION_TITLES.values()], rows, 3,
                  f"{comparison.dataset}: lesions (connected components) of each network, means over cases with the "
@@ -83,7 +85,7 @@ def networks_table(comparison: Comparison) -> Table:
         header += [f"{TITLES[metric]}, {first}", *rest, "p"]
     rows = []
     for network in comparison.networks:
-        row = [network.label, network.arch, network.width, f"{network.parameters / 1e6:.3f}",
+        row = [network.label, network.arch, _name(comparison, network), f"{network.parameters / 1e6:.3f}",
                str(network.cases)]
         for metric in METRICS:
             values, pair = network.metrics[metric], pair_of(comparison, network, metric)
@@ -131,6 +133,12 @@ def markdown(comparison: Comparison) -> str:
 def latex(comparison: Comparison) -> str:
     """Return all tables in LaTeX."""
     return tables(networks_table(comparison), lesions_table(comparison), differences_table(comparison))
+
+
+def _name(comparison: Comparison, network: NetworkRow) -> str:
+    """Return the name of a network in a table, with `(not chosen)` if its other configuration is used."""
+    unused = mark(comparison.configurations, network.arch, network.width) == NOT_CHOSEN
+    return f"{network.width} ({NOT_CHOSEN})" if unused else network.width
 
 
 def _rank(comparison: Comparison, label: str) -> int:

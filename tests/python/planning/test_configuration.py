@@ -88,9 +88,9 @@ def test_the_command_writes_a_plan_for_each_configuration(tmp_path):
     def ask(image, *options, code=0):
         prints.update({f"c{number}": image for number in range(6)})
         made.fingerprint(prints).write(tmp_path / "fingerprint.json")
-        done = CliRunner().invoke(main, ["--manifest", str(tmp_path / "manifest.json"), "--fingerprint",
-                                         str(tmp_path / "fingerprint.json"), "--folds", "3", "-o", str(tmp_path / "out"),
-                                         "--width", "pocket", "--json", *options])
+        done = CliRunner().invoke(main, [
+            "--manifest", str(tmp_path / "manifest.json"), "--fingerprint", str(tmp_path / "fingerprint.json"),
+            "--folds", "3", "-o", str(tmp_path / "out"), "--width", "pocket", "--json", *options])
         assert done.exit_code == code, done.output
         return json.loads(done.stdout) if code == 0 else done.stderr
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from ..contracts.configuration import ConfigurationChoice, ConfigurationDice, Dimensions
+from ..contracts.plan import Plan
+from ..contracts.provenance import Provenance
 from ..errors import DataError, UsageError
 from ..models.widths import configuration_of, configured, policy_of
 from ..text import counted
-from ..training.model_folder import ModelFolder
 from .layout import interval_text, number
 from .statistics import compare_paired
 
@@ -24,11 +27,27 @@ Scores = dict[tuple[int, str], float]
 CHOSEN, NOT_CHOSEN = "chosen", "not chosen"
 
 
-def choose(models: Sequence[ModelFolder], groups: Mapping[str, str] | None = None) -> tuple[ConfigurationChoice, ...]:
+class Trained(Protocol):
+    """A trained network, such as a `ModelFolder`."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+
+    @property
+    def plan(self) -> Plan:
+        """Its plan."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Its provenance."""
+
+
+def choose(models: Sequence[Trained], groups: Mapping[str, str] | None = None) -> tuple[ConfigurationChoice, ...]:
     """Choose the configuration of each network that was trained in both.
 
     Args:
-        models: Model folders of all folds; those whose plan has one configuration are left out.
+        models: Networks of all folds; those whose plan has one configuration are left out.
         groups: What each case belongs to (`contracts.groups.together`), for the intervals; None: only to itself.
 
     Raises:
@@ -48,7 +67,7 @@ def choose(models: Sequence[ModelFolder], groups: Mapping[str, str] | None = Non
     return tuple(_choice(arch, width, results, groups or {}) for (arch, width), results in sorted(found.items()))
 
 
-def _measured(model: ModelFolder) -> dict[str, float]:
+def _measured(model: Trained) -> dict[str, float]:
     """Return the validation Dice of a model by case."""
     decisions = model.provenance.decisions
     if decisions is None or not decisions.validation:

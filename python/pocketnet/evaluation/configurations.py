@@ -92,12 +92,13 @@ def _choice(arch: str, width: str, results: Mapping[Dimensions, Scores], groups:
     folds = tuple(sorted({fold for fold, _ in pairs}))
     difference = means[chosen] - means[other]
     reason = (f"Mean validation Dice {number(means[chosen], 'dice')} against {number(means[other], 'dice')} in "
-              f"{other.upper()}: difference {number(difference, 'dice', True)}, 95 % interval "
-              f"{interval_text(paired.interval, 'dice')}, {counted(len(pairs), 'validation case')} of "
-              f"{counted(len(folds), 'fold')}.")
-    if paired.interval is None or paired.interval[0] <= 0:
-        reason += " The interval includes 0: they may be equally accurate." if paired.interval else \
-            " Too few cases for an interval."
+              f"{other.upper()}, {counted(len(pairs), 'validation case')} of {counted(len(folds), 'fold')}: difference "
+              f"{number(difference, 'dice', True)}, ")
+    if paired.interval is None:
+        reason += "too few cases or patients for an interval."
+    else:
+        equal = "; it includes 0, so both may be equally accurate" if paired.interval[0] <= 0 else ""
+        reason += f"95 % interval {interval_text(paired.interval, 'dice')}{equal}."
     first, second = (ConfigurationDice(name, round(means[name], 6)) for name in names)
     return ConfigurationChoice(arch, width, chosen, reason, folds, len(pairs), (first, second), round(difference, 6),
                                paired.interval)

@@ -18,7 +18,7 @@ def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
 
 def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
     """Return what the smaller network costs and saves: one row per quantity, with both networks' values."""
-    from ..models.widths import policy_of, predicted_saving
+    from ..models.widths import configuration_of, policy_of, predicted_saving
 
     arch, width, reference = pair.arch, pair.width, pair.reference
     parameters = {row.width: row.parameters for row in cast(Comparison, run.comparison).networks if row.arch == arch}
@@ -27,7 +27,8 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
              "ratio": f"{ratio:.1f} times fewer"}]
     here, there = _of(run.models, arch, width), _of(run.models, arch, reference)
     depths = {model.plan.network.depth for model in here if model.plan}
-    if policy_of(width) == "pocket" and len(depths) == 1:
+    alike = configuration_of(width) == configuration_of(reference)  # the formula is for networks of equal kernels
+    if policy_of(width) == "pocket" and alike and len(depths) == 1:
         rows.append({"name": "Parameters by the paper's Eq. 3", reference: "–", width: "–",
                      "ratio": f"{predicted_saving(depths.pop()):.1f} times fewer"})
     for name, key, form in (("Training time per fold", "wall_seconds", duration),

@@ -12,7 +12,6 @@ from ..contracts.plan import Plan
 from ..contracts.tasks import DEFAULT
 from ..evaluation import verdict
 from ..evaluation.comparison import is_reference
-from ..evaluation.configurations import words
 from ..evaluation.table import task_of
 from ..text import counted
 from ..tracking.records import Model, Run
@@ -101,7 +100,7 @@ def _what_ran(run: Run, rows: pd.DataFrame | None, kind: str, labels: Sequence[s
     if plans:
         of_configuration = {plan.configuration.name if plan.configuration else "": plan for plan in plans}
         what += [("Modalities", ", ".join(plans[0].modalities)),
-                 *[("Configuration", line) for line in _configurations(run, plans)]]
+                 *[("Configuration", line) for line in _configurations(plans)]]
         for name, plan in sorted(of_configuration.items()):
             ending = f" in {name.upper()}" if len(of_configuration) > 1 else ""
             what += [(f"Network{ending}", _network(plan)), (f"Training{ending}", _training(plan))]
@@ -135,12 +134,12 @@ def _training(plan: Plan) -> str:
             f"{training.learning_rate:g}, loss {training.loss}")
 
 
-def _configurations(run: Run, plans: Sequence[Plan]) -> list[str]:
-    """Return the configurations of the networks and why, and which of two is used."""
-    lines = list(dict.fromkeys(f"{plan.configuration.name}: {plan.configuration.reason}"
-                               for plan in plans if plan.configuration))
-    choices = (run.comparison.configurations if run.comparison else None) or ()
-    return ["; ".join(lines), *map(words, choices)] if lines else []
+def _configurations(plans: Sequence[Plan]) -> list[str]:
+    """Return the configurations of the networks and why, on one line per reason."""
+    names: dict[str, list[str]] = {}
+    for configuration in {plan.configuration.name: plan.configuration for plan in plans if plan.configuration}.values():
+        names.setdefault(configuration.reason, []).append(configuration.name.upper())
+    return [f"{' and '.join(sorted(found))}: {reason}" for reason, found in names.items()]
 
 
 def _origin(model: Model) -> str:

@@ -193,7 +193,7 @@ def shared(several: Sequence[Operations]) -> Operations:
 def combined(several: Sequence[Decisions | None]) -> Decisions | None:
     """Return the decisions for the mean of several networks: what all of them decided; None if one decided nothing.
 
-    The validation Dice is the mean of the networks' own.
+    The validation Dice is the mean of the networks' own, if all are of the same cases: of one fold.
     """
     known = [one for one in several if one is not None]
     if len(known) < len(several) or not known:
@@ -203,6 +203,7 @@ def combined(several: Sequence[Decisions | None]) -> Decisions | None:
     chosen, reason = [one.operations() for one in known], f"What all {len(known)} networks decided."
     labels = [label for label in chosen[0] if all(label in own for own in chosen)]
     validation = [one.validation for one in known if one.validation]
+    same = len(validation) == len(known) and len({tuple(each.case for each in one) for one in validation}) == 1
     windows = [one.windows for one in known if one.windows]
     mirroring = [one.mirroring for one in known if one.mirroring]
     return Decisions(
@@ -214,7 +215,7 @@ def combined(several: Sequence[Decisions | None]) -> Decisions | None:
         MirroringDecision(all(one.chosen for one in mirroring), reason, min(one.cases for one in mirroring), ())
         if len(mirroring) == len(known) else None,
         tuple(CaseDice(of_case[0].case, sum(one.dice for one in of_case) / len(of_case))
-              for of_case in zip(*validation, strict=True)) if len(validation) == len(known) else None)
+              for of_case in zip(*validation, strict=True)) if same else None)
 
 
 def operations_of(plan: Plan, several: Sequence[Decisions | None]) -> dict[str, Operations]:

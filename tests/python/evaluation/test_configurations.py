@@ -70,6 +70,7 @@ def test_an_ensembles_validation_dice_is_its_members_mean():
     both = combined([first, second])
     assert [one.dice for one in both.validation] == pytest.approx([one.dice + 0.05 for one in first.validation])
     assert combined([first, replace(second, validation=None)]).validation is None
+    assert combined([first, Decisions.from_json(validation(0.8, 1, cases=3))]).validation is None  # of another fold
 
 
 def test_only_chosen_configurations_are_compared_and_the_others_stay_marked(tmp_path):

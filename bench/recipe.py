@@ -1,10 +1,10 @@
 """What does a change of a recipe do to accuracy? Trials on an inner split, paired case by case with the base.
 
-Fold 0's training and validation cases are split again by the same rule (`planning.folds.make_folds`); of that, fold 0
-is trained on, validated on and, whole volumes, scored on. Fold 0's test cases take no part. A variant is a JSON patch
-onto `base`, and its `recipe` one onto the recipe, where `null` takes a value away; its `patch` is in voxels (the recipe
-only bounds what suits the images); with `members` so many networks, of seeds one after the other, are trained and
-averaged. Each trial is a process of its own and appends a line to `OUT/trials.jsonl`: what was changed, seed, split,
+Fold 0's training and validation cases are split again by the same rule (`planning.folds.make_folds`), by patient where
+`--group` says how to tell them apart; of that, fold 0 is trained on, validated on and, whole volumes, scored on. Fold
+0's test cases take no part. A variant is a JSON patch onto `base`, and its `recipe` one onto the recipe, where `null`
+takes a value away; its `patch` is in voxels (the recipe only bounds what suits the images); with `members` so many
+networks, of seeds one after the other, are trained and averaged. Each trial is a process of its own and appends a line to `OUT/trials.jsonl`: what was changed, seed, split,
 code, cost and every case's Dice, predicted in each way of `WAYS`. A trial that is there already, of the same code, is
 not repeated.
 
@@ -29,11 +29,12 @@ import numpy as np
 from pocketnet import backend, files
 from pocketnet.code import code_hash
 from pocketnet.contracts.fingerprint import Fingerprint
+from pocketnet.contracts.groups import together
 from pocketnet.contracts.manifest import Manifest
 from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Fold, Splits
 from pocketnet.evaluation.statistics import compare_paired
-from pocketnet.planning.folds import make_folds
+from pocketnet.planning.folds import labelled, make_folds
 from pocketnet.planning.plan import PlanOverrides, make_plan
 from pocketnet.planning.recipes import load, patched
 from pocketnet.planning.splits import intensity_constants
@@ -49,9 +50,10 @@ members' Dice, instead of the Dice of their mean."""
 
 def inner_split(manifest: Manifest, fingerprint: Fingerprint, seed: int) -> Splits:
     """Fold 0's training and validation cases, split once more by the rule of the folds."""
-    names = [case.case for case in manifest.cases if case.label]
-    outer = make_folds(names, 5, seed)[0]
-    inner = make_folds([*outer.train, *outer.validation], 5, seed)[0]
+    cases = labelled(manifest)
+    groups = together(cases)
+    outer = make_folds([case.case for case in cases], 5, seed, groups=groups)[0]
+    inner = make_folds([*outer.train, *outer.validation], 5, seed, groups=groups)[0]
     constants = intensity_constants(fingerprint, inner.train, manifest.modalities)
     fold = Fold(0, tuple(inner.train), tuple(inner.validation), tuple(inner.test), constants)
     return Splits(manifest.dataset, "inner split of fold 0", seed, (fold,))
@@ -224,7 +226,8 @@ def read_lines(folder: Path) -> list[dict]:
 
 def prepare(args: argparse.Namespace) -> None:
     """Check and preprocess the dataset once, as the pipeline does."""
-    commands = [["check", "--dataset", args.dataset, "--input", args.input, "-o", args.data],
+    group = ["--group", args.group] if args.group else []
+    commands = [["check", "--dataset", args.dataset, "--input", args.input, *group, "-o", args.data],
                 ["plan", "--manifest", args.data / "manifest.json", "--fingerprint", args.data / "fingerprint.json",
                  "--recipe", args.base, "-o", args.data],
                 ["preprocess", "--manifest", args.data / "manifest.json", "--plan", args.data / "plan.json", "--input",
@@ -237,6 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="hippocampus")
     parser.add_argument("--input", type=Path, help="the dataset's folder")
+    parser.add_argument("--group", help="what keeps cases together, as in pocket-check")
     parser.add_argument("--base", default="best", help="the recipe that variants change")
     parser.add_argument("--variants", type=Path, help="JSON: by name {recipe, patch, arch, width, steps_factor, …}")
     parser.add_argument("--only", action="append", default=[], help="these variants, in this order; else all")

@@ -11,7 +11,7 @@ class Arguments {
     /** Options of pocket-plan. */
     static String plan(Map given) {
         words(recipe: given.recipe, folds: given.folds, seed: given.seed, patch: given.patch, batch: given.batch,
-              epochs: given.epochs, 'steps-per-epoch': given.steps_per_epoch, loss: given.loss, accumulate: given.accumulate,
+              epochs: given.epochs, 'steps-per-epoch': given.steps_per_epoch, budget: given.budget, loss: given.loss, accumulate: given.accumulate,
               rematerialise: given.rematerialise, precision: given.precision,
               postprocessing: given.postprocessing, mirroring: given.mirroring, 'learning-rate': given.learning_rate, 'training-sizes': given.training_sizes,
               configuration: given.configuration)

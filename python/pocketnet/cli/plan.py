@@ -29,6 +29,7 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --sp
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --start-from models/unet-pocket/fold0 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --postprocessing largest -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --configuration 2d,3d -o out
+pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --recipe best --budget 60 -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --edited my_plan.json -o out
 pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --batches 20 -o out
 """
@@ -46,6 +47,9 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ba
 @click.option("--batch", type=int, help="Patches per step. Default: the recipe's.")
 @click.option("--epochs", type=int, help="Number of epochs. Default: the recipe's.")
 @click.option("--steps-per-epoch", type=int, help="Steps per epoch. Default: the recipe's.")
+@click.option("--budget", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
+              help="Make as many steps as a training of the slowest network makes in this time on --device, by the "
+                   "predicted time of a step, instead of the recipe's number.")
 @click.option("--depth", type=int, help="Number of downsamplings. Default: as many as the patch allows.")
 @click.option("--feature-maps", type=int, help="Feature maps of the finest level. Default: the recipe's.")
 @click.option("--no-augmentation", is_flag=True, help="Train without augmentation.")
@@ -88,7 +92,8 @@ pocket-plan --manifest out/manifest.json --fingerprint out/fingerprint.json --ba
 @quiet_option
 @json_option
 def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, patch: str | None, batch: int | None,
-         epochs: int | None, steps_per_epoch: int | None, depth: int | None, feature_maps: int | None, loss: str | None,
+         epochs: int | None, steps_per_epoch: int | None, budget: float | None, depth: int | None,
+         feature_maps: int | None, loss: str | None,
          precision: str | None, accumulate: int | None, rematerialise: bool, no_augmentation: bool,
          postprocessing: str | None, mirroring: str | None, training_sizes: str | None, given: Path | None,
          experiment: str | None, device: str | None, start_from: Path | None, learning_rate: float | None,
@@ -128,6 +133,9 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
         training_sizes = training_sizes or wanted.get("training_sizes")
     if given and training_sizes:
         raise UsageError("--splits and --training-sizes both say how the cases are split.", todo="Give one of them.")
+    if budget and (steps_per_epoch or edited):
+        raise UsageError(f"--budget and {'--edited' if edited else '--steps-per-epoch'} both set the number of steps.",
+                         todo="Give one of them.")
     prints = Fingerprint.read(fingerprint)
     check_belongs(prints, cases, fingerprint)
     names = split_list(configuration)
@@ -147,8 +155,8 @@ def main(manifest: Path, fingerprint: Path, recipe: str, folds: int, seed: int, 
     if start_from:
         plans = [_started(start_from, plan, edited=bool(edited)) for plan in plans]
     plans = [adjusted(plan, learning_rate=learning_rate) for plan in plans]
-    fitted = [_predicted(plan, _networks(plan, arch, width, experiment), device, patch=bool(patch or edited),
-                         batch=bool(batch or edited)) for plan in plans]
+    fitted = [_predicted(plan, _networks(plan, arch, width, experiment), device, budget,
+                         patch=bool(patch or edited), batch=bool(batch or edited)) for plan in plans]
     plans = [without_augmentation(plan) if no_augmentation else plan for plan, _ in fitted]
     plan = plans[0]
     predicted = Profile(Hardware(), tuple(entry for _, entries in fitted for entry in entries))
@@ -243,13 +251,14 @@ def _networks(plan: Plan, arch: str | None, width: str, experiment: str | None) 
     return [(a, plan.named(w)) for a in arches or [plan.default_arch] for w in widths]
 
 
-def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *, patch: bool,
+def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, budget: float | None, *, patch: bool,
                batch: bool) -> tuple[Plan, list[ProfiledConfiguration]]:
-    """Fit the plan to the device, if one is given; return it with the predictions for its networks."""
+    """Fit the plan to the device, if one is given, and to the budget; return it with its networks' predictions."""
     from .. import backend
 
     backend.configure()
     from ..contracts.tasks import TASKS
+    from ..planning import budget as time
     from ..planning import device as fit
     from ..profiling import devices, predict, sweep
 
@@ -257,6 +266,8 @@ def _predicted(plan: Plan, networks: list[tuple[str, str]], name: str | None, *,
     if name:
         patch = patch or TASKS[plan.task].resized
         plan = fit.fitted(plan, networks, device, patch=patch, batch=batch)
+    if budget:
+        plan = time.within(plan, networks, device, budget)
     wanted = [one for mode in ("train", "infer") for one in fit.configurations(plan, networks, mode)]
     return plan, [sweep.entry(one, predict.describe(one, device)) for one in wanted]
 

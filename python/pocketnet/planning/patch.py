@@ -43,26 +43,30 @@ def choose_sizes(shape: Sequence[float], spacing: Sequence[float], recipe: dict[
                  ) -> tuple[tuple[int, ...], Pooling, int]:
     """Return the patch, the downsamplings and the batch of a plan.
 
-    A 2D plan has patches of one slice, and as many of them in a step as fit into the voxels of the recipe's step in
-    3D: at least the recipe's batch, at most `MOST_SLICES`.
+    A step has about `step_voxels` voxels: in 3D fewer patches than the recipe's batch if they are large, but at least
+    one. A 2D plan has patches of one slice, and as many of them in a step as fit: at least the recipe's batch, at most
+    `MOST_SLICES`. A recipe without `step_voxels` has the voxels of its batch of its largest 3D patches.
 
     Args:
         shape: Median image shape after cropping and resampling, in voxels.
         spacing: Spacing per axis in mm.
-        recipe: The recipe, with `depth`, `pooling`, `patch_side`, `patch_voxels` and the batch of its `training`.
+        recipe: The recipe, with `depth`, `pooling`, `patch_side`, `patch_voxels`, the batch of its `training`, and
+            perhaps `step_voxels`.
         given: The user's patch; None to choose one.
         depth: The user's number of downsamplings; None for as many as the recipe has and the patch allows.
         through: Axis through the planes of a 2D plan; None in 3D.
     """
     batch, voxels = int(recipe["training"]["batch"]), recipe.get("patch_voxels", 0)
+    step = recipe.get("step_voxels", batch * voxels)
     if through is not None:
         axes = [axis for axis in range(len(shape)) if axis != through]
         patch, pooling = _sizes([shape[axis] for axis in axes], [spacing[axis] for axis in axes],
                                 recipe | {"patch_side": isqrt(voxels)},
                                 given and tuple(given[axis] for axis in axes), depth)
-        slices = max(batch, min(MOST_SLICES, batch * voxels // prod(patch)))
+        slices = max(batch, min(MOST_SLICES, step // prod(patch)))
         return _with(patch, through), tuple(_with(factors, through) for factors in pooling), slices
-    return *_sizes(shape, spacing, recipe, given, depth), batch
+    patch, pooling = _sizes(shape, spacing, recipe, given, depth)
+    return patch, pooling, max(1, min(batch, step // prod(patch))) if "step_voxels" in recipe else batch
 
 
 def _sizes(shape: Sequence[float], spacing: Sequence[float], recipe: dict[str, Any], given: tuple[int, ...] | None,

@@ -133,7 +133,7 @@ def _make(manifest: Manifest, fingerprint: Fingerprint, named: tuple[str, dict[s
     if overlapping(manifest.labels) and overrides.loss is None:
         training["loss"] = REGION_LOSS
     steps = training["epochs"] * training["steps_per_epoch"]
-    training["warm_up_steps"] = min(training.get("warm_up_steps", 0), int(WARM_UP_SHARE * steps))
+    training["warm_up_steps"] = shortest_warm_up(training.get("warm_up_steps", 0), steps)
     dimensions = manifest.dimensions
     shape, spacing = median_shape(manifest, fingerprint, preprocessing)
     given = _given_patch(overrides.patch, dimensions, chosen)
@@ -168,6 +168,11 @@ def _make(manifest: Manifest, fingerprint: Fingerprint, named: tuple[str, dict[s
                          "only does harm.", where="--mirroring always",
                          todo="Leave it out, or take a recipe that mirrors.")
     return plan
+
+
+def shortest_warm_up(wanted: int, steps: int) -> int:
+    """Return the number of warm-up steps in a training of `steps` steps: at most `WARM_UP_SHARE` of them."""
+    return min(wanted, int(WARM_UP_SHARE * steps))
 
 
 def _inference(overrides: PlanOverrides) -> dict[str, bool | Literal["auto"]]:

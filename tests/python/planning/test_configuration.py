@@ -144,6 +144,16 @@ def test_a_step_in_2d_takes_the_voxels_of_one_in_3d():
     assert plan(HEART, batch=7).training.batch == 7
 
 
+@pytest.mark.parametrize("image, wanted, patch, batch, depth", [
+    ({"shape": [35, 50, 36], "spacing_mm": [1, 1, 1]}, None, (32, 48, 32), 2, 3),
+    ({"shape": [125, 141, 9], "spacing_mm": [1.5, 1.5, 10]}, "2d", (128, 128, 1), 6, 5),
+    ({"shape": [125, 141, 9], "spacing_mm": [1.5, 1.5, 10]}, "3d", (128, 128, 8), 1, 5),
+    (HEAD, None, (64, 64, 64), 1, 4), (LIVER, None, (96, 96, 16), 1, 4), (SLICES, None, (320, 256, 1), 2, 5)])
+def test_best_adapts_patch_batch_and_depth_to_the_images(image, wanted, patch, batch, depth):
+    found = plan(image, "best", configuration=wanted)
+    assert (found.training.patch, found.training.batch, found.network.depth) == (patch, batch, depth)
+
+
 @pytest.mark.parametrize("patch, found", [([64], (64, 64, 1)), ([64, 32], (64, 32, 1)), ([64, 32, 1], (64, 32, 1))])
 def test_a_patch_in_2d_may_leave_out_the_axis_of_one_voxel(patch, found):
     assert plan(HEART, patch=patch).training.patch == found

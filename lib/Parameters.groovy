@@ -63,15 +63,19 @@ class Parameters {
         file.text = JsonOutput.prettyPrint(JsonOutput.toJson(given.findAll { name, value -> Schema.of(project).rules.containsKey(name) })) + '\n'
     }
 
-    /** Remove the trace file that Nextflow created before the parameters were rejected, and the folders created for it. */
-    static void discardTrace(Map given) {
-        def path = Path.of("${given.results}/pipeline_info/trace_${given.started}.txt").toAbsolutePath()
-        Files.deleteIfExists(Path.of(System.getProperty('java.io.tmpdir'), "trace_${given.started}.txt"))  // nextflow.config
-        def start = java.lang.management.ManagementFactory.runtimeMXBean.startTime
-        for (int level = 0; level < 4 && (!Files.isDirectory(path) || !path.toFile().list()); level++) {
-            def made = Files.exists(path) && Files.readAttributes(path, BasicFileAttributes).creationTime().toMillis() >= start
-            if (made) Files.delete(path)
-            path = path.parent
-        }
+    /** Remove, when Nextflow ends, its records of a run whose parameters were rejected, and the folders created for them.
+        Up to 24.10 that is a trace; later versions write all records. */
+    static void discardRecords(Map given) {
+        Runtime.runtime.addShutdownHook(new Thread({
+            def folder = Path.of(given.results, 'pipeline_info').toAbsolutePath()
+            (folder.toFile().listFiles() as List ?: []).findAll { file -> file.name.contains("_${given.started}.") }*.delete()
+            Files.deleteIfExists(Path.of(System.getProperty('java.io.tmpdir'), "trace_${given.started}.txt"))  // nextflow.config
+            def start = java.lang.management.ManagementFactory.runtimeMXBean.startTime
+            for (int level = 0; level < 3 && !folder.toFile().list(); level++) {
+                def made = Files.exists(folder) && Files.readAttributes(folder, BasicFileAttributes).creationTime().toMillis() >= start
+                if (made) Files.delete(folder)
+                folder = folder.parent
+            }
+        }))
     }
 }

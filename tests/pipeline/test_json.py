@@ -5,19 +5,15 @@ import subprocess
 from running import LIMIT_SECONDS, REPOSITORY, clean_environment
 
 SCRIPT = r"""
-import java.util.concurrent.Callable
-import java.util.concurrent.CyclicBarrier
-import java.util.concurrent.Executors
-
 workflow {
     def text = '{"second": 1, "first": {"inner": [{"case": "a", "label": null}]}, ' +
                (0..40).collect { number -> "\"key$number\": $number" }.join(', ') + '}'
-    def pool = Executors.newFixedThreadPool(2)
+    def pool = java.util.concurrent.Executors.newFixedThreadPool(2)
     def seen = (1..5000).collectMany {
         def value = Json.parse(text)
-        def together = new CyclicBarrier(2)
+        def together = new java.util.concurrent.CyclicBarrier(2)
         def read = { together.await(); (value + [:]).toString() }
-        def reads = (1..2).collect { pool.submit(read as Callable) }
+        def reads = (1..2).collect { pool.submit(read as java.util.concurrent.Callable) }
         reads*.get()
     }
     pool.shutdown()

@@ -13,6 +13,21 @@ from running import REPOSITORY, Pipeline
 SCHEMA = json.loads((REPOSITORY / "nextflow_schema.json").read_text())
 RULES = {name: rule for group in SCHEMA["$defs"].values() for name, rule in group["properties"].items()}
 
+NAMED = """workflow.onComplete = { println "trace: ${nextflow.Global.session.config.trace.file}" }
+"""
+"""Configuration by which Nextflow reads the trace's name although there is to be none, as 26.04 does."""
+RECORDED = """timeline.file = new Expando(toString: { ->
+    def all = nextflow.Global.session?.config?.params
+    def folder = new java.io.File("${all?.results}/pipeline_info")
+    if (all) {
+        folder.mkdirs()
+        new java.io.File(folder, "early_${all.started}.txt").text = 'a record'
+    }
+    "$folder/timeline_${all?.started}.html".toString()
+})
+"""
+"""Configuration by which there is a second record when the parameters are looked at; 26.04 writes four at the end."""
+
 
 @pytest.fixture
 def pipeline(clone, tmp_path):
@@ -20,8 +35,9 @@ def pipeline(clone, tmp_path):
 
 
 def test_help_lists_every_parameter_by_group(pipeline):
-    done = pipeline.run("--help")
-    assert done.returncode == 0
+    (pipeline.folder / "named.config").write_text(NAMED)
+    done = pipeline.run("--help", "-c", "named.config")
+    assert done.returncode == 0 and "pipeline_info/trace_" in done.stdout
     for group in SCHEMA["$defs"].values():
         assert f"\n{group['title']}\n" in done.stdout
     for name, rule in RULES.items():
@@ -43,9 +59,10 @@ def test_defaults_in_the_config_are_those_of_the_schema(pipeline):
 
 
 def test_every_problem_is_named_at_once_with_the_nearest_valid_choice(pipeline):
-    done = pipeline.run("--datset", "demo", "--max-cpus", "2", "--recipe", "quik", "--width", "pocket,ful",
-                        "--experiment", "ablatoin", "--patch", "32,x,32", "--folds", "1", "--batch", "--mlflow_uri",
-                        "https://me:s3cret@tracking.example.org/ml", "left", "over")
+    (pipeline.folder / "recorded.config").write_text(RECORDED)
+    done = pipeline.run("-c", "recorded.config", "--datset", "demo", "--max-cpus", "2", "--recipe", "quik", "--width",
+                        "pocket,ful", "--experiment", "ablatoin", "--patch", "32,x,32", "--folds", "1", "--batch",
+                        "--mlflow_uri", "https://me:s3cret@tracking.example.org/ml", "left", "over")
     assert done.returncode != 0
     assert not (pipeline.folder / "results").exists() and "s3cret" not in done.stdout
     for words in ("--datset is not a parameter. Did you mean --dataset?", "Did you mean --max_cpus?",

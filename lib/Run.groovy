@@ -27,6 +27,7 @@ class Run {
         // training. URL-encoded, because Nextflow writes them into a script unquoted; modules/train.nf decodes them.
         Global.session.config.env.POCKET_LIVE_MLFLOW_URI = URLEncoder.encode(given.mlflow_uri ?: 'none', 'UTF-8')
         Global.session.config.env.POCKET_CHECKPOINTS = URLEncoder.encode(new File(given.results, 'checkpoints').absolutePath, 'UTF-8')
+        if (given.watts_per_core) Global.session.config.env.POCKET_WATTS_PER_CORE = given.watts_per_core
         // Closures cannot set these. The local executor divides the machine among its tasks. Other executors have queues
         // for that, and support job arrays of at least two tasks.
         def config = Global.session.config

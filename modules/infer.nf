@@ -14,7 +14,7 @@ process INFER {
 
     script:
     """
-    pocket-infer --model ${model} --manifest manifest.json --input input --threads ${task.cpus} \\
+    pocket-infer --model ${model} --manifest manifest.json --input input --threads ${task.cpus} --costs \\
         ${task.ext.args ?: ''} -o predictions-${meta.batch}
     """
 

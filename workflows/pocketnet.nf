@@ -203,7 +203,7 @@ workflow POCKETNET {
         .map { meta, files -> ["${meta.arch}-${meta.width}", files] }
         .groupTuple()
         .toSortedList { a, b -> a[0] <=> b[0] }
-        .map { all -> all ? all[0][1].flatten().sort { file -> file.name } : [] }
+        .map { all -> all ? all[0][1].flatten().findAll { file -> file.name != 'costs.csv' }.sort { file -> file.name } : [] }
         .set { pictured }  // value channel: the predictions of one network over all folds
     EXPERIMENT(
         channel.fromList(selection.experiment ? [selection.experiment] : []), CHECK.out.manifest, PLAN.out.plan,

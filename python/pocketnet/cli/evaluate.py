@@ -40,6 +40,7 @@ def main(manifest: Path, input_: Path, predictions: tuple[Path, ...], model: Pat
     curve and the misclassified cases with the highest confidence.
     """
     from .. import outputs
+    from ..contracts import costs
     from ..contracts.manifest import Manifest
     from ..evaluation.cases import Sources, check_classes
     from ..evaluation.evaluate import TASKS
@@ -49,7 +50,7 @@ def main(manifest: Path, input_: Path, predictions: tuple[Path, ...], model: Pat
     opened = ModelFolder.open(model)
     run = opened.provenance
     outputs.check_files({
-        output / "metrics.csv": None, output / "overlays.json": "overlays",
+        output / "metrics.csv": None, output / "overlays.json": "overlays", output / costs.TABLE: None,
         **{output / name: kind for task in TASKS.values() for name, kind in task.FILES.items()},
         **{output / "overlays" / f"{rank}_{case.case}.png": None
            for case in listing.cases for task in TASKS.values() for rank in task.RANKS}},
@@ -57,6 +58,12 @@ def main(manifest: Path, input_: Path, predictions: tuple[Path, ...], model: Pat
     check_classes(listing.labels, opened.labels, f"{manifest} and {model}")
     done = TASKS[listing.task].evaluate(listing, manifest, input_, Sources(predictions, measured, part), run, output,
                                         lambda cases: progress(cases, "evaluate", quiet=quiet))
+    names = {case.case for case in listing.cases}
+    known = {name: cost for folder in predictions for name, cost in costs.read(folder / costs.TABLE).items()
+             if name in names} if all(folder.is_dir() for folder in predictions) else {}
+    outputs.remove_earlier(output, costs.TABLE)
+    if known and not part:
+        costs.write(output / costs.TABLE, known.values())
     for warning in done.warnings:
         log(f"Warning: {warning}", quiet)
     result(done.summary | {"warnings": list(done.warnings)}, as_json, done.text, quiet)

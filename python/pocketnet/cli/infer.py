@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import click
 from .common import CasesProgress, command, json_option, log, output_option, progress, quiet_option, result, split_list
 
 if TYPE_CHECKING:
+    from ..energy import Meter
     from ..inference.cases import Found
     from ..training.model_folder import ModelFolder
 
@@ -47,6 +49,11 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--extras/--no-extras", default=None,
               help="Also write pictures, volumes.csv (mL) and label colours (ITK-SNAP, 3D Slicer). Default: on for "
                    "IMAGES written to a folder.")
+@click.option("--costs", is_flag=True, help="Also write costs.csv: time and energy of each case. Only with a folder as "
+                                            "--output.")
+@click.option("--watts-per-core", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+              envvar="POCKET_WATTS_PER_CORE", show_envvar=True,
+              help="Watts per CPU core, to estimate the energy if this machine does not let it be read.")
 @click.option("--probabilities", is_flag=True, help="Also write one probability map per label.")
 @click.option("--uncertainty/--no-uncertainty", default=None,
               help="Also write maps of the disagreement between models or mirrored images. Default: on for several "
@@ -83,6 +90,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     file), pictures for a classifier, or - to read a list of paths from standard input. A bad case does not stop the
     others. If the command is repeated, it skips finished cases.
     """
+    from ..contracts import costs
     from ..errors import DataError, UsageError
     from ..preprocessing import formats
     from ..training.model_folder import ModelFolder
@@ -120,7 +128,11 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     step, word = _steps()[opened[0].plan.task]
     if options["extras"] is None:
         options["extras"] = not manifest and not options["bids"] and not formats.is_written(output.name)
+    table = _costs_table(output) if options["costs"] else None
     done, codes, summary = step(opened, output, quiet, find, options)
+    if table:
+        costs.write(table, [costs.Cost.from_json({name: case[name] for name in ("case", "seconds", "energy")})
+                            for case in done if "energy" in case])
     result(summary, as_json)
     for case in done:
         for warning in case.get("warnings", ()):
@@ -128,6 +140,27 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     for line in summary["left_out"]:
         log(line[0].upper() + line[1:], quiet)
     _end(word, done, summary["failed"], codes, output, quiet)
+
+
+def _costs_table(output: Path) -> Path:
+    """Return the path of the table of costs, which may be written."""
+    from .. import outputs
+    from ..contracts import costs
+    from ..errors import UsageError
+    from ..preprocessing import formats
+
+    if formats.is_written(output.name) or output.suffix == ".csv":
+        raise UsageError("--costs needs a folder as --output.", where=str(output))
+    outputs.check_files({output / costs.TABLE: None})
+    return output / costs.TABLE
+
+
+def _meter(engine: str, watts_per_core: float) -> Meter:
+    """Return a meter of the energy; with TensorFlow, a GPU is used if there is one."""
+    from .. import backend
+    from ..energy import Meter
+
+    return Meter(int(engine == "tensorflow" and backend.on_gpu()), watts_per_core)
 
 
 def _check_suffix(suffix: str | None, output: Path, bids: bool) -> None:
@@ -233,7 +266,8 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
         outputs.check_files(dict.fromkeys(bids.outputs_of(output, list(work), models[0].plan.labels)), shared=True)
     with CasesProgress(f"infer ({predictor.engine_name})", len(work), quiet) as shown:
         done = batch.segment_cases(predictor, work, output, single=single, wanted=wanted, again=options["again"],
-                                   follow=shown.follow)
+                                   follow=shown.follow,
+                                   energy=_meter(predictor.engine_name, options["watts_per_core"]).lap)
     if options["bids"] and done.cases:
         bids.write(output, [case["case"] for case in done.cases], models[0].plan.labels)
     summary = {"engine": predictor.engine_name, "models": [str(model.path) for model in models], "cases": done.cases,
@@ -258,17 +292,22 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])
     listed = find(SUFFIXES)
-    problems, found, warnings = listed.problems, {}, {}
+    problems, found, warnings, spent = listed.problems, {}, {}, {}
+    meter = _meter(classifier.engine.name, options["watts_per_core"])
     for case, paths in progress(list(listed.cases.items()), f"infer ({classifier.engine.name})", quiet=quiet):
         try:
+            meter.lap()
+            began = time.perf_counter()
             image = read_images(paths)
             warnings[case] = classifier.findings(image)
             found[case] = classifier.by_class(classifier.classify(image))
+            spent[case] = {"seconds": round(time.perf_counter() - began, 3), "energy": meter.lap()}
         except DataError as error:
             problems.append(f"{case}: {error.line()}")
     if found:
         write_table(table, found, classifier.classes, warnings)
-    done = [{"case": case, "probabilities": values, "warnings": warnings[case]} for case, values in found.items()]
+    done = [{"case": case, "probabilities": values, "warnings": warnings[case], **spent[case]}
+            for case, values in found.items()]
     return done, set(), {"engine": classifier.engine.name, "cases": done, "failed": problems,
                          "left_out": listed.left_out}
 

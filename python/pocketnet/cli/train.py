@@ -60,6 +60,9 @@ srun --nodes=2 --ntasks-per-node=1 pocket-train --plan out/plan.json --splits ou
 @click.option("--logical-cpus", type=click.IntRange(min=0), default=0,
               help="Instead of GPUs, split the CPU into this many devices, to test --gpus; not faster.")
 @click.option("--threads", type=int, help="CPU threads. Default: all cores.")
+@click.option("--watts-per-core", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+              envvar="POCKET_WATTS_PER_CORE", show_envvar=True,
+              help="Watts per CPU core, to estimate the energy if this machine does not let it be read.")
 @click.option("--mlflow-uri", envvar="POCKET_LIVE_MLFLOW_URI", show_envvar=True,
               help="http(s)://<server>: log each epoch to it. Other addresses are ignored here; use pocket-collect.")
 @quiet_option
@@ -67,8 +70,8 @@ srun --nodes=2 --ntasks-per-node=1 pocket-train --plan out/plan.json --splits ou
 def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str | None, width: str, fold: int,
          start_from: Path | None, variant: str | None, freeze: bool, epochs: int | None, learning_rate: float | None,
          output: Path, checkpoints: Path, checkpoint_seconds: float, time_limit: float | None, gpus: int,
-         logical_cpus: int, nodes: int, threads: int | None, mlflow_uri: str | None, quiet: bool,
-         as_json: bool) -> None:
+         logical_cpus: int, nodes: int, threads: int | None, watts_per_core: float, mlflow_uri: str | None,
+         quiet: bool, as_json: bool) -> None:
     """Train one network on one fold. If training stops, repeat the command to resume it."""
     import psutil
 
@@ -101,7 +104,8 @@ def main(plan_file: Path, splits_file: Path, stores: tuple[Path, ...], arch: str
     splits = Splits.read(splits_file)
     with StepProgress(f"train {width} {arch}", plan.training.steps, quiet or not writes) as steps:
         provenance = train(plan, splits, list(stores), Choice(arch, width, fold, start, decide), output, checkpoints,
-                           Resources(gpus, logical_cpus, threads, time_limit, checkpoint_seconds, nodes),
+                           Resources(gpus, logical_cpus, threads, time_limit, checkpoint_seconds, nodes,
+                                     watts_per_core),
                            Observer(lambda line: log(line, quiet), steps.on_step, follow))
     if provenance is None:  # another node's process has written the model folder
         return

@@ -9,6 +9,7 @@ from pydantic import Field
 from .base import Contract, Record, keyword_record, record
 from .chain import Link
 from .decisions import Decisions
+from .energy import Energy
 from .fields import SHA256, AnyText, Count, Flag, Number, Positive, Text, Whole, absent
 from .ranges import TrainingRanges
 from .splits import Intensity
@@ -73,6 +74,7 @@ class Attempt(Record):
         devices: Number of devices that shared each batch, on all nodes.
         nodes: Number of nodes that shared each batch.
         threads: Number of CPU threads per operation; None for all cores.
+        energy: Energy of this attempt, up to its last checkpoint; absent on several nodes.
     """
 
     first_step: Count
@@ -82,6 +84,7 @@ class Attempt(Record):
     devices: Positive | None = absent()
     nodes: Positive | None = absent()
     threads: Positive | None = absent()
+    energy: Energy | None = absent()
 
 
 @keyword_record
@@ -125,6 +128,7 @@ class Provenance(Identity, Contract):
         steps: Steps of this training.
         attempts: Processes of the training.
         wall_seconds: Total time of all attempts.
+        energy: Total energy of all attempts; absent if it is not known of one of them.
         peak_host_memory_mib: Peak resident memory in MiB.
         peak_device_memory_mib: Peak of the GPU allocator in MiB; None on a CPU.
         validation_loss: Validation loss of the saved network; None if there is none.
@@ -147,6 +151,7 @@ class Provenance(Identity, Contract):
     ranges: TrainingRanges | None = absent()
     decisions: Decisions | None = absent()
     chain: tuple[Link, ...] | None = absent()
+    energy: Energy | None = absent()
 
     @property
     def total_steps(self) -> int:

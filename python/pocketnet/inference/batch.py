@@ -126,7 +126,8 @@ def _tables(output: Path, single: bool) -> dict[str, Path]:
 
 
 def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: Path, *, single: bool, wanted: Wanted,
-                  again: bool, follow: CaseProgress) -> Done:
+                  again: bool, follow: CaseProgress,
+                  energy: Callable[[], dict[str, Any]] | None = None) -> Done:
     """Segment cases and write their results.
 
     Args:
@@ -137,6 +138,7 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
         wanted: Results to write in addition to the label maps.
         again: Whether to segment finished cases again.
         follow: Function of the case name; returns the progress wrapper for its list of windows.
+        energy: Returns the energy since its last call; None does not record it.
     """
     done = Done()
     volumes: dict[str, dict[str, Any]] = {}
@@ -144,6 +146,8 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
     try:
         for case, paths in work.items():
             target = target_of(output, case, paths, single, wanted.suffix)
+            if energy:
+                energy()  # from here on
             try:
                 row = _one(predictor, case, paths, target, wanted, again, follow(case))
             except UsageError:  # of the options, which are the same for all cases
@@ -153,7 +157,7 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
                 done.problems.append(f"{case}: {_described(error)}")
                 done.exit_codes.add(getattr(error, "exit_code", DataError.exit_code))
                 continue
-            done.cases.append(row)
+            done.cases.append(row if row["skipped"] or not energy else row | {"energy": energy()})
             volumes[case] = row["volumes"]
     finally:
         if wanted.extras and volumes:

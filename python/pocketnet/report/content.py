@@ -51,6 +51,7 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
         "warnings": _warnings(run) + (shown.warnings(rows) if rows is not None else []),
         "curves": figures.learning_curves(run.models, colours, shown.SCORE), "resources": resources.resources(run),
         "score": shown.SCORE[1], "training": resources.training(run.models, shown.SCORE[0]),
+        "energy_found": " · ".join(dict.fromkeys(m.provenance.energy.words for m in run.models if m.provenance.energy)),
         "decided": DECIDED, "decisions": _chosen(run.comparison) + _decisions(run.models),
         "most_loss": MOST_LOSS, "most_doubt": MOST_DOUBT, "worth": WORTH,
         "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..contracts.comparison import Comparison, Pair
 from ..contracts.profile import ProfiledConfiguration
-from ..tracking.records import Model, Run
+from ..tracking.records import Evaluation, Model, Run, mean_kwh
 
 
 def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
@@ -37,6 +37,17 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
         mine, theirs = (_mean(getattr(model.provenance, key) for model in side) for side in (here, there))
         if mine and theirs:
             rows.append({"name": name, reference: form(theirs), width: form(mine), "ratio": _share(mine, theirs)})
+    mine, theirs = (_mean(energy_kwh(model) for model in side) for side in (here, there))
+    if mine and theirs:
+        estimated = not all(model.provenance.energy and model.provenance.energy.measured for model in (*here, *there))
+        rows.append({"name": f"Energy per training ({'estimated' if estimated else 'measured'})",
+                     reference: kilowatt_hours(theirs), width: kilowatt_hours(mine), "ratio": _share(mine, theirs)})
+    mine, theirs = (mean_kwh(_evaluated(run, side)) for side in (here, there))
+    if mine and theirs:
+        estimated = not all(one.energy.measured for evaluation in _evaluated(run, [*here, *there])
+                            for one in evaluation.costs)
+        rows.append({"name": f"Energy per case predicted ({'estimated' if estimated else 'measured'})",
+                     reference: kilowatt_hours(theirs), width: kilowatt_hours(mine), "ratio": _share(mine, theirs)})
     mine, theirs = (sum(map(core_hours, side)) for side in (here, there))
     if mine and theirs and len(here) == len(there) and _unit(here) == _unit(there):
         rows.append({"name": f"Cost of all trainings ({_unit(here)})", reference: f"{theirs:.2g}", width: f"{mine:.2g}",
@@ -44,9 +55,26 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
     return [fact | {"reference": fact[reference], "other": fact[width]} for fact in rows]
 
 
+def _evaluated(run: Run, models: Sequence[Model]) -> list[Evaluation]:
+    keys = {model.provenance.run_key for model in models}
+    return [one for one in run.evaluations if one.run_key in keys]
+
+
 def _share(mine: float, theirs: float) -> str:
     share = 100 * (1 - mine / theirs)
     return f"{abs(share):.0f} % {'less' if share >= 0 else 'more'}"
+
+
+def energy_kwh(model: Model) -> float | None:
+    """Return the energy of a training in kWh; None if it is unknown."""
+    return model.provenance.energy.kwh if model.provenance.energy else None
+
+
+def kilowatt_hours(value: float | None) -> str:
+    """Format an energy in kWh or, below 0.1 kWh, in Wh; None gives a dash."""
+    if value is None:
+        return "–"
+    return f"{value:.3g} kWh" if value >= 0.1 else f"{1000 * value:.3g} Wh"
 
 
 def core_hours(model: Model) -> float:
@@ -92,6 +120,7 @@ def training(models: Sequence[Model], score: str) -> list[dict[str, Any]]:
              "score": max((e[score] for e in m.history if not np.isnan(e.get(score, np.nan))), default=None),
              "host": mebibytes(m.provenance.peak_host_memory_mib), "host_mib": m.provenance.peak_host_memory_mib,
              "device": mebibytes(m.provenance.peak_device_memory_mib),
+             "kwh": energy_kwh(m), "energy": kilowatt_hours(energy_kwh(m)),
              "attempts": len(m.provenance.attempts)} for m in models]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from ..contracts.comparison import Comparison
+from ..contracts.energy import total
 from ..contracts.manifest import Manifest
 from ..evaluation import verdict
 from ..evaluation.configurations import mark
@@ -23,7 +24,7 @@ from ..files import digest
 from ..models.widths import configured
 from . import fold
 from . import model as mlflow_model
-from .records import Evaluation, Model, Run
+from .records import Evaluation, Model, Run, mean_kwh
 from .store import Store
 from .store import metric as store_metric
 from .tasks import TASKS
@@ -104,10 +105,15 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
     collected.count(made)
     # MLflow's comparison page shows the first logged metric first.
     metrics = aggregate(pd.concat([one.rows for one in evaluations])) if evaluations else {}
+    metrics |= _per_case(evaluations)
     metrics["wall_seconds"] = sum(m.provenance.wall_seconds for m in models)
+    energy = total([m.provenance.energy for m in models])
+    if energy and energy.kwh is not None:
+        metrics["energy_kwh"] = energy.kwh
     store.log(parent, parameters={name: getattr(first, name) for name in PARAMETERS},
               tags={name: getattr(first, name) for name in fold.TAGS if getattr(first, name) is not None}
-              | {"folds": ", ".join(str(m.provenance.fold) for m in models)}, metrics=metrics, end=end)
+              | {"folds": ", ".join(str(m.provenance.fold) for m in models)}
+              | ({"energy": energy.words} if energy else {}), metrics=metrics, end=end)
     by_key = {one.run_key: one for one in evaluations}
     for model in models:
         run = _fold(store, collected, experiment, parent, model, by_key.get(model.provenance.run_key))
@@ -135,23 +141,31 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     store.log_history(run, model.history, start)
     store.log_history(run, fold.system_metrics(model.system), start)
     metrics = {name: getattr(provenance, name) for name in COST if getattr(provenance, name) is not None}
+    if provenance.energy and provenance.energy.kwh is not None:
+        metrics["energy_kwh"] = provenance.energy.kwh
     if model.history:  # a pruned network has none
         metrics["best_validation_loss"] = min(epoch["validation_loss"] for epoch in model.history)
     artifacts = {f"records/{name}": model.folder / name for name in RECORDS if (model.folder / name).is_file()}
     if evaluation is not None:
-        metrics |= aggregate(evaluation.rows)
+        metrics |= aggregate(evaluation.rows) | _per_case([evaluation])
         artifacts["metrics.csv"] = evaluation.folder / "metrics.csv"
         artifacts |= {name: evaluation.folder / name for task in TASKS.values() for name in task.FILES
                       if (evaluation.folder / name).is_file()}
         artifacts |= {entry.file: evaluation.folder / entry.file for entry in evaluation.overlays
                       if (evaluation.folder / entry.file).is_file()}
     store.log(run, parameters=fold.parameters(provenance, model.plan), metrics=metrics, end=end, parent=parent,
-              tags=fold.tags(provenance))
+              tags=fold.tags(provenance) | ({"energy": provenance.energy.words} if provenance.energy else {}))
     store.log_files(run, artifacts)
     if model.plan and (model.folder / "model.keras").is_file():
         store.log_model(experiment, run, provenance.run_key, fold.name(provenance), provenance.steps,
                         lambda target: mlflow_model.write_model(model, target))
     return run
+
+
+def _per_case(evaluations: Sequence[Evaluation]) -> dict[str, float]:
+    """Return the mean energy of predicting a case, if it is known."""
+    kwh = mean_kwh(evaluations)
+    return {} if kwh is None else {"energy_kwh_per_case": kwh}
 
 
 def _dataset(store: Store, run: str, name: str, manifest: Manifest | None) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import outputs
+from ..contracts import costs
 from ..contracts.base import Contract
 from ..contracts.comparison import Comparison
+from ..contracts.costs import Cost
 from ..contracts.overlays import Overlay, Overlays
 from ..contracts.plan import Plan
 from ..contracts.profile import Profile, ProfiledConfiguration
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 C = TypeVar("C", bound=Contract)
-RESULTS = ("metrics.csv", "overlays.json", "classification.json", "roc.png")
+RESULTS = ("metrics.csv", "overlays.json", "classification.json", "roc.png", costs.TABLE)
 """Files of an evaluation, besides its pictures."""
 
 
@@ -71,16 +73,30 @@ class Evaluation:
         folder: Path of the folder.
         rows: Rows of `metrics.csv`.
         overlays: Entries of `overlays.json`.
+        costs: What predicting each case cost, from `costs.csv`; empty if it is not known.
     """
 
     folder: Path
     rows: pd.DataFrame
     overlays: tuple[Overlay, ...]
+    costs: tuple[Cost, ...] = ()
+
+    @property
+    def kwh_per_case(self) -> float | None:
+        """Mean energy of predicting a case; None if it is not known."""
+        return mean_kwh([self])
 
     @property
     def run_key(self) -> str:
         """Run key of the training of the evaluated network."""
         return self.rows["run_key"].iloc[0]
+
+
+def mean_kwh(evaluations: Iterable[Evaluation]) -> float | None:
+    """Return the mean energy in kWh of predicting a case; None if it is not known of any, or of a GPU."""
+    costs_ = [one.energy.kwh for evaluation in evaluations for one in evaluation.costs]
+    known = [value for value in costs_ if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(costs_) else None
 
 
 @dataclass
@@ -204,7 +220,8 @@ def _read_evaluation(folder: Path) -> Evaluation:
     outputs.check_unaltered(folder / name for name in RESULTS)
     overlays = Overlays.read(folder / "overlays.json").overlays
     outputs.check_unaltered(folder / overlay.file for overlay in overlays)
-    return Evaluation(folder, table.read(folder / "metrics.csv"), overlays)
+    return Evaluation(folder, table.read(folder / "metrics.csv"), overlays,
+                      tuple(costs.read(folder / costs.TABLE).values()))
 
 
 def _try(run: Run, what: str, read: Callable[..., Any], *arguments: Any) -> Any:

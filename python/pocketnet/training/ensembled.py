@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import backend, files, outputs
 from ..code import code_hash
-from ..contracts import decisions
+from ..contracts import decisions, energy
 from ..contracts.provenance import Attempt, Provenance
 from ..errors import UsageError
 from .model_folder import ModelFolder, folder_of, history_csv, write_records
@@ -93,6 +93,7 @@ def combined(provenances: Sequence[Provenance]) -> Provenance:
         provenances[0], parameters=sum(one.parameters for one in provenances), steps=steps,
         run_key=files.digest({"ensemble": [one.run_key for one in provenances], "code": code_hash("ensemble")}),
         attempts=(Attempt(1, steps, seconds, "finished"),), wall_seconds=seconds, validation_loss=None,
+        energy=energy.total([one.energy for one in provenances]),
         decisions=decisions.combined([one.decisions for one in provenances]),
         peak_host_memory_mib=max(one.peak_host_memory_mib for one in provenances),
         peak_device_memory_mib=max(on_devices, default=None))

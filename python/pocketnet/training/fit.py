@@ -97,14 +97,15 @@ class Trainer:
         deadline: Value of `time.monotonic()` before which to write a checkpoint and stop. The margin is the longest
             step of this attempt, without the first, which compiles. None for no limit.
         log: Called with progress messages.
+        energy: Returns the energy so far, as the fields of `contracts.energy.Energy`; None does not record it.
     """
 
     def __init__(self, model: keras.Model, plan: Plan, train: Sampler, validation: Sampler, folder: Path,
                  *, devices: Devices | None = None, checkpoint_seconds: float = 60,
-                 deadline: float | None = None, log: Log = print):
+                 deadline: float | None = None, log: Log = print, energy: Callable[[], dict[str, Any]] | None = None):
         self.model, self.plan, self.train_patches = model, plan, train
         self.validation_batches = validation.fixed()
-        self.folder, self.log = folder, log
+        self.folder, self.log, self.energy = folder, log, energy
         self.checkpoint_seconds = checkpoint_seconds
         self.started = time.monotonic()
         self.deadline = deadline
@@ -290,6 +291,7 @@ class Trainer:
             raise self._diverged("weights are NaN or infinite", state.step)
         attempt = state.attempts[-1]
         attempt.update(last_step=state.step, seconds=round(time.monotonic() - self.started, 2), ended=ended)
+        attempt |= {"energy": self.energy()} if self.energy else {}
         state.peak_host_memory_mib = max(state.peak_host_memory_mib, backend.peak_host_memory_mib())
         device = backend.peak_device_memory_mib()
         if device is not None:

@@ -13,9 +13,11 @@ from .. import __version__, backend, files
 from ..code import code_hash, commit
 from ..contracts.chain import Link
 from ..contracts.decisions import Decisions
+from ..contracts.energy import total
 from ..contracts.plan import BEST, LAST, Plan
 from ..contracts.provenance import Attempt, Hardware, Identity, Provenance
 from ..contracts.splits import Fold, Splits
+from ..energy import WATTS_PER_CORE, Meter
 from ..errors import Stopped, UsageError, WorkerLost
 from ..preprocessing.store import Store, needed_stores
 from ..text import counted
@@ -112,6 +114,7 @@ class Resources:
         time_limit: Write a checkpoint and stop within this many seconds; None for no limit.
         checkpoint_seconds: Maximum seconds between two checkpoints.
         nodes: Nodes that share each batch, each with a process that calls `train`.
+        watts_per_core: For an estimate of the energy (`energy.Meter`).
     """
 
     gpus: int = 0
@@ -120,6 +123,7 @@ class Resources:
     time_limit: float | None = None
     checkpoint_seconds: float = 60
     nodes: int = 1
+    watts_per_core: float = WATTS_PER_CORE
 
 
 def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice, output: Path, checkpoint_root: Path,
@@ -173,9 +177,10 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
         from .fit import SYSTEM_COLUMNS, history_columns
         from .tasks import TASKS
 
+        meter = Meter((resources.gpus or 1) if backend.on_gpu() else 0, resources.watts_per_core)
         trainer, layers = trainer_of(
             plan, split, stores, choice, folder, devices=devices, log=log, deadline=deadline,
-            checkpoint_seconds=resources.checkpoint_seconds)
+            checkpoint_seconds=resources.checkpoint_seconds, energy=meter.read if devices.nodes == 1 else None)
         model = trainer.model
         if start and layers:
             log(start.words(layers))
@@ -191,11 +196,15 @@ def train(plan: Plan, splits: Splits, store_folders: list[Path], choice: Choice,
             dataset=plan.dataset, arch=arch, width=name, fold=fold, recipe=plan.recipe, seed=plan.seed,
             precision=precision, parameters=model.count_params(), run_key=key, code=code_hash("train"),
             version=__version__, commit=commit(), versions=backend.versions(), hardware=Hardware(**backend.hardware()))
-        state = _followed(trainer, observer, record, plan)
+        try:
+            state = _followed(trainer, observer, record, plan)
+        finally:
+            meter.stop()
         if not devices.chief:
             return None
+        attempts = tuple(Attempt(**attempt) for attempt in state.attempts)
         provenance = Provenance(
-            **vars(record), steps=state.step, attempts=tuple(Attempt(**attempt) for attempt in state.attempts),
+            **vars(record), steps=state.step, attempts=attempts, energy=total([one.energy for one in attempts]),
             wall_seconds=round(sum(attempt["seconds"] for attempt in state.attempts), 2),
             peak_host_memory_mib=round(state.peak_host_memory_mib, 1),
             peak_device_memory_mib=state.peak_device_memory_mib,

@@ -17,6 +17,7 @@ CHECKSUM = "0123456789abcdef" * 4
 HARDWARE = {"cpu": "a CPU", "cores": 2, "memory_mib": 24000, "backend": "tensorflow", "devices": ["cpu:0"]}
 NETWORK = {"arch": "unet", "width": "pocket"}
 OPERATIONS = {"largest_component": True, "smallest_mm3": 0.0, "fill_holes": False}
+ENERGY = {"processor_kwh": 0.1, "processor": "estimated", "watts_per_core": 10.0, "gpu_kwh": 0.2, "gpu": "nvml"}
 INTERVAL = [-0.01, 0.02]
 SUMMARY = {"mean": 0.9, "sd": 0.1, "median": 0.91, "n": 4, "undefined": 0, "interval": [0.8, 0.95]}
 PAIR = {**NETWORK, "reference": "full", "label": "Anterior", "metric": "dice", "n": 4, "difference": -0.004,
@@ -81,7 +82,8 @@ BODIES: dict[str, dict] = {
     "provenance": {
         **RUN, "seed": 12345, "precision": "float32", "steps": 120, "version": "0.1.0", "commit": "f00d",
         "versions": {"python": "3.11.7"}, "hardware": HARDWARE, "wall_seconds": 66.0, "peak_host_memory_mib": 1700.0,
-        "attempts": [{"first_step": 1, "last_step": 120, "seconds": 66, "ended": "finished", "devices": 1}],
+        "attempts": [{"first_step": 1, "last_step": 120, "seconds": 66, "ended": "finished", "devices": 1,
+                      "energy": ENERGY}], "energy": ENERGY,
         "peak_device_memory_mib": None, "validation_loss": 0.2, "intensity": INTENSITY,
         "start": {"run_key": "key", "width": "full", "steps": 100, "model": "fold0", "sha256": CHECKSUM,
                   "dataset": "other", "taken": 12, "left": ["logits"], "frozen": True}, "ranges": RANGES,

@@ -9,6 +9,7 @@ import checked
 import numpy as np
 import pandas as pd
 from pocketnet import files
+from pocketnet.contracts import costs
 from pocketnet.contracts.provenance import Provenance
 from pocketnet.evaluation import table
 from pocketnet.models.widths import policy_of
@@ -47,6 +48,20 @@ def validation(dice: float, fold: int, cases: int = 4) -> dict:
     return {"references": 0, "predictions": 0, "postprocessing": [], "validation": [
         {"case": f"validation_{fold}_{number}", "dice": dice + noise}
         for number, noise in enumerate(generator.uniform(-0.04, 0.04, cases))]}
+
+
+def energy(kwh: float, how: str = "estimated") -> dict:
+    """The energy of a training or a case."""
+    return {"processor_kwh": kwh, "processor": how} | ({"watts_per_core": 10.0} if how == "estimated" else {})
+
+
+def add_costs(root: Path, **kwh: float) -> None:
+    """Give the evaluations of a run the energy of each case, by width."""
+    for width, value in kwh.items():
+        for folder in root.glob(f"evaluation/unet-{width}/*"):
+            cases = sorted(set(table.read(folder / "metrics.csv")["case"]))
+            costs.write(folder / "costs.csv", [costs.Cost.from_json(
+                {"case": case, "seconds": 2.0, "energy": energy(value)}) for case in cases])
 
 
 def provenance(width: str = "pocket", fold: int = 0, arch: str = "unet", **changes) -> Provenance:
@@ -116,9 +131,11 @@ def write_run(root: Path, widths=("full", "pocket"), folds=(0, 1), shift: float 
     """Models, evaluations and comparison of a run, laid out as published."""
     for width in widths:
         for fold in folds:
-            write_model(root / "models" / f"unet-{width}" / f"fold{fold}", width=width, fold=fold)
+            write_model(root / "models" / f"unet-{width}" / f"fold{fold}", width=width, fold=fold,
+                        energy=energy(0.25 if width == "pocket" else 0.5))
             write_evaluation(root / "evaluation" / f"unet-{width}" / f"fold{fold}",
                              metrics(width, fold, shift=shift if width == "pocket" else 0))
+    add_costs(root, pocket=0.0001, full=0.0002)
     return _compared(root)
 
 

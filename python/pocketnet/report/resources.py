@@ -37,7 +37,8 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
         mine, theirs = (_mean(getattr(model.provenance, key) for model in side) for side in (here, there))
         if mine and theirs:
             rows.append({"name": name, reference: form(theirs), width: form(mine), "ratio": _share(mine, theirs)})
-    mine, theirs = (_mean(energy_kwh(model) for model in side) for side in (here, there))
+    mine, theirs = (_mean(energies) if None not in energies else None  # a part says nothing of the whole
+                    for energies in ([energy_kwh(model) for model in side] for side in (here, there)))
     if mine and theirs:
         estimated = not all(model.provenance.energy and model.provenance.energy.measured for model in (*here, *there))
         rows.append({"name": f"Energy per training ({'estimated' if estimated else 'measured'})",

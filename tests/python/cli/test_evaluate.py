@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 from fake_run import LABELS, PLAN, edit_json, write_model
 from pocketnet.cli.evaluate import main
+from pocketnet.contracts import costs
+from pocketnet.contracts.energy import Energy
 from pocketnet.evaluation import table
 from pocketnet.files import sha256
 from pocketnet.preprocessing import geometry
@@ -43,8 +45,11 @@ def run(tmp_path, input_, *options):
 
 
 def test_rows_pictures_and_who_made_them(hippocampi, hippocampus, tmp_path):
+    spent = [costs.Cost(name, 1.5, Energy(0.1, "estimated", 10.0)) for name in (*hippocampi, "of_another_batch")]
+    costs.write(tmp_path / "predictions" / "costs.csv", spent)
     outcome = run(tmp_path, hippocampus, "--json")
     assert outcome.exit_code == 0, outcome.output
+    assert list(costs.read(tmp_path / "out" / "costs.csv").values()) == spent[:-1]
     rows = table.read(tmp_path / "out" / "metrics.csv")
     assert len(rows) == 8
     assert set(rows["run_key"]) == {"unet-pocket-1"} and set(rows["fold"]) == {1}

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 from pocketnet import Predictor
 from pocketnet.cli.infer import main
+from pocketnet.contracts import costs
 from pocketnet.outputs import MARKER
 from pocketnet.preprocessing import geometry
 
@@ -38,10 +39,20 @@ def names(folder):
                   if path.is_file() and path.name != MARKER)
 
 
+def test_costs_are_of_a_folder(hippocampus_model, two, tmp_path):
+    said = infer("--model", hippocampus_model, two / "first.nii.gz", "-o", tmp_path / "one.nii.gz", "--costs", code=2)
+    assert "--costs needs a folder" in said and not (tmp_path / "one.nii.gz").exists()
+
+
 def test_a_folder_in_a_folder_out(hippocampus_model, two, tmp_path):
     out = tmp_path / "out"
-    ran = infer("--model", hippocampus_model, two, "-o", out)
-    assert names(out) == ["first.nii.gz", "first.png", "labels.ctbl", "labels.txt", "second.nii", "second.png",
+    ran = infer("--model", hippocampus_model, two, "-o", out, "--costs", "--watts-per-core", "5")
+    costs_of_cases = costs.read(out / "costs.csv")
+    assert {name: (cost.energy.to_json(), cost.seconds) for name, cost in costs_of_cases.items()} == {
+        case["case"]: (pytest.approx(case["energy"], rel=1e-4), pytest.approx(case["seconds"], rel=1e-4))
+        for case in ran["cases"]}
+    assert all(cost.energy.kwh > 0 and cost.energy.watts_per_core in (5, None) for cost in costs_of_cases.values())
+    assert names(out) == ["costs.csv", "first.nii.gz", "first.png", "labels.ctbl", "labels.txt", "second.nii", "second.png",
                           "volumes.csv"]
     rows = list(csv.DictReader((out / "volumes.csv").open()))
     assert [(row["case"], row["label"]) for row in rows] == [

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from fake_run import (
     edit_json,
+    energy,
     metrics,
     provenance,
     record_anew,
@@ -294,3 +295,32 @@ def test_predicted_stands_beside_measured_and_used(whole):
     assert cells and all(row[2:5] == ["32×48×32", "2", "cpu"] for row in cells)
     assert all(row[11:13] == ["0.600 s", "0.500 s"] and "iB" in row[5] and "iB" in row[7] for row in cells)
     assert [row[1] for row in cells] == sorted(row[1] for row in cells)  # a row a fold
+
+
+def test_energy_stands_pocket_beside_full_and_says_how_it_was_found(tmp_path):
+    root = write_run(tmp_path)
+
+    def shown():
+        values = context(read_run([root / "models"], [root / "evaluation"], root / "comparison"))
+        facts = {fact["name"]: (fact["reference"], fact["other"], fact["ratio"])
+                 for fact in values["verdicts"][0]["facts"] if fact["name"].startswith("Energy")}
+        return facts, page.render(values)
+
+    facts, text = shown()
+    assert facts == {"Energy per training (estimated)": ("0.5 kWh", "0.25 kWh", "50 % less"),
+                     "Energy per case predicted (estimated)": ("0.2 Wh", "0.1 Wh", "50 % less")}
+    assert "estimated, CPU time × 10 W per core" in text
+    for fold in (0, 1):
+        write_model(root / f"models/unet-pocket/fold{fold}", fold=fold, energy=energy(0.25, "rapl"))
+    assert "Energy per training (estimated)" in shown()[0]  # the other's is
+    for fold in (0, 1):
+        write_model(root / f"models/unet-full/fold{fold}", width="full", fold=fold, energy=energy(0.5, "rapl"))
+    assert "Energy per training (measured)" in shown()[0] and "measured, RAPL, all programs" in shown()[1]
+    write_model(root / "models/unet-full/fold0", width="full", energy=energy(0.5, "rapl") | {"gpu": "unknown"})
+    (root / "evaluation/unet-full/fold0/costs.csv").unlink()
+    facts, text = shown()
+    assert not [name for name in facts if "training" in name] and "GPU unknown" in text
+    for width in ("pocket", "full"):
+        write_model(root / f"models/unet-{width}/fold0", width=width)
+        write_model(root / f"models/unet-{width}/fold1", width=width, fold=1)
+    assert not [name for name in shown()[0] if "training" in name] and "Energy of the processor" not in shown()[1]

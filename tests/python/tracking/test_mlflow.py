@@ -109,6 +109,10 @@ def test_a_fold_has_parameters_metrics_history_and_files(collected):
     anterior = expected[expected["label"] == "Anterior"]["dice"].mean()
     assert child.data.metrics["dice/Anterior"] == pytest.approx(anterior, abs=1e-5)
     assert child.data.metrics["dice/mean"] == pytest.approx(expected["dice"].mean(), abs=1e-5)
+    assert (child.data.metrics["energy_kwh"], child.data.metrics["energy_kwh_per_case"]) == (0.25, 0.0001)
+    [parent] = [run for run in by_kind(store, "network") if run.data.tags["width"] == "pocket"]
+    assert (parent.data.metrics["energy_kwh"], parent.data.tags["energy"]) == (
+        0.5, "estimated, CPU time × 10 W per core")
     history = store.client.get_metric_history(child.info.run_id, "validation_dice")
     assert [point.step for point in history] == [20, 40, 60, 80, 100, 120]
     assert [b.timestamp - a.timestamp for a, b in zip(history, history[1:], strict=False)] == [11_000] * 5

@@ -74,6 +74,18 @@ def attempts(folder, name):
     return ModelFolder.open(folder / f"model-{name}").provenance.attempts
 
 
+def test_the_energy_of_a_training_is_recorded_and_is_no_part_of_what_defines_it(work):
+    run = ModelFolder.open(work / "model-undisturbed").provenance
+    [attempt] = run.attempts
+    assert run.energy == attempt.energy and run.energy.kwh > 0 and run.energy.gpu is None
+    if run.energy.processor == "estimated":  # a machine of 2 to 100 cores, for as long as the training took
+        assert 0.1 < run.energy.kwh * 3.6e6 / run.energy.watts_per_core / run.wall_seconds < 100
+    shutil.copytree(work / "checkpoints-undisturbed", work / "checkpoints-watts")
+    train(work, "watts", "--watts-per-core", "3.5")  # finds its checkpoint: there is nothing left to train
+    assert ModelFolder.open(work / "model-watts").provenance.run_key == run.run_key
+    assert attempts(work, "watts") == run.attempts
+
+
 def test_the_network_after_the_last_step_ships_where_the_plan_says_so(work):
     from pocketnet.models.build import load
 

@@ -67,3 +67,9 @@ def total(several: Sequence[Energy | None]) -> Energy | None:
         sum(one.processor_kwh for one in known), "estimated" if estimates else "rapl",
         max(estimates, default=None), sum(one.gpu_kwh or 0 for one in known) if gpu == "nvml" else None,
         gpu)  # type: ignore[arg-type]  # one of the two
+
+
+def mean_kwh(several: Sequence[Energy | None]) -> float | None:
+    """Return the mean in kWh; None if one is not known, or there are none."""
+    found = total(several)
+    return None if found is None or found.kwh is None else found.kwh / len(several)

@@ -8,8 +8,9 @@ from typing import Any, cast
 import numpy as np
 
 from ..contracts.comparison import Comparison, Pair
+from ..contracts.energy import Energy, mean_kwh
 from ..contracts.profile import ProfiledConfiguration
-from ..tracking.records import Evaluation, Model, Run, mean_kwh
+from ..tracking.records import Model, Run
 
 
 def _of(models: Sequence[Model], arch: str, width: str) -> list[Model]:
@@ -37,18 +38,14 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
         mine, theirs = (_mean(getattr(model.provenance, key) for model in side) for side in (here, there))
         if mine and theirs:
             rows.append({"name": name, reference: form(theirs), width: form(mine), "ratio": _share(mine, theirs)})
-    mine, theirs = (_mean(energies) if None not in energies else None  # a part says nothing of the whole
-                    for energies in ([energy_kwh(model) for model in side] for side in (here, there)))
-    if mine and theirs:
-        estimated = not all(model.provenance.energy and model.provenance.energy.measured for model in (*here, *there))
-        rows.append({"name": f"Energy per training ({'estimated' if estimated else 'measured'})",
-                     reference: kilowatt_hours(theirs), width: kilowatt_hours(mine), "ratio": _share(mine, theirs)})
-    mine, theirs = (mean_kwh(_evaluated(run, side)) for side in (here, there))
-    if mine and theirs:
-        estimated = not all(one.energy.measured for evaluation in _evaluated(run, [*here, *there])
-                            for one in evaluation.costs)
-        rows.append({"name": f"Energy per case predicted ({'estimated' if estimated else 'measured'})",
-                     reference: kilowatt_hours(theirs), width: kilowatt_hours(mine), "ratio": _share(mine, theirs)})
+    trainings = [[model.provenance.energy for model in side] for side in (here, there)]
+    cases = [_of_cases(run, side) for side in (here, there)]
+    for name, sides in (("Energy per training", trainings), ("Energy per case predicted", cases)):
+        mine, theirs = map(mean_kwh, sides)
+        if mine and theirs:
+            measured = all(one.measured for side in sides for one in side if one)
+            rows.append({"name": f"{name} ({'measured' if measured else 'estimated'})", "ratio": _share(mine, theirs),
+                         reference: kilowatt_hours(theirs), width: kilowatt_hours(mine)})
     mine, theirs = (sum(map(core_hours, side)) for side in (here, there))
     if mine and theirs and len(here) == len(there) and _unit(here) == _unit(there):
         rows.append({"name": f"Cost of all trainings ({_unit(here)})", reference: f"{theirs:.2g}", width: f"{mine:.2g}",
@@ -56,19 +53,15 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
     return [fact | {"reference": fact[reference], "other": fact[width]} for fact in rows]
 
 
-def _evaluated(run: Run, models: Sequence[Model]) -> list[Evaluation]:
+def _of_cases(run: Run, models: Sequence[Model]) -> list[Energy]:
+    """Return the energy of each case that some models predicted."""
     keys = {model.provenance.run_key for model in models}
-    return [one for one in run.evaluations if one.run_key in keys]
+    return [cost.energy for one in run.evaluations if one.run_key in keys for cost in one.costs]
 
 
 def _share(mine: float, theirs: float) -> str:
     share = 100 * (1 - mine / theirs)
     return f"{abs(share):.0f} % {'less' if share >= 0 else 'more'}"
-
-
-def energy_kwh(model: Model) -> float | None:
-    """Return the energy of a training in kWh; None if it is unknown."""
-    return model.provenance.energy.kwh if model.provenance.energy else None
 
 
 def kilowatt_hours(value: float | None) -> str:
@@ -121,7 +114,7 @@ def training(models: Sequence[Model], score: str) -> list[dict[str, Any]]:
              "score": max((e[score] for e in m.history if not np.isnan(e.get(score, np.nan))), default=None),
              "host": mebibytes(m.provenance.peak_host_memory_mib), "host_mib": m.provenance.peak_host_memory_mib,
              "device": mebibytes(m.provenance.peak_device_memory_mib),
-             "kwh": energy_kwh(m), "energy": kilowatt_hours(energy_kwh(m)),
+             "kwh": mean_kwh([m.provenance.energy]), "energy": kilowatt_hours(mean_kwh([m.provenance.energy])),
              "attempts": len(m.provenance.attempts)} for m in models]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from ..contracts.comparison import Comparison
-from ..contracts.energy import total
+from ..contracts.energy import mean_kwh, total
 from ..contracts.manifest import Manifest
 from ..evaluation import verdict
 from ..evaluation.configurations import mark
@@ -24,7 +24,7 @@ from ..files import digest
 from ..models.widths import configured
 from . import fold
 from . import model as mlflow_model
-from .records import Evaluation, Model, Run, mean_kwh
+from .records import Evaluation, Model, Run
 from .store import Store
 from .store import metric as store_metric
 from .tasks import TASKS
@@ -107,9 +107,8 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
     metrics = aggregate(pd.concat([one.rows for one in evaluations])) if evaluations else {}
     metrics |= _per_case(evaluations)
     metrics["wall_seconds"] = sum(m.provenance.wall_seconds for m in models)
+    metrics |= _energy(models)
     energy = total([m.provenance.energy for m in models])
-    if energy and energy.kwh is not None:
-        metrics["energy_kwh"] = energy.kwh
     store.log(parent, parameters={name: getattr(first, name) for name in PARAMETERS},
               tags={name: getattr(first, name) for name in fold.TAGS if getattr(first, name) is not None}
               | {"folds": ", ".join(str(m.provenance.fold) for m in models)}
@@ -141,8 +140,7 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     store.log_history(run, model.history, start)
     store.log_history(run, fold.system_metrics(model.system), start)
     metrics = {name: getattr(provenance, name) for name in COST if getattr(provenance, name) is not None}
-    if provenance.energy and provenance.energy.kwh is not None:
-        metrics["energy_kwh"] = provenance.energy.kwh
+    metrics |= _energy([model])
     if model.history:  # a pruned network has none
         metrics["best_validation_loss"] = min(epoch["validation_loss"] for epoch in model.history)
     artifacts = {f"records/{name}": model.folder / name for name in RECORDS if (model.folder / name).is_file()}
@@ -162,9 +160,15 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     return run
 
 
+def _energy(models: Sequence[Model]) -> dict[str, float]:
+    """Return the energy of trainings, if it is known."""
+    found = total([model.provenance.energy for model in models])
+    return {"energy_kwh": found.kwh} if found and found.kwh is not None else {}
+
+
 def _per_case(evaluations: Sequence[Evaluation]) -> dict[str, float]:
     """Return the mean energy of predicting a case, if it is known."""
-    kwh = mean_kwh(evaluations)
+    kwh = mean_kwh([cost.energy for one in evaluations for cost in one.costs])
     return {} if kwh is None else {"energy_kwh_per_case": kwh}
 
 

@@ -82,21 +82,9 @@ class Evaluation:
     costs: tuple[Cost, ...] = ()
 
     @property
-    def kwh_per_case(self) -> float | None:
-        """Mean energy of predicting a case; None if it is not known."""
-        return mean_kwh([self])
-
-    @property
     def run_key(self) -> str:
         """Run key of the training of the evaluated network."""
         return self.rows["run_key"].iloc[0]
-
-
-def mean_kwh(evaluations: Iterable[Evaluation]) -> float | None:
-    """Return the mean energy in kWh of predicting a case; None if it is not known of any, or of a GPU."""
-    costs_ = [one.energy.kwh for evaluation in evaluations for one in evaluation.costs]
-    known = [value for value in costs_ if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(costs_) else None
 
 
 @dataclass

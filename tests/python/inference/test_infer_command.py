@@ -52,8 +52,8 @@ def test_a_folder_in_a_folder_out(hippocampus_model, two, tmp_path):
         case["case"]: (pytest.approx(case["energy"], rel=1e-4), pytest.approx(case["seconds"], rel=1e-4))
         for case in ran["cases"]}
     assert all(cost.energy.kwh > 0 and cost.energy.watts_per_core in (5, None) for cost in costs_of_cases.values())
-    assert names(out) == ["costs.csv", "first.nii.gz", "first.png", "labels.ctbl", "labels.txt", "second.nii", "second.png",
-                          "volumes.csv"]
+    assert names(out) == ["costs.csv", "first.nii.gz", "first.png", "labels.ctbl", "labels.txt", "second.nii",
+                          "second.png", "volumes.csv"]
     rows = list(csv.DictReader((out / "volumes.csv").open()))
     assert [(row["case"], row["label"]) for row in rows] == [
         (case, label) for case in ("first", "second") for label in ("Anterior", "Posterior part")]

@@ -65,10 +65,11 @@ def _share(mine: float, theirs: float) -> str:
 
 
 def kilowatt_hours(value: float | None) -> str:
-    """Format an energy in kWh or, below 0.1 kWh, in Wh; None gives a dash."""
+    """Format an energy in kWh, Wh or mWh; None gives a dash."""
     if value is None:
         return "–"
-    return f"{value:.3g} kWh" if value >= 0.1 else f"{1000 * value:.3g} Wh"
+    factor, unit = (1, "kWh") if value >= 0.1 else (1e3, "Wh") if value >= 1e-5 else (1e6, "mWh")
+    return f"{factor * value:.3g} {unit}"
 
 
 def core_hours(model: Model) -> float:

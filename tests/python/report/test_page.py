@@ -297,6 +297,12 @@ def test_predicted_stands_beside_measured_and_used(whole):
     assert [row[1] for row in cells] == sorted(row[1] for row in cells)  # a row a fold
 
 
+@pytest.mark.parametrize("kwh, text", [(None, "–"), (12.3456, "12.3 kWh"), (0.1, "0.1 kWh"), (0.0456, "45.6 Wh"),
+                                       (4.4978e-6, "4.5 mWh"), (0.0, "0 mWh")])
+def test_energies_have_readable_units(kwh, text):
+    assert resources.kilowatt_hours(kwh) == text
+
+
 def test_energy_stands_pocket_beside_full_and_says_how_it_was_found(tmp_path):
     root = write_run(tmp_path)
 

@@ -35,7 +35,8 @@ def use(powercap: Path, **joules) -> None:
     short = {"p0": "intel-rapl:0", "p1": "intel-rapl:1", "core": "intel-rapl:0:0", "dram": "intel-rapl:0:1",
              "psys": "intel-rapl:2", "mmio": "intel-rapl-mmio:0"}
     for name, value in joules.items():
-        (powercap / short[name] / "energy_uj").write_text(f"{round(value * 1e6)}\n")
+        (powercap / "new").write_text(f"{round(value * 1e6)}\n")
+        (powercap / "new").replace(powercap / short[name] / "energy_uj")  # whole, as Linux shows it: a thread reads it
 
 
 def test_processors_and_their_memory_are_added_and_nothing_twice(powercap):

@@ -42,12 +42,23 @@ help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: .venv/.ready nextflow ## Install everything (again only when a lock file changed)
+	@.venv/bin/python -m pocketnet.viewer.packages --try
+
+viewer: .venv/.ready ## Download the libraries of the page that segments in a browser (pocket-export --html), from the npm registry
+	@.venv/bin/python -m pocketnet.viewer.packages
 
 setup-cuda: setup ## Add TensorFlow's CUDA libraries, for GPUs without a container (about 5 GB more)
 	@containers/add-cuda .venv/bin/python containers/requirements-cuda.lock
 
 demo: setup ## Train, compare and report on made-up brains, in minutes; results in $(OUTDIR)/demo
 	@bin/nextflow run main.nf -profile demo --outdir $(OUTDIR) -resume
+	model=$(OUTDIR)/demo/models/unet-pocket/fold0 page=$(OUTDIR)/demo/segment.html
+	if [[ ! -f python/pocketnet/viewer/files/versions ]]; then
+	    echo "  page      none that segments in a browser: its libraries are not here (make viewer)"
+	    exit
+	fi
+	[[ $$page -nt $$model/checksums.json ]] || bin/pocket-export --model $$model --html $$page --quiet
+	echo "  page      $(abspath $(OUTDIR))/demo/segment.html (segments in a browser)"
 
 test: setup .tools/strict/ready ## Run the tests
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -n $(TEST_WORKERS) --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) tests/pipeline tests/python
@@ -127,6 +138,9 @@ bench-scale: setup ## Run the pipeline on 10,000 tiny cases: what a task and a c
 bench-demo: setup ## Time set-up and demo from a fresh clone: where its seconds go (docs/results/demo.md)
 	@.venv/bin/python bench/demo.py
 
+bench-browser: setup .tools/browser/.ready ## Hold the page that segments in a browser beside pocket-infer: labels, time, size (needs Chromium)
+	@PYTHONPATH=python .tools/browser/bin/python bench/browser.py $(BENCH_ARGS)
+
 bench-labels: .venv/.ready ## Train on the hippocampus with one label per case, sparse slices, or from another network, beside full labels
 	@PYTHONPATH=python .venv/bin/python bench/labels.py -o $(OUTDIR)/bench-labels $(BENCH_ARGS)
 
@@ -168,7 +182,7 @@ docs: .venv/.ready .tools/docs/.ready ## Build the site of documents, which open
 	@PYTHONPATH=.tools/docs:python .venv/bin/python docs/site/build.py $(OUTDIR)/docs
 
 clean: ## Remove what setup and the runs made, but not the results
-	rm -rf .venv .tools dist work .nextflow .nextflow.log* .pytest_cache .ruff_cache python/*.egg-info
+	rm -rf .venv .tools python/pocketnet/viewer/files dist work .nextflow .nextflow.log* .pytest_cache .ruff_cache python/*.egg-info
 	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Both environments start with a Python that the libraries have wheels for, and with a venv module.

@@ -327,7 +327,7 @@ class Predictor:
             decided = self._decided_windows if wanted == "auto" else wanted
             return memory.tilings(plan, prepared.shape, decided if decided in OF_PATCH_SIZE else "plan", False)[0], None
         if wanted == "auto":
-            wanted = self._decided_windows or ("large" if self._takes_any_size else "plan")
+            wanted = self._decided_windows or ("large" if self.takes_any_size else "plan")
         channels = plan.network.classes + (self.predictions > 1)
         extent = memory.Extent.of(prepared)
         tiling, need = memory.fitting(
@@ -339,7 +339,7 @@ class Predictor:
         return tiling, replace(need, kept=self._keep(tiling.window, max(0.0, min(memory.KEPT_MIB, left))))
 
     @cached_property
-    def _takes_any_size(self) -> bool:
+    def takes_any_size(self) -> bool:
         """Whether the networks support other window sizes than the patch.
 
         This is the rule for a model without a decision: they do not with instance normalisation, which computes its

@@ -1,0 +1,182 @@
+// The page: files in, progress, viewer, volumes, label map out. The work is done by the worker (worker.js).
+
+import { show, setOpacity } from "./display.js";
+
+const $ = (id) => document.getElementById(id);
+const model = JSON.parse($("model").textContent);
+let worker = null, files = [], result = null, began = 0;
+
+/** Return the bytes of a part of this file, which are stored as base64 of gzip. */
+async function unpacked(id) {
+  const text = atob($(id).textContent.trim()), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
+/** Start the worker, with its own copies of the runtime and the networks. */
+async function started() {
+  const [code, runtime, wasm, ...networks] = await Promise.all([unpacked("worker"), unpacked("runtime"), unpacked("wasm"),
+    ...model.networks.map((_, number) => unpacked(`network${number}`))]);
+  const made = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  made.onmessage = ({ data }) => receive(data);
+  made.onerror = (event) => failed(`The page failed: ${event.message || "this browser does not run its worker"}.`);
+  made.postMessage({ kind: "start", described: model, runtime, wasm, networks }, [runtime, wasm, ...networks]);
+  return made;
+}
+
+function say(text, bad = false) {
+  $("said").textContent = text;
+  $("said").className = bad ? "bad" : "";
+}
+
+function failed(text) {
+  $("working").hidden = true;
+  document.body.dataset.state = "failed";
+  say(text, true);
+}
+
+/** Take the files that a user chose: sort them into the order of the modalities, and let the user correct it. */
+function take(chosen) {
+  if (!chosen.length) return;
+  files = inOrder([...chosen]);
+  $("channels").hidden = true;
+  if (model.modalities.length > 1 && files.length === model.modalities.length) return askOrder();
+  segment();
+}
+
+/** Sort by the ending _0000, _0001, … or by a modality's name in the file's name; otherwise by name. */
+function inOrder(chosen) {
+  const place = ({ name }) => {
+    const number = /_(\d{4})\.nii(\.gz)?$/i.exec(name);
+    const named = model.modalities.findIndex((modality) => name.toLowerCase().includes(modality.toLowerCase()));
+    return number ? +number[1] : named < 0 ? model.modalities.length : named;
+  };
+  return chosen.sort((a, b) => place(a) - place(b) || a.name.localeCompare(b.name));
+}
+
+function askOrder() {
+  $("channels").replaceChildren(...model.modalities.map((modality, index) => {
+    const label = document.createElement("label"), select = document.createElement("select");
+    select.append(...files.map((file, number) => new Option(file.name, number, false, number === index)));
+    label.append(modality, document.createElement("br"), select);
+    return label;
+  }), button("Segment", () => {
+    const order = [...$("channels").querySelectorAll("select")].map((select) => files[+select.value]);
+    if (new Set(order).size < order.length) return say("Choose another file for each modality.", true);
+    files = order;
+    segment();
+  }));
+  $("channels").hidden = false;
+  say("Check which file is which modality.");
+}
+
+function button(text, action) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "main";
+  made.textContent = text;
+  made.addEventListener("click", action);
+  return made;
+}
+
+async function segment() {
+  result = null;
+  for (const id of ["result", "warnings"]) $(id).hidden = true;
+  $("working").hidden = false;
+  $("progress").removeAttribute("value");
+  document.body.dataset.state = "working";
+  say(`Reading ${files.map((file) => file.name).join(", ")} …`);
+  try {
+    worker ??= await started();
+    const contents = await Promise.all(files.map(async (file) => ({ name: file.name, bytes: await file.arrayBuffer() })));
+    began = performance.now();
+    worker.postMessage({ kind: "work", files: contents }, contents.map((one) => one.bytes));
+  } catch (error) {
+    failed(`The files cannot be read: ${error.message}`);
+  }
+}
+
+function receive(data) {
+  if (data.kind === "read") {
+    $("warnings").replaceChildren(...data.warnings.map((text) => element("li", `Warning: ${text}.`)));
+    $("warnings").hidden = !data.warnings.length;
+    say(`Segmenting ${data.shape.join(" × ")} voxels of ${data.spacing.map((mm) => +mm.toPrecision(4)).join(" × ")} mm …`);
+    began = performance.now();
+  } else if (data.kind === "progress") {
+    $("progress").value = data.done / data.all;
+    const left = ((performance.now() - began) / data.done) * (data.all - data.done) / 1000;
+    if (data.done < data.all && left > 2) say(`Segmenting: window ${data.done} of ${data.all}, about ${Math.ceil(left)} s left …`);
+  } else if (data.kind === "done") finished(data);
+  else if (data.kind === "failed") failed(data.text);
+  else if (data.kind === "zipped") save(data.blob, `${stem()}_seg.nii.gz`);
+}
+
+async function finished(data) {
+  result = data;
+  $("working").hidden = true;
+  $("result").hidden = false;
+  $("volumes").tBodies[0].replaceChildren(...data.volumes.map((one, index) => {
+    const row = document.createElement("tr"), key = element("span", ""), name = document.createElement("td");
+    key.className = "key";
+    key.style.background = `rgb(${model.labels[index].colour.join(" ")})`;
+    name.append(key, one.name);
+    row.append(name, element("td", one.volume_ml.toFixed(3), "number"), element("td", one.voxels.toLocaleString("en"), "number"));
+    return row;
+  }));
+  $("timing").textContent = `${data.windows} windows of ${data.window.join(" × ")} voxels in ${data.seconds.toFixed(1)} s.`;
+  say(`${files.map((file) => file.name).join(", ")}: segmented.`);
+  try {
+    await show($("canvas"), files[0], data.labels, model.labels, (text) => { $("place").textContent = text; });
+    setOpacity(+$("opacity").value);
+  } catch (error) {
+    $("place").textContent = `This browser cannot show the image (${error.message}). The label map can be downloaded.`;
+  }
+  document.body.dataset.state = "done";
+}
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+const stem = () => files[0].name.replace(/\.nii(\.gz)?$/i, "").replace(/_0000$/, "");
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+function table() {
+  const safe = (value) => (/^[=+\-@\t]/.test(value) && typeof value === "string" ? `'${value}` : String(value));
+  const cell = (value) => (/[",\n]/.test(safe(value)) ? `"${safe(value).replaceAll('"', '""')}"` : safe(value));
+  const rows = result.volumes.map((one) => [stem(), one.name, one.value, one.voxels, +one.volume_ml.toFixed(6)]);
+  return [["case", "label", "value", "voxels", "volume_ml"], ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
+}
+
+function cancel() {
+  worker?.terminate();
+  worker = null;
+  $("working").hidden = true;
+  document.body.dataset.state = "ready";
+  say("Cancelled.");
+}
+
+$("files").addEventListener("change", (event) => take(event.target.files));
+$("drop").addEventListener("submit", (event) => event.preventDefault());
+$("cancel").addEventListener("click", cancel);
+$("download").addEventListener("click", () => worker.postMessage({ kind: "zip", bytes: result.labels }));
+$("table").addEventListener("click", () => save(new Blob([table()], { type: "text/csv" }), `${stem()}_volumes.csv`));
+$("opacity").addEventListener("input", (event) => setOpacity(+event.target.value));
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, (event) => {
+    event.preventDefault();
+    $("drop").classList.toggle("over", name === "dragenter" || name === "dragover");
+    if (name === "drop") take(event.dataTransfer.files);
+  });
+}
+document.body.dataset.state = "ready";

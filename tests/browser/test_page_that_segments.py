@@ -1,0 +1,246 @@
+"""The page of `pocket-export --html` in Chromium: the labels of pocket-infer, the exact geometry, and no request."""
+
+import gzip
+import json
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from sizes import PAGE_WIDTHS
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("POCKET_TEST_DATA", ROOT.parent / "shared/data"))
+HIPPOCAMPUS = ROOT / "models/hippocampus/fold1"
+ENDED = "body[data-state=done], body[data-state=failed]"
+LEAST_EQUAL = 0.9999
+
+
+def exported(model: Path, output: Path) -> Path:
+    if not (ROOT / "python/pocketnet/viewer/files/versions").is_file():
+        pytest.skip("the page's libraries are not here: make viewer")
+    subprocess.run([ROOT / "bin/pocket-export", "--model", model, "--html", output, "--quiet"], check=True)
+    return output
+
+
+@pytest.fixture(scope="session")
+def network(results) -> Path:
+    """The small network of the run."""
+    return results / "demo/models/unet-pocket/fold0"
+
+
+@pytest.fixture(scope="session")
+def small_page(network, tmp_path_factory) -> Path:
+    return exported(network, tmp_path_factory.mktemp("html") / "small.html")
+
+
+@pytest.fixture(scope="session")
+def scan(tmp_path_factory):
+    """Writes an image like a head: an ellipsoid of noise in zeros, with any affine and header."""
+    folder = tmp_path_factory.mktemp("scans")
+
+    def write(name, affine=None, shape=(30, 26, 22), seed=0, change=lambda header: None, dtype=np.int16):
+        axes = np.indices(shape) / np.array(shape)[:, None, None, None] - 0.5
+        inside = (axes**2).sum(axis=0) < 0.16
+        values = np.random.default_rng(seed).normal(300, 80, shape) + 400 * (axes[0] > 0.1)
+        affine = np.diag([5.0, 5.0, 6.0, 1.0]) if affine is None else affine
+        image = nib.Nifti1Image((values * inside).astype(dtype), affine)
+        change(image.header)
+        nib.save(image, folder / name)
+        return folder / name
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def inferred(tmp_path_factory):
+    """What pocket-infer writes for an image."""
+    folder = tmp_path_factory.mktemp("inferred")
+
+    def infer(model, image):
+        output = folder / f"{image.name.split('.')[0]}.nii.gz"
+        subprocess.run([ROOT / "bin/pocket-infer", "--model", model, image, "-o", output, "--quiet", "--overwrite"],
+                       check=True)
+        return output
+
+    return infer
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a page; fails where it asks for anything or its script complains."""
+    pages = []
+
+    def open_(path, width=1280, **options):
+        page = browser.new_context(viewport={"width": width, "height": 900}, **options).new_page()
+        page.set_default_timeout(600_000)  # on a busy machine
+        page.asked, page.complaints = [], []
+        page.context.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.goto(path.as_uri())
+        pages.append(page)
+        return page
+
+    yield open_
+    for page in pages:
+        assert page.complaints == []
+        assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        page.context.close()
+
+
+def segment(page, *images):
+    page.evaluate("document.body.dataset.state = 'asked'")
+    page.set_input_files("#files", images)
+    page.wait_for_selector(ENDED)
+    return page.inner_text("#said")
+
+
+def downloaded(page, folder):
+    with page.expect_download() as download:
+        page.click("#download")
+    download.value.save_as(folder / download.value.suggested_filename)
+    return folder / download.value.suggested_filename
+
+
+def compare(found: Path, expected: Path) -> float:
+    """The share of equal voxels; the headers are equal to the byte, but for the description."""
+    with gzip.open(found) as one, gzip.open(expected) as other:
+        a, b = one.read(), other.read()
+    start = {348: 148, 540: 240}[struct.unpack("<i", b[:4])[0]]
+    assert a[:start] == b[:start] and a[start + 80: 348] == b[start + 80: 348] and len(a) == len(b)
+    x, y = (np.asarray(nib.load(path).dataobj) for path in (found, expected))
+    assert len(np.unique(y)) > 1, "nothing is segmented"
+    return float((x == y).mean())
+
+
+def test_a_real_case_as_by_pocket_infer(opened, inferred, pictures, tmp_path):
+    image = DATA / "Task04_Hippocampus/imagesTr/hippocampus_001.nii.gz"
+    if not image.is_file():
+        pytest.skip(f"no data at {DATA}")
+    page = opened(exported(HIPPOCAMPUS, tmp_path / "hippocampus.html"))
+    assert (tmp_path / "hippocampus.html").stat().st_size < 30 * 2**20
+    assert segment(page, image) == "hippocampus_001.nii.gz: segmented."
+    found, expected = downloaded(page, tmp_path), inferred(HIPPOCAMPUS, image)
+    assert found.name == "hippocampus_001_seg.nii.gz" and compare(found, expected) >= LEAST_EQUAL
+    values = np.asarray(nib.load(found).dataobj)
+    rows = [row.split("\t") for row in page.inner_text("#volumes").splitlines()[1:]]
+    assert [[name, int(voxels.replace(",", ""))] for name, _, voxels in rows] == [
+        ["Anterior", int((values == 1).sum())], ["Posterior", int((values == 2).sum())]]
+    assert [float(ml) for _, ml, _ in rows] == pytest.approx([(values == n).sum() / 1000 for n in (1, 2)], abs=5e-4)
+    page.set_viewport_size({"width": 1100, "height": 860})
+    page.wait_for_timeout(500)
+    page.screenshot(path=pictures / "browser.png", full_page=True)
+
+
+TURNED = np.array([[0, 4.6, -1.2, 3], [-5.2, 0.4, 0.9, 80], [0.8, 1.9, 5.5, -40], [0, 0, 0, 1]])
+SHEARED = np.array([[-5, 0, 0.6, 90], [0.3, -5, 0, 120], [0, 0.4, 6, -72], [0, 0, 0, 1]])
+
+
+def disagree(header):
+    header["qoffset_x"] += 7
+
+
+def in_metres(header):
+    header.set_xyzt_units("meter")
+    for name in ("srow_x", "srow_y", "srow_z", "pixdim"):
+        header[name][1 if name == "pixdim" else 0: 4] /= 1000
+    header["quatern_b"] = header["quatern_c"] = header["quatern_d"] = header["qform_code"] = 0
+
+
+def scaled(header):
+    header.set_slope_inter(0.25, -3)
+
+
+def no_codes(header):
+    header["qform_code"] = header["sform_code"] = 0
+
+
+@pytest.mark.parametrize(("name", "how"), [
+    ("plain.nii.gz", {}), ("turned.nii", {"affine": TURNED}), ("sheared.nii.gz", {"affine": SHEARED}),
+    ("flipped.nii.gz", {"affine": np.diag([-5.0, -5.0, 6.0, 1.0]), "dtype": np.float32}),
+    ("disagree.nii.gz", {"change": disagree}), ("metres.nii.gz", {"change": in_metres}),
+    ("nowhere.nii.gz", {"change": no_codes, "dtype": np.uint8}), ("small.nii.gz", {"shape": (9, 12, 5)}),
+])
+def test_labels_and_geometry_of_any_image(opened, small_page, network, inferred, scan, tmp_path, name, how):
+    image = scan(name, **how)
+    page = opened(small_page)
+    assert segment(page, image) == f"{name}: segmented."
+    assert compare(downloaded(page, tmp_path), inferred(network, image)) >= LEAST_EQUAL
+
+
+def test_big_endian_and_nifti_2(opened, small_page, network, inferred, scan, tmp_path):
+    plain = nib.load(scan("endian.nii.gz", TURNED, seed=3))
+    big = nib.Nifti1Image(np.asarray(plain.dataobj), plain.affine, plain.header.as_byteswapped(">"))
+    nib.save(big, tmp_path / "big.nii")
+    nib.save(nib.Nifti2Image(np.asarray(plain.dataobj), plain.affine), tmp_path / "two.nii.gz")
+    page = opened(small_page)
+    for image in (tmp_path / "big.nii", tmp_path / "two.nii.gz"):
+        assert segment(page, image).endswith("segmented.")
+        assert compare(downloaded(page, tmp_path), inferred(network, image)) >= LEAST_EQUAL
+
+
+def test_what_is_no_image_is_said(opened, small_page, scan, tmp_path):
+    sound = scan("sound.nii.gz").read_bytes()
+    header = gzip.decompress(sound)
+    content = {
+        "notes.nii": (b"These are notes, not an image. " * 20, "notes.nii: This is not a NIfTI file: it has 620 bytes"),
+        "empty.nii": (b"", "it is empty"), "slice.nii": (b"\0" * 128 + b"DICM" + b"\0" * 400, "it is a DICOM file"),
+        "cut.nii.gz": (sound[: len(sound) // 2], "cut.nii.gz: The gzip stream is damaged or ends too early"),
+        "short.nii": (header[:20000], f"its header announces {len(header)} bytes, there are 20000"),
+        "colours.nii": (header[:70] + struct.pack("<hh", 128, 24) + header[74:], "found RGB colours"),
+        "flat.nii": (header[:352] + b"\1\0" * ((len(header) - 352) // 2), "empty image: every voxel is 1"),
+        "wrong.nii.gz": (header, "not a gzip file"),
+        "huge.nii": (header[:42] + struct.pack("<hhh", 3000, 3000, 3000) + header[48:], "header announces"),
+    }
+    page = opened(small_page)
+    for name, (data, words) in content.items():
+        (tmp_path / name).write_bytes(data)
+        said = segment(page, tmp_path / name)
+        assert words in said and page.get_attribute("#said", "class") == "bad", said
+        assert page.locator("#result").is_hidden()
+    two = segment(page, scan("a.nii.gz"), scan("b.nii.gz"))
+    assert two == "The model takes 1 modality (T1), found 2 volumes in 2 files."
+    assert segment(page, scan("again.nii.gz")) == "again.nii.gz: segmented."
+
+
+def test_a_volume_that_is_too_large_is_refused_with_what_would_fit(opened, small_page, tmp_path):
+    image = nib.Nifti1Image(np.zeros((1, 1, 1), np.uint8), np.eye(4))
+    image.header.set_data_shape((1000, 1000, 700))
+    with gzip.open(tmp_path / "large.nii.gz", "wb", compresslevel=1) as file:
+        image.header.write_to(file)
+        file.write(b"\0" * 4)
+        for _ in range(700):
+            file.write(bytes(10**6))
+    page = opened(small_page)
+    said = segment(page, tmp_path / "large.nii.gz")
+    assert "large.nii.gz: the volume is too large for this page. It has 1000 × 1000 × 700 voxels" in said
+    assert "voxels would fit" in said
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", PAGE_WIDTHS)
+def test_fits_every_width(opened, small_page, scan, pictures, width, scheme):
+    page = opened(small_page, width, color_scheme=scheme)
+    page.screenshot(path=pictures / f"segment-empty-{width}-{scheme}.png", full_page=True)
+    segment(page, scan("look.nii.gz", seed=5))
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.screenshot(path=pictures / f"segment-{width}-{scheme}.png", full_page=True)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_nothing_can_leave(opened, small_page):
+    page = opened(small_page)
+    policy = page.get_attribute("meta[http-equiv=Content-Security-Policy]", "content")
+    assert policy.startswith("default-src 'none';") and "http" not in policy and "'unsafe-eval'" not in policy
+    assert json.loads(page.text_content("#model"))["modalities"] == ["T1"]
+    tried = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', error => error.name)")
+    assert tried == "TypeError" and "Content Security Policy" in page.complaints.pop(0)
+    page.complaints.clear()

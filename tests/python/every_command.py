@@ -35,12 +35,14 @@ prune --model models/unet-full/fold0 -o pruned --quiet
 decide --model ensemble --splits plan/splits.json --stores stores -o decided --quiet
 export --model models/unet-pocket/fold0 -o deploy --quiet
 infer --model models/unet-full/fold0 data/imagesTr -o predictions/full --quiet
-infer --model deploy data/imagesTr -o predictions/pocket --no-extras --quiet
+infer --model deploy data/imagesTr -o predictions/pocket --no-extras --features --quiet
 infer --model models/unet-pocket/fold0 --engine tensorflow data/imagesTr/demo_001.nii.gz -o one.nii.gz --quiet
 evaluate --manifest dataset/manifest.json --input data --predictions predictions/full --model models/unet-full/fold0 \
  -o evaluation/unet-full/fold0 --quiet
 evaluate --manifest dataset/manifest.json --input data --predictions predictions/pocket \
  --model models/unet-pocket/fold0 -o evaluation/unet-pocket/fold0 --quiet
+calibrate --models models/unet-pocket --evaluations evaluation/unet-pocket -o calibrated --quiet
+infer --model calibrated/fold0 data/imagesTr -o said --quiet
 compare evaluation/unet-full/fold0/metrics.csv evaluation/unet-pocket/fold0/metrics.csv -o comparison --quiet
 activations --model models/unet-pocket/fold0 --splits plan/splits.json --stores stores -o activations.json --quiet
 experiment accuracy --manifest dataset/manifest.json --plan plan/plan.json --splits plan/splits.json \

@@ -14,8 +14,8 @@ from pocketnet import claims, files, outputs
 from pocketnet.errors import UsageError
 from test_outputs import COMMANDS, arguments_of, tree, write_whole
 
-WHOLE = {"decide": "out", "demo": "out", "ensemble": "out", "export": "out", "preprocess": "out/case_0", "prune": "out",
-         "train": "out"}
+WHOLE = {"calibrate": "out/fold1", "decide": "out", "demo": "out", "ensemble": "out", "export": "out",
+         "preprocess": "out/case_0", "prune": "out", "train": "out"}
 """The folders that commands write as a whole."""
 
 

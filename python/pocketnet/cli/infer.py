@@ -30,6 +30,7 @@ pocket-infer --model MODEL folder --pattern '{case}/{modality}.nii.gz' -o predic
 find /data -name '*.nii.gz' | pocket-infer --model MODEL - -o predictions
 pocket-infer --model MODEL bids_dataset --bids -o bids_dataset/derivatives/pocketnet
 pocket-infer --model MODEL dicom_folder -o scan_seg.nii.gz --dicom-seg
+pocket-infer --model CALIBRATED folder_of_scans -o predictions --accept 0.8
 pocket-infer --model FOLD0 --model FOLD1 --model FOLD2 folder -o predictions --probabilities
 pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 """
@@ -54,6 +55,15 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @click.option("--watts-per-core", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
               envvar="POCKET_WATTS_PER_CORE", show_envvar=True,
               help="Watts per CPU core, to estimate the energy if this machine does not let it be read.")
+@click.option("--features/--no-features", default=None,
+              help="Also write features.csv, from which pocket-calibrate learns what predictions say of their quality. "
+                   "Default: on with --manifest.")
+@click.option("--accept", type=click.FloatRange(0, 1), metavar="DICE",
+              help="With a calibrated model: look at cases whose lower bound of a Dice is below this. Default: the "
+                   "calibration's.")
+@click.option("--reject", type=click.FloatRange(0, 1), metavar="DICE",
+              help="With a calibrated model: reject cases whose expected Dice is below this. Default: the "
+                   "calibration's.")
 @click.option("--probabilities", is_flag=True, help="Also write one probability map per label.")
 @click.option("--uncertainty/--no-uncertainty", default=None,
               help="Also write maps of the disagreement between models or mirrored images. Default: on for several "
@@ -89,6 +99,9 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     IMAGES are files of volumes (NIfTI, NRRD, MetaImage, MGH), folders of them, DICOM series (each a folder or a zip
     file), pictures for a classifier, or - to read a list of paths from standard input. A bad case does not stop the
     others. If the command is repeated, it skips finished cases.
+
+    A model folder with a calibration (pocket-calibrate) makes a statement on each case: expected Dice, lower bound and
+    volume interval of each label, and a flag: accept, look or reject, with the reasons.
     """
     from ..contracts import costs
     from ..errors import DataError, UsageError
@@ -129,6 +142,7 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     if options["extras"] is None:
         options["extras"] = not manifest and not options["bids"] and not formats.is_written(output.name)
     table = _costs_table(output) if options["costs"] else None
+    options["manifest"] = manifest is not None
     done, codes, summary = step(opened, output, quiet, find, options)
     if table:
         costs.write(table, [costs.Cost.from_json({name: case[name] for name in ("case", "seconds", "energy")})
@@ -137,6 +151,8 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     for case in done:
         for warning in case.get("warnings", ()):
             log(f"Warning: {case['case']}: {warning}", quiet)
+        if said := _said(case):
+            log(said, quiet)
     for line in summary["left_out"]:
         log(line[0].upper() + line[1:], quiet)
     _end(word, done, summary["failed"], codes, output, quiet)
@@ -161,6 +177,19 @@ def _meter(engine: str, watts_per_core: float) -> Meter:
     from ..energy import Meter
 
     return Meter(int(engine == "tensorflow" and backend.on_gpu()), watts_per_core)
+
+
+def _said(case: dict[str, Any]) -> str:
+    """Return the statement on a case in words; empty without one."""
+    said = case.get("statement")
+    if not said:
+        return ""
+    labels = [f"{name}: expected Dice {one['expected_dice']:.2f}"
+              + ("" if one["dice_low"] is None else f", at least {one['dice_low']:.2f}")
+              + ("" if one["volume_ml"] is None else ", {:.4g} to {:.4g} mL".format(*one["volume_ml"]))
+              for name, one in said["labels"].items() if one["expected_dice"] is not None]
+    return "\n".join([f"{case['case']}: {said['flag'].upper()}. {'; '.join(labels)}",
+                      *(f"  {reason}" for reason in said["reasons"])])
 
 
 def _check_suffix(suffix: str | None, output: Path, bids: bool) -> None:
@@ -238,7 +267,7 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     """
     from .. import outputs
     from ..errors import UsageError
-    from ..inference import batch, bids, cases, memory
+    from ..inference import batch, bids, cases, memory, statements
     from ..inference.options import Options
     from ..inference.predictor import Predictor
     from ..inference.results import Wanted
@@ -247,7 +276,10 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     limit = options["max_memory"]
     predictor = Predictor(models, Options(
         options["engine"], options["threads"], options["windows"], options["tta"], options["precision"],
-        None if limit is None else memory.parse_size(limit), tuple(options["missing"])))
+        None if limit is None else memory.parse_size(limit), tuple(options["missing"]), options["accept"],
+        options["reject"]))
+    if (why := statements.why_none(predictor)) and (options["accept"], options["reject"]) != (None, None):
+        raise UsageError(f"--accept and --reject need a calibrated model: {why}.")
     several = predictor.predictions > 1
     if options["uncertainty"] and not several:
         raise UsageError("The uncertainty needs more than one prediction.",
@@ -260,7 +292,10 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
                          todo="Give a folder as --output.")
     uncertainty = len(models) > 1 and not single if options["uncertainty"] is None else options["uncertainty"]
     wanted = Wanted(options["extras"], options["probabilities"], uncertainty, options["dicom_seg"],
-                    options["dicom_origin"], options["suffix"] or "")
+                    options["dicom_origin"], options["suffix"] or "",
+                    options["features"] if options["features"] is not None else options["manifest"] and not single)
+    if wanted.features and single:
+        raise UsageError("--features needs a folder as --output.", where=str(output))
     batch.check_output(output, work, single, wanted, models[0].plan.labels)
     if options["bids"]:
         outputs.check_files(dict.fromkeys(bids.outputs_of(output, list(work), models[0].plan.labels)), shared=True)
@@ -285,9 +320,9 @@ def _classify(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
     from ..preprocessing.picture import SUFFIXES, read_images
 
     if len(models) > 1 or any(options[name] for name in ("tta", "probabilities", "dicom_seg", "bids", "missing",
-                                                         "suffix")):
-        raise UsageError("A classifier takes one --model, and none of --tta, --bids, --dicom-seg, --missing, --suffix "
-                         "and --probabilities (its table has them).")
+                                                         "suffix", "features", "accept", "reject")):
+        raise UsageError("A classifier takes one --model, and none of --tta, --bids, --dicom-seg, --missing, --suffix, "
+                         "--features, --accept, --reject and --probabilities (its table has them).")
     table = output if output.suffix == ".csv" else output / TABLE
     outputs.check_files({table: None})
     classifier = Classifier.load(models[0].path, engine=options["engine"], threads=options["threads"])

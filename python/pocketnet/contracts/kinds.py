@@ -14,6 +14,7 @@ from .activations import Activations
 from .base import Contract, Record, adapter
 from .baseline import Baseline
 from .batches import Batches
+from .calibration import Calibration
 from .case import StoredCase
 from .checksums import Checksums
 from .classification import Classification
@@ -32,8 +33,9 @@ from .reading import CaseList, CheckedCases
 from .splits import Splits
 
 KINDS: dict[str, type[Record]] = {"device": DeviceFile} | {contract.kind: contract for contract in (
-    Activations, Baseline, Batches, StoredCase, CaseList, CheckedCases, Checksums, Classification, Comparison,
-    Deployment, Experiment, Fingerprint, ModelLabels, Manifest, Overlays, Plan, Profile, Provenance, Splits)}
+    Activations, Baseline, Batches, Calibration, StoredCase, CaseList, CheckedCases, Checksums, Classification,
+    Comparison, Deployment, Experiment, Fingerprint, ModelLabels, Manifest, Overlays, Plan, Profile, Provenance,
+    Splits)}
 """Contract by name; its JSON Schema is `schemas/<name>.schema.json`."""
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 

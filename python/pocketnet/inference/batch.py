@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import claims, files, outputs
+from ..contracts import features
 from ..contracts.labels import Label
 from ..errors import DataError, PocketError, UsageError, missing_library
+from ..evaluation.statement.apply import Statement
 from ..preprocessing import formats, geometry
 from ..preprocessing.scan import Scan, read_scan
-from . import colours, dicom_seg, picture, results, volumes_table
+from . import colours, dicom_seg, picture, results, statements, volumes_table
 from .cases import stem, suffix
 from .merge import WindowProgress
 from .predictor import Predictor
@@ -34,14 +36,17 @@ class Done:
     """The outcome of all cases.
 
     Attributes:
-        cases: One dict per segmented or skipped case: `case`, `output`, `skipped`, `volumes`, `warnings` and more.
+        cases: One dict per segmented or skipped case: `case`, `output`, `skipped`, `volumes`, `warnings`, `statement`
+            and more.
         problems: One message per failed case.
         exit_codes: Exit codes of the failed cases.
+        features: Features by segmented case, if they are wanted.
     """
 
     cases: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     exit_codes: set[int] = field(default_factory=set)
+    features: dict[str, features.Recorded] = field(default_factory=dict)
 
 
 def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, wanted: Wanted,
@@ -67,6 +72,9 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
     if wanted.extras:
         with volumes_table.locked(folder, create=False):
             outputs.check_files(dict.fromkeys(_tables(output, single).values()), images, shared=True)
+    if wanted.features:
+        with volumes_table.locked(folder, create=False):
+            outputs.check_files({folder / features.TABLE: None}, images, shared=True)
     written: list[Path] = []
     owner: dict[Path, str] = {}
     for case, paths in inputs.items():
@@ -79,7 +87,7 @@ def check_output(output: Path, inputs: Mapping[str, list[Path]], single: bool, w
             if outputs.real(path) in images:
                 raise UsageError("The result would overwrite an image.", where=str(path),
                                  todo="Name another --output.")
-        if not _is_noted(target):  # otherwise the case may be finished; `_one` checks that
+        if not _is_noted(target):  # otherwise the case may be finished; `segment_cases` checks that
             written += of_case
     outputs.check_files(dict.fromkeys(path for path in written if _has_name(path) and _is_open(path.parent)), images)
     for path in owner:  # finished cases too: another command may be about to segment them again
@@ -143,13 +151,17 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
     done = Done()
     volumes: dict[str, dict[str, Any]] = {}
     tables = _tables(output, single)
+    described = features.read(output / features.TABLE) if wanted.features else {}
     try:
         for case, paths in work.items():
             target = target_of(output, case, paths, single, wanted.suffix)
             if energy:
                 energy()  # from here on
             try:
-                row = _one(predictor, case, paths, target, wanted, again, follow(case))
+                key = _key(predictor, paths, wanted)
+                earlier = described.get(case)
+                missing = wanted.features and (earlier is None or earlier.key != results.note_of(key))
+                row, found = _one(predictor, case, paths, target, wanted, again or missing, follow(case), key)
             except UsageError:  # of the options, which are the same for all cases
                 raise
             except Exception as caught:  # whatever it is, the other cases go on
@@ -159,7 +171,14 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
                 continue
             done.cases.append(row if row["skipped"] or not energy else row | {"energy": energy()})
             volumes[case] = row["volumes"]
+            if wanted.features and found is not None:
+                done.features[case] = features.Recorded(results.note_of(key), found)
     finally:
+        if wanted.features:
+            try:
+                statements.update_features(output / features.TABLE, done.features)
+            except (OSError, PocketError) as error:
+                done.problems.append(f"{features.TABLE}: {_described(error)}")
         if wanted.extras and volumes:
             try:
                 _write_tables(tables, done, volumes, predictor.model.plan.labels)
@@ -171,12 +190,15 @@ def segment_cases(predictor: Predictor, work: Mapping[str, list[Path]], output: 
 def _write_tables(tables: Mapping[str, Path], done: Done, volumes: Mapping[str, dict[str, Any]],
                   labels: Sequence[Label]) -> None:
     """Write the files about all cases. A skipped case keeps its row of an earlier call, if it has one."""
-    earlier = volumes_table.read(tables["volumes"])
+    earlier, rows = volumes_table.read(tables["volumes"]), {}
     for row in done.cases:
+        said = statements.columns(row["statement"])
         if row["skipped"] and row["case"] in earlier:
             row["warnings"] = [text for text in earlier[row["case"]][0]["warnings"].split(volumes_table.SEPARATOR)
                                if text]
-    volumes_table.update(tables["volumes"], volumes, {row["case"]: row["warnings"] for row in done.cases})
+            said = {old["label"]: {name: old[name] for name in volumes_table.STATEMENT} for old in earlier[row["case"]]}
+        rows[row["case"]] = {name: values | said.get(name, {}) for name, values in volumes[row["case"]].items()}
+    volumes_table.update(tables["volumes"], rows, {row["case"]: row["warnings"] for row in done.cases})
     with volumes_table.locked(tables["volumes"].parent):
         colours.write_label_tables(tables["ITK-SNAP"], tables["3D Slicer"], labels)
 
@@ -191,15 +213,14 @@ def _described(error: Exception) -> str:
 
 
 def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wanted: Wanted, again: bool,
-         follow: WindowProgress) -> dict[str, Any]:
-    """Segment one case unless it is finished, and return its entry in `Done.cases`."""
+         follow: WindowProgress, key: str) -> tuple[dict[str, Any], features.CaseFeatures | None]:
+    """Segment one case unless it is finished, and return its entry in `Done.cases` and its features if it has any."""
     labels = predictor.model.plan.labels
     others = wanted.paths(target, labels)
-    key = _key(predictor, paths, wanted)
     if not again and results.is_finished(target, key, list(others.values())):
         old = geometry.read(target, label=True)
-        return {"case": case, "output": str(target), "skipped": True, "warnings": [],
-                "volumes": results.volumes(old.data, old.spacing, labels)}
+        return {"case": case, "output": str(target), "skipped": True, "warnings": [], "statement": None,
+                "volumes": results.volumes(old.data, old.spacing, labels)}, None
     written = [*map(Path, formats.parts(target)), *others.values()]
     for path in written:
         if not _has_name(path):
@@ -213,35 +234,39 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
     scan = read_scan(paths)
     grid = cast(geometry.Grid, scan.grid)
     geometry.check_slices(target, grid.shape)
-    warnings = predictor.findings(scan)
+    unlike = predictor.unlike(scan)
+    calibrated = statements.calibration_of(predictor) is not None
     read = time.perf_counter() - began
     with ExitStack() as stack:
         maps = None
         if wanted.probabilities:
             maps = stack.enter_context(results.probability_files(target.parent, scan.shape, labels))
-        found = predictor.segment(scan, case=case, sink=maps.add if maps else None, follow=follow)
+        found = predictor.segment(scan, case=case, sink=maps.add if maps else None, follow=follow,
+                                  described=wanted.features or calibrated)
         volumes = results.volumes(found.classes, scan.spacing, labels)
+        said = statements.make(predictor, found, volumes, unlike)
         writing = time.perf_counter()
         note = results.note_of(key)
         with _of_this_case():
             if maps:
                 maps.write([others[f"probability of {label.name}"] for label in labels], scan, note)
-            _write(case, scan, found, volumes, labels, others, note)
+            _write(case, scan, found, volumes, labels, others, note, said)
             if wanted.dicom_seg:
                 others["DICOM-SEG"].unlink(missing_ok=True)
             # The note of the label map marks the case as finished, with the other files.
             geometry.write_image(target, found.classes, grid, note=note)
             if wanted.dicom_seg:  # last, so that the label map is there if this fails
                 dicom_seg.write_segmentation(others["DICOM-SEG"], paths[0], found.classes, grid, labels,
-                                             keep_origin=wanted.dicom_origin)
+                                             keep_origin=wanted.dicom_origin, said=said)
     now = time.perf_counter()
     parts = {"reading": read, **found.seconds, "writing": now - writing}
     return {"case": case, "output": str(target), "skipped": False, "seconds": round(now - began, 3),
             "parts": {name: round(value, 3) for name, value in parts.items()}, "volumes": volumes,
-            "warnings": warnings, "files": {name: str(path) for name, path in others.items()},
+            "statement": said.to_json() if said else None, "warnings": [*scan.warnings, *unlike],
+            "files": {name: str(path) for name, path in others.items()},
             "window": list(found.window),
             "windows": found.windows[0], "windows_left_out": found.windows[1],
-            "predicted_memory_mib": found.need.mib if found.need else None}
+            "predicted_memory_mib": found.need.mib if found.need else None}, found.features
 
 
 @contextmanager
@@ -256,19 +281,20 @@ def _of_this_case() -> Iterator[None]:
 
 
 def _write(case: str, scan: Scan, found: Segmentation, volumes: dict[str, Any], labels: Sequence[Label],
-           others: dict[str, Path], note: str) -> None:
+           others: dict[str, Path], note: str, said: Statement | None) -> None:
     """Write the uncertainty map and the picture, if wanted."""
     if "uncertainty" in others:
         results.write_map(others["uncertainty"], cast("np.ndarray", found.uncertainty),
                           cast(geometry.Grid, scan.grid), note)
     if "picture" in others:
         picture.draw_picture(others["picture"], scan, found.classes, labels,
-                             {name: row["volume_ml"] for name, row in volumes.items()}, case)
+                             {name: row["volume_ml"] for name, row in volumes.items()}, case, said)
 
 
 def _key(predictor: Predictor, paths: list[Path], wanted: Wanted) -> str:
     """Return a checksum of everything that the result depends on: models, options and images."""
-    options = {name: value for name, value in asdict(predictor.options).items() if name != "missing" or value}
+    later = {"missing", "accept", "reject"}  # options of later versions: without them, the checksum is the earlier one
+    options = {name: value for name, value in asdict(predictor.options).items() if name not in later or value}
     options |= {"threads": None, "max_memory_mib": None, "engine": predictor.engine_name}
     return files.digest({"models": [model.digest for model in predictor.models], "options": options,
                          "images": [_checksum(path) for path in paths]})

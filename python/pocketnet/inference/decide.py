@@ -26,7 +26,7 @@ from ..errors import DataError, UsageError
 from ..preprocessing.boxes import crop
 from ..preprocessing.label_maps import mask
 from ..preprocessing.store import Store, needed_stores
-from ..training.model_folder import ModelFolder, write_records
+from ..training.model_folder import CALIBRATION, ModelFolder, write_records
 from .postprocessing import around, components, holes, kept, postprocess, sizes_of
 from .stored import StorePredictor
 from .use import Case, Trials, Way, decide_mirroring, decide_windows
@@ -187,7 +187,7 @@ def write_decided(folder: Path, splits: Splits, store_folders: list[Path], outpu
     stores = needed_stores(store_folders, split.validation + (split.train if asked else ()))
     found = decide(model, split, stores, cpu_threads, log)
     with files.atomic_folder(output) as temporary:
-        model.copy(model.sha256, temporary)
+        model.copy(model.sha256.keys() - {CALIBRATION}, temporary)  # it suits the earlier decisions only
         provenance = replace(model.provenance, decisions=found)
         write_records(temporary, model.plan, provenance, (temporary / "history.csv").read_text(encoding="utf-8"))
     return provenance

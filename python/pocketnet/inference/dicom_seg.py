@@ -11,6 +11,7 @@ import numpy as np
 from .. import __version__
 from ..contracts.labels import Concept, Label, overlapping
 from ..errors import DataError, first_line
+from ..evaluation.statement.apply import Statement
 from ..files import atomic
 from ..preprocessing import dicom, geometry
 from ..preprocessing.label_maps import mask
@@ -30,6 +31,10 @@ ORIGIN = ("InstitutionName", "InstitutionAddress", "InstitutionCodeSequence", "I
           "InstitutionalDepartmentTypeCodeSequence", "StationName", "DeviceSerialNumber", "DeviceUID", "GantryID",
           "PatientComments", "AdditionalPatientHistory", "ContributingEquipmentSequence")
 """Attributes of the source that say which hospital and device made it, or hold free text about the patient."""
+
+
+MOST_COMMENT = 10240
+"""Maximum characters of a DICOM long text."""
 
 
 def check(path: Path, labels: Sequence[Label] = (Label("label", 1, (1,)),)) -> None:
@@ -54,7 +59,7 @@ def check(path: Path, labels: Sequence[Label] = (Label("label", 1, (1,)),)) -> N
 
 
 def write_segmentation(path: Path, series: Path, classes: np.ndarray, grid: geometry.Grid,
-                       labels: Sequence[Label], *, keep_origin: bool = False) -> None:
+                       labels: Sequence[Label], *, keep_origin: bool = False, said: Statement | None = None) -> None:
     """Write the segmentation atomically, with one segment per label.
 
     Args:
@@ -64,6 +69,7 @@ def write_segmentation(path: Path, series: Path, classes: np.ndarray, grid: geom
         grid: Grid of the series.
         labels: The labels of `classes`.
         keep_origin: Whether to copy the source's attributes in `ORIGIN`.
+        said: The statement on the case, which the segments' descriptions and the comments have.
 
     Raises:
         DataError: The series lacks attributes that DICOM requires of every image.
@@ -72,8 +78,20 @@ def write_segmentation(path: Path, series: Path, classes: np.ndarray, grid: geom
         source = dicom.open_series(folder, series)
     frames = np.ascontiguousarray(geometry.from_ras(classes, grid).T)
     made = _make(source, frames, labels, series, keep_origin=keep_origin)
+    if said:
+        _add_statement(made, said, labels)
     with atomic(path) as temporary:
         made.save_as(temporary)
+
+
+def _add_statement(made: pydicom.Dataset, said: Statement, labels: Sequence[Label]) -> None:
+    """Add a statement: the flag and its reasons as comments, each label's figures as description of its segment."""
+    names = {label.value: label.name for label in labels}
+    made.ImageComments = "\n".join([f"Flag: {said.flag}", *said.reasons])[:MOST_COMMENT]
+    for segment in made.SegmentSequence:
+        name = names.get(int(segment.SegmentNumber), "")
+        if name in said.labels and (words := said.of_label(name)):
+            segment.SegmentDescription = words
 
 
 def _make(series: dicom.Series, frames: np.ndarray, labels: Sequence[Label], where: Path, *,

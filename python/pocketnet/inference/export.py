@@ -28,7 +28,7 @@ from ..contracts.deployment import (
 from ..contracts.labels import overlapping
 from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
-from ..training.model_folder import ModelFolder, write_checksums
+from ..training.model_folder import CALIBRATION, ModelFolder, write_checksums
 from . import engines
 from .merge import last_region, most_likely
 
@@ -67,7 +67,7 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
     check_formats(formats)
     outputs.check_folder(output, [model.path])
     with files.atomic_folder(output) as folder:
-        model.copy(RECORDS, folder)
+        model.copy([*RECORDS, *([CALIBRATION] if model.calibration else [])], folder)
         found = write_networks(model, folder, formats)
         description = describe(model, found)
         description.write(folder / DESCRIPTION)

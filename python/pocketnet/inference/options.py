@@ -29,6 +29,7 @@ class Options:
         max_memory_mib: Memory limit of the whole process in MiB. None for `memory.DEFAULT_MIB`, exceeded only if the
             case needs more.
         missing: Modalities of the model that the images lack. Only for models whose training left modalities out.
+        accept, reject: Thresholds of the statement with each case; None for those of the model's calibration.
     """
 
     engine: str = "auto"
@@ -38,3 +39,5 @@ class Options:
     precision: str = "float32"
     max_memory_mib: float | None = None
     missing: tuple[str, ...] = ()
+    accept: float | None = None
+    reject: float | None = None

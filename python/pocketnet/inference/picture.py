@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..contracts.labels import Label
+from ..evaluation.statement.apply import Statement
 from ..files import atomic
 from ..preprocessing.boxes import planes_to_show
 from ..preprocessing.scan import Scan
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # name, axis normal to the plane, horizontal axis, vertical axis, letters at the left, right, top and bottom
 PLANES = (("axial", 2, 0, 1, "RLAP"), ("coronal", 1, 0, 2, "RLSI"), ("sagittal", 0, 1, 2, "APSI"))
 HEIGHT, GAP, TEXT = 260, 6, 22
+FLAGS = {"accept": "#7fd67f", "look": "#ffcf5c", "reject": "#ff7a6b"}
+"""Colour of each flag."""
 
 
 def middle(classes: np.ndarray) -> tuple[int, ...]:
@@ -37,7 +40,7 @@ def middle(classes: np.ndarray) -> tuple[int, ...]:
 
 
 def draw_picture(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[Label], millilitres: Mapping[str, float],
-                 title: str) -> None:
+                 title: str, said: Statement | None = None) -> None:
     """Write the picture as PNG, atomically.
 
     Args:
@@ -47,6 +50,7 @@ def draw_picture(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[L
         labels: The labels of `classes`.
         millilitres: Volume of each label in mL, shown in the legend.
         title: Text above the picture.
+        said: The statement on the case, shown below the picture.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -66,8 +70,10 @@ def draw_picture(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[L
     width = max(360, sum(plain.width for plain, _, _ in columns) + GAP * 4)
     top, tall = TEXT + GAP, max(plain.height for plain, _, _ in columns)
     rows = _legend_rows(labels, width)
-    out = Image.new("RGB", (width, top + 2 * (tall + GAP) + TEXT * len(rows)), "black")
-    pen, font = ImageDraw.Draw(out), ImageFont.load_default(13)
+    font = ImageFont.load_default(13)
+    lines = _statement(said, width, font) if said else []
+    out = Image.new("RGB", (width, top + 2 * (tall + GAP) + TEXT * (len(rows) + len(lines))), "black")
+    pen = ImageDraw.Draw(out)
     pen.text((GAP, 4), title, fill="white", font=font)
     left = GAP
     for plain, outlined, plane in columns:
@@ -78,8 +84,30 @@ def draw_picture(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[L
         left += plain.width + GAP
     for row, entries in enumerate(rows):
         _legend(pen, font, entries, millilitres, top + 2 * (tall + GAP) + TEXT * row)
+    for row, (text, fill) in enumerate(lines, len(rows)):
+        pen.text((GAP, top + 2 * (tall + GAP) + TEXT * row + 2), text, fill=fill, font=font)
     with atomic(path) as temporary:
         out.save(temporary, format="PNG")  # optimize=True saves an eighth, and takes nine times as long
+
+
+def _statement(said: Statement, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+               ) -> list[tuple[str, str]]:
+    """Return the lines of a statement, each with its colour: the flag, each label, and the reasons."""
+    texts = [(said.flag.upper(), FLAGS[said.flag]), *((f"{name}: {words}", "white") for name in said.labels
+                                                      if (words := said.of_label(name))),
+             *((reason, FLAGS[said.flag]) for reason in said.reasons)]
+    return [(line, fill) for text, fill in texts for line in _wrapped(text, width - 2 * GAP, font)]
+
+
+def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(f"  {word}")
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _cut(plane: tuple[Any, ...], at: tuple[int, ...]) -> tuple[Any, ...]:

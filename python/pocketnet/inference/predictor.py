@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import outputs
 from ..contracts.decisions import OF_PATCH_SIZE, Operations, mirrored_of, operations_of, windows_of
+from ..contracts.features import CaseFeatures
 from ..contracts.labels import overlapping
 from ..contracts.ranges import TrainingRanges
 from ..contracts.tasks import SEGMENTATION, check_task
@@ -26,7 +27,7 @@ from ..preprocessing.reader import of_array
 from ..preprocessing.scan import PreparedScan, Scan, read_scan, scan_of_images
 from ..text import counted
 from ..training.model_folder import ModelFolder
-from . import engines, ensemble, memory, threads, windows
+from . import engines, ensemble, features, memory, threads, windows
 from .merge import WindowProgress, last_region, merge, most_likely
 from .options import WINDOWS, Options
 from .postprocessing import postprocess
@@ -185,7 +186,7 @@ class Predictor:
         return classes
 
     def segment(self, scan: Scan, *, case: str = "the image", sink: Sink | None = None,
-                follow: WindowProgress = iter, in_mm: bool = True) -> Segmentation:
+                follow: WindowProgress = iter, in_mm: bool = True, described: bool = False) -> Segmentation:
         """Segment a scan.
 
         Args:
@@ -194,6 +195,7 @@ class Predictor:
             sink: Receives the probabilities, slab by slab (see `Sink`).
             follow: Wraps the list of windows to show progress.
             in_mm: Whether the scan's spacing is known. If not, no component is removed for its size.
+            described: Whether to compute the features of the prediction.
 
         Raises:
             DataError: The number of channels differs from the model's.
@@ -215,7 +217,8 @@ class Predictor:
                            np.zeros(scan.shape, np.uint8) if self.predictions > 1 else None,
                            tiling.window, (len(tiling), 0), clock.seconds, need)
         merged = merge(tiling, run.channels, run.members, follow, self._share)
-        self._fill(out, run, prepared, on_source(merged, prepared), sink)
+        tally = features.Tally(self.model.plan.labels) if described else None
+        self._fill(out, run, prepared, on_source(merged, prepared), sink, tally)
         out.windows = len(tiling) * len(self.models), run.skipped
         if any(self.operations.values()):
             del run, members
@@ -224,11 +227,14 @@ class Predictor:
             out.classes = postprocess(out.classes, self.model.plan.labels, self.operations,
                                       math.prod(scan.spacing) if in_mm else None)
         clock.lap("components")
+        if tally:
+            out.features = self._describe(scan, out.classes, tally)
+            clock.lap("describing")
         return out
 
     def _fill(self, out: Segmentation, run: CasePrediction, prepared: PreparedScan,
-              merged: Iterator[tuple[int, np.ndarray]], sink: Sink | None) -> None:
-        """Write the classes and the uncertainty of each slab into the segmentation, and pass it to `sink`."""
+              merged: Iterator[tuple[int, np.ndarray]], sink: Sink | None, tally: features.Tally | None) -> None:
+        """Write the classes and the uncertainty of each slab into the segmentation; pass it to `sink` and `tally`."""
         inside, regions = slices(prepared.box), overlapping(self.model.plan.labels)
         for start, planes in merged:
             run.clock.lap("merging")
@@ -241,6 +247,17 @@ class Predictor:
             if sink is not None:
                 sink(at, probabilities)
             run.clock.lap("merging")
+            if tally is not None:
+                tally.add(out.classes[at], probabilities, None if out.uncertainty is None else out.uncertainty[at])
+                run.clock.lap("describing")
+
+    def _describe(self, scan: Scan, classes: np.ndarray, tally: features.Tally) -> CaseFeatures:
+        """Return the features of a prediction."""
+        shapes = features.of_shapes(classes, self.model.plan.labels, scan.spacing)
+        measured = [ranges.measure_channel(one) for one in scan.channels]
+        return CaseFeatures(self.predictions, features.of_scan(scan, self.modalities, measured),
+                            {name: own | shapes[name] for name, own in tally.features(self.predictions).items()
+                             if name in shapes})
 
     def findings(self, scan: Scan, *, in_mm: bool = True) -> list[str]:
         """Return the warnings about a scan: those of its files, and its differences from the training images.
@@ -254,12 +271,15 @@ class Predictor:
         Raises:
             DataError: The number of channels differs from the model's.
         """
+        return [*scan.warnings, *self.unlike(scan, in_mm=in_mm)]
+
+    def unlike(self, scan: Scan, *, in_mm: bool = True) -> list[str]:
+        """Return the warnings about a scan's differences from the training images; arguments as of `findings`."""
         self._check_channels(len(scan.channels))
         seen = self._ranges
         if seen is None:
-            return list(scan.warnings)
-        return [*scan.warnings,
-                *ranges.unlike_in_intensity(seen, [ranges.measure_channel(one) for one in scan.channels]),
+            return []
+        return [*ranges.unlike_in_intensity(seen, [ranges.measure_channel(one) for one in scan.channels]),
                 *(ranges.unlike_in_geometry(seen, scan.shape, scan.spacing) if in_mm else [])]
 
     @cached_property

@@ -30,6 +30,7 @@ class Wanted:
         uncertainty: A map of the disagreement of several predictions.
         dicom_seg: A DICOM segmentation object, for images that are DICOM series.
         suffix: Suffix of label maps in a folder; empty: `cases.suffix`.
+        features: The table of features, in an output folder.
         dicom_origin: Whether it names the institution and device of the series, and copies comments on the patient.
     """
 
@@ -39,6 +40,7 @@ class Wanted:
     dicom_seg: bool = False
     dicom_origin: bool = False
     suffix: str = ""
+    features: bool = False
 
     def paths(self, target: Path, labels: Sequence[Label]) -> dict[str, Path]:
         """Return the paths of a case's files other than the label map, by kind."""

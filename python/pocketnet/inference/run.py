@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from ..contracts.case import Statistics
+from ..contracts.features import CaseFeatures
 from ..contracts.labels import overlapping
 from ..contracts.plan import Plan
 from . import ensemble, memory
@@ -33,8 +34,9 @@ class Segmentation:
         window: Window size in voxels per axis.
         windows: Number of windows, and number of them that were empty and skipped.
         seconds: Time by part: `preparing` (crop box and statistics), `starting` (the engine), `resampling` (and cutting
-            windows), `network`, `merging` (and resampling back), `components`.
+            windows), `network`, `merging` (and resampling back), `describing` (the features), `components`.
         need: Predicted memory.
+        features: Features of the prediction, if they were asked for.
     """
 
     classes: np.ndarray
@@ -43,6 +45,7 @@ class Segmentation:
     windows: tuple[int, int]
     seconds: dict[str, float] = field(default_factory=dict)
     need: memory.Need | None = None
+    features: CaseFeatures | None = None
 
 
 class Clock:

@@ -13,7 +13,9 @@ from .. import files, outputs
 from ..contracts.predictions import SEPARATOR as SEPARATOR
 from ..text import by_column, csv_rows
 
-COLUMNS = ("case", "label", "value", "voxels", "volume_ml", "warnings")
+STATEMENT = ("expected_dice", "dice_low", "volume_low_ml", "volume_high_ml", "flag", "reasons")
+"""Columns of the statement with each case; empty without a calibration."""
+COLUMNS = ("case", "label", "value", "voxels", "volume_ml", *STATEMENT, "warnings")
 
 
 def read(path: Path) -> dict[str, list[dict[str, str]]]:
@@ -31,7 +33,7 @@ def update(path: Path, found: Mapping[str, Mapping[str, dict[str, Any]]], warnin
 
     Args:
         path: The table.
-        found: By case, the `value`, `voxels` and `volume_ml` of each label.
+        found: By case, the `value`, `voxels` and `volume_ml` of each label, and its columns of `STATEMENT`.
         warnings: By case, its warnings; they stand in each of its rows.
 
     Raises:

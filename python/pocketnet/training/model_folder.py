@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
+from ..contracts.calibration import Calibration
 from ..contracts.checksums import Checksums
 from ..contracts.labels import Label, ModelLabels
 from ..contracts.plan import Plan
@@ -23,6 +24,8 @@ from ..preprocessing.intensity import Normaliser
 from ..text import by_column
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
+CALIBRATION = "calibration.json"
+"""The calibration of the statement with each case, which `pocket-calibrate` adds."""
 HARMLESS = ("Thumbs.db", "desktop.ini")
 """Files that other programs put into folders, besides hidden ones; nothing reads them."""
 
@@ -71,6 +74,7 @@ class ModelFolder:
         labels: The model's classes.
         provenance: Content of `provenance.json`.
         sha256: Recorded checksum of each file.
+        calibration: Content of `calibration.json`; None without one.
     """
 
     path: Path
@@ -78,6 +82,7 @@ class ModelFolder:
     labels: tuple[Label, ...]
     provenance: Provenance
     sha256: dict[str, str]
+    calibration: Calibration | None = None
 
     @property
     def digest(self) -> str:
@@ -113,8 +118,12 @@ class ModelFolder:
         if problems:
             raise AlteredError("The model folder differs from its checksums.", problems=problems, where=str(path),
                                todo="Copy it again from where it was trained, and move files that you added away.")
-        return cls(path, Plan.read(path / "plan.json"), ModelLabels.read(path / "labels.json").labels,
-                   Provenance.read(path / "provenance.json"), recorded)
+        labels, provenance = ModelLabels.read(path / "labels.json").labels, Provenance.read(path / "provenance.json")
+        calibration = None
+        if CALIBRATION in recorded:
+            calibration = Calibration.read(path / CALIBRATION)
+            _check_calibration(calibration, labels, provenance, path / CALIBRATION)
+        return cls(path, Plan.read(path / "plan.json"), labels, provenance, recorded, calibration)
 
     def copy(self, names: Iterable[str], target: Path) -> dict[str, str]:
         """Copy files to a folder and return their recorded checksums.
@@ -130,6 +139,23 @@ class ModelFolder:
             raise AlteredError("The model folder was altered while it was read.", problems=problems,
                                where=str(self.path))
         return copied
+
+
+def _check_calibration(calibration: Calibration, labels: tuple[Label, ...], provenance: Provenance, where: Path
+                       ) -> None:
+    """Check that a calibration is of this network.
+
+    Raises:
+        DataError: It is not.
+    """
+    names = [label.name for label in labels]
+    found = [one.label for one in calibration.labels]
+    problems = [] if provenance.run_key in calibration.run_keys else [
+        f"run_keys: found {', '.join(calibration.run_keys)}, expected one to be {provenance.run_key}"]
+    problems += [] if found == names else [f"labels: found {', '.join(found)}, expected {', '.join(names)}"]
+    if problems:
+        raise DataError("This calibration is of another network.", problems=problems, where=str(where),
+                        todo="Calibrate the network with pocket-calibrate.")
 
 
 def _differing(folder: Path, recorded: dict[str, str]) -> Iterator[str]:

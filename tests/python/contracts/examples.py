@@ -42,6 +42,7 @@ def _fingerprint() -> dict:
                              "median": 1.0, "p99_5": 8.0, "voxels": 5000, "sample": [1.0, 2, 3.5]}]}
 
 
+STANDARD = {"features": ["soft_dice", "entropy"], "mean": [0.9, 0.5], "scale": [0.01, 0.1]}
 RULES = {"task": "segmentation", "classes": {"Anterior": [1], "Posterior": [2, 3]}, "known": [0, 1, 2, 3],
          "label_grid": "own", "sample": 500}
 LISTED = {"case": "case_1", "images": {"MRI": "imagesTr/a.nii.gz[2]"}, "label": "labelsTr/a.nii.gz",
@@ -54,6 +55,18 @@ BODIES: dict[str, dict] = {
         "folds": [{"fold": 0, "manifest": "fold0.json", "batches": [
             {"manifest": "fold0-0.json", "infer": ["fold0-0-0.json", "fold0-0-1.json"]},
             {"manifest": "fold0-1.json", "infer": ["fold0-1-0.json"]}]}]},
+    "calibration": {
+        "dataset": "hippocampus", **NETWORK, "folds": [0, 1], "run_keys": ["key", "other"], "predictions": 1,
+        "cases": 40, "coverage": 0.9, "accept": 0.75, "reject": 0.5,
+        "image": {"standard": {"features": ["spacing_x"], "mean": [0.0], "scale": [0.1]}, "precision": [[1.0]],
+                  "limit": 2.5},
+        "labels": [{"label": name, "cases": 38, "dice": {
+            "standard": STANDARD, "weights": [0.01, -0.02], "intercept": 0.88, "margin": 0.04}, "volume": [None, 0.2],
+            "novelty": {"standard": STANDARD, "precision": [[1.0, 0.1], [0.1, 1.0]], "limit": 2.5}, "absent": 2,
+            "absent_rightly": 1, "held_out": {"cases": 38, "coverage": 0.9, "volume_coverage": 0.89, "gap": 0.04,
+                                              "correlation": 0.3, "error": 0.03, "risk": [[0.5, 0.1], [1.0, 0.12]]}}
+            for name in ("Anterior", "Posterior")],
+        "flags": {"accept": 36, "look": 3, "reject": 1}},
     "cases": {"rules": RULES, "cases": [LISTED]},
     "checked": {"rules": RULES, "cases": [
         {"listed": LISTED, "problems": [{"file": "imagesTr/a.nii.gz", "problem": "truncated"}], "warnings": ["Odd."],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ... import outputs
+from ...contracts import features
 from ...contracts.manifest import Case, Manifest
 from ...contracts.overlays import Overlay, Overlays
 from ...contracts.provenance import Provenance
@@ -26,13 +27,15 @@ from .table import DIGITS
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES: dict[str, str | None] = {parts.CALIBRATION: None}
+FILES: dict[str, str | None] = {parts.CALIBRATION: None, features.TABLE: None}
 RANKS = overlay.RANKS
 
 
 def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Sources, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, and pictures of the best, median and worst case; with probability maps `calibration.csv`.
+
+    The features of the predictions, where pocket-infer wrote them, are collected in `features.csv`.
 
     Unannotated voxels are left out, and so are the unannotated labels of a case.
 
@@ -71,7 +74,25 @@ def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Source
     outputs.remove_earlier(output, parts.CALIBRATION)
     if calibrated:
         write_text(output / parts.CALIBRATION, by_column(calibration.COLUMNS, calibrated, DIGITS))
+    outputs.remove_earlier(output, features.TABLE)
+    if not sources.part and (found := _features(sources.predictions, paths, warnings.append)):
+        features.write(output / features.TABLE, found)
     return cases.Evaluated(_summary(rows, calibrated), _text(rows, calibrated), warnings)
+
+
+def _features(folders: Sequence[Path], paths: dict[str, Path], warn: Callable[[str], None]
+              ) -> dict[str, features.Recorded]:
+    """Return the features by case, of the cases whose label maps they belong to."""
+    found: dict[str, features.Recorded] = {}
+    for folder in folders:
+        for case, one in features.read(folder / features.TABLE).items():
+            if case not in paths or paths[case].parent != folder:
+                continue
+            if geometry.note_of(paths[case]) == one.key:
+                found[case] = one
+            else:
+                warn(f"{case}: {features.TABLE} is of another prediction of this case, and left out.")
+    return found
 
 
 def _mean_dice(rows: pd.DataFrame) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""The statement with each case: expected Dice, bounds and a flag."""

@@ -1,0 +1,159 @@
+"""Calibrate the networks of a cross-validation by the features and metrics of their test cases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import files, outputs
+from ..contracts import features
+from ..contracts.calibration import Calibration, needed
+from ..contracts.tasks import SEGMENTATION, check_task
+from ..errors import DataError, UsageError
+from ..evaluation import table
+from ..evaluation.statement import fit, held_out
+from ..text import counted, some
+from ..training.model_folder import CALIBRATION, ModelFolder, write_checksums
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Coverage and thresholds of a calibration, as in `contracts.calibration.Calibration`."""
+
+    coverage: float = 0.9
+    accept: float = 0.75
+    reject: float = 0.5
+
+
+def write_calibrated(models: Sequence[Path], evaluations: Sequence[Path], output: Path, settings: Settings
+                     ) -> Calibration:
+    """Write model folders again, with a calibration.
+
+    Args:
+        models: Model folders, or folders that contain them.
+        evaluations: Outputs of pocket-evaluate, or folders that contain them.
+        output: Folder for the new model folders, which have the names of the old ones.
+        settings: Coverage and thresholds.
+
+    Returns:
+        The calibration, which is the same in all folders.
+
+    Raises:
+        UsageError: There is no model folder or no evaluation of one, or the models are not one network per fold.
+        DataError: A folder is damaged, or the evaluations have no features.
+    """
+    opened = [ModelFolder.open(path) for path in _with(models, "provenance.json", "model folder")]
+    _check_alike(opened)
+    targets = [output / _name(model, opened) for model in opened]
+    for target in targets:
+        outputs.check_folder(target, [*models, *evaluations])
+    known = calibrate(opened, _with(evaluations, "metrics.csv", "evaluation"), settings)
+    for model, target in zip(opened, targets, strict=True):
+        with files.atomic_folder(target) as temporary:
+            model.copy(model.sha256.keys() - {CALIBRATION}, temporary)
+            known.write(temporary / CALIBRATION)
+            write_checksums(temporary)
+    return known
+
+
+def calibrate(models: Sequence[ModelFolder], evaluations: Sequence[Path], settings: Settings) -> Calibration:
+    """Return the calibration of networks; arguments and errors as of `write_calibrated`."""
+    cases = [case for folder in evaluations for case in _cases(folder, models)]
+    if not cases:
+        raise UsageError("None of the evaluations is of one of these models.",
+                         where=", ".join(map(str, evaluations)))
+    first, order = models[0], sorted(models, key=lambda model: model.provenance.fold)
+    if len({case.features.predictions for case in cases}) > 1:
+        raise DataError("The cases were predicted in different ways, with mirrored images and without.",
+                        todo="Predict all of them in one way: pocket-infer --tta or --no-tta.")
+    there = {case.fold for case in cases}
+    names = [label.name for label in first.labels]
+    image, labels = fit.fit(cases, names, settings.coverage)
+    known = Calibration(
+        first.provenance.dataset, first.provenance.arch, first.provenance.width, tuple(sorted(there)),
+        tuple(model.provenance.run_key for model in order), cases[0].features.predictions, len(cases),
+        settings.coverage, settings.accept, settings.reject, image, tuple(labels), None)
+    return held_out.measured(known, list(held_out.statements(known, cases)))
+
+
+def in_words(known: Calibration) -> str:
+    """Return what was calibrated, and how it agrees with the truth for cases that were left out."""
+    lines = [f"{known.dataset}, {known.arch} {known.width}: calibrated on {counted(known.cases, 'test case')} of "
+             f"{counted(len(known.folds), 'fold')}"]
+    for one in known.labels:
+        if one.held_out is None:
+            lines.append(f"{one.label}: no bound, because {counted(one.cases, 'case')} of at least "
+                         f"{needed(known.coverage)} needed (in each fold's absence) are there")
+            continue
+        held = one.held_out
+        correlation = "" if held.correlation is None else f", correlation with the expected {held.correlation:.2f}"
+        lines.append(f"{one.label}: coverage {held.coverage:.1%} of {known.coverage:.0%} stated, volumes "
+                     f"{held.volume_coverage:.1%}; bound {held.gap:.3f} below the Dice on average{correlation}")
+    if known.flags:
+        lines.append(f"flags with a lower bound from {known.accept:g}: {known.flags.accept} accept, {known.flags.look} "
+                     f"look, {known.flags.reject} reject")
+    return "\n".join(lines)
+
+
+def _with(roots: Sequence[Path], name: str, what: str) -> list[Path]:
+    """Return the folders at or below `roots` with a file of this name."""
+    found = []
+    for root in roots:
+        here = [folder for folder, names in files.below(root) if name in names]
+        if not here:
+            raise UsageError(f"There is no {what} here.", where=str(root))
+        found += here
+    return sorted(set(found))
+
+
+def _name(model: ModelFolder, models: Sequence[ModelFolder]) -> str:
+    """Return the name of a model's new folder: the old one's, or that of its fold if others have the same."""
+    name = model.path.resolve().name
+    return name if sum(other.path.resolve().name == name for other in models) == 1 else f"fold{model.provenance.fold}"
+
+
+def _check_alike(models: Sequence[ModelFolder]) -> None:
+    """Check that models are one network, trained on different folds of one dataset.
+
+    Raises:
+        UsageError: They are not, or they do not segment.
+    """
+    for model in models:
+        check_task(model.plan.task, SEGMENTATION, model.path)
+    first = models[0]
+    for what, values in (
+            ("dataset", [model.provenance.dataset for model in models]),
+            ("arch", [model.provenance.arch for model in models]),
+            ("width", [model.provenance.width for model in models]),
+            ("labels", [[label.name for label in model.labels] for model in models])):
+        if any(value != values[0] for value in values):
+            raise UsageError(f"These models are not one network: their {what} differs.", where=str(first.path),
+                             todo="Give the model folders of one network, one per fold.")
+    folds = [model.provenance.fold for model in models]
+    if twice := sorted({fold for fold in folds if folds.count(fold) > 1}):
+        raise UsageError(f"There are several models of fold {twice[0]}.", where=str(first.path),
+                         todo="Give one model folder per fold.")
+
+
+def _cases(folder: Path, models: Sequence[ModelFolder]) -> list[fit.Case]:
+    """Return the calibration cases of an evaluation; none if it is of another model."""
+    outputs.check_unaltered(folder / name for name in ("metrics.csv", features.TABLE))
+    rows = table.read(folder / "metrics.csv")
+    if rows["run_key"].iloc[0] not in {model.provenance.run_key for model in models}:
+        return []
+    found = features.read(folder / features.TABLE)
+    wanted = list(dict.fromkeys(rows["case"]))
+    if missing := [case for case in wanted if case not in found]:
+        raise DataError(f"{len(missing)} of {len(wanted)} evaluated cases have no features: {some(missing)}",
+                        where=str(folder / features.TABLE),
+                        todo="Predict them with pocket-infer --manifest, and evaluate the predictions again.")
+    cases = []
+    for name, of_case in rows.groupby("case", sort=False):
+        group = of_case["group"].iloc[0]
+        truths = {row.label: fit.Truth(row.dice, row.reference_ml, row.predicted_ml) for row in of_case.itertuples()
+                  if not (math.isnan(row.reference_ml) or math.isnan(row.predicted_ml))}
+        cases.append(fit.Case(str(name), int(of_case["fold"].iloc[0]), group if isinstance(group, str) else str(name),
+                              found[str(name)].features, truths))
+    return cases

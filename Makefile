@@ -129,6 +129,9 @@ bench-train: .venv/.ready .tools/bench/.ready ## Time training steps beside the 
 bench-infer: .venv/.ready .tools/bench/.ready ## Time pocket-infer beside MONAI's sliding window; a large CT, engines, starting
 	@.venv/bin/python bench/infer.py --keep $(OUTDIR)/bench-infer $(BENCH_ARGS)
 
+bench-statement: setup ## Measure the statements with each case, and the flags of 400 spoilt scans (HIPPOCAMPUS=, ACDC=: folders of the datasets)
+	@PYTHONPATH=python .venv/bin/python bench/statement.py --hippocampus "$(HIPPOCAMPUS)" --acdc "$(ACDC)" --results $(OUTDIR)/bench-statement $(BENCH_ARGS)
+
 bench-voxel-sets: .venv/.ready ## Score moved borders of a real brain mask by surfaces and by voxel sets
 	@.venv/bin/python bench/voxel_sets.py
 

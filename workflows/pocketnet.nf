@@ -15,6 +15,7 @@ include { PRUNING    } from './pruning'
 include { INFER      } from '../modules/infer'
 include { EVALUATE   } from '../modules/evaluate'
 include { EVALUATE as JOIN } from '../modules/evaluate'
+include { CALIBRATE  } from '../modules/calibrate'
 include { ACTIVATIONS } from '../modules/activations'
 include { COMPARE    } from '../modules/compare'
 include { REPORT     } from '../modules/report'
@@ -176,8 +177,28 @@ workflow POCKETNET {
     JOIN(parts, input, code.map { hash -> hash.evaluate })
     evaluation = EVALUATE.out.evaluation.filter { meta, _folder -> meta.parts == 1 }.mix(JOIN.out.evaluation)
 
+    // CALIBRATE each network by the test cases of all of its folds
+    calibrates = PLAN.out.plan.map { file -> !selection.experiment && Tasks.calibrated(parse(file)) }
+    networks_made
+        .map { meta, model -> [meta.id.toString(), meta, model] }
+        .join(evaluation.map { meta, folder -> [meta.id.toString(), folder] })
+        .combine(calibrates)
+        .filter { _id, _meta, _model, _folder, wanted -> wanted }
+        .map { _id, meta, model, folder, _wanted -> ["${meta.arch}-${meta.width}".toString(), [meta.fold, meta, model, folder]] }
+        .groupTuple()
+        .map { name, folds ->
+            def all = folds.sort { one -> one[0] }
+            [[id: name, arch: all[0][1].arch, width: all[0][1].width], all*.get(2), all*.get(3)]
+        }
+        .set { validated }  // channel: [meta, models of all folds, their evaluations]
+    CALIBRATE(validated, code.map { hash -> hash.calibrate })
+    CALIBRATE.out.models
+        .flatMap { _meta, folders -> [folders].flatten() }
+        .mix(networks_made.combine(calibrates).filter { _meta, _model, wanted -> !wanted }.map { _meta, model, _wanted -> model })
+        .set { finished }  // channel: model folders, calibrated if they can be
+
     // COMPARE, REPORT and COLLECT see everything, in an order that does not depend on which task ended first
-    all_models  = networks_made.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
+    all_models  = finished.collect(sort: { folder -> folder.name })
     evaluations = evaluation.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
     all_models
         .map { every -> [every] }
@@ -203,7 +224,7 @@ workflow POCKETNET {
         .map { meta, files -> ["${meta.arch}-${meta.width}", files] }
         .groupTuple()
         .toSortedList { a, b -> a[0] <=> b[0] }
-        .map { all -> all ? all[0][1].flatten().findAll { file -> file.name != 'costs.csv' }.sort { file -> file.name } : [] }
+        .map { all -> all ? all[0][1].flatten().findAll { file -> !(file.name in ['costs.csv', 'features.csv']) }.sort { file -> file.name } : [] }
         .set { pictured }  // value channel: the predictions of one network over all folds
     EXPERIMENT(
         channel.fromList(selection.experiment ? [selection.experiment] : []), CHECK.out.manifest, PLAN.out.plan,

@@ -63,7 +63,7 @@ def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
     assert tasks[0] == tasks[1] and len([name for name in tasks[0] if ":TRAIN" in name]) == 2
     assert {"POCKETNET:READ (batch 1)", "POCKETNET:PROFILE (unet-pocket)", "POCKETNET:PREPROCESS (demo, batch 1)",
             "POCKETNET:INFER (unet-pocket-fold0, batch 2)", "POCKETNET:EVALUATE (unet-pocket-fold0, part 1)",
-            "POCKETNET:JOIN (unet-pocket-fold0)"} < set(tasks[0])
+            "POCKETNET:JOIN (unet-pocket-fold0)", "POCKETNET:CALIBRATE (unet-pocket)"} < set(tasks[0])
     records = tmp_path / "both/demo/pipeline_info"
     assert {kind: len(list(records.glob(f"{kind}_*"))) for kind in ("trace", "params", "report")} == {
         "trace": 2, "params": 2, "report": 2}

@@ -60,7 +60,7 @@ def write_calibrated(models: Sequence[Path], evaluations: Sequence[Path], output
 
 def calibrate(models: Sequence[ModelFolder], evaluations: Sequence[Path], settings: Settings) -> Calibration:
     """Return the calibration of networks; arguments and errors as of `write_calibrated`."""
-    cases = [case for folder in evaluations for case in _cases(folder, models)]
+    cases = [case for folder in evaluations for case in cases_of(folder, models)]
     if not cases:
         raise UsageError("None of the evaluations is of one of these models.",
                          where=", ".join(map(str, evaluations)))
@@ -137,7 +137,7 @@ def _check_alike(models: Sequence[ModelFolder]) -> None:
                          todo="Give one model folder per fold.")
 
 
-def _cases(folder: Path, models: Sequence[ModelFolder]) -> list[fit.Case]:
+def cases_of(folder: Path, models: Sequence[ModelFolder]) -> list[fit.Case]:
     """Return the calibration cases of an evaluation; none if it is of another model."""
     outputs.check_unaltered(folder / name for name in ("metrics.csv", features.TABLE))
     rows = table.read(folder / "metrics.csv")

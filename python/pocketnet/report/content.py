@@ -15,7 +15,7 @@ from ..evaluation.comparison import is_reference
 from ..evaluation.table import task_of
 from ..text import counted
 from ..tracking.records import Model, Run
-from . import copies, figures, resources
+from . import copies, figures, resources, statement
 from .tasks import TASKS
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
         "score": shown.SCORE[1], "training": resources.training(run.models, shown.SCORE[0]),
         "energy_found": " · ".join(dict.fromkeys(m.provenance.energy.words for m in run.models if m.provenance.energy)),
         "decided": DECIDED, "decisions": _chosen(run.comparison) + _decisions(run.models),
+        **statement.sections(run.models, colours),
         "most_loss": MOST_LOSS, "most_doubt": MOST_DOUBT, "worth": WORTH,
         "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,
         **shown.sections(comparison, rows, run.evaluations, networks, colours),

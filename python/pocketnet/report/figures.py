@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..contracts.calibration import Calibration
 from ..evaluation import roc
 from ..evaluation.classification.metrics import curves as curves_of
 from ..evaluation.layout import SHARES
@@ -134,6 +135,31 @@ def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: s
         axis.grid(axis="y")
         if metric not in SHARES:
             _distance_scale(axis, rows[metric].dropna().to_numpy())
+        figure.tight_layout()
+    return out[0]
+
+
+def risk_curves(calibrations: Mapping[str, Calibration], label: str, colours: dict[str, str]) -> str:
+    """Draw the risk–coverage curves of a label: mean 1 − Dice of the cases that are kept, most trusted first.
+
+    Args:
+        calibrations: By `<arch> <width>`.
+        label: Name of the label.
+        colours: Colour by `<arch> <width>`.
+    """
+    curves = {name: one.held_out.risk for name, known in calibrations.items() for one in known.labels
+              if one.label == label and one.held_out}
+    said = "; ".join(f"{name} from {risk[0][1]:.3f} to {risk[-1][1]:.3f}" for name, risk in curves.items())
+    with _figure(*PANEL, f"risk {label}", f"Mean 1 − Dice of {label} by share of cases kept: {said}") as (figure, out):
+        axis = figure.subplots()
+        for name, risk in curves.items():
+            axis.plot([100 * share for share, _ in risk], [loss for _, loss in risk], color=colours[name],
+                      linewidth=1.8, marker="o" if len(risk) == 1 else None)
+        axis.set_title(drawn(f"risk of {label}"))
+        axis.set_xlabel("cases kept (%)")
+        axis.set_ylabel("mean 1 − Dice")
+        axis.set_ylim(bottom=0)
+        axis.grid(axis="y")
         figure.tight_layout()
     return out[0]
 

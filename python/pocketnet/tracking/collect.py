@@ -36,7 +36,9 @@ DEFINING = ("dataset", "arch", "width", "recipe", "code", "version", "seed", "pa
 PARAMETERS = ("arch", "width", "recipe", "seed", "parameters")
 COST = ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
 MOST_NOTE = 8000  # characters in one tag, MLflow's limit
-RECORDS = ("plan.json", "labels.json", "history.csv", "system.csv", "provenance.json")
+RECORDS = ("plan.json", "labels.json", "history.csv", "system.csv", "provenance.json", "calibration.json")
+STATEMENT = ("coverage", "volume_coverage", "gap", "correlation")
+"""Fields of `HeldOut` that are metrics of a network."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def _network(store: Store, collected: Collected, key: str, models: Sequence[Mode
     # MLflow's comparison page shows the first logged metric first.
     metrics = aggregate(pd.concat([one.rows for one in evaluations])) if evaluations else {}
     metrics |= _per_case(evaluations)
+    metrics |= calibration(models)
     metrics["wall_seconds"] = sum(m.provenance.wall_seconds for m in models)
     metrics |= _energy(models)
     energy = total([m.provenance.energy for m in models])
@@ -222,6 +225,14 @@ def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> s
     if lines and len(compared) > 1:  # in the first line: MLflow shows only a few lines at once
         lines[0] += f" [The networks side by side]({page})."
     return "\n\n".join([*lines, *layout.markdown(comparison).split("\n", 1)[1:]])[:MOST_NOTE]
+
+
+def calibration(models: Sequence[Model]) -> dict[str, float]:
+    """Return how statements on cases agree with the truth, as `<metric>/<label>`; all folds have one calibration."""
+    known = next((model.calibration for model in models if model.calibration), None)
+    held = {one.label: one.held_out for one in (known.labels if known else ()) if one.held_out}
+    return {store_metric(f"statement_{name}", label): value for label, one in held.items() for name in STATEMENT
+            if (value := getattr(one, name)) is not None}
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:

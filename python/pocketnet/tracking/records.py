@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import outputs
 from ..contracts import costs
 from ..contracts.base import Contract
+from ..contracts.calibration import Calibration
 from ..contracts.comparison import Comparison
 from ..contracts.costs import Cost
 from ..contracts.overlays import Overlay, Overlays
@@ -50,6 +51,7 @@ class Model:
         history: Rows of `history.csv`, one dict of floats per epoch; empty if missing.
         system: Rows of `system.csv` (resources used by the training), likewise.
         members: Provenance of each member of an ensemble; empty for a single network.
+        calibration: `calibration.json`; None if missing.
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class Model:
     history: list[dict[str, float]]
     system: list[dict[str, float]] = field(default_factory=list)
     members: list[Provenance] = field(default_factory=list)
+    calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -201,7 +204,8 @@ def _read_model(folder: Path, run: Run) -> Model:
         system = _try(run, "system", read_system, folder / "system.csv")
     members = [_try(run, "member", Provenance.read, path)
                for path in sorted(folder.glob("member*.provenance.json"))]
-    return Model(folder, opened.provenance, opened.plan, history or [], system or [], list(filter(None, members)))
+    return Model(folder, opened.provenance, opened.plan, history or [], system or [], list(filter(None, members)),
+                 opened.calibration)
 
 
 def _read_evaluation(folder: Path) -> Evaluation:

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import files, outputs
 from ..contracts import features
 from ..contracts.calibration import Calibration, needed
-from ..contracts.tasks import SEGMENTATION, check_task
+from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
 from ..evaluation import table
 from ..evaluation.statement import fit, held_out
@@ -121,7 +121,8 @@ def _check_alike(models: Sequence[ModelFolder]) -> None:
         UsageError: They are not, or they do not segment.
     """
     for model in models:
-        check_task(model.plan.task, SEGMENTATION, model.path)
+        if not TASKS[model.plan.task].per_voxel:
+            raise UsageError("Only networks that segment are calibrated.", where=str(model.path))
     first = models[0]
     for what, values in (
             ("dataset", [model.provenance.dataset for model in models]),

@@ -18,6 +18,6 @@ process CALIBRATE {
 
     stub:
     """
-    mkdir -p ${[models].flatten().collect { folder -> "calibrated/${folder.name}" }.join(' ')}
+    mkdir -p ${[models].flatten().collect { folder -> "calibrated/${folder.toString().tokenize('/').last()}" }.join(' ')}
     """
 }

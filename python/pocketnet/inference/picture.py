@@ -92,11 +92,14 @@ def draw_picture(path: Path, scan: Scan, classes: np.ndarray, labels: Sequence[L
 
 def _statement(said: Statement, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
                ) -> list[tuple[str, str]]:
-    """Return the lines of a statement, each with its colour: the flag, each label, and the reasons."""
+    """Return the lines of a statement, each with its colour: the flag, each label, and the reasons.
+
+    The font has no ×.
+    """
     texts = [(said.flag.upper(), FLAGS[said.flag]), *((f"{name}: {words}", "white") for name in said.labels
                                                       if (words := said.of_label(name))),
              *((reason, FLAGS[said.flag]) for reason in said.reasons)]
-    return [(line, fill) for text, fill in texts for line in _wrapped(text, width - 2 * GAP, font)]
+    return [(line, fill) for text, fill in texts for line in _wrapped(text.replace("×", "x"), width - 2 * GAP, font)]
 
 
 def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:

@@ -24,7 +24,7 @@ from ...text import counted
 Flag = Literal["accept", "look", "reject"]
 FAR = 2.0
 """Trust falls beyond so many times the limit of a distance."""
-LEAST_TRUST = 0.01
+LEAST_TRUST = 0.1
 """Trust is not below this, so that volume intervals stay finite."""
 MOST_TOLD = 3
 """Maximum number of unusual features that a reason names."""

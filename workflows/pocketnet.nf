@@ -186,21 +186,23 @@ workflow POCKETNET {
         .filter { _id, _meta, _model, _folder, wanted -> wanted }
         .map { _id, meta, model, folder, _wanted -> ["${meta.arch}-${meta.width}".toString(), [meta.fold, meta, model, folder]] }
         .groupTuple()
-        .map { name, folds ->
-            def all = folds.sort { one -> one[0] }
+        .map { name, unsorted ->
+            def all = unsorted.sort(false) { one -> one[0] }
             [[id: name, arch: all[0][1].arch, width: all[0][1].width], all*.get(2), all*.get(3)]
         }
         .set { validated }  // channel: [meta, models of all folds, their evaluations]
     CALIBRATE(validated, code.map { hash -> hash.calibrate })
     CALIBRATE.out.models
-        .flatMap { _meta, folders -> [folders].flatten() }
+        .flatMap { _meta, made -> [made].flatten() }
         .mix(networks_made.combine(calibrates).filter { _meta, _model, wanted -> !wanted }.map { _meta, model, _wanted -> model })
         .set { finished }  // channel: model folders, calibrated if they can be
 
     // COMPARE, REPORT and COLLECT see everything, in an order that does not depend on which task ended first
     all_models  = finished.collect(sort: { folder -> folder.name })
     evaluations = evaluation.map { _meta, folder -> folder }.collect(sort: { folder -> folder.name })
-    all_models
+    networks_made
+        .map { _meta, folder -> folder }
+        .collect(sort: { folder -> folder.name })
         .map { every -> [every] }
         .combine(plans)
         .combine(CHECK.out.manifest)

@@ -136,6 +136,12 @@ def test_few_cases_give_no_bound_and_say_so():
     assert "organ: no bound, because 19 calibration cases of at least 20 needed for 90% are there" in said.reasons
 
 
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_handful_of_cases_is_enough_for_a_statement_without_a_bound(number):
+    case = made(1)[0]
+    assert apply.statement(calibrated(made(number, folds=2)), case.features, {"organ": 1.0}).flag == "look"
+
+
 def test_two_scans_of_a_patient_count_once():
     assert calibrated(made(38)).labels[0].dice.margin is None  # 19 patients
     assert calibrated(made(40)).labels[0].dice.margin is not None

@@ -30,6 +30,8 @@ PARTS = 5
 FLOORS = {"spacing": 0.1, "extent": 0.1, "components": 0.5, "largest": 0.05, "border": 0.05, "offset": 1.0}
 """Minimum scale by the first part of a feature's name: a smaller deviation is not unusual."""
 LEAST_SCALE = 0.01
+LEAST_SHRINKAGE = 0.1
+"""Minimum share of the identity in the covariance of z."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def quantile(values: Sequence[float], coverage: float) -> float | None:
 def _novelty(features: Sequence[Features], split: Sequence[tuple[Sequence[Features], Sequence[Features]]],
              allowed: float) -> Novelty:
     """Fit the novelty; its limit is the quantile of the distances of cases from the novelty of the other parts."""
-    found = [apply.distance(_gaussian(rest), one) for rest, part in split if rest for one in part]
+    found = [apply.distance(own, one) for rest, part in split if rest for own in [_gaussian(rest)] for one in part]
     known = _gaussian(features)
     limit = quantile(found, 1 - allowed) or max(found, default=0.0)
     return replace(known, limit=limit or 1.0)
@@ -121,7 +123,8 @@ def _gaussian(features: Sequence[Features]) -> Novelty:
     standard = _standard(features, [name for name in features[0] if all(name in one for one in features)])
     z = np.array([apply.standardised(standard, one) for one in features])
     covariance = LedoitWolf(assume_centered=True).fit(z).covariance_ if len(z) > 1 else np.eye(z.shape[1])
-    # A feature that never varies in the calibration still may vary by its scale.
+    # A feature that never varies in the calibration still may vary by its scale, and two that vary together may not.
+    covariance = (1 - LEAST_SHRINKAGE) * covariance + LEAST_SHRINKAGE * np.eye(z.shape[1])
     precision = np.linalg.inv(covariance + np.diag(np.maximum(0.0, 1 - np.diag(covariance))))
     return Novelty(standard, tuple(map(tuple, precision.tolist())), 1.0)
 
@@ -148,8 +151,8 @@ def _label(name: str, cases: Sequence[Case], split: Sequence[tuple[list[Case], l
                         for rest, part in split], allowed)
     dice = _expected(name, there)
     enough = len({case.group for case in there}) >= needed(coverage)
-    residuals = [_linear(_expected(name, rest), case.features.labels[name]) - case.labels[name].dice
-                 for rest, part in split if rest for case in part]
+    residuals = [_linear(own, case.features.labels[name]) - case.labels[name].dice
+                 for rest, part in split if rest for own in [_expected(name, rest)] for case in part]
     ratios = [math.log(truth.reference_ml / truth.predicted_ml) if truth.reference_ml else -math.inf
               for truth in (case.labels[name] for case in there)]
     margin = quantile(residuals, coverage) if enough else None

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-LONGEST = ("pipeline/test_whole_run", "pipeline/test_experiments", "pipeline/test_stub_runs",
+LONGEST = ("pipeline/test_whole_run", "pipeline/test_stub_runs",
            "pipeline/test_own_preset", "pipeline/test_classification_run", "training/test_run", "pipeline/test_brats",
            "models/test_counts",
            "profiling/test_profile", "python/test_every_preset", "python/test_telemetry", "training/test_schedule",

@@ -60,9 +60,9 @@ class Pipeline:
         assert done.returncode == 0, done.stdout
         return self.statuses()
 
-    def statuses(self) -> dict[str, str]:
-        """By task, without the workflow's name: COMPLETED or CACHED in the newest run."""
-        newest = max(self.folder.glob("results/*/pipeline_info/trace_*.txt"), key=lambda path: path.name)
+    def statuses(self, outdir: str = "results") -> dict[str, str]:
+        """By task, without the workflow's name: COMPLETED or CACHED in the newest run to an output folder."""
+        newest = max(self.folder.glob(f"{outdir}/*/pipeline_info/trace_*.txt"), key=lambda path: path.name)
         with open(newest, newline="") as handle:
             rows = csv.DictReader(handle, delimiter="\t")
             return {row["name"].split(":")[-1]: row["status"] for row in rows}

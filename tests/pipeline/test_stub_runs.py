@@ -86,7 +86,7 @@ def test_the_documented_site_configuration_holds(clone, tmp_path):
 
 @pytest.mark.parametrize("name, step", [("pruning", "TUNE"), ("throughput", "MEASURE"), ("saturation", "TRAIN")])
 def test_an_experiment_is_wired(clone, tmp_path, name, step):
-    """`test_experiments.py` runs two others."""
+    """`test_whole_run.py` runs two others."""
     assert name in EXPERIMENTS
     run = stub_run(clone, tmp_path, "-profile", "test", "--experiment", name, "--fold", "0", text=name < "q")
     assert {step, "EXPERIMENT"} <= commands(run, ".command.sh").keys()

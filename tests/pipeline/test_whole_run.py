@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -26,21 +27,27 @@ OTHERS = {"report.html": "theirs", "thesis/models/best.keras": "theirs too", "de
 """Files of other people in the output folder, by name."""
 
 
+def tiny(data):
+    """Options of all runs here that train: enough steps to be killed among, on images with planted words."""
+    return ("-profile", "test", "--input", str(data), "--steps_per_epoch", "20")
+
+
 @pytest.fixture(scope="module")
-def finished(edited_clone, tmp_path_factory):
+def finished(edited_clone, made_data, tmp_path_factory):
     """A whole run with -profile test; the tests that use it run it again with -resume.
 
-    Its folder has a hostile name, its output folder has files of others, and it has no network. With
-    `$POCKET_KEEP_RUN` it stays in a folder of that path, for tests/browser; the file `log` there says that it is whole.
+    Its folder has a hostile name, its output folder has files of others, its environment a tracking server's
+    credentials and a user's name, and it has no network. With `$POCKET_KEEP_RUN` it stays in a folder of that path, for
+    tests/browser; the file `log` there says that it is whole.
     """
     kept = os.environ.get("POCKET_KEEP_RUN")
     folder = Path(kept) if kept and not os.path.exists(kept) else tmp_path_factory.mktemp("run")
-    pipeline = Pipeline(edited_clone, folder / HOSTILE, ("-profile", "test"),
+    pipeline = Pipeline(edited_clone, folder / HOSTILE, tiny(made_data),
                         before=tuple(offline.command(folder / "tried")))
     for name, text in OTHERS.items():
         (pipeline.folder / "results" / name).parent.mkdir(parents=True, exist_ok=True)
         (pipeline.folder / "results" / name).write_text(text)
-    done = pipeline.run()
+    done = pipeline.run(**SECRETS, **USER)
     assert done.returncode == 0, done.stdout
     (folder / "log").write_text(done.stdout)
     return pipeline
@@ -104,6 +111,19 @@ def test_requests_come_from_the_measured_profile(finished):
     assert "Time per step" in (results / "report.html").read_text()
 
 
+def test_no_secret_comes_out_of_the_environment(finished):
+    assert found(SECRETS.values(), finished.folder) == []
+
+
+def test_nothing_published_holds_the_users_name(finished):
+    assert found(USER.values(), finished.folder / "results") == []
+
+
+def test_the_free_text_of_image_headers_goes_nowhere(finished, made_data):
+    assert len(found([*HEADER.values(), EXTENSION], made_data)) == 5 * 12  # the search finds what is there
+    assert found([*HEADER.values(), EXTENSION], finished.folder) == []
+
+
 def test_a_change_of_the_reports_code_repeats_only_what_reads_it(finished):
     with open(finished.clone / "python/pocketnet/report/page.py", "a") as handle:
         handle.write("\nEDITED = True\n")
@@ -118,16 +138,52 @@ def test_another_outdir_repeats_nothing_but_the_tracking_there(finished):
     assert again == {"VERSIONS", "COLLECT"}
 
 
-# One network and fold, with enough steps to be killed among and a checkpoint after each.
+def test_experiments_share_trainings_with_the_run_and_one_another(finished):
+    """The ablation trains the width between the ends only, and ends in a table and a figure."""
+    pipeline = replace(finished, options=(*finished.options, "--fold", "0", "--outdir", "tables", "-resume"), text=True,
+                       before=())
+
+    def trained(experiment):
+        """What the run of an experiment said, and the status of the tasks that make and use networks."""
+        done = pipeline.run("--experiment", experiment)
+        assert done.returncode == 0, done.stdout
+        return done.stdout, {name: status for name, status in pipeline.statuses("tables").items()
+                             if name.startswith(("PREPROCESS", "TRAIN", "INFER"))}
+
+    said, statuses = trained("ablation")
+    again = {name for name, status in statuses.items() if status == "COMPLETED"}
+    assert again == {"TRAIN (unet-capped32-fold0)", "INFER (unet-capped32-fold0, batch 0)"} and len(statuses) == 8
+    out = pipeline.folder / "tables/demo/experiments/ablation"
+    for name in ("table.md", "table.csv", "figure.svg", "figure.png", "experiment.json"):
+        assert (out / name).is_file() and f"{out}/{name}" in said
+    with open(out / "table.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row["width"], row["stops_after_depth"]) for row in rows] == [
+        ("full", "0"), ("capped32", "1"), ("pocket", "2")]
+    with open(out / "comparison/comparison.csv", newline="") as handle:
+        compared = {row["width"]: row for row in csv.DictReader(handle)
+                    if (row["label"], row["metric"]) == ("mean", "dice")}
+    assert [row["dice_mean"] for row in rows] == [compared[row["width"]]["mean"] for row in rows]
+    networks = json.loads((out / "experiment.json").read_text())["networks"]
+    assert {network["width"] for network in networks} == {"full", "capped32", "pocket"}
+    assert (out / "models/unet-capped32/fold0/model.keras").is_file()
+    assert not (pipeline.folder / "tables/demo/models").exists()
+
+    _, statuses = trained("activations")
+    assert len(statuses) == 6 and set(statuses.values()) == {"CACHED"}
+    measured = json.loads((out.parent / "activations/experiment.json").read_text())
+    assert len(measured["table"]) == 16 and set(measured["table"][0]) == {"rank", "U-Net full", "U-Net pocket"}
+
+
+# One network and fold, with a checkpoint after each step.
 KILLED_CONFIG = "process { withName: TRAIN { ext.args = '--checkpoint-seconds 0' } }\n"
-KILLED_OPTIONS = ("-profile", "test", "-c", "checkpoints.config", "--width", "pocket", "--fold", "0",
-                  "--skip_profile", "--epochs", "2", "--steps_per_epoch", "20")
+KILLED_OPTIONS = ("-c", "checkpoints.config", "--width", "pocket", "--fold", "0", "--skip_profile")
 
 
 def single_training(clone, folder, data):
     folder.mkdir()
     (folder / "checkpoints.config").write_text(KILLED_CONFIG)
-    return Pipeline(clone, folder, (*KILLED_OPTIONS, "--input", str(data)))
+    return Pipeline(clone, folder, (*tiny(data), *KILLED_OPTIONS))
 
 
 def kill_in_training(pipeline):
@@ -148,36 +204,13 @@ def kill_in_training(pipeline):
     assert not (pipeline.folder / "results/demo/models").exists()
 
 
-@pytest.fixture(scope="module")
-def undisturbed(clone, made_data, tmp_path_factory):
-    """A run of one training, with a tracking server's credentials and a user's name in its environment."""
-    pipeline = single_training(clone, tmp_path_factory.mktemp("undisturbed") / "run", made_data)
-    done = pipeline.run(**SECRETS, **USER)
-    assert done.returncode == 0, done.stdout
-    (pipeline.folder / "log").write_text(done.stdout)
-    return pipeline
-
-
-def test_no_secret_comes_out_of_the_environment(undisturbed):
-    assert found(SECRETS.values(), undisturbed.folder) == []
-
-
-def test_nothing_published_holds_the_users_name(undisturbed):
-    assert found(USER.values(), undisturbed.folder / "results") == []
-
-
-def test_the_free_text_of_image_headers_goes_nowhere(undisturbed, made_data):
-    assert len(found([*HEADER.values(), EXTENSION], made_data)) == 5 * 12  # the search finds what is there
-    assert found([*HEADER.values(), EXTENSION], undisturbed.folder) == []
-
-
 def test_a_killed_run_ends_with_the_same_metrics_and_a_changed_image_repeats_its_batch(
-        clone, made_data, undisturbed, tmp_path):
+        clone, made_data, finished, tmp_path):
     killed = single_training(clone, tmp_path / "killed", made_data)
     kill_in_training(killed)
     killed.finish("-resume")
 
-    assert killed.metrics() == undisturbed.metrics()
+    assert killed.metrics() == [row for row in finished.metrics() if (row["width"], row["fold"]) == ("pocket", "0")]
     attempts = killed.provenance()["attempts"]
     assert [attempt["ended"] for attempt in attempts] == ["killed", "finished"]
     assert attempts[0]["first_step"] == 1 and attempts[0]["last_step"] >= 10

@@ -28,6 +28,8 @@ workflow {
         },
         listings: [Inputs.listing(file("${launchDir}/results")), Inputs.listing(file("${launchDir}/made"))]*.listing,
         made: new Published(file("${launchDir}/made/demo")).problems(),
+        nodes: [[1, 'local'], [2, 'slurm'], [2, 'local']].collect { count, executor ->
+            Problems.nodes(count, executor, null) },
         claims: ['held', 'free/demo', 'free/demo', 'linked'].collect { name ->
             new Published(file("${launchDir}/claims/$name")).claim() },
         released: [new Published(file("${launchDir}/claims/free/demo"))].collect { one ->
@@ -197,6 +199,12 @@ def test_containers_are_given_the_folders_that_tasks_write_to(answer):
     assert both["docker"] == f"-u $(id -u):$(id -g) -v {bound} -v '/else where:/else where'"
     assert here["store"] == f"sqlite:///{answer['folder']}/here.db"
     assert server["store"] == "https://tracking.example.org" and server["folders"] == [f"{answer['folder']}/results"]
+
+
+def test_several_nodes_need_slurm(answer):
+    one, on_slurm, (problem,) = answer["nodes"]
+    assert one == on_slurm == []
+    assert "--nodes 2: only SLURM starts a training on several nodes: add slurm to -profile" in problem
 
 
 def test_a_word_of_a_script_is_one_word(answer):

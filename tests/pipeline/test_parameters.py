@@ -98,12 +98,6 @@ def test_image_sbatch_and_output_folder_are_looked_for_before_any_task(pipeline,
     assert "Submitted process" not in done.stdout
 
 
-def test_several_nodes_need_slurm(pipeline):
-    done = pipeline.run("-profile", "test", "--nodes", "2")
-    assert done.returncode != 0 and "Submitted process" not in done.stdout
-    assert "--nodes 2: only SLURM starts a training on several nodes: add slurm to -profile" in done.stdout
-
-
 def test_the_version_stands_once():
     text = (REPOSITORY / "nextflow.config").read_text()
     (version,) = re.findall(r"^ *version *= *'(.*)'", text, re.MULTILINE)  # as containers/build reads it

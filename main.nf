@@ -22,7 +22,7 @@ workflow {
         def code = VERSIONS.out.json.map { json -> Json.parse(json.text).code }
 
         def data  = Inputs.folder(given)
-        def files = data ? Inputs.listing(data) : [listing: 'made', many: false]
+        def files = data ? Inputs.listing(data) : [listing: 'made', many: false, count: 2 * given.demo_cases]
         if (!data) {
             DEMO(code.map { hash -> hash.demo })
         }
@@ -34,6 +34,8 @@ workflow {
             Selection.of(given, projectDir),
             given.fold ?: [],
             files.many || given.cases_per_check != null,
+            Tasks.pictured(Inputs.entry(given, projectDir)),
+            Batches.joined(given, files.count, workflow.stubRun),
             given.cases_per_check ?: 'auto',
             given.cases_per_task ?: 'auto',
             given.plan ? java.nio.file.Path.of(given.plan).toAbsolutePath() : [],

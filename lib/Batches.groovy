@@ -16,6 +16,14 @@ class Batches {
         }]
     }
 
+    /** Cases per task that pocket-plan chooses for few cases, and how many times as many an evaluation handles. */
+    static final int CASES = 20, TIMES = 10
+
+    /** Whether an evaluation may have parts: each of its cases has two files or more. Those of a stub run always have. */
+    static boolean joined(Map given, int files, boolean stub) {
+        stub || files > 2 * TIMES * ((given.cases_per_task ?: CASES) as int)
+    }
+
     /** The batches of cases in a folder of `pocket-check --batches`, a list of [number, file]. */
     static List<List> listed(Path folder) {
         folder.toFile().list().findAll { name -> name ==~ /batch-\d+\.json/ }.sort().collect { name ->

@@ -17,6 +17,16 @@ class Inputs {
     /** The dataset's name: the name of a preset, or the stem of a preset file. */
     static String name(Map given) { Path.of(given.results).fileName.toString() }
 
+    /** The dataset's preset, a map; empty if the file cannot be read, which pocket-check reports. */
+    static Map entry(Map given, Object project) {
+        def file = preset(given)
+        try {
+            (file ? Json.parse(file.text) : Json.parse((project as Path).resolve('conf/datasets.json').text)[name(given)]) ?: [:]
+        } catch (Exception error) {
+            [:]
+        }
+    }
+
     /** `--input`, else `$POCKET_DATA/<dataset>`, else null. */
     static Path folder(Map given) {
         def root = System.getenv('POCKET_DATA')
@@ -27,8 +37,8 @@ class Inputs {
     /** Files that one task of CHECK reads; of more, several tasks read batches. */
     static final int MOST_FILES = 4000
 
-    /** The files in a folder, as a map: `listing`, a checksum of their names, sizes and modification times, and `many`,
-        whether several tasks should read them. */
+    /** The files in a folder, as a map: `listing`, a checksum of their names, sizes and modification times; `count`, how
+        many; and `many`, whether several tasks should read them. */
     static Map listing(Path folder) {
         def lines = []
         Files.walkFileTree(folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, new SimpleFileVisitor<Path>() {
@@ -40,6 +50,6 @@ class Inputs {
             FileVisitResult visitFileFailed(Path path, IOException error) { FileVisitResult.CONTINUE }
         })
         def checksum = MessageDigest.getInstance('SHA-256').digest(lines.sort().join('\n').getBytes('UTF-8')).encodeHex().toString()
-        [listing: checksum, many: lines.size() > MOST_FILES]
+        [listing: checksum, many: lines.size() > MOST_FILES, count: lines.size()]
     }
 }

@@ -17,7 +17,13 @@ class Messages {
                 lines << ['', "to open it: ${Shell.word("$project/.venv/bin/mlflow")} ui --host 127.0.0.1 --backend-store-uri ${Shell.word(mlflowUri)}"]
             }
         }
-        (['', 'Done.'] + lines.collect { name, text -> "  ${name.padRight(9)} $text" }).join('\n') + '\n'
+        (['', *verdicts("$base/comparison/comparison.json"), 'Done.'] + lines.collect { name, text -> "  ${name.padRight(9)} $text" }).join('\n') + '\n'
+    }
+
+    /** The verdicts of a comparison, a sentence each; empty without one. */
+    private static List<String> verdicts(String file) {
+        def path = new File(file)
+        path.exists() ? (Json.parse(path.text).verdicts ?: []).collect { one -> "${one.title}." } : []
     }
 
     /** Advice after a failure. python/pocketnet/errors.py defines the exit codes of steps. `error` is Nextflow's own

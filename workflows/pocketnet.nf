@@ -41,6 +41,8 @@ workflow POCKETNET {
     selection       // value: which networks, and what an experiment does with them (lib/Selection.groovy)
     folds           // value: the numbers of the folds to train, empty for all
     in_batches      // value: whether several tasks read the cases for CHECK
+    pictured        // value: whether PICTURE draws the dataset
+    joined          // value: whether there may be so many cases that an evaluation has parts
     cases_per_check // value: how many each of them reads, or auto for a number that suits the dataset
     cases_per_task  // value: a number, or auto for one that suits the number of cases
     edited          // value: a plan to use instead of a new one, or an empty list
@@ -50,11 +52,16 @@ workflow POCKETNET {
     code            // value channel: the checksum of each step's code, a map
 
     main:
+    // A process that this run does not need is not called, so that the progress on screen has no row for it.
+    def trains   = !selection.measure
+    def compares = trains && selection.compare
     // CHECK reads few cases itself; many are listed by SCAN and READ in batches
-    SCAN(dataset, preset, input.filter { in_batches }, cases_per_check, listing, code.map { hash -> hash.check })
-    READ(SCAN.out.cases.flatMap { folder -> Batches.listed(folder) }, input, code.map { hash -> hash.read })
-    CHECK(dataset, preset, input, READ.out.checked.collect(sort: { file -> file.name }).ifEmpty([]), listing,
-          code.map { hash -> hash.check })
+    if (in_batches) {
+        SCAN(dataset, preset, input, cases_per_check, listing, code.map { hash -> hash.check })
+        READ(SCAN.out.cases.flatMap { folder -> Batches.listed(folder) }, input, code.map { hash -> hash.read })
+    }
+    read = in_batches ? READ.out.checked.collect(sort: { file -> file.name }).ifEmpty([]) : channel.value([])
+    CHECK(dataset, preset, input, read, listing, code.map { hash -> hash.check })
     PLAN(dataset, CHECK.out.manifest, CHECK.out.fingerprint, edited, given_splits, selection.experiment,
          Selection.planning(selection), cases_per_task, selection.device_file, selection.start,
          code.map { hash -> hash.plan })
@@ -65,27 +72,31 @@ workflow POCKETNET {
     PLAN.out.predicted
         .flatMap { file -> Selection.networks(parse(file).configurations) }
         .set { networks }  // channel: [id, arch, width], a map a network
-    trained = networks.filter { !selection.measure }  // an experiment that only measures trains nothing
+    trained = networks.filter { trains }  // an experiment that only measures trains nothing
 
     // PREPROCESS in batches of cases, with only what it needs of the plan
     preprocessing = PLAN.out.plan.map { file -> groovy.json.JsonOutput.toJson(parse(file).subMap('preprocessing')) }
     batches
-        .filter { !selection.measure }
         .flatMap { all -> all.preprocess.withIndex() }
         .map { manifest, batch -> [[id: "${dataset}, batch ${batch}", batch: batch], manifest] }
         .set { cases }  // channel: [meta, manifest]
-    PREPROCESS(cases, preprocessing, input, code.map { hash -> hash.preprocess })
-    stores = PREPROCESS.out.stores.collect(sort: { folder -> folder.name })
-    pictured = CHECK.out.manifest.combine(PLAN.out.plan).filter { _file, plan_file -> Tasks.pictured(parse(plan_file)) }
-    PICTURE(dataset, pictured.map { file, _plan_file -> file }, CHECK.out.fingerprint, PLAN.out.plan, PLAN.out.splits, stores, input,
-            code.map { hash -> hash.picture })
+    if (trains) {
+        PREPROCESS(cases, preprocessing, input, code.map { hash -> hash.preprocess })
+    }
+    stores = trains ? PREPROCESS.out.stores.collect(sort: { folder -> folder.name }) : channel.empty()
+    if (trains && pictured) {
+        PICTURE(dataset, CHECK.out.manifest, CHECK.out.fingerprint, PLAN.out.plan, PLAN.out.splits, stores, input,
+                code.map { hash -> hash.picture })
+    }
 
     // MEASURE each network of an experiment that measures; else PROFILE each one and TRAIN it on each fold
     networks
         .flatMap { network -> Selection.measured(selection, [network]) }
         .combine(plan)
         .set { measurements }  // channel: [meta with options, plan text]
-    MEASURE(measurements, code.map { hash -> hash.profile })
+    if (selection.measure) {
+        MEASURE(measurements, code.map { hash -> hash.profile })
+    }
     predictions = PLAN.out.predicted.map { file -> parse(file).configurations }  // value: what each network was predicted to need
     trained
         .filter { !skip_profile }
@@ -94,9 +105,12 @@ workflow POCKETNET {
         .combine(plans)
         .map { meta, all -> [meta, Selection.planOf(meta, all)] }
         .set { profiled }  // channel: [meta with GiB of memory, plan text]
-    PROFILE(profiled, code.map { hash -> hash.profile })
+    if (trains && !skip_profile) {
+        PROFILE(profiled, code.map { hash -> hash.profile })
+    }
+    measured_profiles = trains && !skip_profile ? PROFILE.out.profile : channel.empty()
     PLAN.out.predicted
-        .mix(PROFILE.out.profile.map { _meta, file -> file })
+        .mix(measured_profiles.map { _meta, file -> file })
         .collect(sort: { file -> file.name })
         .set { profiles }  // value channel: predicted.json, and the measured profiles
     fold_batches = batches
@@ -109,7 +123,7 @@ workflow POCKETNET {
         .filter { skip_profile }
         .combine(predictions.map { all -> [Resources.predicted(all, 'train', selection)] })
         .map { meta, all -> [meta, all[meta.id]] }
-        .mix(PROFILE.out.profile.map { meta, file -> [meta.subMap('id', 'arch', 'width'), parse(file).configurations[0]] })
+        .mix(measured_profiles.map { meta, file -> [meta.subMap('id', 'arch', 'width'), parse(file).configurations[0]] })
         .combine(PLAN.out.plan.map { file -> parse(file).training })
         .combine(batches.map { all -> all.cases })
         .map { meta, profile, training, count ->
@@ -122,18 +136,32 @@ workflow POCKETNET {
         .combine(plans)
         .flatMap { meta, requests, all -> Selection.members(selection, meta, Selection.planOf(meta, all)).collect { one, own -> [one, requests, selection.start, own] } }
         .set { members }  // channel: [meta, memory and time, model to start from or an empty list, plan text]
-    TRAIN(members, splits, stores, code.map { hash -> hash.train })
-    TRAIN.out.model
+    if (trains) {
+        TRAIN(members, splits, stores, code.map { hash -> hash.train })
+    }
+    taught = trains ? TRAIN.out.model : channel.empty()
+    members
+        .map { meta, requests, _start, _text -> [meta.id, requests.hours ?: 0] }
+        .toList()
+        .map { all -> Progress.begin(all) }
+        .combine(taught.map { meta, _model -> meta.id })
+        .map { all, id -> all.said(id) }
+        .view()
+    taught
         .filter { meta, _model -> meta.member }
         .map { meta, model -> [groupKey(meta.of, selection.members), [meta, model]] }
         .groupTuple()
         .map { _of, all -> Selection.whole(all) }
         .set { ensembles }  // channel: [meta, models]
-    ENSEMBLE(ensembles, code.map { hash -> hash.ensemble })
-    PRUNING(TRAIN.out.model.filter { selection.prune }, trainings, plan, splits, stores, code)
-    TRAIN.out.model
+    if (selection.members > 1) {
+        ENSEMBLE(ensembles, code.map { hash -> hash.ensemble })
+    }
+    if (selection.prune) {
+        PRUNING(taught, trainings, plan, splits, stores, code)
+    }
+    taught
         .filter { meta, _model -> !meta.member }
-        .mix(ENSEMBLE.out.model, PRUNING.out)
+        .mix(selection.members > 1 ? ENSEMBLE.out.model : channel.empty(), selection.prune ? PRUNING.out : channel.empty())
         .set { networks_made }  // channel: [meta, model]
 
     // INFER each fold's test cases, in batches; EVALUATE several of them at a time, and JOIN those of a model
@@ -149,9 +177,12 @@ workflow POCKETNET {
             Batches.scans(all).collect { scan, manifest -> [meta + scan + [memory: memory], model, manifest] }
         }
         .set { scans }  // channel: [meta with the numbers of batch and part, model, manifest]
-    INFER(scans, input, code.map { hash -> hash.infer })
+    if (trains) {
+        INFER(scans, input, code.map { hash -> hash.infer })
+    }
+    inferred = trains ? INFER.out.predictions : channel.empty()
     // The folder of the files, not each of them, is the input of EVALUATE. As an output, it would keep INFER from publishing them.
-    INFER.out.predictions
+    inferred
         .map { meta, files -> [groupKey([meta.id.toString(), meta.part, meta.parts], meta.batches), [meta.batch, [files].flatten()[0].parent]] }
         .groupTuple()
         .map { key, numbered -> key.target + [Batches.inOrder(numbered)] }
@@ -161,8 +192,11 @@ workflow POCKETNET {
         .join(folders, by: [0, 1])
         .map { _id, part, meta, model, manifest, parts, some -> [meta + [part: part, parts: parts], model, some, manifest, []] }
         .set { predicted }  // channel: [meta, model, folders of predictions, manifest, an empty list]
-    EVALUATE(predicted, input, code.map { hash -> hash.evaluate })
-    EVALUATE.out.evaluation
+    if (trains) {
+        EVALUATE(predicted, input, code.map { hash -> hash.evaluate })
+    }
+    evaluated = trains ? EVALUATE.out.evaluation : channel.empty()
+    evaluated
         .filter { meta, _folder -> meta.parts > 1 }
         .map { meta, folder -> [groupKey(meta.id.toString(), meta.parts), [meta.part, folder]] }
         .groupTuple()
@@ -174,8 +208,12 @@ workflow POCKETNET {
         .join(models.map { meta, model, all -> [meta.id.toString(), meta, model, all.manifest] })
         .map { _id, measured, some, meta, model, manifest -> [meta + [parts: 1], model, some, manifest, measured] }
         .set { parts }  // channel: [meta, model, folders of predictions, manifest, folders of evaluations]
-    JOIN(parts, input, code.map { hash -> hash.evaluate })
-    evaluation = EVALUATE.out.evaluation.filter { meta, _folder -> meta.parts == 1 }.mix(JOIN.out.evaluation)
+    if (trains && joined) {
+        JOIN(parts, input, code.map { hash -> hash.evaluate })
+    }
+    evaluation = evaluated
+        .filter { meta, _folder -> meta.parts == 1 || (!joined && error("An evaluation has parts: give --cases_per_task.")) }
+        .mix(trains && joined ? JOIN.out.evaluation : channel.empty())
 
     // CALIBRATE each network by the test cases of all of its folds
     calibrates = PLAN.out.plan.map { file -> !selection.experiment && Tasks.calibrated(parse(file)) }
@@ -191,8 +229,12 @@ workflow POCKETNET {
             [[id: name, arch: all[0][1].arch, width: all[0][1].width], all*.get(2), all*.get(3)]
         }
         .set { validated }  // channel: [meta, models of all folds, their evaluations]
-    CALIBRATE(validated, code.map { hash -> hash.calibrate })
-    CALIBRATE.out.models
+    def statements = trains && pictured && !selection.experiment
+    if (statements) {
+        CALIBRATE(validated, code.map { hash -> hash.calibrate })
+    }
+    calibrated = statements ? CALIBRATE.out.models : channel.empty()
+    calibrated
         .flatMap { _meta, made -> [made].flatten() }
         .mix(networks_made.combine(calibrates).filter { _meta, _model, wanted -> !wanted }.map { _meta, model, _wanted -> model })
         .set { finished }  // channel: model folders, calibrated if they can be
@@ -208,33 +250,42 @@ workflow POCKETNET {
         .combine(CHECK.out.manifest)
         .map { every, all, manifest -> Selection.IN_2D in all ? [every, manifest] : [[], []] }
         .set { configured }  // channel: [models to choose the configuration by, manifest], or empty lists
-    COMPARE(dataset, evaluations.filter { selection.compare }, configured, code.map { hash -> hash.compare })
-    REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })
-    COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, REPORT.out.figures,
-            CHECK.out.manifest, mlflow_uri,
-            code.map { hash -> hash.collect })
+    if (compares) {
+        COMPARE(dataset, evaluations, configured, code.map { hash -> hash.compare })
+        REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })
+        COLLECT(dataset, COMPARE.out.comparison, all_models, evaluations, REPORT.out.report, REPORT.out.figures,
+                CHECK.out.manifest, mlflow_uri,
+                code.map { hash -> hash.collect })
+    }
 
     // EXPERIMENT draws its table and figure from what it needs of all that
-    ACTIVATIONS(networks_made.filter { selection.activations }, splits, stores, code.map { hash -> hash.activations })
-    MEASURE.out.profile.mix(ACTIVATIONS.out.activations)
+    if (selection.activations) {
+        ACTIVATIONS(networks_made, splits, stores, code.map { hash -> hash.activations })
+    }
+    channel.empty()
+        .mix(selection.measure ? MEASURE.out.profile : channel.empty(),
+             selection.activations ? ACTIVATIONS.out.activations : channel.empty())
         .map { _meta, file -> file }
         .collect(sort: { file -> file.name })
         .ifEmpty([])
         .set { measured }  // value channel: files
-    INFER.out.predictions
+    inferred
         .filter { selection.picture }
         .map { meta, files -> ["${meta.arch}-${meta.width}", files] }
         .groupTuple()
         .toSortedList { a, b -> a[0] <=> b[0] }
         .map { all -> all ? all[0][1].flatten().findAll { file -> !(file.name in ['costs.csv', 'features.csv']) }.sort { file -> file.name } : [] }
-        .set { pictured }  // value channel: the predictions of one network over all folds
-    EXPERIMENT(
-        channel.fromList(selection.experiment ? [selection.experiment] : []), CHECK.out.manifest, PLAN.out.plan,
-        PLAN.out.splits, COMPARE.out.comparison.ifEmpty([]), all_models.ifEmpty([]), evaluations.ifEmpty([]), measured,
-        pictured, input.map { folder -> selection.picture ? folder : [] }, code.map { hash -> hash.experiment },
-    )
+        .set { shown }  // value channel: the predictions of one network over all folds
+    if (selection.experiment) {
+        EXPERIMENT(
+            channel.of(selection.experiment), CHECK.out.manifest, PLAN.out.plan,
+            PLAN.out.splits, compares ? COMPARE.out.comparison : channel.value([]), all_models.ifEmpty([]),
+            evaluations.ifEmpty([]), measured,
+            shown, input.map { folder -> selection.picture ? folder : [] }, code.map { hash -> hash.experiment },
+        )
+    }
 
     emit:
-    report = REPORT.out.report  // channel: report.html
-    done   = COLLECT.out.done   // channel: true
+    report = compares ? REPORT.out.report : channel.empty()  // channel: report.html
+    done   = compares ? COLLECT.out.done : channel.empty()   // channel: true
 }

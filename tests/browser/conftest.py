@@ -50,6 +50,26 @@ def page_file(results, tmp_path_factory) -> Path:
     return output
 
 
+MANY = """
+import sys
+from pathlib import Path
+from fake_run import metrics, write_evaluation
+for width in ("full", "pocket", "capped64"):
+    write_evaluation(Path(sys.argv[1]) / width, metrics(width, 0, cases=31))
+"""
+
+
+@pytest.fixture(scope="session")
+def many_file(tmp_path_factory) -> Path:
+    """The report of three networks on 31 made-up cases: it has a matrix, and a table of cases that can be searched."""
+    folder = tmp_path_factory.mktemp("many")
+    subprocess.run([ROOT / ".venv/bin/python", "-c", MANY, folder / "evaluation"], check=True,
+                   env=os.environ | {"PYTHONPATH": f"{ROOT}/python:{ROOT}/tests/python"})
+    subprocess.run([ROOT / "bin/pocket-report", "--quiet", "--evaluations", folder / "evaluation", "-o",
+                    folder / "report.html"], check=True)
+    return folder / "report.html"
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium: `$CHROMIUM`, or the one on PATH."""

@@ -27,7 +27,13 @@ def stub_run(clone, folder, *options, text=False, **environment):
     done = pipeline.run(**environment)
     assert done.returncode == 0, done.stdout
     (folder / "log").write_text(done.stdout)
+    assert called(pipeline) == {name.split()[0] for name in re.findall(r"Submitted process > (.*)", done.stdout)}
     return pipeline
+
+
+def called(pipeline):
+    """The processes that have a row in the progress on screen: a run calls none that it does not need."""
+    return set(re.findall(r"Starting process > (\S+)", (pipeline.folder / ".nextflow.log").read_text()))
 
 
 def trace(folder):

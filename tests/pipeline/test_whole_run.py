@@ -81,6 +81,9 @@ def test_everything_is_published_and_said(finished):
     log = (finished.folder.parent / "log").read_text()
     assert f"{results}/report.html" in log and "mlflow ui --host 127.0.0.1" in log
     assert "could not be tracked" not in log
+    (verdict,) = json.loads((results / "comparison/comparison.json").read_text())["verdicts"]
+    assert f"{verdict['title']}.\nDone." in log and len(re.findall(r"Trained \d of \d: unet-", log)) == len(
+        list((results / "models").glob("*/fold*")))
 
 
 def test_no_name_left_its_place(finished):

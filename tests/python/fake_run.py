@@ -113,7 +113,7 @@ def metrics(width: str = "pocket", fold: int = 0, cases: int = 10, shift: float 
 
 
 def write_evaluation(folder: Path, rows: pd.DataFrame) -> Path:
-    """An evaluation's folder with one small picture."""
+    """An evaluation's folder with small pictures."""
     from PIL import Image
 
     (folder / "overlays").mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,11 @@ def write_evaluation(folder: Path, rows: pd.DataFrame) -> Path:
     for rank, case in (("best", mean.idxmax()), ("worst", mean.idxmin())):
         Image.new("L", (8, 8), 128).save(folder / "overlays" / f"{rank}_{case}.png")
         entries.append({"case": case, "file": f"overlays/{rank}_{case}.png", "dice": float(mean[case]), "rank": rank})
-    checked.write_json(folder / "overlays.json", {"overlays": entries}, "overlays")
+    (folder / "thumbnails").mkdir(exist_ok=True)
+    small = [{"case": case, "file": f"thumbnails/{case}.webp"} for case in mean.sort_values().index]
+    for entry in small:
+        Image.new("RGB", (8, 8), "grey").save(folder / entry["file"])
+    checked.write_json(folder / "overlays.json", {"overlays": entries, "thumbnails": small}, "overlays")
     return folder
 
 

@@ -26,7 +26,8 @@ pocket-evaluate --manifest manifest.json --input Task04_Hippocampus --prediction
                    "Segmentation only.")
 @click.option("--measured", multiple=True, type=click.Path(path_type=Path),
               help="Folder that --part has written for some of the cases, which are not measured again; repeatable.")
-@output_option("Folder for metrics.csv, overlays/ and overlays.json; for classification, also classification.json.")
+@output_option("Folder for metrics.csv, overlays.json, overlays/ and thumbnails/; for classification, also "
+               "classification.json.")
 @quiet_option
 @json_option
 def main(manifest: Path, input_: Path, predictions: tuple[Path, ...], model: Path, part: bool,
@@ -42,6 +43,7 @@ def main(manifest: Path, input_: Path, predictions: tuple[Path, ...], model: Pat
     from .. import outputs
     from ..contracts import costs
     from ..contracts.manifest import Manifest
+    from ..evaluation import thumbnail
     from ..evaluation.cases import Sources, check_classes
     from ..evaluation.evaluate import TASKS
     from ..training.model_folder import ModelFolder
@@ -53,7 +55,8 @@ def main(manifest: Path, input_: Path, predictions: tuple[Path, ...], model: Pat
         output / "metrics.csv": None, output / "overlays.json": "overlays", output / costs.TABLE: None,
         **{output / name: kind for task in TASKS.values() for name, kind in task.FILES.items()},
         **{output / "overlays" / f"{rank}_{case.case}.png": None
-           for case in listing.cases for task in TASKS.values() for rank in task.RANKS}},
+           for case in listing.cases for task in TASKS.values() for rank in task.RANKS},
+        **{output / thumbnail.file_of(case.case): None for case in listing.cases}},
         [folder / "metrics.csv" for folder in measured])
     check_classes(listing.labels, opened.labels, f"{manifest} and {model}")
     done = TASKS[listing.task].evaluate(listing, manifest, input_, Sources(predictions, measured, part), run, output,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -105,6 +105,24 @@ class Pair(Record):
 
 
 @record
+class Verdict(Record):
+    """The result of a headline pair in words.
+
+    Attributes:
+        arch, width: The network, compared with the full one.
+        kind: `equivalent`, `worse`, `better`, `open` or `none`.
+        title: One sentence without a full stop.
+        text: The numbers behind it.
+    """
+
+    arch: Text
+    width: Text
+    kind: Literal["equivalent", "worse", "better", "open", "none"]
+    title: Prose
+    text: Prose
+
+
+@record
 class Comparison(Contract):
     """All networks of a dataset, and each width against the full network.
 
@@ -118,6 +136,7 @@ class Comparison(Contract):
         notes: Notes that a reader must know.
         configurations: For networks that were trained in 2D and in 3D, which is used. `networks` has both, `pairs`
             only those that are used.
+        verdicts: The result of each headline pair in words.
     """
 
     kind: ClassVar[str] = "comparison"
@@ -131,6 +150,7 @@ class Comparison(Contract):
     labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = absent()
     notes: tuple[Prose, ...] = ()
     configurations: tuple[ConfigurationChoice, ...] | None = absent()
+    verdicts: tuple[Verdict, ...] = ()
 
     @model_validator(mode="after")
     def _metrics(self) -> Comparison:

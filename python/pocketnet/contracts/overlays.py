@@ -33,9 +33,28 @@ class Overlay(Record):
 
 
 @record
+class Thumbnail(Record):
+    """A small picture of a case.
+
+    Attributes:
+        case: Name of the case.
+        file: Path within the evaluation's folder.
+    """
+
+    case: CaseName
+    file: Path
+
+
+@record
 class Overlays(Contract):
-    """The pictures of an evaluation."""
+    """The pictures of an evaluation.
+
+    Attributes:
+        overlays: Of chosen cases.
+        thumbnails: Of the worst cases, worst first.
+    """
 
     kind: ClassVar[str] = "overlays"
     writer: ClassVar[str | None] = "evaluate"
     overlays: tuple[Overlay, ...]
+    thumbnails: tuple[Thumbnail, ...] = ()

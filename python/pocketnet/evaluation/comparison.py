@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..contracts.comparison import MEAN, Comparison, NetworkRow, Pair
+from ..contracts.comparison import MEAN, Comparison, NetworkRow, Pair, Verdict
 from ..contracts.configuration import ConfigurationChoice
 from ..errors import UsageError
 from ..models.widths import policy_of
@@ -18,6 +18,7 @@ from .configurations import NOT_CHOSEN, mark, reference_of, words
 from .statistics import holm
 from .table import STEPS, task_of
 from .tasks import TASKS
+from .verdict import headline_pairs, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +64,12 @@ def compare(rows: pd.DataFrame, *, allow_mixed_code: bool = False, choices: Sequ
     if not pairs and all(is_reference(width) for _, width in groups):
         notes.append("No pair of networks to compare: the table lists each network by itself.")
     notes += compared.notes(networks)
-    return Comparison(
+    found = Comparison(
         rows["dataset"].iloc[0], rows["recipe"].iloc[0], tuple(sorted(set(rows["code"]))), tuple(networks),
         tuple(pairs), task=task, labels=tuple(labels), notes=tuple(dict.fromkeys(notes)),
         configurations=tuple(choices) or None)
+    return replace(found, verdicts=tuple(
+        Verdict(pair.arch, pair.width, **verdict(pair, found)) for pair in headline_pairs(found)))
 
 
 def _order(item: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -72,6 +72,9 @@ class Compare(Protocol):
     def cautions(self, metrics: Sequence[Path]) -> list[str]:
         """Collect the cautions of the evaluations in the folders of these `metrics.csv` files."""
 
+    def headline_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return those rows of `with_means` that the verdict is on."""
+
     def is_headline(self, pair: Pair) -> bool:
         """Return whether the verdict is on this pair."""
 

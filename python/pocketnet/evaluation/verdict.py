@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..contracts.comparison import Comparison, Equivalence, Pair
 from ..models.network import ARCHITECTURES
 from ..text import counted
+from .headline import Headline
 from .layout import interval_text, number, p_text
 from .tasks import TASKS
 
@@ -23,6 +25,37 @@ def headline_pairs(comparison: Comparison) -> list[Pair]:
     return [pair for pair in comparison.pairs if TASKS[comparison.task].comparison.is_headline(pair)]
 
 
+def kind_of(pair: Pair, means: Sequence[float | None], headline: Headline) -> str:
+    """Return the kind of verdict on a pair.
+
+    Args:
+        pair: A pair of two networks in the headline's metric.
+        means: The metric of both networks.
+        headline: The headline of the task.
+
+    Returns:
+        `none`: nothing was measured under both. `open`: neither has learned anything, there are fewer than `FEW` cases,
+        or neither a difference nor equivalence is shown. `equivalent`, `worse`, `better`: as the tests show.
+    """
+    if pair.difference is None:
+        return "none"
+    if _untrained(pair, means, headline) or pair.interval is None or pair.n < FEW:
+        return "open"
+    if _test(pair).equivalent:
+        return "equivalent"
+    return "worse" if pair.interval[1] < 0 else "better" if pair.interval[0] > 0 else "open"
+
+
+def _untrained(pair: Pair, means: Sequence[float | None], headline: Headline) -> bool:
+    """Return whether both networks are no better than one that has learned nothing."""
+    least = headline.untrained + _test(pair).margin
+    return bool(means) and all(mean is not None and mean < least for mean in means)
+
+
+def _test(pair: Pair) -> Equivalence:
+    return pair.equivalence or Equivalence(0.01, None, False)
+
+
 def verdict(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     """Return the verdict on one pair.
 
@@ -35,22 +68,23 @@ def verdict(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     Returns:
         `kind` (`equivalent`, `worse`, `better`, `open`, `none`), `title` and `text`.
     """
+    means = [row.metrics[pair.metric].mean for row in comparison.networks
+             if (row.arch, row.label) == (pair.arch, pair.label) and row.width in (pair.width, pair.reference)]
+    headline = TASKS[comparison.task].comparison.HEADLINE
+    kind = kind_of(pair, means, headline)
     name = f"{pair.width} {arch_name(pair.arch)}"
     other = f"{pair.reference} {arch_name(pair.arch)}"
     if pair.difference is None:
         return {"kind": "none", "title": f"The {name} cannot be compared with the {other}",
                 "text": "No case was measured under both networks."}
-    headline = TASKS[comparison.task].comparison.HEADLINE
     of_class = f" for class {pair.label}" if headline.per_class else ""
     numbers = (f"{headline.difference} {number(pair.difference, 'dice', True)}{of_class}, 95 % interval "
                f"{interval_text(pair.interval, 'dice')}, {counted(pair.n, 'paired case')}, {headline.test} "
                f"p {p_text(pair.p_value)}.")
-    test = pair.equivalence or Equivalence(0.01, None, False)
+    test = _test(pair)
     margin = f"±{test.margin:g} {headline.title}"
-    found = [row.metrics[pair.metric].mean for row in comparison.networks
-             if (row.arch, row.label) == (pair.arch, pair.label) and row.width in (pair.width, pair.reference)]
-    least = headline.untrained + test.margin
-    if found and all(mean is not None and mean < least for mean in found):
+    if _untrained(pair, means, headline):
+        least = headline.untrained + test.margin
         return {"kind": "open", "title": f"Neither the {name} nor the {other} {headline.skill}",
                 "text": f"The {headline.title} of both is below {least:g}{of_class}: there is no accuracy to compare. "
                         f"{numbers}"}
@@ -62,11 +96,10 @@ def verdict(pair: Pair, comparison: Comparison) -> dict[str, Any]:
         return {"kind": "open", "title": f"Only {counted(pair.n, 'case')}: too few to tell the {name} from the {other}",
                 "text": f"{numbers} Of fewer than {FEW} cases neither interval nor test says much. More cases would "
                         "tell."}
-    kind = {"below": "worse", "above": "better"}.get(apart or "", "open")
     if test.equivalent:
         text = f"Equivalent within {margin} (two one-sided tests, p {p_text(test.p_value)})"
         text += f", though measurably {apart} it." if apart else "."
-        return {"kind": "equivalent", "title": f"The {name} is as accurate as the {other}", "text": f"{text} {numbers}"}
+        return {"kind": kind, "title": f"The {name} is as accurate as the {other}", "text": f"{text} {numbers}"}
     shown = f"Equivalence within {margin} is not shown (two one-sided tests, p {p_text(test.p_value)})."
     if apart:
         points = f"{100 * abs(pair.difference):.1f} {headline.title} points"

@@ -12,7 +12,7 @@ from ..contracts.predictions import PROBABILITY
 from ..evaluation.classification import layout, metrics
 from ..evaluation.layout import equivalence_text, p_text, pair_of
 from ..tracking.records import Evaluation
-from . import copies, figures
+from . import copies, figures, gallery
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,18 @@ def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluatio
         "curves_of_classes": [(name, figures.roc_curves(rows, networks, name, colours))
                               for name in metrics.positives(rows)] if rows is not None else [],
         "overlays": _pictures(evaluations), "cases": _cases(rows) if rows is not None else None,
+        "gallery": gallery.gallery(_scores(rows), evaluations, networks) if rows is not None else None,
+        "gallery_says": "Probability of the true class, and the predicted class where it is another.",
     }
+
+
+def _scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the probability of the true class of each case and network, as `gallery.COLUMNS`."""
+    found = rows[["case", "fold", "arch", "width"]].copy()
+    found["score"] = [row[PROBABILITY + row["class"]] for _, row in rows.iterrows()]
+    found["text"] = [f"{score:.3f}" + (f", taken for {said}" if said != true else "")
+                     for score, said, true in zip(found["score"], rows["predicted"], rows["class"], strict=True)]
+    return found
 
 
 def warnings(rows: pd.DataFrame) -> list[str]:

@@ -10,20 +10,24 @@ from ..contracts.comparison import Comparison
 from ..contracts.decisions import MOST_DOUBT, MOST_LOSS, WORTH, Measured
 from ..contracts.plan import Plan
 from ..contracts.tasks import DEFAULT
-from ..evaluation import verdict
+from ..evaluation import matrix, verdict
 from ..evaluation.comparison import is_reference
+from ..evaluation.layout import interval_text, number
 from ..evaluation.table import task_of
+from ..evaluation.tasks import TASKS as comparisons
 from ..text import counted
 from ..tracking.records import Model, Run
 from . import copies, figures, resources, statement
+from .summary import summary
 from .tasks import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-DECIDED = "decisions.html.jinja"
-"""Template of what was decided after the trainings."""
+DECIDED, GALLERY = "decisions.html.jinja", "gallery.html.jinja"
+"""Templates of what was decided after the trainings, and of the table of cases."""
+WORDS = {"equivalent": "equivalent", "better": "better", "worse": "worse", "open": "open", "none": "–"}
 
 
 def context(run: Run, command: str | None = None) -> dict[str, Any]:
@@ -43,7 +47,9 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
     dataset = said.dataset if said else "unknown dataset"
     return {
         "dataset": dataset, "version": __version__, "command": command,
-        "verdicts": verdicts,
+        "verdicts": verdicts, "summary": summary(comparison, verdicts) if comparison else None,
+        "matrices": _matrices(rows, networks) if rows is not None else [],
+        "headline": comparisons[task].comparison.HEADLINE.title, "gallery_part": GALLERY,
         "networks": names, "network_colours": {name: figures.NETWORKS.index(colour)
                                                for name, colour in colours.items()},
         "what": _what_ran(run, rows, shown.WHAT, labels), "missing": _missing(run, rows, networks),
@@ -58,6 +64,15 @@ def context(run: Run, command: str | None = None) -> dict[str, Any]:
         "provenance": _provenance(run.models), "bibtex": copies.BIBTEX,
         **shown.sections(comparison, rows, run.evaluations, networks, colours),
     }
+
+
+def _matrices(rows: pd.DataFrame, networks: Sequence[tuple[str, str]]) -> list[tuple[str, list[tuple[str, Any]]]]:
+    """Return the matrices of verdicts: what the heading adds, and per network its name and cells as text."""
+    found = matrix.matrices(rows, networks)
+    return [(f": {label}" if len(found) > 1 else "", [(" ".join(key), [cell and {
+        "kind": cell.kind, "word": WORDS[cell.kind], "difference": number(cell.difference, "dice", True),
+        "interval": cell.interval and interval_text(cell.interval, "dice")} for cell in cells])
+        for key, cells in zip(networks, verdicts, strict=True)]) for label, verdicts in found.items()]
 
 
 def _task(run: Run, rows: pd.DataFrame | None) -> str:

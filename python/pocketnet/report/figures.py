@@ -32,6 +32,7 @@ TEXT, SOFT, FAINT = "#101112", "#5c5d5e", "#9a9b9c"  # placeholders for the page
 NETWORKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a300")
 PANEL = (3.3, 2.9)  # inches
 MOST_LINES = 300  # paired lines in one panel
+MOST_LETTERS = 28  # of all networks' names that fit side by side under a panel
 FEW = 20  # with up to this many cases, a box plot shows every case
 
 
@@ -129,8 +130,9 @@ def _box_panel(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], label: s
             if place and networks[place - 1][0] == key[0] and networks[place - 1] in values:
                 _lines(axis, place, values[networks[place - 1]], values[key])
         axis.set_title(TITLES[metric])
-        axis.set_xticks(range(len(networks)), [drawn(" ".join(key)) for key in networks],
-                        rotation=0 if len(networks) < 4 else 30, ha="center" if len(networks) < 4 else "right")
+        names = [drawn(" ".join(key)) for key in networks]
+        flat = len("".join(names)) <= MOST_LETTERS
+        axis.set_xticks(range(len(networks)), names, rotation=0 if flat else 30, ha="center" if flat else "right")
         axis.set_xlim(-0.6, len(networks) - 0.4)
         axis.grid(axis="y")
         if metric not in SHARES:

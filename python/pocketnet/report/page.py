@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATE = "page.html.jinja"
+STYLE, SCRIPT = "style.css.jinja", "script.js.jinja"
 
 
 def render(values: dict[str, Any]) -> str:
@@ -32,6 +33,7 @@ def _template() -> Template:
     environment = Environment(loader=PackageLoader("pocketnet.report", "."), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["unbroken"] = unbroken
+    environment.globals |= {"style": STYLE, "script": SCRIPT}
     return environment.get_template(TEMPLATE)
 
 

@@ -60,8 +60,8 @@ def _of_cases(run: Run, models: Sequence[Model]) -> list[Energy]:
 
 
 def _share(mine: float, theirs: float) -> str:
-    share = 100 * (1 - mine / theirs)
-    return f"{abs(share):.0f} % {'less' if share >= 0 else 'more'}"
+    share = round(100 * (1 - mine / theirs))
+    return f"{abs(share)} % {'less' if share > 0 else 'more'}" if share else "the same"
 
 
 def kilowatt_hours(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..contracts.comparison import MEAN, Comparison
+from ..contracts.comparison import MEAN, Comparison, MetricSummary
 from ..contracts.overlays import Overlay
 from ..evaluation.configurations import mark
 from ..evaluation.layout import equivalence_text, interval_text, number, p_text
@@ -18,7 +18,7 @@ from ..evaluation.overlay import pick
 from ..evaluation.segmentation import layout
 from ..text import counted, some
 from ..tracking.records import Evaluation
-from . import copies, figures
+from . import copies, figures, gallery
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,6 @@ def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluatio
     labels = list(dict.fromkeys(rows["label"])) if rows is not None else []
     return {
         "sections": SECTIONS, "titles": layout.TITLES,
-        "columns": [(title, layout.summary_columns(metric)) for metric, title in layout.TITLES.items()],
         "accuracy": _accuracy(comparison) if comparison else [],
         "differences": _differences(comparison) if comparison else [],
         "lesion_columns": list(layout.LESION_TITLES.values()), "lesions": _lesions(comparison) if comparison else [],
@@ -46,7 +45,17 @@ def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluatio
         "boxes": [(label, figures.box_plots(rows, networks, label, colours)) for label in labels],
         "many": rows is not None and rows.groupby(["arch", "width", "label"]).size().max() > figures.MOST_LINES,
         "overlays": _overlays(evaluations), "cases": _cases(rows),
+        "gallery": gallery.gallery(_scores(rows), evaluations, networks) if rows is not None else None,
+        "gallery_says": "Dice, the mean over labels. A picture shows the slice in which most voxels differ: the outlines of "
+                        "the reference (blue) and, where it is another, of the prediction (orange).",
     }
+
+
+def _scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean Dice over labels of each case and network, as `gallery.COLUMNS`."""
+    means = rows.groupby(["case", "fold", "arch", "width"], sort=False, as_index=False)["dice"].mean()
+    return means.rename(columns={"dice": "score"}).assign(
+        text=[number(None if np.isnan(value) else value, "dice") for value in means["dice"]])
 
 
 def warnings(rows: pd.DataFrame) -> list[str]:
@@ -74,11 +83,19 @@ def _accuracy(comparison: Comparison) -> list[dict[str, Any]]:
     result = []
     for label in labels:
         for row in (row for row in order if row.label == label):
-            cells = [cell for metric in METRICS for cell in layout.summary_cells(row.metrics[metric], metric)]
             result.append({"label": label, "network": f"{row.arch} {row.width}", "cases": row.cases,
-                           "parameters": row.parameters, "cells": cells,
-                           "mark": mark(comparison.configurations, row.arch, row.width)})
+                           "parameters": row.parameters, "mark": mark(comparison.configurations, row.arch, row.width),
+                           "cells": [_summary_cell(row.metrics[metric], metric) for metric in METRICS]})
     return result
+
+
+def _summary_cell(values: MetricSummary, metric: str) -> dict[str, Any]:
+    """Return mean and deviation of a metric, and in small type what the table of `layout` has in other columns."""
+    (value, text), *others = layout.summary_cells(values, metric)
+    names = layout.summary_columns(metric)[1:]
+    return {"value": value, "text": text,
+            "small": [said if said.startswith("[") else f"{name} {said}"
+                      for name, (_, said) in reversed(list(zip(names, others, strict=True)))]}
 
 
 def _lesions(comparison: Comparison) -> list[dict[str, Any]]:

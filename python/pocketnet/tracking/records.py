@@ -77,12 +77,14 @@ class Evaluation:
         rows: Rows of `metrics.csv`.
         overlays: Entries of `overlays.json`.
         costs: What predicting each case cost, from `costs.csv`; empty if it is not known.
+        thumbnails: The thumbnail of each case that has one.
     """
 
     folder: Path
     rows: pd.DataFrame
     overlays: tuple[Overlay, ...]
     costs: tuple[Cost, ...] = ()
+    thumbnails: dict[str, Path] = field(default_factory=dict)
 
     @property
     def run_key(self) -> str:
@@ -210,10 +212,12 @@ def _read_model(folder: Path, run: Run) -> Model:
 
 def _read_evaluation(folder: Path) -> Evaluation:
     outputs.check_unaltered(folder / name for name in RESULTS)
-    overlays = Overlays.read(folder / "overlays.json").overlays
-    outputs.check_unaltered(folder / overlay.file for overlay in overlays)
-    return Evaluation(folder, table.read(folder / "metrics.csv"), overlays,
-                      tuple(costs.read(folder / costs.TABLE).values()))
+    pictures = Overlays.read(folder / "overlays.json")
+    outputs.check_unaltered(folder / one.file for one in pictures.overlays)
+    outputs.check_unaltered(folder / one.file for one in pictures.thumbnails)
+    return Evaluation(folder, table.read(folder / "metrics.csv"), pictures.overlays,
+                      tuple(costs.read(folder / costs.TABLE).values()),
+                      {one.case: folder / one.file for one in pictures.thumbnails})
 
 
 def _try(run: Run, what: str, read: Callable[..., Any], *arguments: Any) -> Any:

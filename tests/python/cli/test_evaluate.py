@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from fake_run import LABELS, PLAN, edit_json, write_model
+from PIL import Image
 from pocketnet.cli.evaluate import main
 from pocketnet.contracts import costs
 from pocketnet.contracts.energy import Energy
+from pocketnet.contracts.overlays import Overlays
 from pocketnet.evaluation import table
+from pocketnet.evaluation.thumbnail import SIDE
 from pocketnet.files import sha256
 from pocketnet.preprocessing import geometry
 
@@ -62,6 +65,12 @@ def test_rows_pictures_and_who_made_them(hippocampi, hippocampus, tmp_path):
     for entry in shown:
         assert (tmp_path / "out" / entry["file"]).stat().st_size < 60_000
     assert json.loads(outcome.stdout)["cases"] == 4
+    small = Overlays.read(tmp_path / "out" / "overlays.json").thumbnails
+    assert [one.case for one in small] == hippocampi[::-1]  # the worst first
+    for one in small:
+        with Image.open(tmp_path / "out" / one.file) as picture:
+            assert picture.format == "WEBP" and picture.size == (SIDE, SIDE)
+        assert (tmp_path / "out" / one.file).stat().st_size < 12_000
 
 
 def test_every_missing_prediction_is_named(hippocampi, hippocampus, tmp_path):
@@ -161,8 +170,8 @@ def test_parts_are_joined_to_the_files_of_one_evaluation(hippocampi, hippocampus
     outcome = run(tmp_path, hippocampus, *measured, "--predictions", str(tmp_path / "empty"), "-o",
                   str(tmp_path / "joined"))
     assert outcome.exit_code == 0, outcome.output
-    for name in ("metrics.csv", "overlays.json", *(f"overlays/{path.name}" for path in (
-            tmp_path / "out/overlays").glob("*.png"))):
+    for name in ("metrics.csv", "overlays.json", *(str(path.relative_to(tmp_path / "out")) for path in (
+            tmp_path / "out").glob("*/*.*") if path.name[0] != ".")):
         assert (tmp_path / "joined" / name).read_bytes() == (tmp_path / "out" / name).read_bytes(), name
     assert set(table.read(tmp_path / "joined/metrics.csv")["group"].dropna()) == {"group twins"}
 

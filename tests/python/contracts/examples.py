@@ -134,7 +134,8 @@ BODIES: dict[str, dict] = {
                      for width in ("full", "pocket") for label in ("Anterior", "mean")],
         "pairs": [PAIR], "notes": ["One."], "labels": ["Anterior"],
         "configurations": [{**NETWORK, "chosen": "2d", "reason": "Higher.", "folds": [0, 1], "cases": 8, "results": [
-            {"name": "2d", "dice": 0.8}, {"name": "3d", "dice": 0.7}], "difference": 0.1, "interval": INTERVAL}]},
+            {"name": "2d", "dice": 0.8}, {"name": "3d", "dice": 0.7}], "difference": 0.1, "interval": INTERVAL}],
+        "verdicts": [{"arch": "unet", "width": "pocket", "kind": "open", "title": "No difference", "text": "p 0.5."}]},
     "baseline": {"dataset": "hippocampus", "recipe": "quick", "code": ["c0de"], "steps": [120], "pairs": [PAIR]},
     "classification": {
         "dataset": "xray", "arch": "classifier", "width": "pocket", "folds": [0], "cases": 10,
@@ -144,7 +145,8 @@ BODIES: dict[str, dict] = {
     "overlays": {"overlays": [
         {"case": "case_0", "file": "overlays/best_case_0.png", "dice": 0.9, "rank": "best"},
         {"case": "case_1", "file": "overlays/wrong_case_1.png", "rank": "wrong", "probability": 0.2, "class": "yes",
-         "predicted": "no"}]},
+         "predicted": "no"}],
+        "thumbnails": [{"case": "case_0", "file": "thumbnails/case_0.webp"}]},
     "deployment": {
         "dataset": "hippocampus", "task": "segmentation", "model": CHECKSUM[:16], "version": "0.1.0",
         "modalities": ["MRI"], "classes": [{"name": "background", "value": 0}, {"name": "Anterior", "value": 1}],

@@ -83,6 +83,9 @@ def test_a_classifier_is_evaluated(folder):
         for case, name, other in (("c", "positive", "negative"), ("g", "negative", "positive"))]
     check_picture(folder / "out/roc.png", "roc.png")
     assert fake_run.written(folder / "out/overlays") == ["wrong_c.png", "wrong_g.png"]
+    small = json.loads((folder / "out/overlays.json").read_text())["thumbnails"]
+    assert [one["case"] for one in small][:2] == [entry["case"] for entry in overlays]  # the worst first
+    assert fake_run.written(folder / "out/thumbnails") == sorted(f"{one['case']}.webp" for one in small)
     tables = [folder / "out/metrics.csv", folder / "absent/metrics.csv", folder / "out/metrics.csv"]
     assert cautions(tables) == [CAUTION]
 

@@ -5,7 +5,7 @@ import pytest
 from pictures import check_picture
 from PIL import Image
 from pocketnet.contracts.labels import Label
-from pocketnet.evaluation import overlay
+from pocketnet.evaluation import overlay, thumbnail
 from pocketnet.inference.picture import draw_picture
 from pocketnet.preprocessing.scan import scan_of
 
@@ -53,11 +53,36 @@ def test_picture_is_small_and_has_both_colours(tmp_path, shape, spacing):
     assert {(0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00), (0xD5, 0x5E, 0x00)} <= colours
 
 
+def test_a_thumbnail_shows_the_slice_that_differs_most_with_both_outlines():
+    shape = (40, 50, 20)
+    image = np.full(shape, 10, np.float32)
+    truth, found = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    truth[10:20, 20:30, 5:15] = found[10:20, 20:30, 5:15] = 1
+    found[20:24, 20:30, 12] = 1  # towards the patient's right, in this slice only
+    image[30:, :, 12] = 100  # a bright band on the right of the patient
+    picture = np.asarray(thumbnail.draw(image, truth, found, (1, 1, 2)))
+    assert picture.shape == (thumbnail.SIDE, thumbnail.SIDE, 3)
+    blue, orange = ((picture == colour).all(-1) for colour in ((0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00)))
+    assert np.argwhere(orange)[:, 1].min() < np.argwhere(blue)[:, 1].min()  # the right is on the left
+    bright = (picture == 255).all(-1)
+    assert bright[:, :40].any() and not bright[:, 96:].any()
+    front = np.zeros(shape, np.uint8)
+    front[18:22, 45:50, 10] = 1
+    dark = np.asarray(thumbnail.draw(image, truth, np.where(front, 1, truth).astype(np.uint8), (1, 1, 2)))
+    assert np.argwhere((dark == (0xE6, 0x9F, 0x00)).all(-1))[:, 0].min() < 60  # the front is at the top
+
+
+def test_the_worst_cases_get_thumbnails():
+    assert thumbnail.worst({"a": 0.5, "b": NAN, "c": 0.2, "d": 0.5}) == ["c", "a", "d", "b"]
+    assert len(thumbnail.worst({str(number): 0.5 for number in range(200)})) == thumbnail.MOST
+
+
 @pytest.mark.parametrize("image", [np.zeros((8, 9, 10)), np.full((8, 9, 10), 7.0)])
 def test_empty_masks_and_flat_images_are_drawn(tmp_path, image):
     empty = np.zeros((8, 9, 10), np.uint8)
     overlay.draw_overlay(tmp_path / "a.png", image, empty, empty, (1, 1, 1), "nothing")
     assert Image.open(tmp_path / "a.png").size[0] > 100
+    assert thumbnail.draw(image, empty, empty, (1, 1, 1)).size == (thumbnail.SIDE, thumbnail.SIDE)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from pocketnet.report.content import context
 from pocketnet.tracking.records import read_run
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
+THUMBNAILS = 40  # of two networks and two folds with ten cases each
 
 
 class Checker(HTMLParser):
@@ -111,8 +112,10 @@ def test_no_request_leaves_the_page(whole):
 
 def test_every_picture_is_described(whole):
     checked = Checker(whole)
-    assert len(checked.images) == 6
-    assert all(len(image["alt"]) > 40 for image in checked.images)
+    large = [image for image in checked.images if "width" not in image]
+    small = [image for image in checked.images if "width" in image]
+    assert len(large) == 6 and all(len(image["alt"]) > 40 for image in large)
+    assert len(small) == THUMBNAILS == len({image["alt"] for image in small})
     figures = re.findall(r"<svg[^>]*>(.{40})", whole, re.DOTALL)
     assert len(figures) == 11 and all(text.startswith("<title>") for text in figures)
 
@@ -135,6 +138,32 @@ def test_several_networks_a_fold_are_told(tmp_path):
     record_anew(folder / "provenance.json")
     text = " ".join(" ".join(Checker(render(root)).text).split())
     assert "Networks per fold 2, averaged (seeds 12345, 12346)" in text
+
+
+def test_the_summary_is_plain_text_with_verdict_costs_and_accuracy(tmp_path):
+    root = write_run(tmp_path)
+    text = context(read_run([root / "models"], [root / "evaluation"], root / "comparison"))["summary"]
+    assert text.startswith("hippocampus: 20 test cases, 2 folds, recipe quick\n\nThe pocket U-Net is as accurate as")
+    assert "- Parameters: pocket 387,394, full 5,642,306 (14.6 times fewer)" in text
+    assert re.search(r"\n  unet full    0\.8\d+  \[0\.8\d+, 0\.8\d+\]\n  unet pocket  0\.8", text)
+    assert max(map(len, text.splitlines())) <= 90 and "<" not in text.replace("p <0.001", "")
+
+
+def test_many_cases_can_be_searched_and_their_pictures_are_bounded(tmp_path, monkeypatch):
+    for width in ("full", "pocket", "capped64"):
+        write_evaluation(tmp_path / "evaluation" / width, metrics(width, 0, cases=31))
+    run = read_run([], [tmp_path / "evaluation"])
+    values = context(run)
+    assert values["gallery"]["searchable"] and values["gallery"]["without"] == 0
+    means = [np.mean([cell[0] for cell in row["cells"]]) for row in values["gallery"]["rows"]]
+    assert len(means) == 31 and means == sorted(means)
+    text = page.render(values)
+    assert text.count("data:image/webp") == 93 and 'type="search"' in text and 'data-words="case_0_00 fold 0"' in text
+    assert 'aria-label="Verdicts of all pairs"' in text
+    monkeypatch.setattr("pocketnet.report.gallery.MOST_BYTES", 10 * (tmp_path / (
+        "evaluation/full/thumbnails/case_0_00.webp")).stat().st_size)
+    values = context(run)
+    assert values["gallery"]["without"] == 83 and "83 pictures are omitted" in page.render(values)
 
 
 def test_text_from_files_is_escaped(tmp_path):

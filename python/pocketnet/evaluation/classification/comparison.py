@@ -77,6 +77,11 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
+def headline_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return those rows of `with_means` that the verdict is on: all."""
+    return rows
+
+
 def is_headline(pair: Pair) -> bool:
     """Return whether the verdict is on this pair: the AUC."""
     return pair.metric == HEADLINE.metric

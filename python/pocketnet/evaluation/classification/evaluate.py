@@ -11,7 +11,7 @@ import numpy as np
 from ... import outputs
 from ...contracts.classification import Classification, Estimate
 from ...contracts.manifest import Case, Manifest
-from ...contracts.overlays import Overlay, Overlays
+from ...contracts.overlays import Overlay, Overlays, Thumbnail
 from ...contracts.predictions import PROBABILITY, TABLE, read_table
 from ...contracts.provenance import Provenance
 from ...errors import DataError, UsageError
@@ -19,11 +19,12 @@ from ...files import atomic
 from ...preprocessing.picture import read
 from ...preprocessing.recorded import check_recorded
 from ...text import counted, drawn
-from .. import cases, roc, table
+from .. import cases, roc, table, thumbnail
 from . import metrics as measured
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
 
 PICTURE_SIDE = 320  # pixels of the longer side
 FILES: dict[str, str | None] = {"classification.json": Classification.kind, "roc.png": None}
@@ -33,6 +34,8 @@ RANKS = ("wrong",)
 def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Sources, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
     """Write `metrics.csv`, `classification.json`, `roc.png`, and pictures of the most confident errors.
+
+    The `thumbnail.MOST` cases with the lowest probability of their class also get a small picture.
 
     Args:
         listing: The manifest.
@@ -74,6 +77,7 @@ def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Source
     described = measured.describe(rows, listing.caution)
     by_name = {case.case: case for case in listing.cases}
     outputs.remove_earlier(output / "overlays", "*.png")
+    outputs.remove_earlier(output / thumbnail.FOLDER, f"*{thumbnail.SUFFIX}")
     entries = []
     for _, row in measured.confidently_wrong(rows).iterrows():
         entry = Overlay(row["case"], f"overlays/wrong_{row['case']}.png", "wrong", class_name=row["class"],
@@ -82,8 +86,13 @@ def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Source
         check_recorded(case, folder, case.images[:1])
         draw_image(output / entry.file, read(folder / case.images[0]))
         entries.append(entry)
+    small = thumbnail.worst({row["case"]: row[PROBABILITY + row["class"]] for _, row in rows.iterrows()})
+    for name in small:
+        check_recorded(by_name[name], folder, by_name[name].images[:1])
+        thumbnail.write(output / thumbnail.file_of(name), grey_picture(read(folder / by_name[name].images[0])))
     draw_curves(output / "roc.png", rows)
-    Overlays(tuple(entries)).write(output / "overlays.json")
+    Overlays(tuple(entries), tuple(Thumbnail(name, thumbnail.file_of(name)) for name in small)).write(
+        output / "overlays.json")
     described.write(output / "classification.json")
     table.write_metrics(output / "metrics.csv", rows)
     return cases.Evaluated(described.to_json(), _text(described))
@@ -106,13 +115,18 @@ def _number(metric: Estimate) -> str:
     return f"{metric.value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
 
-def draw_image(path: Path, image: np.ndarray) -> None:
-    """Write an image (row, column) as a small grey PNG, scaled from its 0.5th to its 99.5th percentile."""
+def grey_picture(image: np.ndarray) -> Image.Image:
+    """Return an image (row, column) in grey, scaled from its 0.5th to its 99.5th percentile."""
     from PIL import Image
 
     low, high = np.percentile(image, (0.5, 99.5))
     grey = np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255
-    picture = Image.fromarray(np.rint(grey).astype(np.uint8))
+    return Image.fromarray(np.rint(grey).astype(np.uint8))
+
+
+def draw_image(path: Path, image: np.ndarray) -> None:
+    """Write an image (row, column) as a small grey PNG (`grey_picture`)."""
+    picture = grey_picture(image)
     picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
     with atomic(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)

@@ -104,6 +104,11 @@ def cautions(metrics: Sequence[Path]) -> list[str]:
     return []
 
 
+def headline_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return those rows of `with_means` that the verdict is on: the means over labels."""
+    return rows[rows["label"] == MEAN]
+
+
 def is_headline(pair: Pair) -> bool:
     """Return whether the verdict is on this pair: Dice averaged over labels."""
     return pair.label == MEAN and pair.metric == HEADLINE.metric

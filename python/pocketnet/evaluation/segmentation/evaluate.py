@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ... import outputs
 from ...contracts import features
 from ...contracts.manifest import Case, Manifest
-from ...contracts.overlays import Overlay, Overlays
+from ...contracts.overlays import Overlay, Overlays, Thumbnail
 from ...contracts.provenance import Provenance
 from ...errors import DataError
 from ...files import write_text
@@ -18,7 +18,7 @@ from ...preprocessing import geometry
 from ...preprocessing.label_maps import annotated_labels
 from ...preprocessing.recorded import check_recorded
 from ...text import by_column, counted
-from .. import calibration, cases, overlay, table
+from .. import calibration, cases, overlay, table, thumbnail
 from ..lesions import LESION_COLUMNS, SEVERAL_LESIONS
 from ..metrics import METRICS
 from . import parts
@@ -33,7 +33,9 @@ RANKS = overlay.RANKS
 
 def evaluate(listing: Manifest, where: Path, folder: Path, sources: cases.Sources, run: Provenance, output: Path,
              progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> cases.Evaluated:
-    """Write `metrics.csv`, and pictures of the best, median and worst case; with probability maps `calibration.csv`.
+    """Write `metrics.csv` and pictures of the best, median and worst case; with probability maps `calibration.csv`.
+
+    The worst `thumbnail.MOST` cases also get a small picture.
 
     The features of the predictions, where pocket-infer wrote them, are collected in `features.csv`.
 
@@ -134,18 +136,25 @@ def _draw(listing: Manifest, folder: Path, paths: dict[str, Path], run: Provenan
     """Write `overlays.json` and its pictures."""
     by_name = {case.case: case for case in listing.cases}
     outputs.remove_earlier(output / "overlays", "*.png")
-    entries = []
-    for rank, name in overlay.pick(mean_dice):
+    outputs.remove_earlier(output / thumbnail.FOLDER, f"*{thumbnail.SUFFIX}")
+    ranks = {name: rank for rank, name in overlay.pick(mean_dice)}
+    small = thumbnail.worst(mean_dice)
+    entries: dict[str, Overlay] = {}
+    for name in dict.fromkeys([*ranks, *small]):
         check_recorded(by_name[name], folder, by_name[name].images[:1])
         image = geometry.read(folder / by_name[name].images[0])
         for text in image.warnings:
             warn(f"{name}: {text}")
         pair = cases.read_pair(folder / cast(str, by_name[name].label), paths[name], listing.labels,
                                listing.label_grid, listing.ignore)
-        entries.append(Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name]))
-        overlay.draw_overlay(output / entries[-1].file, image.data, *pair,
-                             f"{name} · {run.arch} {run.width}, fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
-    Overlays(tuple(entries)).write(output / "overlays.json")
+        if rank := ranks.get(name):
+            entries[rank] = Overlay(name, f"overlays/{rank}_{name}.png", rank, dice=mean_dice[name])
+            overlay.draw_overlay(output / entries[rank].file, image.data, *pair, f"{name} · {run.arch} {run.width}, "
+                                 f"fold {run.fold} · {rank}: Dice {mean_dice[name]:.3f}")
+        if name in small:
+            thumbnail.write(output / thumbnail.file_of(name), thumbnail.draw(image.data, *pair))
+    Overlays(tuple(entries[rank] for rank in ranks.values()),
+             tuple(Thumbnail(name, thumbnail.file_of(name)) for name in small)).write(output / "overlays.json")
 
 
 def _summary(rows: pd.DataFrame, calibrated: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Published {
     private static final long A_COPY_TAKES_MS = 60_000
 
     /** Paths that a run publishes, below the folder of its results (conf/modules.config). */
-    private static final String PATHS = ['report\\.html', 'comparison', 'figures', 'dataset/(manifest|fingerprint)\\.json',
+    private static final String PATHS = ['report\\.html', 'comparison', 'figures', 'cards', 'dataset/(manifest|fingerprint)\\.json',
         'dataset/[^/]*\\.png', 'plan/(plan|splits|predicted)\\.json', '(profile|measurements|activations)/[^/]+\\.json',
         '(models|evaluation)/[^/]+/fold\\d+', 'predictions/[^/]+/fold\\d+/[^/]+',
         '(table|figure|experiment)\\.[a-z]+'].collect { path -> "$path(/.*)?" }.join('|')

@@ -18,6 +18,7 @@ include { EVALUATE as JOIN } from '../modules/evaluate'
 include { CALIBRATE  } from '../modules/calibrate'
 include { ACTIVATIONS } from '../modules/activations'
 include { COMPARE    } from '../modules/compare'
+include { CARD       } from '../modules/card'
 include { REPORT     } from '../modules/report'
 include { COLLECT    } from '../modules/collect'
 include { EXPERIMENT } from '../modules/experiment'
@@ -250,6 +251,9 @@ workflow POCKETNET {
         .combine(CHECK.out.manifest)
         .map { every, all, manifest -> Selection.IN_2D in all ? [every, manifest] : [[], []] }
         .set { configured }  // channel: [models to choose the configuration by, manifest], or empty lists
+    if (trains) {
+        CARD(dataset, all_models, evaluations, PLAN.out.splits, input, code.map { hash -> hash.card })
+    }
     if (compares) {
         COMPARE(dataset, evaluations, configured, code.map { hash -> hash.compare })
         REPORT(dataset, COMPARE.out.comparison, all_models, evaluations, profiles, code.map { hash -> hash.report })

@@ -48,6 +48,7 @@ activations --model models/unet-pocket/fold0 --splits plan/splits.json --stores 
 experiment accuracy --manifest dataset/manifest.json --plan plan/plan.json --splits plan/splits.json \
  --comparison comparison --models models --evaluations evaluation -o experiment --quiet
 report --comparison comparison --models models --evaluations evaluation --figures figures -o report.html --quiet
+card models --metrics comparison/metrics.csv --splits plan/splits.json --input data -o cards --quiet
 collect --models models --evaluations evaluation --comparison comparison --report report.html --quiet
 models --arch unet --width pocket --json
 code --versions

@@ -26,7 +26,7 @@ LONG_FILES: dict[str, str] = {}
 MOST_PARAMETERS = 8
 MANY_PARAMETERS = {
     **dict.fromkeys((f"cli/{name}.py main" for name in (
-        "check", "collect", "evaluate", "experiment", "infer", "models", "picture", "plan", "profile", "report",
+        "card", "check", "collect", "evaluate", "experiment", "infer", "models", "picture", "plan", "profile", "report",
         "train", "verify")),
         "Click gives a command an argument for each of its options"),
     "experiments/inputs.py read": "an argument for each file of a run, as in `pocket-experiment`",

@@ -248,6 +248,7 @@ def manifest(folder: Path) -> Manifest:
 COMMANDS = {
     "activations": ("--model m --splits s.json --stores s -o out/a.json", ["out/a.json"]),
     "calibrate": ("--models {model} --evaluations e -o out", ["out/fold1/anything", "out/fold1/model.keras"]),
+    "card": ("{model} -o out/card.md", ["out/card.md"]),
     "check": ("--dataset hippocampus --input nowhere -o out", ["out/manifest.json", "out/fingerprint.json",
                                                               "out/problems.csv"]),
     "compare": ("metrics.csv -o out", ["out/metrics.csv", "out/comparison.md", "out/comparison.json"]),

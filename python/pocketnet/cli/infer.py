@@ -23,6 +23,7 @@ if TYPE_CHECKING:
                     tuple[list[dict[str, Any]], set[int], dict[str, Any]]]
 
 EXAMPLES = """
+pocket-infer --model hippocampus scan.nii.gz -o scan_seg.nii.gz
 pocket-infer --model results/demo/models/unet-pocket/fold0 scan.nii.gz -o scan_seg.nii.gz
 pocket-infer --model MODEL folder_of_scans -o predictions
 pocket-infer --model MODEL flair=a.nii.gz t1ce=b.nii.gz -o predictions
@@ -39,7 +40,8 @@ pocket-infer --model CLASSIFIER xray1.png xray2.jpg -o predictions.csv
 @command("infer", examples=EXAMPLES)
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--model", "models", required=True, multiple=True, type=click.Path(path_type=Path),
-              help="A model folder or a file in it. Several models form an ensemble.")
+              help="A model folder or a file in it, or the name of one in models/ or $POCKET_MODELS, such as "
+                   "hippocampus. Several models form an ensemble.")
 @click.option("--modality", "named", multiple=True, metavar="NAME=FILE",
               help="An image of a single case, with its modality; repeatable.")
 @click.option("--pattern", metavar="PATTERN", help="Pattern of the file names, with {case} and {modality}.")

@@ -47,8 +47,8 @@ def facts(run: Run, pair: Pair) -> list[dict[str, Any]]:
             rows.append({"name": f"{name} ({'measured' if measured else 'estimated'})", "ratio": _share(mine, theirs),
                          reference: kilowatt_hours(theirs), width: kilowatt_hours(mine)})
     mine, theirs = (sum(map(core_hours, side)) for side in (here, there))
-    if mine and theirs and len(here) == len(there) and _unit(here) == _unit(there):
-        rows.append({"name": f"Cost of all trainings ({_unit(here)})", reference: f"{theirs:.2g}", width: f"{mine:.2g}",
+    if mine and theirs and len(here) == len(there) and unit(here) == unit(there):
+        rows.append({"name": f"Cost of all trainings ({unit(here)})", reference: f"{theirs:.2g}", width: f"{mine:.2g}",
                      "ratio": _share(mine, theirs)})
     return [fact | {"reference": fact[reference], "other": fact[width]} for fact in rows]
 
@@ -83,7 +83,8 @@ def _gpus(model: Model) -> bool:
     return any("gpu" in str(device).lower() for device in model.provenance.hardware.devices or [])
 
 
-def _unit(models: Sequence[Model]) -> str:
+def unit(models: Sequence[Model]) -> str:
+    """Return the unit of `core_hours`: GPU hours if any training used a GPU."""
     return "GPU hours" if any(map(_gpus, models)) else "CPU core hours"
 
 

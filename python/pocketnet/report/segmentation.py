@@ -46,8 +46,8 @@ def sections(comparison: Comparison | None, rows: pd.DataFrame | None, evaluatio
         "many": rows is not None and rows.groupby(["arch", "width", "label"]).size().max() > figures.MOST_LINES,
         "overlays": _overlays(evaluations), "cases": _cases(rows),
         "gallery": gallery.gallery(_scores(rows), evaluations, networks) if rows is not None else None,
-        "gallery_says": "Dice, the mean over labels. A picture shows the slice in which most voxels differ: the outlines of "
-                        "the reference (blue) and, where it is another, of the prediction (orange).",
+        "gallery_says": "Dice, the mean over labels. A picture shows the slice in which most voxels differ, with the "
+                        "outlines of the reference (blue) and, where it is another, of the prediction (orange).",
     }
 
 

@@ -22,6 +22,7 @@ from ..contracts.provenance import Provenance
 from ..errors import AlteredError, DataError, UsageError
 from ..preprocessing.intensity import Normaliser
 from ..text import by_column
+from .shipped import known, shipped
 
 REQUIRED = ("model.keras", "plan.json", "labels.json", "provenance.json", "checksums.json")
 CALIBRATION = "calibration.json"
@@ -96,7 +97,7 @@ class ModelFolder:
 
     @classmethod
     def open(cls, path: str | Path) -> ModelFolder:
-        """Open and verify a model folder, given its path or that of its network file.
+        """Open and verify a model folder, given its path, that of its network file, or the name of a shipped model.
 
         Raises:
             UsageError: The folder does not exist.
@@ -105,7 +106,11 @@ class ModelFolder:
         """
         path = folder_of(Path(path))
         if not path.is_dir():
-            raise UsageError("There is no model folder here.", where=str(path), todo="pocket-train writes it.")
+            path = shipped(str(path)) or path
+        if not path.is_dir():
+            names = known()
+            raise UsageError("There is no model folder here.", where=str(path), todo="pocket-train writes it."
+                             + (f" Models by name: {', '.join(names)}." if names else ""))
         missing = [name for name in REQUIRED if not (path / name).is_file()]
         if missing:
             raise DataError("The model folder is incomplete.", problems=[f"{n} is missing" for n in missing],

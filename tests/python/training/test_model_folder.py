@@ -1,10 +1,14 @@
 """A model folder is verified when it is opened and when it is copied: every difference is named."""
 
+from pathlib import Path
+
 import fake_run
 import pytest
 from pocketnet import files
 from pocketnet.errors import AlteredError, DataError, UsageError
 from pocketnet.training.model_folder import ModelFolder
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_whole_folder_opens(tmp_path):
@@ -41,7 +45,8 @@ def test_a_folder_without_a_record_is_refused(tmp_path):
     assert (caught.value.problems, caught.value.where) == (["labels.json is missing"], str(folder))
     with pytest.raises(UsageError, match="no model folder") as caught:
         ModelFolder.open(tmp_path / "fold1")
-    assert (caught.value.where, caught.value.todo) == (str(tmp_path / "fold1"), "pocket-train writes it.")
+    assert (caught.value.where, caught.value.todo) == (
+        str(tmp_path / "fold1"), "pocket-train writes it. Models by name: hippocampus.")
 
 
 def test_a_copy_is_compared_with_the_record(tmp_path):
@@ -54,3 +59,19 @@ def test_a_copy_is_compared_with_the_record(tmp_path):
         found.copy(names, tmp_path / "again")
     (problem,) = caught.value.problems
     assert problem.startswith("history.csv was altered") and caught.value.where == str(found.path)
+
+
+def test_a_model_has_a_name(tmp_path, monkeypatch):
+    assert ModelFolder.open("hippocampus").path == ModelFolder.open("hippocampus/fold1").path == (
+        ROOT / "models/hippocampus/fold1")
+    fake_run.write_model(tmp_path / "models/heart")
+    for fold in (0, 1):
+        fake_run.write_model(tmp_path / f"models/several/fold{fold}", fold=fold)
+    monkeypatch.setenv("POCKET_MODELS", f"{tmp_path}/absent:{tmp_path}/models")
+    monkeypatch.chdir(tmp_path)
+    assert ModelFolder.open("heart").path == tmp_path / "models/heart"
+    assert ModelFolder.open("several/fold1").provenance.fold == 1
+    for name in ("several", "../models/heart", "nothing"):
+        with pytest.raises(UsageError) as caught:
+            ModelFolder.open(name)
+        assert "heart, hippocampus, several/fold0, several/fold1." in caught.value.todo

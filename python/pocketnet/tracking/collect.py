@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
@@ -22,9 +23,11 @@ from ..evaluation.table import task_of
 from ..evaluation.tasks import TASKS as COMPARISONS
 from ..files import digest
 from ..models.widths import configured
+from ..training.tasks import TASKS as TRAININGS
 from . import fold
 from . import model as mlflow_model
 from .records import Evaluation, Model, Run
+from .registry import Candidate, register_best
 from .store import Store
 from .store import metric as store_metric
 from .tasks import TASKS
@@ -58,11 +61,12 @@ class Extras:
 
 @dataclass
 class Collected:
-    """Number of new runs and of runs that already existed."""
+    """Number of new runs and of runs that already existed; experiments; and the models of each dataset."""
 
     new: int = 0
     known: int = 0
     experiments: list[str] = field(default_factory=list)
+    candidates: dict[str, list[Candidate]] = field(default_factory=dict)
 
     def count(self, made: bool) -> None:
         """Count one run."""
@@ -91,6 +95,8 @@ def collect(run: Run, store: Store, extras: Extras | None = None) -> Collected:
             _mark(store, network, models[0], run.comparison)
         if run.comparison and run.comparison_folder:
             _comparison(store, collected, run, networks, extras)
+        for dataset, candidates in collected.candidates.items():
+            register_best(store, store.experiment(dataset), dataset, candidates)
     return collected
 
 
@@ -160,6 +166,10 @@ def _fold(store: Store, collected: Collected, experiment: str, parent: str, mode
     if model.plan and (model.folder / "model.keras").is_file():
         store.log_model(experiment, run, provenance.run_key, fold.name(provenance), provenance.steps,
                         lambda target: mlflow_model.write_model(model, target))
+        score = TRAININGS[model.plan.task].COLUMNS[0]
+        if scores := [epoch[score] for epoch in model.history if epoch.get(score) == epoch.get(score, nan)]:
+            collected.candidates.setdefault(provenance.dataset, []).append(
+                Candidate(max(scores), run, provenance.run_key, fold.name(provenance)))
     return run
 
 

@@ -59,9 +59,8 @@ def test_the_shipped_network_has_its_card(tmp_path):
     """models/README.md points to it; the figures are those of docs/results."""
     results, card = ROOT / "docs/results/hippocampus-best-members", ROOT / "models/hippocampus/fold1.md"
     use = card.read_text().split("## Intended use\n\n")[1].split("\n")[0]
-    outcome = CliRunner().invoke(main, [
-        "hippocampus", "--metrics", str(results / "metrics.csv"), "--splits", str(results / "splits.json"), "--use", use,
-        "-o", str(tmp_path / "card.md")])
+    given = ["--metrics", str(results / "metrics.csv"), "--splits", str(results / "splits.json"), "--use", use]
+    outcome = CliRunner().invoke(main, ["hippocampus", *given, "-o", str(tmp_path / "card.md")])
     assert outcome.exit_code == 0, outcome.output
     assert (tmp_path / "card.md").read_text() == card.read_text()
     assert "| Anterior | Dice | 0.8989 | [0.8878, 0.9091] | 46 |" in card.read_text()

@@ -31,7 +31,8 @@ def rows(database):
     """Every row of the tables that collecting writes to."""
     with sqlite3.connect(database) as connection:
         return {table: sorted(map(repr, connection.execute(f"select * from {table}")))
-                for table in ("experiments", "runs", "metrics", "params", "tags")}
+                for table in ("experiments", "runs", "metrics", "params", "tags", "registered_models", "model_versions",
+                              "registered_model_aliases")}
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,25 @@ def test_the_comparison_has_differences_and_the_page(collected):
     assert note.startswith("**The pocket U-Net is as accurate as the full U-Net.**")
     page = unquote(re.search(r"\(#/compare-runs\?runs=(.*?)&", note)[1])
     assert set(json.loads(page)) == {parent.info.run_id for parent in by_kind(store, "network")}
+
+
+def test_the_best_network_by_validation_has_an_alias(collected, tmp_path):
+    root, store, _ = collected
+    version = store.client.get_model_version_by_alias("hippocampus", "best")
+    keys = {run.info.run_id: run.data.tags["pocketnet.run_key"] for run in by_kind(store, "fold")}
+    assert keys[version.run_id] == version.tags["pocketnet.run_key"] and version.model_id in version.source
+    assert float(version.tags["pocketnet.validation_score"]) == pytest.approx(1 - 0.8 / 6, abs=1e-4)
+    other = write_run(tmp_path / "run", widths=("full",), folds=(3,))
+    history = other / "models/unet-full/fold3/history.csv"
+    history.write_text(history.read_text().replace(f"{1 - 0.8 / 6:.4f}", "0.9900"))
+    fake_run.record_anew(history)
+    shutil.copytree(root / "mlflow", tmp_path / "mlflow")
+    later = Store(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+    collect(read_run([other / "models"]), later)
+    assert later.client.get_model_version_by_alias("hippocampus", "best").tags["pocketnet.run_key"] == "unet-full-3"
+    collect(read(root), later)
+    assert later.client.get_model_version_by_alias("hippocampus", "best").tags["pocketnet.run_key"] == "unet-full-3"
+    assert len(later.client.search_model_versions("name = 'hippocampus'")) == 2
 
 
 def test_collecting_again_changes_nothing(collected):

@@ -97,7 +97,7 @@ test-fresh: setup ## Run the demo on a machine with Python, git and make alone (
 	.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . $(PYTEST_ARGS) tests/fresh
 
 lint: .venv/.ready ## Check the Python code's style and types
-	@.venv/bin/ruff check --config python/pyproject.toml python tests bench docs/site
+	@.venv/bin/ruff check --config python/pyproject.toml python tests bench docs/site integrations
 	cd python && ../.venv/bin/python -m mypy --cache-dir ../.tools/mypy
 
 mutation: .venv/.ready .tools/mutation/.ready ## Put faults into ROOM=planning and see whether its tests find them (SAMPLE=60; docs/contributing.md)

@@ -150,7 +150,8 @@ def test_the_best_network_by_validation_has_an_alias(collected, tmp_path):
     root, store, _ = collected
     version = store.client.get_model_version_by_alias("hippocampus", "best")
     keys = {run.info.run_id: run.data.tags["pocketnet.run_key"] for run in by_kind(store, "fold")}
-    assert keys[version.run_id] == version.tags["pocketnet.run_key"] and version.model_id in version.source
+    assert keys[version.run_id] == version.tags["pocketnet.run_key"]
+    assert (Path(unquote(version.source.removeprefix("file://"))) / "MLmodel").is_file()
     assert float(version.tags["pocketnet.validation_score"]) == pytest.approx(1 - 0.8 / 6, abs=1e-4)
     other = write_run(tmp_path / "run", widths=("full",), folds=(3,))
     history = other / "models/unet-full/fold3/history.csv"

@@ -178,7 +178,10 @@ packages: .venv/.ready ## Build the wheel and the source distribution of the pac
 	cd ../..
 	ls dist/pocketnet_suite-*
 
-test-packages: packages ## Install the wheel into a clean environment, without TensorFlow, and segment with it
+release: packages .tools/sbom/.ready ## Put wheel, source, images, SIFs, bills of materials and checksums into dist/; DEVICES="cpu infer" (docs/releasing.md)
+	@containers/release
+
+test-packages: packages .tools/sbom/.ready ## Install the wheel into a clean environment, without TensorFlow, and segment with it
 	@.venv/bin/python -m pytest -c python/pyproject.toml --rootdir . -p no:cacheprovider $(PYTEST_ARGS) tests/packages
 
 docs: .venv/.ready .tools/docs/.ready ## Build the site of documents, which opens from disk, in $(OUTDIR)/docs

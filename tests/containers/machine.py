@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,12 @@ BASE_PACKAGES = "ca-certificates,python3-venv"  # what cannot be installed in a 
 APPTAINER_SUITE = "sid"  # the only one with Apptainer
 UNCOMPRESSED = "-noI -noD -noF -noX"  # minutes less to make, and less to read at each start of a task
 APPTAINER_PACKAGES = "ca-certificates,procps,apptainer,squashfuse"  # without squashfuse each start unpacks the SIF
+
+
+def parsed(size: str) -> float:
+    """Bytes of a size as buildah prints it: 548 MB."""
+    number, unit = size.split()
+    return float(number) * {"KB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
 
 
 class Machine:
@@ -46,6 +53,19 @@ class Machine:
         """What buildah says of the image, JSON."""
         return said([*self._buildah().split(), "inspect", "--type", "image", self._image()])
 
+    def call_inference_image(self, folder: Path, *command: str) -> tuple[int, str]:
+        """Build the image for inference, run a command in it with a folder at /data; its bytes, and what it says."""
+        self._make_image("infer")
+        buildah = [*self._buildah().split()]
+        name = f"{self._image()}-infer"
+        (found,) = json.loads(said([*buildah, "images", "--json", name]))
+        container = said([*buildah, "from", "--pull-never", name]).strip()
+        try:
+            return parsed(found["size"]), said([*buildah, "run", "--isolation", "chroot", "-v", f"{folder}:/data",
+                                                container, "--", *command])
+        finally:
+            said([*buildah, "rm", container])
+
     def _version(self) -> str:
         return (self.clone / "nextflow.config").read_text().split("version         = '")[1].split("'")[0]
 
@@ -61,7 +81,7 @@ class Machine:
         return (f"buildah --root {self.folder}/store --runroot {self.folder}/store-run "
                 f"--storage-driver={'overlay' if overlay else 'vfs'}")
 
-    def _make_image(self) -> None:
+    def _make_image(self, device: str = "cpu") -> None:
         buildah = self._buildah()
         here = [f"-v {path}:{path}:ro" for path in ("/etc/ssl/certs", "/etc/hosts", "/etc/resolv.conf")]
         options = ["--isolation chroot --network host --layers", *here, f"--secret id=pip.conf,src={self._pip_conf()}"]
@@ -69,13 +89,16 @@ class Machine:
                           capture_output=True, check=False).returncode:
             base = self.folder / "base"
             said(["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", BASE_SUITE, base / "root"])
+            for cache in ("var/cache/apt", "var/lib/apt/lists"):  # no image of a distribution has them
+                shutil.rmtree(base / "root" / cache)
             said(["tar", "-C", base / "root", "-cf", base / "root.tar", "."])
             shutil.rmtree(base / "root")
             (base / "Dockerfile").write_text("FROM scratch\nADD root.tar /\n")
             said([*buildah.split(), "build", "--isolation", "chroot", "-t", "pocketnet-base", base])
             shutil.rmtree(base)
         said(["make", "--no-print-directory", "image"], cwd=self.clone, env=os.environ | {
-            "BUILDER": buildah, "BUILD_OPTIONS": " ".join(options), "BASE": "localhost/pocketnet-base"})
+            "BUILDER": buildah, "BUILD_OPTIONS": " ".join(options), "BASE": "localhost/pocketnet-base",
+            "DEVICE": device})
 
     def _pip_conf(self) -> Path:
         """This machine's own settings of pip, for the build only."""

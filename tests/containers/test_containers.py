@@ -5,6 +5,8 @@ import json
 import shutil
 import subprocess
 
+import nibabel
+import numpy as np
 from planted import SECRETS, found
 from roots import USER
 from running import copy_clone
@@ -46,6 +48,20 @@ def test_the_image_is_read_only_and_a_step_in_it_needs_no_network(machine, clone
     assert "Network is unreachable" in reached.stdout
     step = inside(machine, clone / "bin/pocket-models", "--json", offline=True)
     assert step.returncode == 0 and "764418" in step.stdout
+
+
+def test_the_image_for_inference_is_small_and_segments_with_a_network_by_its_name(machine, folder):
+    data = folder / "inference"
+    data.mkdir()
+    data.chmod(0o777)
+    image = np.random.default_rng(1).normal(100, 10, (36, 50, 32)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), data / "scan.nii.gz")
+    size, said = machine.call_inference_image(
+        data, "sh", "-c", "pocket-infer --model hippocampus /data/scan.nii.gz -o /data/seg.nii.gz; "
+        "id -un; command -v pip python3-config gcc nextflow; true")
+    assert size < 600e6
+    assert "pocket" in said.split() and "/bin/pip" not in said
+    assert nibabel.load(data / "seg.nii.gz").shape == image.shape
 
 
 def test_the_demo_runs_without_network_and_gives_what_it_gives_elsewhere(finished):

@@ -19,6 +19,7 @@ from ..text import counted
 from ..text import markdown as as_is
 from ..tracking.records import Model
 from . import resources
+from .tasks import TASKS as SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,12 +62,11 @@ def card(model: Model, rows: pd.DataFrame | None, fold: Fold | None, stated: Sta
 def _title(model: Model) -> list[str]:
     origin, plan = model.provenance, model.plan
     names = ", ".join(as_is(label.name) for label in plan.labels)
-    does = "assigns images to the classes" if plan.task == "classification" else "segments"
     members = f" It is the mean of {len(model.members)} networks." if model.members else ""
     arch, width = as_is(origin.arch), as_is(origin.width)
     return [f"# Model card: {arch} {width}, {as_is(origin.dataset)}, fold {origin.fold}", "",
-            f"A {width} {arch_name(origin.arch)} with {origin.parameters:,} parameters that {does} {names} in "
-            f"{', '.join(map(as_is, plan.modalities))}.{members}", ""]
+            f"A {width} {arch_name(origin.arch)} with {origin.parameters:,} parameters. It finds the "
+            f"{SHOWN[plan.task].WHAT} {names} in {', '.join(map(as_is, plan.modalities))}.{members}", ""]
 
 
 def _use(stated: Stated) -> list[str]:

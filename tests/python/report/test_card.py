@@ -36,7 +36,8 @@ def test_every_model_folder_gets_a_card(run):
     assert written == [str(run / f"cards/unet-{width}-fold0.md") for width in ("full", "pocket")]
     full, pocket = ((run / "cards" / f"unet-{width}-fold0.md").read_text() for width in ("full", "pocket"))
     assert "no evaluation was given" in full and "| Anterior | Dice |" in pocket
-    for part in ("387,394 parameters that segments Anterior, Posterior in MRI", "3 training cases, 1 for validation",
+    for part in ("387,394 parameters. It finds the labels Anterior, Posterior in MRI.",
+                 "3 training cases, 1 for validation",
                  "Licence of the data: CC-BY-SA 4.0", "Energy: not recorded", "On 10 test cases", "Worst test case: ca",
                  "With 10 test cases, the intervals are unreliable", "run key `unet-pocket-0`".capitalize()):
         assert part in pocket, part

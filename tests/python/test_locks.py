@@ -33,3 +33,10 @@ def test_the_bill_of_materials_is_written_with_hashes_of_its_own():
     assert "cyclonedx-bom" in pins("containers/requirements-sbom.lock")
     assert len(re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]) == len(names)
     assert all("--hash=sha256:" in entry for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:])
+
+
+def test_the_image_for_inference_has_the_versions_that_were_tested():
+    tested, inference = (set(re.findall(r"^([a-z0-9._-]+==[^\s\\;]+)", (ROOT / path).read_text(), re.MULTILINE))
+                         for path in ("python/requirements.lock", "containers/requirements-infer.lock"))
+    assert {line.split("==")[0] for line in inference} >= {"openvino", "numpy", "nibabel"} and inference <= tested
+    assert not {line.split("==")[0] for line in inference} & {"tensorflow", "mlflow", "simpleitk"}

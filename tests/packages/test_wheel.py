@@ -1,6 +1,7 @@
 """The wheel in a clean environment, with what segmenting needs and nothing else: no TensorFlow, no clone."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -88,3 +89,15 @@ def test_what_needs_more_says_what_to_install(installed, scan, tmp_path):
     assert "scan: This needs the library SimpleITK" in done.stderr and "pocketnet-suite[formats]" in done.stderr
     versions = json.loads(call(installed, tmp_path, "pocket-code", "--versions", "--json").stdout)
     assert "0.1.0" in json.dumps(versions)
+
+
+def test_a_release_has_packages_their_bill_of_materials_and_checksums():
+    """Without images, which `make test-containers` builds."""
+    done = subprocess.run([ROOT / "containers/release"], env=os.environ | {"DEVICES": "", "ALLOW_DIRTY": "1"},
+                          text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=ROOT / "dist", text=True, capture_output=True)
+    assert checked.returncode == 0 and checked.stdout.count(": OK") >= 3
+    (bill,) = (ROOT / "dist").glob("*-infer.cdx.json")
+    names = {part["name"] for part in json.loads(bill.read_text())["components"]}
+    assert "openvino" in names and "tensorflow" not in names

@@ -27,8 +27,8 @@ import psutil
 
 CLONE = Path(__file__).resolve().parents[1]
 SHAPE = (20, 16, 12)
-STEPS = ("SCAN", "READ", "CHECK", "PLAN", "PREPROCESS", "TRAIN", "INFER", "EVALUATE", "JOIN", "COMPARE", "REPORT",
-         "COLLECT")
+STEPS = ("SCAN", "READ", "CHECK", "PLAN", "PREPROCESS", "TRAIN", "INFER", "EVALUATE", "JOIN", "CARD", "COMPARE",
+         "REPORT", "COLLECT")
 LISTS = {"READ": "cases.json", "PREPROCESS": "manifest.json", "INFER": "manifest.json", "EVALUATE": "manifest.json"}
 """The steps in batches, each with the file that lists the cases of a task."""
 SQUEUE_SECONDS = 30  # conf/slurm.config: queueStatInterval

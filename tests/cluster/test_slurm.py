@@ -6,7 +6,7 @@ from faults import FOLDS
 def test_gpu_steps_are_on_gpus_and_the_others_are_not(undisturbed):
     jobs = undisturbed.result().finished_jobs()
     assert {job["step"] for job in jobs} == {"VERSIONS", "CHECK", "PLAN", "PREPROCESS", "TRAIN", "INFER", "EVALUATE",
-                                             "CALIBRATE", "COMPARE", "REPORT", "COLLECT", "PICTURE"}
+                                             "CALIBRATE", "CARD", "COMPARE", "REPORT", "COLLECT", "PICTURE"}
     for job in jobs:
         on_gpu = job["step"] in ("TRAIN", "INFER")
         assert job["Gres"] == ("gpu:t4:1" if on_gpu else "(null)"), job

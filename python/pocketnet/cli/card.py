@@ -29,7 +29,7 @@ def main(models: tuple[Path, ...], metrics: tuple[Path, ...], splits: Path | Non
          licence: str | None, use: str | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Write the model card of each model folder: use, data, images, accuracy, training, limits.
 
-    MODEL is a model folder or a folder of them. Energy is not recorded.
+    MODEL is a model folder or a folder of them.
     """
     from .. import outputs
     from ..contracts.splits import Splits

@@ -141,7 +141,8 @@ def _training(model: Model) -> list[str]:
     lines += [f"- {resources.duration(origin.wall_seconds)} on {on or 'an unknown machine'}; "
               f"{resources.core_hours(model):.2g} {resources.unit([model])}; at most "
               f"{resources.mebibytes(origin.peak_host_memory_mib)} of host memory",
-              "- Energy: not recorded"]
+              "- Energy: " + (f"{resources.kilowatt_hours(origin.energy.kwh)} ({origin.energy.words})" if origin.energy
+                             else "not recorded")]
     return [*lines, ""]
 
 

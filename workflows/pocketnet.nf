@@ -230,11 +230,10 @@ workflow POCKETNET {
             [[id: name, arch: all[0][1].arch, width: all[0][1].width], all*.get(2), all*.get(3)]
         }
         .set { validated }  // channel: [meta, models of all folds, their evaluations]
-    def statements = trains && pictured && !selection.experiment
-    if (statements) {
+    if (trains && pictured && !selection.experiment) {
         CALIBRATE(validated, code.map { hash -> hash.calibrate })
     }
-    calibrated = statements ? CALIBRATE.out.models : channel.empty()
+    calibrated = trains && pictured && !selection.experiment ? CALIBRATE.out.models : channel.empty()
     calibrated
         .flatMap { _meta, made -> [made].flatten() }
         .mix(networks_made.combine(calibrates).filter { _meta, _model, wanted -> !wanted }.map { _meta, model, _wanted -> model })

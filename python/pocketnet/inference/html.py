@@ -56,7 +56,7 @@ def export_html(models: Sequence[ModelFolder], output: Path) -> dict[str, Any]:
             raise UsageError("The page takes 3D networks only; this one is 2D.", where=str(model.path),
                              todo="Use pocket-infer.")
     ensemble.check_alike(models)
-    packages.content("versions")  # before the slow part
+    packages.check()  # before the slow part
     networks = []
     with tempfile.TemporaryDirectory(prefix="pocket-") as folder:
         for number, model in enumerate(models):

@@ -8,6 +8,7 @@ npm: a package is one archive, and both have ready-made files for browsers. The 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -25,7 +26,9 @@ from ..errors import DataError, PocketError, UsageError
 
 HERE = Path(__file__).parent
 FILES = HERE / "files"
-"""Where the downloaded files are; a wheel contains them if they were there when it was built."""
+"""Where the downloaded files are, compressed; a wheel contains them if they were there when it was built."""
+PACKED = ".gz"
+"""Ending of a compressed file."""
 DEFAULT_REGISTRY = "https://registry.npmjs.org/"
 TIMEOUT_S = 20
 """Longest silence of the registry."""
@@ -65,17 +68,22 @@ def is_there() -> bool:
     return (FILES / "versions").is_file() and (FILES / "versions").read_text(encoding="utf-8") == _versions()
 
 
+def check() -> None:
+    """Raise UsageError if the files have not been downloaded."""
+    if not is_there():
+        raise UsageError("The libraries of the page are not here (onnxruntime-web and NiiVue, from the npm registry).",
+                         where=str(FILES),
+                         todo="Download them once: make viewer, or python -m pocketnet.viewer.packages")
+
+
 def content(name: str) -> bytes:
     """Return the content of a downloaded file.
 
     Raises:
         UsageError: The files have not been downloaded.
     """
-    if not is_there():
-        raise UsageError("The libraries of the page are not here (onnxruntime-web and NiiVue, from the npm registry).",
-                         where=str(FILES),
-                         todo="Download them once: make viewer, or python -m pocketnet.viewer.packages")
-    return (FILES / name).read_bytes()
+    check()
+    return gzip.decompress((FILES / f"{name}{PACKED}").read_bytes())
 
 
 def fetch() -> None:
@@ -89,7 +97,8 @@ def fetch() -> None:
             archive = _downloaded(package)
             with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
                 for inside, name in package.files.items():
-                    (Path(temporary) / name).write_bytes(_member(tar, package, inside))
+                    packed = gzip.compress(_member(tar, package, inside), mtime=0)
+                    (Path(temporary) / f"{name}{PACKED}").write_bytes(packed)
         (Path(temporary) / "versions").write_text(_versions(), encoding="utf-8")
         shutil.rmtree(FILES, ignore_errors=True)
         FILES.mkdir()
@@ -116,7 +125,7 @@ def registry(scope: str = "") -> str:
 
 
 def _versions() -> str:
-    return "".join(f"{one.name} {one.version} {one.integrity} {sorted(one.files.items())}\n" for one in locked())
+    return "".join(f"{one.name} {one.version} {one.integrity} {sorted(one.files.items())} {PACKED}\n" for one in locked())
 
 
 def _downloaded(package: Package) -> bytes:

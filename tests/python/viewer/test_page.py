@@ -18,7 +18,7 @@ def made(tmp_path, monkeypatch):
     """A page with small libraries in place of the real ones."""
     monkeypatch.setattr(packages, "FILES", tmp_path)
     for name in ("niivue.js", "ort.mjs", "ort.wasm"):
-        (tmp_path / name).write_text(f"/* {name} </script> */")
+        (tmp_path / f"{name}{packages.PACKED}").write_bytes(gzip.compress(f"/* {name} </script> */".encode()))
     (tmp_path / "versions").write_text(packages._versions())
     return page({"name": "</script><script>alert(1)</script>"}, [b"one", b"two"], WORDS)
 

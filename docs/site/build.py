@@ -25,9 +25,8 @@ ROOT = SITE.parents[1]
 DOCS = ROOT / "docs"
 SECTIONS = {
     "Start": ["tutorial", "installing", "coming-from"],
-    "How to": ["datasets", "adding-a-dataset", "dicom", "slurm", "containers", "integrations", "releasing", "scale",
-               "profiling", "experiments",
-               "adding-a-network", "adding-a-task", "checklists"],
+    "How to": ["datasets", "adding-a-dataset", "dicom", "browser", "slurm", "containers", "integrations", "releasing",
+               "scale", "profiling", "experiments", "adding-a-network", "adding-a-task", "checklists"],
     "Reference": ["usage", "parameters", "commands", "output", "contracts", "api"],
     "Explanation": ["architectures", "paper", "security", "results", "contributing"],
 }

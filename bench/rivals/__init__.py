@@ -1,0 +1,1 @@
+"""The field's own tools beside ours, at equal cost; `python -m rivals --help` (with PYTHONPATH=python:bench)."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
-EVERY_SECONDS = 0.5
+EVERY_SECONDS, MOST_SHARE = 0.5, 0.01
+"""How often memory is sampled, and the most of the time that this may take: it walks all pages of the processes."""
 LINGERING_SECONDS = 20.0
 """How long processes that outlive their command may take to end."""
 MIB = 2**20
@@ -27,9 +27,9 @@ class Usage:
     Attributes:
         cpu_seconds: User and system time.
         wall_seconds: Time from start to end.
-        peak_mib: Most memory at a time in MiB: the largest sum of the processes' proportional set sizes (pages that
-            processes share count once), sampled twice a second, or the largest resident set of a single process, which
-            the kernel records, if that is more.
+        peak_mib: Most memory at a time in MiB: the largest resident set of a process, which the kernel records; if
+            there are several processes at a time, the largest sum of their proportional set sizes (pages that processes
+            share count once), sampled at most twice a second, if that is more.
     """
 
     cpu_seconds: float
@@ -67,11 +67,12 @@ def run(command: Sequence[object], log: Path, environment: Mapping[str, str]) ->
                                    stdin=subprocess.DEVNULL, env=dict(environment))
     peak, ended = 0.0, False
     while not ended:
+        sampled = time.monotonic()
         peak = max(peak, tree_mib(started.pid))
         found, status, used = os.wait4(started.pid, os.WNOHANG)
         ended = found == started.pid
         if not ended:
-            time.sleep(EVERY_SECONDS)
+            time.sleep(max(EVERY_SECONDS, (time.monotonic() - sampled) / MOST_SHARE))
     started.returncode = os.waitstatus_to_exitcode(status)
     _wait_for_the_rest()
     after = os.times()
@@ -82,18 +83,28 @@ def run(command: Sequence[object], log: Path, environment: Mapping[str, str]) ->
 
 
 def tree_mib(pid: int) -> float:
-    """Return the sum of the proportional set sizes of a process and its descendants in MiB."""
-    found = 0
+    """Return the sum of the proportional set sizes of a process and its descendants in MiB; 0 if it is alone."""
+    processes = [pid]
+    for known in processes:
+        processes += _children(known)
+    return sum(map(_pss, processes)) / MIB if len(processes) > 1 else 0.0
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of a process, as Linux lists them."""
     try:
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.Error:
-        return 0.0
-    for process in processes:
-        try:
-            found += process.memory_full_info().pss
-        except (psutil.Error, OSError):
-            continue
-    return found / MIB
+        return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
+    except OSError:
+        return []
+
+
+def _pss(pid: int) -> int:
+    """Return the proportional set size of a process in bytes; 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _wait_for_the_rest() -> None:
@@ -106,8 +117,8 @@ def _wait_for_the_rest() -> None:
             return
         if not found:
             if time.monotonic() > until:
-                for child in psutil.Process().children():
-                    child.terminate()
+                for child in _children(os.getpid()):
+                    os.kill(child, signal.SIGTERM)
                 until = time.monotonic() + LINGERING_SECONDS
             time.sleep(EVERY_SECONDS / 5)
 

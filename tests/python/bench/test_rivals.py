@@ -100,10 +100,11 @@ def test_the_table_pools_folds_and_names_what_a_tool_cannot(tmp_path):
     assert "ours, one network" in (tmp_path / "hippocampus.svg").read_text()
 
 
-def test_the_recorded_rows_are_whole():
-    rows = lines(RECORDS / "rows.jsonl")
-    assert rows
-    for row in (row for row in rows if "cannot" not in row):
+def test_what_is_recorded_is_whole():
+    trials = lines(RECORDS / "trials.jsonl")
+    assert {"kind", "dataset", "fold", "steps", "training"} <= set.intersection(*map(set, trials))
+    assert all(trial["training"]["cpu_seconds"] > 0 for trial in trials)
+    for row in (row for row in lines(RECORDS / "rows.jsonl") if "cannot" not in row):
         assert row["tool"] in TOOLS
         assert all(len(values) == len(row["cases"]) for values in row["dice"].values())
         assert row["training"]["cpu_seconds"] > 0 and row["parameters"] > 0

@@ -42,7 +42,8 @@ class NnUNet(Tool):
             "channel_names": {"0": "MRI"}, "labels": labels, "numTraining": len(work.data.cases),
             "file_ending": ".nii.gz"}))
         used = self._run(work, "nnUNetv2_plan_and_preprocess", "-d", work.data.dataset.number, "-c", CONFIGURATION,
-                         "-np", 1, "-npfp", 1, "--no_pbar", log=work.common)
+                         "-np", 1, "-npfp", 1, "--no_pbar", log=work.common,
+                         nnUNet_n_proc_DA=THREADS)  # its planner computes with so many threads
         plans = json.loads((self._preprocessed(work) / "nnUNetPlans.json").read_text())
         (work.common / "plan.json").write_text(json.dumps(plans["configurations"][CONFIGURATION], indent=1))
         splits = [{"train": fold.train, "val": fold.test} for fold in work.folds]
@@ -90,6 +91,6 @@ class NnUNet(Tool):
     def _run(self, work: Work, name: str, *arguments: object, log: Path, **further: object) -> usage.Usage:
         variables = self.environment(
             nnUNet_raw=work.common / "raw", nnUNet_preprocessed=work.common / "preprocessed",
-            nnUNet_results=work.run / "results", nnUNet_n_proc_DA=0, nnUNet_def_n_proc=THREADS,
-            nnUNet_extTrainer=INSIDE / "nnunet", BENCH_THREADS=THREADS, **further)
+            nnUNet_results=work.run / "results", nnUNet_def_n_proc=THREADS,
+            nnUNet_extTrainer=INSIDE / "nnunet", BENCH_THREADS=THREADS, **{"nnUNet_n_proc_DA": 0} | further)
         return usage.run([self.program(name), *arguments], log / "log.txt", variables)

@@ -10,12 +10,13 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from . import outputs
+from .errors import UsageError
 from .outputs import sha256 as sha256
 
 
@@ -152,6 +153,27 @@ def below(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
         seen.add((here.st_dev, here.st_ino))
         folders.sort()
         yield Path(where), names
+
+
+def folders_with(roots: Iterable[Path], name: str, what: str, writer: str) -> list[Path]:
+    """Return the folders at or below `roots` that contain a file of a name, sorted, each once.
+
+    Args:
+        roots: Where to look.
+        name: Name of the file.
+        what: What such a folder is called, for the message.
+        writer: Command that writes one, for the message.
+
+    Raises:
+        UsageError: There is none at or below one of `roots`.
+    """
+    found: set[Path] = set()
+    for root in roots:
+        here = [folder for folder, names in below(root) if name in names]
+        if not here:
+            raise UsageError(f"There is no {what} here.", where=str(root), todo=f"{writer} writes it.")
+        found.update(here)
+    return sorted(found)
 
 
 def open_table(path: str | Path) -> TextIO:

@@ -81,16 +81,13 @@ def _choices(models: Sequence[Path], manifest: Path | None) -> tuple[Configurati
     """
     from ..contracts.groups import together
     from ..contracts.manifest import Manifest
-    from ..errors import UsageError
     from ..evaluation.configurations import choose
-    from ..files import below
+    from ..files import folders_with
     from ..training.model_folder import ModelFolder
 
-    found = {root: [folder for folder, names in below(root) if "provenance.json" in names] for root in models}
-    if empty := [str(root) for root, folders in found.items() if not folders]:
-        raise UsageError("There is no model folder here.", where=", ".join(empty), todo="pocket-train writes it.")
-    opened = [ModelFolder.open(folder) for folder in sorted(set().union(*found.values()))]
-    return choose(opened, together(Manifest.read(manifest).cases) if manifest else None)
+    folders = folders_with(models, "provenance.json", "model folder", "pocket-train")
+    groups = together(Manifest.read(manifest).cases) if manifest else None
+    return choose([ModelFolder.open(folder) for folder in folders], groups)
 
 
 if __name__ == "__main__":

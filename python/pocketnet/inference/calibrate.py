@@ -44,12 +44,14 @@ def write_calibrated(models: Sequence[Path], evaluations: Sequence[Path], output
         UsageError: There is no model folder or no evaluation of one, or the models are not one network per fold.
         DataError: A folder is damaged, or the evaluations have no features.
     """
-    opened = [ModelFolder.open(path) for path in _with(models, "provenance.json", "model folder")]
+    opened = [ModelFolder.open(path)
+              for path in files.folders_with(models, "provenance.json", "model folder", "pocket-train")]
     _check_alike(opened)
     targets = [output / _name(model, opened) for model in opened]
     for target in targets:
         outputs.check_folder(target, [*models, *evaluations])
-    known = calibrate(opened, _with(evaluations, "metrics.csv", "evaluation"), settings)
+    evaluated = files.folders_with(evaluations, "metrics.csv", "evaluation", "pocket-evaluate")
+    known = calibrate(opened, evaluated, settings)
     for model, target in zip(opened, targets, strict=True):
         with files.atomic_folder(target) as temporary:
             model.copy(model.sha256.keys() - {CALIBRATION}, temporary)
@@ -95,17 +97,6 @@ def in_words(known: Calibration) -> str:
         lines.append(f"flags with a lower bound from {known.accept:g}: {known.flags.accept} accept, {known.flags.look} "
                      f"look, {known.flags.reject} reject")
     return "\n".join(lines)
-
-
-def _with(roots: Sequence[Path], name: str, what: str) -> list[Path]:
-    """Return the folders at or below `roots` with a file of this name."""
-    found = []
-    for root in roots:
-        here = [folder for folder, names in files.below(root) if name in names]
-        if not here:
-            raise UsageError(f"There is no {what} here.", where=str(root))
-        found += here
-    return sorted(set(found))
 
 
 def _name(model: ModelFolder, models: Sequence[ModelFolder]) -> str:

@@ -125,9 +125,10 @@ workflow POCKETNET {
         .combine(predictions.map { all -> [Resources.predicted(all, 'train', selection)] })
         .map { meta, all -> [meta, all[meta.id]] }
         .mix(measured_profiles.map { meta, file -> [meta.subMap('id', 'arch', 'width'), parse(file).configurations[0]] })
-        .combine(PLAN.out.plan.map { file -> parse(file).training })
+        .combine(plans)
         .combine(batches.map { all -> all.cases })
-        .map { meta, profile, training, count ->
+        .map { meta, profile, texts, count ->
+            def training = Json.parse(Selection.planOf(meta, texts)).training
             [meta, [memory: Resources.memoryGib(profile, count), hours: Resources.hours(profile, training.epochs * training.steps_per_epoch)]]
         }
         .combine(fold_batches.map { fold, _batches -> fold })

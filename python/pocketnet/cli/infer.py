@@ -183,15 +183,10 @@ def _meter(engine: str, watts_per_core: float) -> Meter:
 
 def _said(segmented: dict[str, Any]) -> str:
     """Return the statement on a case in words; empty without one."""
+    from ..evaluation.statement.apply import Statement
+
     said = segmented.get("statement")
-    if not said:
-        return ""
-    labels = [f"{name}: expected Dice {one['expected_dice']:.2f}"
-              + ("" if one["dice_low"] is None else f", at least {one['dice_low']:.2f}")
-              + ("" if one["volume_ml"] is None else ", {:.4g} to {:.4g} mL".format(*one["volume_ml"]))
-              for name, one in said["labels"].items() if one["expected_dice"] is not None]
-    return "\n".join([f"{segmented['case']}: {said['flag'].upper()}. {'; '.join(labels)}",
-                      *(f"  {reason}" for reason in said["reasons"])])
+    return f"{segmented['case']}: " + "\n  ".join(Statement.of_json(said).lines()) if said else ""
 
 
 def _check_suffix(suffix: str | None, output: Path, bids: bool) -> None:

@@ -85,9 +85,9 @@ def write_segmentation(path: Path, series: Path, classes: np.ndarray, grid: geom
 
 
 def _add_statement(made: pydicom.Dataset, said: Statement, labels: Sequence[Label]) -> None:
-    """Add a statement: the flag and its reasons as comments, each label's figures as description of its segment."""
+    """Add a statement: all of it as comments, each label's figures as description of its segment too."""
     names = {label.value: label.name for label in labels}
-    made.ImageComments = "\n".join([f"Flag: {said.flag}", *said.reasons])[:MOST_COMMENT]
+    made.ImageComments = "\n".join(said.lines())[:MOST_COMMENT]
     for segment in made.SegmentSequence:
         name = names.get(int(segment.SegmentNumber), "")
         if name in said.labels and (words := said.of_label(name)):

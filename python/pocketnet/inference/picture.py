@@ -96,10 +96,9 @@ def _statement(said: Statement, width: int, font: ImageFont.FreeTypeFont | Image
 
     The font has no ×.
     """
-    texts = [(said.flag.upper(), FLAGS[said.flag]), *((f"{name}: {words}", "white") for name in said.labels
-                                                      if (words := said.of_label(name))),
-             *((reason, FLAGS[said.flag]) for reason in said.reasons)]
-    return [(line, fill) for text, fill in texts for line in _wrapped(text.replace("×", "x"), width - 2 * GAP, font)]
+    texts, of_labels = said.lines(), said.of_labels()
+    return [(line, "white" if text in of_labels else FLAGS[said.flag]) for text in texts
+            for line in _wrapped(text.replace("×", "x"), width - 2 * GAP, font)]
 
 
 def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:

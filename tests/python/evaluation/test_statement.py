@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -52,7 +53,9 @@ def test_the_arithmetic_by_hand():
     assert one.expected_dice == pytest.approx(0.8 + 0.05 * 1 - 0.02 * 2)
     assert one.dice_low == pytest.approx(0.71) and one.volume_ml == pytest.approx((1.8, 2.4))
     assert said.flag == "accept" and not said.reasons
-    assert said.of_label("organ") == "expected Dice 0.81, at least 0.71, volume 1.8 to 2.4 mL (90% coverage)"
+    words = "organ: expected Dice 0.81, at least 0.71, volume 1.8 to 2.4 mL (90% coverage)"
+    assert said.lines() == ["ACCEPT", words]
+    assert apply.Statement.of_json(json.loads(json.dumps(said.to_json()))).lines() == said.lines()
 
 
 def test_the_distance_is_the_root_of_the_mean_square_of_independent_features():

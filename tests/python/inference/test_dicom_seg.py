@@ -1,7 +1,9 @@
 """DICOM segmentations lie where the label map lies, and name what they belong to."""
 
 import json
+import shutil
 import zipfile
+from pathlib import Path
 
 import dicom_forms as forms
 import highdicom
@@ -11,8 +13,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner
+from inference.calibrated import add_calibration
 from inference.series import write_dicom
 from pocketnet.cli.infer import main
+from pocketnet.evaluation.statement.apply import Statement
 from pocketnet.inference import batch
 from pocketnet.inference.predictor import Predictor
 from pocketnet.inference.results import Wanted
@@ -44,13 +48,22 @@ def test_it_says_what_the_label_map_says(hippocampus_model, dicom, tmp_path, kin
         with zipfile.ZipFile(source, "w") as archive:
             for path in dicom.iterdir():
                 archive.write(path, path.name)
-    ran = infer("--model", hippocampus_model, source, "-o", tmp_path / "out.nii.gz", "--json")
+        model = hippocampus_model
+    else:
+        model = add_calibration(Path(shutil.copytree(hippocampus_model, tmp_path / "model")))
+    ran = infer("--model", model, source, "-o", tmp_path / "out.nii.gz", "--json")
     assert ran.exit_code == 0, ran.output
     assert json.loads(ran.stdout)["cases"][0]["files"]["DICOM-SEG"] == str(tmp_path / "out.dcm")
     seg = highdicom.seg.segread(tmp_path / "out.dcm")
     assert seg.number_of_segments == 2
     assert [seg.get_segment_description(n).segment_label for n in (1, 2)] == ["Anterior", "Posterior part"]
     assert "InstitutionName" not in seg and "PatientComments" not in seg
+    if (said := json.loads(ran.stdout)["cases"][0]["statement"]) is None:
+        assert kind == "zip" and "ImageComments" not in seg
+    else:  # a CT is unlike the images that the network was trained on
+        lines = seg.ImageComments.splitlines()
+        assert lines == Statement.of_json(said).lines() and lines[0] == "LOOK" and "the image is unlike" in lines[-1]
+        assert [f"{one.SegmentLabel}: {one.SegmentDescription}" for one in seg.SegmentSequence] == lines[1:3]
     slices = [pydicom.dcmread(path, stop_before_pixels=True) for path in dicom.iterdir()]
     assert seg.StudyInstanceUID == slices[0].StudyInstanceUID and seg.PatientID == slices[0].PatientID
     assert seg.FrameOfReferenceUID == slices[0].FrameOfReferenceUID

@@ -8,33 +8,19 @@ import json
 import checked
 import pytest
 from click.testing import CliRunner
+from inference.calibrated import add_calibration
 from PIL import Image
 from pocketnet.cli.infer import main
 from pocketnet.contracts import features
-from pocketnet.contracts.calibration import Calibration, ExpectedDice, LabelCalibration, Novelty, Standard
+from pocketnet.evaluation.statement.apply import Statement
 from pocketnet.preprocessing import geometry
-from pocketnet.training.model_folder import CALIBRATION, ModelFolder, write_checksums
-
-STANDARD = Standard(("soft_dice",), (0.5,), (0.5,))
-NOVELTY = Novelty(STANDARD, ((1.0,),), 5.0)
+from pocketnet.training.model_folder import CALIBRATION, ModelFolder
 
 
 def infer(*arguments, code=0):
     ran = CliRunner().invoke(main, [*map(str, arguments), "--json"])
     assert ran.exit_code == code, ran.output
     return json.loads(ran.stdout) if ran.stdout else {}, ran.stderr
-
-
-def add_calibration(folder, predictions=1):
-    """A calibration of the model that expects a Dice of 0.8 of every case, and at least 0.7."""
-    model = ModelFolder.open(folder)
-    dice = ExpectedDice(STANDARD, (0.0,), 0.8, 0.1)
-    labels = tuple(LabelCalibration(label.name, 30, dice, (-0.1, 0.1), NOVELTY, 0, 0, None) for label in model.labels)
-    image = Novelty(Standard(("spacing_x",), (0.0,), (0.1,)), ((1.0,),), 5.0)
-    Calibration(model.provenance.dataset, "unet", "pocket", (0,), (model.provenance.run_key,), predictions, 30, 0.9,
-                0.6, 0.5, image, labels, None).write(folder / CALIBRATION)
-    write_checksums(folder)
-    return folder
 
 
 def test_the_statement_is_in_json_log_table_and_picture(model, image, tmp_path):
@@ -48,7 +34,9 @@ def test_the_statement_is_in_json_log_table_and_picture(model, image, tmp_path):
     assert said["labels"]["Anterior"] == {
         "expected_dice": pytest.approx(0.8), "dice_low": pytest.approx(0.7),
         "volume_ml": pytest.approx([volume * 0.904837, volume * 1.105171], rel=1e-5)}
-    assert f"hippocampus_190: {said['flag'].upper()}. Anterior: expected Dice 0.80, at least 0.70" in log
+    lines = Statement.of_json(said).lines()
+    assert lines[1].startswith("Anterior: expected Dice 0.80, at least 0.70, volume ")
+    assert f"hippocampus_190: {lines[0]}\n" + "".join(f"  {line}\n" for line in lines[1:]) in log
     with open(tmp_path / "out/volumes.csv", newline="") as handle:
         row = next(csv.DictReader(handle))
     assert (row["expected_dice"], row["dice_low"], row["flag"]) == ("0.8", "0.7", said["flag"])

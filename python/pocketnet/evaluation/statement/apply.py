@@ -65,6 +65,20 @@ class Statement:
         """Return the statement as a JSON object."""
         return asdict(self)
 
+    @classmethod
+    def of_json(cls, value: Mapping[str, Any]) -> Statement:
+        """Return the statement of a JSON object."""
+        labels = {name: LabelStatement(**one) for name, one in value["labels"].items()}
+        return cls(value["flag"], tuple(value["reasons"]), value["coverage"], labels)
+
+    def of_labels(self) -> list[str]:
+        """Return a line per label on which there is something to say."""
+        return [f"{name}: {words}" for name in self.labels if (words := self.of_label(name))]
+
+    def lines(self) -> list[str]:
+        """Return the statement in words: the flag, each label, the reasons."""
+        return [self.flag.upper(), *self.of_labels(), *self.reasons]
+
     def of_label(self, name: str) -> str:
         """Return the statement on a label in words; empty if there is nothing to say."""
         one = self.labels[name]

@@ -134,7 +134,7 @@ class Trainer:
             alike(model, self.trained)  # to validate
         self._stepper = stepping(self.trained, settings.rematerialise, self.devices.count)
         self._train_step = self.devices.train_step(self._stepper, self.trained.loss, settings.clip_norm)
-        self._predict = self.devices.predict(model)
+        self._predict = self.devices.predict(self._stepper if self.trained is model else model)
 
     def run(self, on_step: Callable[[int], None] = lambda step: None,
             epoch_ended: Callable[[State], None] = lambda state: None, until: int | None = None) -> State:

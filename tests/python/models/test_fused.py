@@ -1,5 +1,7 @@
 """The fused form of a network trains like the network itself, with fewer operations."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ NETWORKS = {
 }
 
 
-def trained(network, form, steps=2):
+def trained(network, form, steps=2, slices=SIDE):
     """Losses and the network after a few steps from biases that are not zero, and the model that took the steps."""
     keras.utils.set_random_seed(3)
     model = build(network)
@@ -39,7 +41,7 @@ def trained(network, form, steps=2):
     losses = []
     for seed in range(steps):
         rng = np.random.default_rng(seed)
-        shape = (2, *(SIDE,) * network.dimensions)
+        shape = (2, SIDE, SIDE, slices)[:network.dimensions + 1]
         losses.append(float(stepper.train_on_batch(rng.standard_normal((*shape, 1), dtype=np.float32),
                                                    rng.integers(0, CLASSES, shape, dtype=np.uint8))))
     return losses, model, stepper
@@ -59,6 +61,22 @@ def test_a_fused_training_is_the_same(network):
         np.testing.assert_allclose(keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(value), atol=2e-3)
     image = np.random.default_rng(9).standard_normal((1, *(SIDE,) * network.dimensions, 1), dtype=np.float32)
     np.testing.assert_allclose(stepper.predict_on_batch(image), other.predict_on_batch(image), atol=1e-5)
+
+
+@pytest.mark.parametrize("most", [module.MOST_WEIGHTS, 0], ids=["composed", "not composed"])
+def test_slices_of_volumes_are_convolved_as_images(most, monkeypatch):
+    """oneDNN takes 3.5 times as long for the same operations on volumes of one slice."""
+    monkeypatch.setattr(module, "MOST_WEIGHTS", most)
+    network = replace(NETWORKS["unet, anisotropic"], norm="instance")
+    losses, *_ = trained(network, lambda model: model, slices=1)
+    again, model, stepper = trained(network, lambda model: alike(fused(model), model), slices=1)
+    assert again == pytest.approx(losses, abs=1e-4)
+    image = tf.zeros((2, SIDE, SIDE, 1, 1))
+    made = tf.function(lambda: stepper(image, training=True)).get_concrete_function().graph.get_operations()
+    kinds = {operation.type for operation in made}
+    assert "Conv2D" in kinds and not any(kind.startswith("Conv3D") for kind in kinds)
+    volume = np.random.default_rng(9).standard_normal((1, SIDE, SIDE, SIDE, 1), dtype=np.float32)
+    np.testing.assert_allclose(stepper.predict_on_batch(volume), model.predict_on_batch(volume), atol=1e-5)
 
 
 def test_gradients_are_the_same_and_that_of_a_removed_bias_is_zero():

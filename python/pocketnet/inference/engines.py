@@ -59,8 +59,9 @@ class OpenVinoEngine:
             given = list(graph.output(0).get_shape())[:-1]
             if given not in ([1, *patch], [1]):  # [1]: a classifier returns one vector per image
                 raise RuntimeError(f"it gives {given[1:]}")
-            openvino_graph.fuse_skips(graph)
             self._classes_first = openvino_graph.classes_first(graph)
+            graph = openvino_graph.in_plane(graph)
+            openvino_graph.fuse_skips(graph)
         except RuntimeError as error:
             raise DataError(f"OpenVINO cannot take this network for windows of {'×'.join(map(str, patch))} voxels: "
                             f"{first_line(error)}.", where=str(folder / "model.xml"),

@@ -12,7 +12,8 @@ The last softmax runs over whole class planes instead of the few values of each 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -80,6 +81,102 @@ def classes_first(graph: openvino.Model) -> bool:
     replace_node(softmax, op.softmax(first, 1))
     graph.validate_nodes_and_infer_types()
     return True
+
+
+def in_plane(graph: openvino.Model) -> openvino.Model:
+    """Return the graph with 2D operations, if its window is one slice and no kernel is larger along the last axis.
+
+    OpenVINO convolves volumes of one slice in 2.6 times the time of images.
+
+    Args:
+        graph: The graph of a network of 3D layers with static shapes.
+
+    Returns:
+        A graph with the same inputs and outputs; `graph` itself if it is of another kind.
+    """
+    import openvino
+    from openvino import opset13 as op
+
+    shape = list(graph.input(0).get_shape())
+    if len(shape) != 5 or shape[3] != 1:
+        return graph
+    window = op.parameter(shape, np.float32)
+    made = {graph.input(0).get_node().get_name(): Slice(op.squeeze(window, op.constant([3])), 3)}
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() not in ("Parameter", "Constant", "Result"):
+            flat = _flat(node, made)
+            if flat is None:
+                return graph
+            made[node.get_name()] = flat
+    last = made[graph.get_results()[0].input_value(0).get_node().get_name()]
+    return openvino.Model([op.unsqueeze(last.node, op.constant([last.axis]))], [window])
+
+
+class Slice(NamedTuple):
+    """A tensor of a graph without the axis of the single slice.
+
+    Attributes:
+        node: The node that computes it, or its output.
+        axis: The place of the axis in the tensor that has it.
+    """
+
+    node: openvino.Node | openvino.Output
+    axis: int
+
+
+def _flat(node: openvino.Node, made: Mapping[str, Slice]) -> Slice | None:
+    """Return a node's form without the slice's axis; None if it is unknown or mixes slices."""
+    from openvino import opset13 as op
+
+    kind, attributes = node.get_type_name(), node.get_attributes()
+    sources = [value.get_source_output().get_node() for value in node.inputs()]
+    given = [made.get(source.get_name()) for source in sources]
+    first = given[0]
+    if first is None:
+        return None
+    x, axis = first
+    constant = sources[-1].get_data() if sources[-1].get_type_name() == "Constant" else None
+
+    def moved(place: int) -> int:
+        place %= len(node.get_output_shape(0))
+        return place - (place > axis)
+
+    if kind in KERNELS:
+        if axis != 4 or constant is None or constant.shape[-1] != 1:
+            return None
+        strides, begin, end = (attributes[name][:2] for name in ("strides", "pads_begin", "pads_end"))
+        return Slice(getattr(op, KERNELS[kind])(x, op.constant(np.ascontiguousarray(constant[..., 0])), strides,
+                                                pads_begin=begin, pads_end=end, dilations=attributes["dilations"][:2],
+                                                auto_pad=attributes["auto_pad"]), axis)
+    if kind == "MaxPool" and axis == 4 and attributes["kernel"][2] == 1:
+        of_plane = {name: attributes[name][:2] for name in ("strides", "dilations", "pads_begin", "pads_end")}
+        return Slice(op.max_pool(x, *of_plane.values(), attributes["kernel"][:2], attributes["rounding_type"],
+                                 attributes["auto_pad"]).output(0), axis)
+    if kind == "MVN" and constant is not None and axis in constant:
+        return Slice(op.mvn(x, op.constant([moved(place) for place in constant if place != axis]),
+                            attributes["normalize_variance"], attributes["eps"], attributes["eps_mode"]), axis)
+    if kind == "Transpose" and constant is not None:
+        order = [int(place) for place in constant]
+        return Slice(op.transpose(x, op.constant([moved(place) for place in order if place != axis])),
+                     order.index(axis))
+    if kind == "Softmax":
+        return Slice(op.softmax(x, moved(attributes["axis"])), axis)
+    if kind == "Concat" and all(one is not None and one.axis == axis for one in given):
+        return Slice(op.concat([cast("Slice", one).node for one in given], moved(attributes["axis"])), axis)
+    if kind in ELEMENTWISE:
+        others = [one.node if one and one.axis == axis else op.constant(np.squeeze(source.get_data(), axis))
+                  if source.get_type_name() == "Constant" and source.get_data().ndim == 5 else None
+                  for one, source in zip(given[1:], sources[1:], strict=True)]
+        if all(other is not None for other in others):
+            return Slice(getattr(op, ELEMENTWISE[kind])(x, *others), axis)
+    return None
+
+
+KERNELS = {"Convolution": "convolution", "ConvolutionBackpropData": "convolution_backprop_data",
+           "GroupConvolution": "group_convolution"}
+ELEMENTWISE = {"Add": "add", "Multiply": "multiply", "Subtract": "subtract", "PRelu": "prelu", "Relu": "relu",
+               "Sigmoid": "sigmoid"}
+"""OpenVINO's operations by the name of their kind."""
 
 
 def _upsampling(output: openvino.Output) -> tuple[openvino.Output, np.ndarray, np.ndarray | None] | None:

@@ -43,7 +43,7 @@ process PLAN {
     def predicted = widths.collect { width -> [arch: 'unet', width: width.toString(), mode: 'train',
                                                predicted: [host_memory_mib: 1000, step_seconds: 1]] }
     """
-    ${both ? """echo '{"network": {"kernel": [3, 3, 1]}, "training": {"epochs": 1, "steps_per_epoch": 9000}}' > plan-2d.json""" : ''}
+    ${both ? """echo '{"network": {"kernel": [3, 3, 1]}, "training": {"epochs": 1, "steps_per_epoch": 9000}, "seed": 1}' > plan-2d.json""" : ''}
     echo '{"preprocessing": {"crop": "nonzero"}, "network": {"depth": 2, "feature_maps": 16}, "training": {"epochs": 1, "steps_per_epoch": 1}, "seed": 1}' > plan.json
     echo '${groovy.json.JsonOutput.toJson([configurations: predicted])}' > predicted.json
     echo '{"folds": [{"fold": 0}, {"fold": 1}]}' > splits.json

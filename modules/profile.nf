@@ -21,6 +21,6 @@ process PROFILE {
 
     stub:
     """
-    echo '{"configurations": [{"predicted": {"host_memory_mib": 1000}, "measured": {"host_memory_mib": 1500}}]}' > ${meta.id}.json
+    echo '{"configurations": [{"predicted": {"host_memory_mib": 1000}, "measured": {"host_memory_mib": 1500, "step_seconds": 1}}]}' > ${meta.id}.json
     """
 }

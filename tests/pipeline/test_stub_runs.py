@@ -12,7 +12,8 @@ from running import LIMIT_SECONDS, REPOSITORY, Pipeline
 
 EXPERIMENTS = json.loads((REPOSITORY / "conf/experiments.json").read_text())
 GIVEN = {"members": "2", "cases_per_task": "3", "cases_per_check": "2", "folds": "10", "fold": "0",
-         "skip_profile": "false", "rematerialise": "false", "gpus": "0", "help": "false", "width": "pocket"}
+         "skip_profile": "false", "rematerialise": "false", "gpus": "0", "help": "false", "width": "pocket",
+         "configuration": "2d,3d"}
 SITE = (REPOSITORY / "docs/slurm.md").read_text().split("```groovy\n")[1].split("```")[0]
 APPTAINER = """#!/bin/bash
 while [[ $1 != *.sif ]]; do shift; done
@@ -39,6 +40,11 @@ def called(pipeline):
 def trace(folder):
     """The rows of the only record in a run's own folder."""
     (path,) = folder.glob("pipeline_info/trace_*.txt")
+    return read(path)
+
+
+def read(path):
+    """The rows of a trace."""
     with open(path, newline="") as handle:
         return list(csv.DictReader(handle, delimiter="\t"))
 
@@ -54,7 +60,8 @@ def commands(pipeline, name):
 
 def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
     """Started together, into one output folder: the second is warned, and their records are not one another's."""
-    listed = {name: [value] if name in ("fold", "width") else value for name, value in GIVEN.items()}
+    lists = ("fold", "width", "configuration")
+    listed = {name: value.split(",") if name in lists else value for name, value in GIVEN.items()}
     (tmp_path / "given.json").write_text(json.dumps(listed))
     line = [word for name, value in GIVEN.items() for word in (f"--{name}", value)]
     runs = {name: Pipeline(clone, tmp_path / name, ("-stub-run", "-profile", "test", "--outdir", "../both"), text)
@@ -66,13 +73,17 @@ def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
     assert [process.returncode for process in started] == [0, 0], said
     assert sum("Warning: Another run or command writes to" in one for one in said) == 1, said
     tasks = [sorted(re.findall(r"Submitted process > (.*)", one)) for one in said]
-    assert tasks[0] == tasks[1] and len([name for name in tasks[0] if ":TRAIN" in name]) == 2
-    assert {"POCKETNET:READ (batch 1)", "POCKETNET:PROFILE (unet-pocket)", "POCKETNET:PREPROCESS (demo, batch 1)",
-            "POCKETNET:INFER (unet-pocket-fold0, batch 2)", "POCKETNET:EVALUATE (unet-pocket-fold0, part 1)",
-            "POCKETNET:JOIN (unet-pocket-fold0)", "POCKETNET:CALIBRATE (unet-pocket)"} < set(tasks[0])
+    assert tasks[0] == tasks[1] and len([name for name in tasks[0] if ":TRAIN" in name]) == 4
+    assert {"POCKETNET:READ (batch 1)", "POCKETNET:PROFILE (unet-pocket-2d)", "POCKETNET:PREPROCESS (demo, batch 1)",
+            "POCKETNET:INFER (unet-pocket-2d-fold0, batch 2)", "POCKETNET:EVALUATE (unet-pocket-3d-fold0, part 1)",
+            "POCKETNET:JOIN (unet-pocket-3d-fold0)", "POCKETNET:CALIBRATE (unet-pocket-2d)"} < set(tasks[0])
     records = tmp_path / "both/demo/pipeline_info"
     assert {kind: len(list(records.glob(f"{kind}_*"))) for kind in ("trace", "params", "report")} == {
         "trace": 2, "params": 2, "report": 2}
+    for path in records.glob("trace_*"):  # time by each network's own plan: 1 step in 3D, 9,000 in 2D, of a second each
+        rows = [row for row in read(path) if ":TRAIN" in row["name"]]
+        assert {(name, row["time"]) for row in rows for name in re.findall(r"-([23]d)-", row["name"])} == {
+            ("3d", "1h"), ("2d", "8h")}
     first, second = [json.loads(path.read_text()) for path in records.glob("params_*")]
     assert first.pop("started") != second.pop("started") and first == second and first["rematerialise"] is False
 

@@ -219,13 +219,25 @@ def _alone(names: Sequence[str], given: dict[str, object]) -> bool:
 
 
 def _started(folder: Path, plan: Plan, *, edited: bool) -> Plan:
-    """Return the plan with the structure of the network to start from; an edited one has to have it."""
+    """Return the plan with the structure of the network to start from; an edited one has to have it.
+
+    Raises:
+        UsageError: The network is of the other configuration, or as `Start.check`.
+    """
+    from ..errors import UsageError
     from ..training.start import Start
 
     start = Start.open(folder)
     if edited:
         start.check(plan)
-    return plan if edited else start.structured(plan)
+        return plan
+    source, chosen = start.model.plan, plan.configuration
+    found = f"{source.network.convolved_dimensions}d"
+    if source.task == plan.task and chosen and found != chosen.name:
+        raise UsageError(f"The network to start from is {found.upper()}, the plan is {chosen.name.upper()}: "
+                         f"{chosen.reason}.", where=str(folder),
+                         todo=f"Give --configuration {found}, or start from a network in {chosen.name.upper()}.")
+    return start.structured(plan)
 
 
 def _described(plan: Plan, splits: Splits, *, sizes: bool) -> str:

@@ -9,8 +9,10 @@ import pytest
 import tiny
 from click.testing import CliRunner
 from pocketnet import Predictor
+from pocketnet.cli import plan as plan_command
 from pocketnet.cli import prune as prune_command
 from pocketnet.cli import train as train_command
+from pocketnet.contracts.configuration import Configuration
 from pocketnet.contracts.labels import Label
 from pocketnet.contracts.plan import NetworkPlan
 from pocketnet.contracts.provenance import Origin
@@ -152,6 +154,13 @@ def test_another_number_of_dimensions_is_refused_when_planning(work, tmp_path):
     with pytest.raises(UsageError, match="has 3 dimensions, the one to be trained 2") as caught:
         start.structured(replace(tiny.plan(), network=NetworkPlan.from_json(flat)))
     assert "Start from a network of 2 dimensions" in caught.value.todo
+
+    chosen = Configuration("2d", "few slices far apart: median shape 200 × 200 × 9 voxels, spacing 1 × 1 × 10 mm")
+    slices = replace(tiny.plan().network, kernel=(3, 3, 1), pooling=((2, 2, 1),) * 2)
+    flat = replace(tiny.plan(patch=[16, 16, 1]), configuration=chosen, network=slices)
+    with pytest.raises(UsageError, match="start from is 3D, the plan is 2D: few slices far apart") as caught:
+        plan_command._started(work / "full", flat, edited=False)
+    assert caught.value.todo == "Give --configuration 3d, or start from a network in 2D."
     with pytest.raises(UsageError, match="for segmentation, not for classification"):
         start.check(SimpleNamespace(task="classification", network=tiny.plan().network))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pocketnet import Predictor
 from pocketnet.evaluation.metrics import dice
+from pocketnet.inference import statements
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDER = REPOSITORY / "models/hippocampus/fold1"
@@ -28,3 +29,5 @@ def test_it_segments_its_test_cases_as_reported(hippocampus_data):
         for label in predictor.model.labels:
             assert dice(reference == label.value, found == label.value) == pytest.approx(
                 reported[case, label.name], abs=0.005)
+    known = statements.calibration_of(predictor)
+    assert known.run_keys == (run_key,) and known.cases == 46 and all(one.dice.margin for one in known.labels)

@@ -1,8 +1,10 @@
 """The page of `pocket-export --html` in Chromium: the labels of pocket-infer, the exact geometry, and no request."""
 
+import csv
 import gzip
 import json
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -17,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("POCKET_TEST_DATA", ROOT.parent / "shared/data"))
 HIPPOCAMPUS = ROOT / "models/hippocampus/fold1"
 ENDED = "body[data-state=done], body[data-state=failed]"
-LEAST_EQUAL = 0.9999
+LEAST_EQUAL, MOST_DICE = 0.9999, 0.001
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?")
 
 
 def exported(model: Path, output: Path) -> Path:
@@ -58,14 +61,14 @@ def scan(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def inferred(tmp_path_factory):
-    """What pocket-infer writes for an image."""
+    """What pocket-infer writes for an image: the label map, and its entry in the JSON."""
     folder = tmp_path_factory.mktemp("inferred")
 
     def infer(model, image):
         output = folder / f"{image.name.split('.')[0]}.nii.gz"
-        subprocess.run([ROOT / "bin/pocket-infer", "--model", model, image, "-o", output, "--quiet", "--overwrite"],
-                       check=True)
-        return output
+        ran = subprocess.run([ROOT / "bin/pocket-infer", "--model", model, image, "-o", output, "--quiet", "--json",
+                              "--overwrite"], check=True, capture_output=True)
+        return output, json.loads(ran.stdout)["cases"][0]
 
     return infer
 
@@ -100,9 +103,9 @@ def segment(page, *images):
     return page.inner_text("#said")
 
 
-def downloaded(page, folder):
+def downloaded(page, folder, button="#download"):
     with page.expect_download() as download:
-        page.click("#download")
+        page.click(button)
     download.value.save_as(folder / download.value.suggested_filename)
     return folder / download.value.suggested_filename
 
@@ -118,6 +121,35 @@ def compare(found: Path, expected: Path) -> float:
     return float((x == y).mean())
 
 
+def compare_statement(page, folder, case):
+    """The page's table has the volumes, statement and warnings of pocket-infer; returns the flag.
+
+    The networks' probabilities differ by single precision: Dice by at most 0.001, volumes by 0.1 %, reasons in no more
+    than the last digit of a number.
+    """
+    said = case["statement"]
+    with open(downloaded(page, folder, "#table"), newline="") as handle:
+        rows = {row["label"]: row for row in csv.DictReader(handle)}
+    assert list(rows) == list(case["volumes"]) == list(said["labels"])
+    for name, one in said["labels"].items():
+        row = rows[name]
+        assert float(row["volume_ml"]) == pytest.approx(case["volumes"][name]["volume_ml"], rel=1e-3, abs=1e-6)
+        for column, value, most in (
+                *((name, one[name], {"abs": MOST_DICE}) for name in ("expected_dice", "dice_low")),
+                *((name, ml, {"rel": 1e-3, "abs": 1e-6}) for name, ml in zip(
+                    ("volume_low_ml", "volume_high_ml"), one["volume_ml"] or (None, None), strict=True))):
+            assert (row[column] == "") == (value is None)
+            assert value is None or float(row[column]) == pytest.approx(value, **most), column
+        assert row["flag"] == said["flag"] and row["warnings"] == " | ".join(case["warnings"])
+        found = row["reasons"].split(" | ") if row["reasons"] else []
+        assert [NUMBER.sub("0", text) for text in found] == [NUMBER.sub("0", text) for text in said["reasons"]]
+        for a, b in zip(found, said["reasons"], strict=True):
+            x, y = ([float(number.replace(",", "")) for number in NUMBER.findall(text)] for text in (a, b))
+            assert x == pytest.approx(y, rel=5e-3, abs=0.11)
+    assert page.locator("#reasons li").all_inner_texts() == found
+    return said["flag"]
+
+
 def test_a_real_case_as_by_pocket_infer(opened, inferred, pictures, tmp_path):
     image = DATA / "Task04_Hippocampus/imagesTr/hippocampus_001.nii.gz"
     if not image.is_file():
@@ -125,7 +157,8 @@ def test_a_real_case_as_by_pocket_infer(opened, inferred, pictures, tmp_path):
     page = opened(exported(HIPPOCAMPUS, tmp_path / "hippocampus.html"))
     assert (tmp_path / "hippocampus.html").stat().st_size < 30 * 2**20
     assert segment(page, image) == "hippocampus_001.nii.gz: segmented."
-    found, expected = downloaded(page, tmp_path), inferred(HIPPOCAMPUS, image)
+    found, (expected, case) = downloaded(page, tmp_path), inferred(HIPPOCAMPUS, image)
+    assert compare_statement(page, tmp_path, case) == "accept" and page.inner_text("#flag") == "Accept"
     assert found.name == "hippocampus_001_seg.nii.gz" and compare(found, expected) >= LEAST_EQUAL
     values = np.asarray(nib.load(found).dataobj)
     rows = [row.split("\t") for row in page.inner_text("#volumes").splitlines()[1:]]
@@ -135,6 +168,20 @@ def test_a_real_case_as_by_pocket_infer(opened, inferred, pictures, tmp_path):
     page.set_viewport_size({"width": 1100, "height": 860})
     page.wait_for_timeout(500)
     page.screenshot(path=pictures / "browser.png", full_page=True)
+    page.fill("#accept", "0.99")
+    assert page.inner_text("#flag") == "Look at this case"
+    assert page.locator("#reasons li").count() == 2 and "below your 0.99" in page.inner_text("#reasons")
+    page.fill("#reject", "0.99")
+    assert page.inner_text("#flag") == "Reject"
+    page.fill("#accept", "")  # the calibration's
+    page.fill("#reject", "2")
+    assert page.inner_text("#flag") == "Accept"
+    plain = nib.load(image)
+    wide = tmp_path / "wide.nii.gz"
+    nib.save(nib.Nifti1Image(np.asarray(plain.dataobj), plain.affine @ np.diag([3, 3, 3, 1])), wide)
+    segment(page, wide)
+    assert compare_statement(page, tmp_path, inferred(HIPPOCAMPUS, wide)[1]) != "accept"
+    assert all("voxel spacing unlike" in page.inner_text(place) for place in ("#reasons", "#warnings"))
 
 
 TURNED = np.array([[0, 4.6, -1.2, 3], [-5.2, 0.4, 0.9, 80], [0.8, 1.9, 5.5, -40], [0, 0, 0, 1]])
@@ -170,7 +217,21 @@ def test_labels_and_geometry_of_any_image(opened, small_page, network, inferred,
     image = scan(name, **how)
     page = opened(small_page)
     assert segment(page, image) == f"{name}: segmented."
-    assert compare(downloaded(page, tmp_path), inferred(network, image)) >= LEAST_EQUAL
+    expected, case = inferred(network, image)
+    assert compare(downloaded(page, tmp_path), expected) >= LEAST_EQUAL
+    compare_statement(page, tmp_path, case)
+
+
+def test_a_network_without_a_calibration_says_so(opened, small_page, scan, tmp_path):
+    text = small_page.read_text()
+    calibrated = re.search(r'"statement": \{"calibration".*?\}\}, "networks"', text)[0]
+    none = '"statement": {"none": "there is no calibration"}, "networks"'
+    (tmp_path / "plain.html").write_text(text.replace(calibrated, none))
+    page = opened(tmp_path / "plain.html")
+    segment(page, scan("unstated.nii.gz"))
+    assert page.inner_text("#statement") == "No statement on how far to trust this: there is no calibration."
+    with open(downloaded(page, tmp_path, "#table"), newline="") as handle:
+        assert {row["flag"] for row in csv.DictReader(handle)} == {""}
 
 
 def test_big_endian_and_nifti_2(opened, small_page, network, inferred, scan, tmp_path):
@@ -181,7 +242,7 @@ def test_big_endian_and_nifti_2(opened, small_page, network, inferred, scan, tmp
     page = opened(small_page)
     for image in (tmp_path / "big.nii", tmp_path / "two.nii.gz"):
         assert segment(page, image).endswith("segmented.")
-        assert compare(downloaded(page, tmp_path), inferred(network, image)) >= LEAST_EQUAL
+        assert compare(downloaded(page, tmp_path), inferred(network, image)[0]) >= LEAST_EQUAL
 
 
 def test_what_is_no_image_is_said(opened, small_page, scan, tmp_path):

@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, files
+from ..contracts.calibration import needed
 from ..contracts.decisions import mirrored_of, operations_of, windows_of
 from ..contracts.labels import overlapping
 from ..contracts.tasks import check_task
 from ..errors import UsageError
+from ..evaluation.statement import apply
 from ..preprocessing import ranges
 from ..preprocessing.image import PART_BYTES
 from ..training.model_folder import ModelFolder
 from ..viewer import packages
 from ..viewer.page import page
-from . import engines, ensemble, memory
+from . import engines, ensemble, features, memory, statements
 from .colours import colour
 from .export import export_onnx_file
 from .options import SPARSE_OVERLAP, Options
@@ -85,6 +87,7 @@ def description(models: Sequence[ModelFolder]) -> dict[str, Any]:
                     "sigma": plan.inference.gaussian_sigma, "limits": _limits(models[0])},
         "operations": {label: one.to_json() for label, one in operations_of(plan, decisions).items()},
         "ranges": ranges.joined([one for one in seen if one]).to_json() if all(seen) else None,
+        "statement": _statement(models),
         "networks": [{"intensity": [one.to_json() for one in model.provenance.intensity]} for model in models],
         "note": f"PocketNet Suite {__version__} in a browser, model {models[0].digest[:16]}",
     }
@@ -93,6 +96,17 @@ def description(models: Sequence[ModelFolder]) -> dict[str, Any]:
 def _takes_any_size(models: Sequence[ModelFolder]) -> bool:
     """Return whether pocket-infer takes large windows for models without a decision."""
     return Predictor(models, Options(engine="openvino")).takes_any_size
+
+
+def _statement(models: Sequence[ModelFolder]) -> dict[str, Any]:
+    """Return the calibration with the numbers of the statement's arithmetic, or why there is none."""
+    predictor = Predictor(models, Options(engine="openvino"))
+    known = statements.calibration_of(predictor)
+    if known is None:
+        return {"none": statements.why_none(predictor)}
+    return {"calibration": known.to_json(), "limits": {
+        "needed": needed(known.coverage), "floor": features.FLOOR, "most_voxels": features.MOST_VOXELS,
+        "far": apply.FAR, "least_trust": apply.LEAST_TRUST, "most_told": apply.MOST_TOLD}}
 
 
 def _limits(model: ModelFolder) -> dict[str, Any]:

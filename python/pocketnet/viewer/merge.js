@@ -4,12 +4,12 @@
 import { gaussianWeight } from "./windows.js";
 import { neededPlanes, resamplePlanes } from "./resample.js";
 
-/** Yield {first, count, planes: [per class]}: the Gaussian-weighted mean prediction, slab by slab along z.
- *  members: async functions from a window's places to its prediction (x, y, z, class), class fastest. */
-export async function* merge(tiling, classes, members) {
+/** Yield {first, count, planes: [per channel]}: the Gaussian-weighted mean prediction, slab by slab along z.
+ *  members: async functions from a window's places to its prediction (x, y, z, channel), channel fastest. */
+export async function* merge(tiling, channels, members) {
   const [nx, ny] = tiling.shape, plane = nx * ny, layers = tiling.places[2];
   const weight = gaussianWeight(tiling.window, tiling.sigma);
-  const total = Array.from({ length: classes }, () => new Float32Array(plane * tiling.depth));
+  const total = Array.from({ length: channels }, () => new Float32Array(plane * tiling.depth));
   const weights = new Float32Array(plane * tiling.depth);
   for (let index = 0; index < layers.length; index++) {
     const layer = layers[index];
@@ -79,9 +79,9 @@ function joined(a, b) {
   return out;
 }
 
-/** Write the class of each voxel of a slab: the most probable, or of regions the last one above 0.5. */
-export function chooseClasses(planes, regions, write) {
-  const classes = planes.length;
+/** Write the class of each voxel of a slab: the most probable, or of regions the last one above 0.5.
+ *  planes: the probabilities of the classes first. */
+export function chooseClasses(planes, classes, regions, write) {
   for (let i = 0; i < planes[0].length; i++) {
     let chosen = 0;
     if (regions) {

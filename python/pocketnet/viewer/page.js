@@ -1,10 +1,13 @@
 // The page: files in, progress, viewer, volumes, label map out. The work is done by the worker (worker.js).
 
 import { show, setOpacity } from "./display.js";
+import { inWords, statement } from "./statement.js";
 
+const COLUMNS = ["case", "label", "value", "voxels", "volume_ml", "expected_dice", "dice_low", "volume_low_ml", "volume_high_ml",
+                 "flag", "reasons", "warnings"], SEPARATOR = " | ";
 const $ = (id) => document.getElementById(id);
 const model = JSON.parse($("model").textContent);
-let worker = null, files = [], result = null, began = 0;
+let worker = null, files = [], result = null, judged = null, began = 0;
 
 /** Return the bytes of a part of this file, which are stored as base64 of gzip. */
 async function unpacked(id) {
@@ -123,6 +126,7 @@ async function finished(data) {
     row.append(name, element("td", one.volume_ml.toFixed(3), "number"), element("td", one.voxels.toLocaleString("en"), "number"));
     return row;
   }));
+  state();
   $("timing").textContent = `${data.windows} windows of ${data.window.join(" × ")} voxels in ${data.seconds.toFixed(1)} s.`;
   say(`${files.map((file) => file.name).join(", ")}: segmented.`);
   try {
@@ -132,6 +136,25 @@ async function finished(data) {
     $("place").textContent = `This browser cannot show the image (${error.message}). The label map can be downloaded.`;
   }
   document.body.dataset.state = "done";
+}
+
+/** Show the statement on the case, by the thresholds of the page. */
+function state() {
+  const { calibration, none } = model.statement;
+  $("unstated").hidden = !none;
+  $("stated").hidden = !calibration;
+  if (!calibration) {
+    $("unstated").textContent = `No statement on how far to trust this: ${none}.`;
+    return;
+  }
+  const volumes = Object.fromEntries(result.volumes.map((one) => [one.name, one.volume_ml]));
+  const threshold = (id) => ($(id).validity.valid && $(id).value !== "" ? +$(id).value : calibration[id]);
+  judged = statement(model.statement, result.features, volumes, result.unlike, threshold("accept"), threshold("reject"));
+  $("flag").textContent = { accept: "Accept", look: "Look at this case", reject: "Reject" }[judged.flag];
+  $("flag").className = judged.flag;
+  $("reasons").replaceChildren(...judged.reasons.map((text) => element("li", text)));
+  $("expected").replaceChildren(...Object.keys(judged.labels).filter((name) => inWords(judged, name)).flatMap((name) =>
+    [element("dt", name), element("dd", inWords(judged, name))]));
 }
 
 function element(tag, text, className) {
@@ -154,8 +177,14 @@ function save(blob, name) {
 function table() {
   const safe = (value) => (/^[=+\-@\t]/.test(value) && typeof value === "string" ? `'${value}` : String(value));
   const cell = (value) => (/[",\n]/.test(safe(value)) ? `"${safe(value).replaceAll('"', '""')}"` : safe(value));
-  const rows = result.volumes.map((one) => [stem(), one.name, one.value, one.voxels, +one.volume_ml.toFixed(6)]);
-  return [["case", "label", "value", "voxels", "volume_ml"], ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
+  const digits = (value) => (value === null || value === undefined ? "" : +value.toPrecision(6));
+  const rows = result.volumes.map((one) => {
+    const own = judged?.labels[one.name];
+    return [stem(), one.name, one.value, one.voxels, +one.volume_ml.toFixed(6), ...[own?.expected_dice, own?.dice_low,
+      own?.volume_ml?.[0], own?.volume_ml?.[1]].map(digits), judged?.flag ?? "", judged?.reasons.join(SEPARATOR) ?? "",
+      result.warnings.join(SEPARATOR)];
+  });
+  return [COLUMNS, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }
 
 function cancel() {
@@ -171,6 +200,10 @@ $("drop").addEventListener("submit", (event) => event.preventDefault());
 $("cancel").addEventListener("click", cancel);
 $("download").addEventListener("click", () => worker.postMessage({ kind: "zip", bytes: result.labels }));
 $("table").addEventListener("click", () => save(new Blob([table()], { type: "text/csv" }), `${stem()}_volumes.csv`));
+for (const id of ["accept", "reject"]) {
+  if (model.statement.calibration) $(id).value = model.statement.calibration[id];
+  $(id).addEventListener("input", state);
+}
 $("opacity").addEventListener("input", (event) => setOpacity(+event.target.value));
 for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {

@@ -20,7 +20,8 @@ export function postprocess(classes, shape, labels, operations, voxelMm3) {
   return classes;
 }
 
-function maskOf(classes, label) {
+/** Return the mask of a label. */
+export function maskOf(classes, label) {
   const values = new Uint8Array(256), out = new Uint8Array(classes.length);
   for (const value of label.parts ?? [label.value]) values[value] = 1;
   for (let i = 0; i < classes.length; i++) out[i] = values[classes[i]];
@@ -47,7 +48,7 @@ export function boxOf(mask, shape, more) {
 
 /** Number the face-connected components of the voxels in a box that satisfy `inside`; visit each component's voxels.
  *  visit(voxels: list of indices, touches: whether the component reaches a side of the box with several voxels). */
-function eachComponent(shape, box, inside, visit) {
+export function eachComponent(shape, box, inside, visit) {
   const [nx, ny] = shape, seen = new Uint8Array(shape[0] * shape[1] * shape[2]), steps = [1, nx, nx * ny];
   for (let z = box[2][0]; z < box[2][1]; z++) {
     for (let y = box[1][0]; y < box[1][1]; y++) {

@@ -1,5 +1,6 @@
 // Segment a case: crop, resample, normalise, predict windows, merge, choose, postprocess; as inference/predictor.py.
 
+import { Tally, describe, entropy } from "./features.js";
 import { product } from "./grid.js";
 import { Moments, normaliser } from "./intensity.js";
 import { chooseClasses, merge, onSource } from "./merge.js";
@@ -91,7 +92,7 @@ function foreground(channels, shape) {
   return box[0][1] ? box : shape.map((n) => [0, n]);
 }
 
-/** Segment a scan; return {classes (RAS+, x fastest), window, windows}.
+/** Segment a scan; return {classes (RAS+, x fastest), window, windows, features (null without a calibration)}.
  *  run(network, window): async, a network's probabilities of a window (x, y, z, channel), the last axis fastest.
  *  progress(done, all): called after each window. */
 export async function segment(model, scan, run, progress = () => {}) {
@@ -117,17 +118,22 @@ export async function segment(model, scan, run, progress = () => {}) {
     };
   });
   const classes = new Uint8Array(product(scan.shape)), [nx, ny] = scan.shape, [[x0, x1], [y0, y1], [z0]] = prepared.box;
-  const merged = merge(tiling, model.classes, members);
+  const merged = merge(tiling, channelsOf(model), members), tally = model.statement.calibration ? new Tally(model) : null;
   for await (const { first, planes } of onSource(merged, prepared.shape, prepared.cropped)) {
-    const width = x1 - x0, height = y1 - y0;
-    chooseClasses(planes, model.regions, (i, chosen) => {
+    const width = x1 - x0, height = y1 - y0, slab = tally && new Uint8Array(planes[0].length);
+    chooseClasses(planes, model.classes, model.regions, (i, chosen) => {
+      if (slab) slab[i] = chosen;
       const x = i % width, y = Math.floor(i / width) % height, z = Math.floor(i / (width * height));
       classes[x0 + x + nx * (y0 + y + ny * (z0 + first + z))] = chosen;
     });
+    tally?.add(slab, planes);
   }
   postprocess(classes, scan.shape, model.labels, model.operations, product(scan.spacing));
-  return { classes, window: tiling.window, windows: all, skipped };
+  return { classes, window: tiling.window, windows: all, skipped, features: tally && describe(model, scan, classes, tally) };
 }
+
+/** Return the channels of a prediction: the classes; for the statement, also the mean entropy of several predictions. */
+const channelsOf = (model) => model.classes + (model.statement.calibration && model.predictions > 1 ? 1 : 0);
 
 /** Return a window's input (x, y, z, channel), normalised, 0 outside the volume; and whether all its voxels are 0. */
 function windowOf(prepared, tiling, places, layer, normalise) {
@@ -153,16 +159,18 @@ function windowOf(prepared, tiling, places, layer, normalise) {
 
 /** Return the prediction of an empty window: background, in equal shares of the members. */
 function background(model, voxels) {
-  const out = new Float32Array(voxels * model.classes);
-  if (!model.regions) for (let i = 0; i < out.length; i += model.classes) out[i] = 1 / model.networks.length;
+  const channels = channelsOf(model), out = new Float32Array(voxels * channels);
+  if (!model.regions) for (let i = 0; i < out.length; i += channels) out[i] = 1 / model.networks.length;
   return out;
 }
 
 /** Return a network's share of the mean prediction, over mirrored images if the model takes them. */
 async function predict(model, window, values, run) {
+  const { classes } = model, channels = channelsOf(model);
   let total = null;
   for (const axes of model.mirrors) {
-    const said = mirrored(await run(mirrored(values, window, axes)), window, axes);
+    const found = mirrored(await run(mirrored(values, window, axes)), window, axes);
+    const said = channels > classes ? withEntropy(found, classes, model.regions) : found;
     if (model.predictions > 1) {
       const share = model.predictions;
       for (let i = 0; i < said.length; i++) said[i] /= share;
@@ -171,6 +179,16 @@ async function predict(model, window, values, run) {
     else total = said;
   }
   return total;
+}
+
+/** Return a prediction with its entropy as a last channel. */
+function withEntropy(found, classes, regions) {
+  const out = new Float32Array((found.length / classes) * (classes + 1));
+  for (let from = 0, to = 0; from < found.length; from += classes, to += classes + 1) {
+    for (let c = 0; c < classes; c++) out[to + c] = found[from + c];
+    out[to + classes] = entropy(classes, regions, (c) => found[from + c]);
+  }
+  return out;
 }
 
 function mirrored(values, [wx, wy, wz], axes) {

@@ -1,15 +1,16 @@
 // Warn about images that differ from the training images, as preprocessing/ranges.py.
 
 import { product } from "./grid.js";
+import { counted } from "./words.js";
 
 const SAMPLE = 2 ** 20, SHARE = 0.1, FEW = 5, FACTOR = 1.25, INTENSITY_FACTOR = 1.5, DEVIATIONS = 0.25;
 const IN_UNITS = { p0_5: "0.5th percentile", median: "median", p99_5: "99.5th percentile" };
-const STANDARDISED = { low: ["p0_5", "0.5th percentile"], middle: ["median", "median"], high: ["p99_5", "99.5th percentile"] };
+const OF = { low: "p0_5", middle: "median", high: "p99_5" };
 
 /** Return the warnings about a scan; none without ranges. */
 export function findings(ranges, modalities, scan) {
   if (!ranges) return [];
-  const out = [], images = `${ranges.cases.toLocaleString("en")} training image${ranges.cases === 1 ? "" : "s"}`;
+  const out = [], images = counted(ranges.cases, "training image");
   ranges.intensities.forEach((modality, index) => {
     const words = unlike(modality, measure(scan.channels[index], scan.shape), ranges.cases);
     if (words.length) out.push(`${modality.modality}: intensities unlike those of the ${images}: ${words.join("; ")}`);
@@ -26,7 +27,7 @@ export function findings(ranges, modalities, scan) {
 }
 
 /** Measure about a million voxels of a channel that are not 0, evenly spaced along all axes. */
-function measure(values, shape) {
+export function measure(values, shape) {
   const every = Math.max(1, Math.ceil((product(shape) / SAMPLE) ** (1 / 3))), kept = [];
   const [sx, sy, sz] = shape.map((n) => Math.min(every, n));
   for (let z = 0; z < shape[2]; z += sz) {
@@ -48,6 +49,10 @@ function measure(values, shape) {
   return { mean, std, p0_5: percentile(0.005), median: percentile(0.5), p99_5: percentile(0.995) };
 }
 
+/** Return low, middle and high of an image in standard deviations from its mean. */
+export const standardised = (found) => Object.fromEntries(Object.entries(OF).map(([name, of]) =>
+  [name, found.std ? (found[of] - found.mean) / found.std : 0]));
+
 function unlike(modality, found, cases) {
   const out = [], span = modality.p99_5.median - modality.p0_5.median;
   for (const [name, words] of Object.entries(IN_UNITS)) {
@@ -56,11 +61,10 @@ function unlike(modality, found, cases) {
     if (name === "p0_5" && seen.minimum > 0) low = 0;
     if (!(low <= value && value <= high)) out.push(`${words} ${text(value)} (in training ${range(seen)})`);
   }
-  for (const [name, [of, words]] of Object.entries(STANDARDISED)) {
-    const seen = modality[name], value = found.std ? (found[of] - found.mean) / found.std : 0;
-    const [low, high] = widened(seen, cases, DEVIATIONS);
+  for (const [name, value] of Object.entries(standardised(found))) {
+    const seen = modality[name], [low, high] = widened(seen, cases, DEVIATIONS);
     if (!(low <= value && value <= high)) {
-      out.push(`${words} ${text(value)} standard deviations from the mean (in training ${range(seen)})`);
+      out.push(`${IN_UNITS[OF[name]]} ${text(value)} standard deviations from the mean (in training ${range(seen)})`);
     }
   }
   return out;

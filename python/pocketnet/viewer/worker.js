@@ -51,7 +51,7 @@ async function read(files) {
   const scan = { channels, shape: layout.shape, spacing: layout.spacing,
                  bytes: images.reduce((sum, image) => sum + image.bytes * image.volumes, 0) };
   return { scan, layout, header: { ...first.header, dim: [3, ...first.header.dim.slice(1)] }, first,
-           warnings: [...warnings, ...findings(model.ranges, model.modalities, scan)] };
+           warnings, unlike: findings(model.ranges, model.modalities, scan) };
 }
 
 /** Refuse a case whose volumes do not fit into the browser's memory, and say what would fit. */
@@ -92,8 +92,8 @@ async function run(number, values, window) {
 }
 
 async function work(files) {
-  const began = performance.now(), { scan, layout, header, warnings, first } = await read(files);
-  postMessage({ kind: "read", shape: scan.shape, spacing: scan.spacing, warnings });
+  const began = performance.now(), { scan, layout, header, warnings, unlike, first } = await read(files);
+  postMessage({ kind: "read", shape: scan.shape, spacing: scan.spacing, warnings: [...warnings, ...unlike] });
   const found = await segment(model, scan, run, (done, all) => postMessage({ kind: "progress", done, all }));
   const counts = new Float64Array(256), ml = product(scan.spacing) / 1000;
   for (const value of found.classes) counts[value]++;
@@ -103,7 +103,7 @@ async function work(files) {
   });
   const labels = labelFile({ ...header, dim: first.header.volumes > 1 ? header.dim : first.header.dim },
                            fromRas(found.classes, layout), model.note);
-  postMessage({ kind: "done", volumes, labels, window: found.window, windows: found.windows, skipped: found.skipped,
+  postMessage({ kind: "done", volumes, labels, unlike, features: found.features, warnings: [...warnings, ...unlike], window: found.window, windows: found.windows, skipped: found.skipped,
                 seconds: (performance.now() - began) / 1000 }, [labels.buffer]);
 }
 

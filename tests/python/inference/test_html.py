@@ -4,6 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from inference.calibrated import add_calibration
 from pocketnet import Predictor
 from pocketnet.cli.export import main
 from pocketnet.inference import html, memory
@@ -17,11 +18,19 @@ def test_the_description_has_the_predictors_settings(hippocampus_model):
     assert json.loads(json.dumps(found, allow_nan=False))["modalities"] == list(folder.plan.modalities)
     assert [one["name"] for one in found["labels"]] == [label.name for label in folder.labels]
     assert found["predictions"] == 2 * len(found["mirrors"]) and len(found["networks"]) == 2
+    assert found["statement"] == {"none": "several models are averaged, and a calibration is of one"}
     predictor = Predictor.load(hippocampus_model)
     assert set(found["operations"]) == set(predictor.operations)
     limits = found["windows"]["limits"]
     assert limits["activation_mib"] == pytest.approx(predictor._activation_mib)
     assert limits["window_voxels"] == memory.WINDOW_VOXELS
+
+
+def test_a_calibration_goes_with_its_numbers(model):
+    assert html.description([ModelFolder.open(model)])["statement"] == {
+        "none": "the model folder has no calibration (pocket-calibrate adds one)"}
+    found = html.description([ModelFolder.open(add_calibration(model))])["statement"]
+    assert found["calibration"]["accept"] == 0.6 and found["limits"]["needed"] == 20
 
 
 def test_what_cannot_be_written_is_refused(hippocampus_model, tmp_path, monkeypatch):

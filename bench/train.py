@@ -24,10 +24,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pocketnet.models.network import Network
 
 ROOT = Path(__file__).parents[1]
 FEATURE_MAPS, DEPTH, CLASSES, BATCH, THREADS = 16, 3, 3, 2, 2
-PATCHES = {"40×56×40": (40, 56, 40), "64×64×64": (64, 64, 64)}
+PATCHES = {"40×56×40": (40, 56, 40), "64×64×64": (64, 64, 64), "320×320×1": (320, 320, 1)}
+"""The last is a slice of a volume, for a 2D network; PyTorch's has 2D layers."""
 OURS, PLAIN, LAST = "ours (Keras, TensorFlow)", "PyTorch", "PyTorch, channels last"
 UNFUSED = "ours, not fused"
 BOUND = {"ratio_to_pytorch": 0.75}
@@ -43,17 +48,24 @@ PARTS = {"convolution, forward": ("Conv3D",), "convolution, gradient of the kern
 transposed convolution is an input's gradient."""
 
 
+def network_of(patch: tuple[int, ...]) -> Network:
+    """The pocket U-Net for a patch; a 2D one for a slice."""
+    from pocketnet.models.network import Network
+
+    flat = {"kernel": (3, 3, 1), "pooling": ((2, 2, 1),) * DEPTH} if patch[-1] == 1 else {}
+    return Network(classes=CLASSES, depth=DEPTH, feature_maps=FEATURE_MAPS, **flat)
+
+
 def ours(patch: tuple[int, ...], fuse: bool) -> tuple[Callable[[], object], int]:
     """A step of this project's training, and the network's trainable parameters."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import numpy as np
     from pocketnet import backend
     from pocketnet.models.build import build
-    from pocketnet.models.network import Network
     from pocketnet.training.compile import compile_for_training, stepping
 
     backend.configure(THREADS, 0)
-    model = build(Network(classes=CLASSES, depth=DEPTH, feature_maps=FEATURE_MAPS))
+    model = build(network_of(patch))
     compile_for_training(model, "l2_dice", 1e-3, None)
     rng = np.random.default_rng(0)
     image = rng.normal(size=(BATCH, *patch, 1)).astype(np.float32)
@@ -69,31 +81,36 @@ def by_pytorch(patch: tuple[int, ...], channels_last: bool) -> tuple[Callable[[]
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
+    flat = patch[-1] == 1
+    patch = patch[:2] if flat else patch
+    kinds = ((nn.Conv2d, nn.BatchNorm2d, nn.ConvTranspose2d, nn.functional.max_pool2d) if flat else
+             (nn.Conv3d, nn.BatchNorm3d, nn.ConvTranspose3d, nn.functional.max_pool3d))
+    conv, norm, transposed, pool = kinds
 
     def block(inputs: int) -> nn.Sequential:
         return nn.Sequential(*(layer for maps in (inputs, FEATURE_MAPS) for layer in (
-            nn.Conv3d(maps, FEATURE_MAPS, 3, padding=1), nn.BatchNorm3d(FEATURE_MAPS), nn.ReLU(inplace=True))))
+            conv(maps, FEATURE_MAPS, 3, padding=1), norm(FEATURE_MAPS), nn.ReLU(inplace=True))))
 
     class PocketUNet(nn.Module):
         def __init__(self):
             super().__init__()
             self.down = nn.ModuleList(block(1 if depth == 0 else FEATURE_MAPS) for depth in range(DEPTH))
             self.bottleneck = block(FEATURE_MAPS)
-            self.up = nn.ModuleList(nn.ConvTranspose3d(FEATURE_MAPS, FEATURE_MAPS, 2, 2) for _ in range(DEPTH))
+            self.up = nn.ModuleList(transposed(FEATURE_MAPS, FEATURE_MAPS, 2, 2) for _ in range(DEPTH))
             self.merge = nn.ModuleList(block(2 * FEATURE_MAPS) for _ in range(DEPTH))
-            self.head = nn.Conv3d(FEATURE_MAPS, CLASSES, 1)
+            self.head = conv(FEATURE_MAPS, CLASSES, 1)
 
         def forward(self, x):
             skips = []
             for one in self.down:
                 skips.append(one(x))
-                x = nn.functional.max_pool3d(skips[-1], 2)
+                x = pool(skips[-1], 2)
             x = self.bottleneck(x)
             for up, merge in zip(self.up, self.merge, strict=True):
                 x = merge(torch.cat([up(x), skips.pop()], dim=1))
             return torch.softmax(self.head(x), dim=1)
 
-    layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+    layout = (torch.channels_last if flat else torch.channels_last_3d) if channels_last else torch.contiguous_format
     model = PocketUNet().to(memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     image = torch.randn(BATCH, 1, *patch).to(memory_format=layout)
@@ -103,7 +120,7 @@ def by_pytorch(patch: tuple[int, ...], channels_last: bool) -> tuple[Callable[[]
         optimizer.zero_grad(set_to_none=True)
         probabilities = model(image)
         truth = torch.moveaxis(nn.functional.one_hot(label, CLASSES), -1, 1).float()
-        axes = (2, 3, 4)
+        axes = tuple(range(2, truth.ndim))
         distance = ((truth - probabilities) ** 2).sum(axes)
         loss = (distance / ((truth**2).sum(axes) + (probabilities**2).sum(axes) + 1e-6)).mean()
         loss.backward()
@@ -166,7 +183,6 @@ def parts(patch: str) -> None:
 
     step, _ = ours(PATCHES[patch], True)
     import tensorflow as tf
-    from pocketnet.models.network import Network
     from pocketnet.profiling import fused, predict, speed
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -192,8 +208,7 @@ def parts(patch: str) -> None:
         begin = time.process_time()
         product()
         peak = max(peak, 2 * MATRIX**3 / (time.process_time() - begin) / 1e9)
-    nodes = predict.nodes_of(Network(classes=CLASSES, depth=DEPTH, feature_maps=FEATURE_MAPS), PATCHES[patch],
-                             "float32")
+    nodes = predict.nodes_of(network_of(PATCHES[patch]), PATCHES[patch], "float32")
     gflops = speed.training_work(fused.trained(nodes), BATCH).gflops
     of: collections.Counter[str] = collections.Counter()
     for name, milliseconds in shortest.items():

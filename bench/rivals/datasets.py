@@ -39,7 +39,7 @@ class Dataset:
 DATASETS = {one.name: one for one in (
     Dataset("hippocampus", "Task04_Hippocampus", 4, ("--dataset", "hippocampus"), (), 1, (10, 30, 60)),
     Dataset("acdc", "Task27_ACDC", 27, ("--dataset", "decathlon", "--group", r"(patient\d+)_"),
-            ("--splits", "{}/splits_nnunet.json", "--configuration", "3d"), 3, (60,), r"(patient\d+)_"))}
+            ("--splits", "{}/splits_nnunet.json", "--configuration", "2d"), 3, (60,), r"(patient\d+)_"))}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ..models.network import SIGMOID
 from .configuration import Chosen, candidates, in_plane
 from .patch import choose_sizes
 from .preprocessing import median_shape, resolve
-from .recipes import load
+from .recipes import load, patched
 
 REGION_LOSS = "dice_cross_entropy"
 """Default loss for labels that overlap, as in nnU-Net: Dice and binary cross-entropy."""
@@ -112,6 +112,8 @@ def _make(manifest: Manifest, fingerprint: Fingerprint, named: tuple[str, dict[s
     """Make the plan of a configuration; `named` is the recipe's name and content."""
     task = manifest.task
     rules, (recipe_name, recipe) = TASKS[task], named
+    if chosen and chosen.through is not None:
+        recipe = patched(recipe, recipe.get("2d", {}))
     preprocessing = resolve(manifest, fingerprint)
     training: dict[str, Any] = dict(recipe["training"])
     if overrides.rematerialise:

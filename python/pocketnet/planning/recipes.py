@@ -16,7 +16,8 @@ def load(name: str, task: str = DEFAULT) -> dict[str, Any]:
     """Load a recipe for a task.
 
     A recipe is for the default task. For another task, the recipe's section with its name overrides the other sections.
-    A recipe that `extends` another inherits all values, at any depth, that it does not set itself.
+    A recipe that `extends` another inherits all values, at any depth, that it does not set itself. The section `2d`
+    overrides the others in the plan of a 2D network on slices of volumes.
 
     Raises:
         UsageError: The recipe is unknown or does not support the task; the message lists the valid names.

@@ -144,6 +144,13 @@ def test_a_step_in_2d_takes_the_voxels_of_one_in_3d():
     assert plan(HEART, batch=7).training.batch == 7
 
 
+def test_best_augments_slices_more_than_volumes():
+    flat, volume = (plan(HEART, "best", configuration=name).training.augmentation for name in ("2d", "3d"))
+    assert (flat.rotation_degrees, volume.rotation_degrees) == ((-45, 45), (-15, 15))
+    assert (flat.rotation, flat.elastic, volume.rotation, volume.elastic) == (0.5, 0.3, 0.3, 0)
+    assert flat.noise_sd == volume.noise_sd
+
+
 @pytest.mark.parametrize("image, wanted, patch, batch, depth", [
     ({"shape": [35, 50, 36], "spacing_mm": [1, 1, 1]}, None, (32, 48, 32), 2, 3),
     ({"shape": [125, 141, 9], "spacing_mm": [1.5, 1.5, 10]}, "2d", (128, 128, 1), 6, 5),

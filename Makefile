@@ -43,6 +43,7 @@ help: ## List what there is
 
 setup: .venv/.ready nextflow ## Install everything (again only when a lock file changed)
 	@.venv/bin/python -m pocketnet.viewer.packages --try
+	$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready. Next: 'make demo' or docs/tutorial.md with your own scans.")
 
 viewer: .venv/.ready ## Download the libraries of the page that segments in a browser (pocket-export --html), from the npm registry
 	@.venv/bin/python -m pocketnet.viewer.packages
@@ -154,9 +155,8 @@ bench-predict: .venv/.ready ## Hold predicted memory and step time against measu
 	@PYTHONPATH=python .venv/bin/python bench/predict.py --page $(OUTDIR)/bench-predict
 
 ui: .venv/.ready ## Open the MLflow UI on the runs under $(OUTDIR), on this machine only (UI_PORT=5000)
-	@test -f $(OUTDIR)/mlflow/mlflow.db || { echo "There is no $(OUTDIR)/mlflow/mlflow.db yet: run the pipeline first (or say OUTDIR=…)." >&2; exit 2; }
-	echo "The runs are at http://127.0.0.1:$(UI_PORT); stop with Ctrl+C."
-	.venv/bin/mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) --backend-store-uri sqlite:///$(abspath $(OUTDIR))/mlflow/mlflow.db
+	@echo "Starting MLflow …"
+	exec .venv/bin/python -m pocketnet.tracking.ui "$(OUTDIR)/mlflow/mlflow.db" $(UI_PORT)
 
 completion: .venv/.ready ## Write Tab completion of the pocket-* commands for SHELL_NAME=bash, zsh or fish
 	@mkdir -p .tools
@@ -212,11 +212,24 @@ define new_venv
 	$(PYTHON) -m venv $(1)
 endef
 
+# What pip is at, on a terminal: it takes minutes.
+define count_packages
+count=0 all=$$(grep -c '==' $(LOCK))
+	[[ -t 2 ]] || exec cat > /dev/null
+	while read -r word name _; do
+	    case $$word in
+	        Collecting) printf '\r\e[K  %d of about %d: %s' $$((++count)) "$$all" "$${name%%[=<>;[]*}" >&2 ;;
+	        Installing) printf '\r\e[K  unpacking %d packages' $$count >&2 ;;
+	    esac
+	done
+	printf '\r\e[K' >&2
+endef
+
 # The stamp is the last thing written: an interrupted set-up starts again.
 .venv/.ready: $(LOCK) python/pyproject.toml
 	@$(call new_venv,.venv)
-	echo "Installing the Python libraries into .venv (a few minutes the first time) …"
-	.venv/bin/python $(PIP) --require-hashes -r $(LOCK)
+	echo "Installing the Python libraries into .venv (almost 4 GB; a few minutes the first time) …"
+	.venv/bin/python $(filter-out -q,$(PIP)) --progress-bar off --require-hashes -r $(LOCK) | { $(count_packages); }
 	.venv/bin/python $(PIP) --no-deps --no-build-isolation -e python
 	env -u PYTHONDONTWRITEBYTECODE HOME=$(CURDIR)/.venv .venv/bin/python -c 'from pocketnet import backend; backend.lean = True; backend.configure(); import $(IMPORTED)'
 	touch $@

@@ -6,6 +6,7 @@ processes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -91,7 +92,10 @@ def pictures() -> Path:
 
 @pytest.fixture(scope="session")
 def ui(results, tmp_path_factory) -> Iterator[str]:
-    """Address of the MLflow UI on a copy of that run's store, started by `make ui`."""
+    """Address of the MLflow UI on a copy of that run's store, started by `make ui`.
+
+    It is one process, names the page of the comparison, and ends without an error on Ctrl+C.
+    """
     outdir = tmp_path_factory.mktemp("ui")
     shutil.copytree(results / "mlflow", outdir / "mlflow")
     with socket.socket() as listener:
@@ -102,8 +106,15 @@ def ui(results, tmp_path_factory) -> Iterator[str]:
                                     f"UI_PORT={port}"], stdout=log, stderr=log, start_new_session=True)
     try:
         yield _answering(f"http://127.0.0.1:{port}", process, outdir / "log")
+        alive = subprocess.check_output(["ps", "-o", "comm=", "-g", str(process.pid)], text=True)
+        assert len(alive.split()) == 2, "besides make, one process"
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl+C
+        process.wait(120)
+        said = (outdir / "log").read_text()
+        assert f"http://127.0.0.1:{port}/#/experiments/" in said and "Traceback" not in said, said
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

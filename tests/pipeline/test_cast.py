@@ -1,4 +1,7 @@
-"""Values of parameters as Nextflow may have them, by version and source: all become the schema's types."""
+"""Values of parameters as Nextflow may have them, by version and source: all become the schema's types.
+
+The other classes in lib/ are tested here, too, because one start of Nextflow is enough for all.
+"""
 
 import hashlib
 import json
@@ -10,12 +13,27 @@ from pocketnet import claims, outputs
 from running import HOSTILE, LIMIT_SECONDS, REPOSITORY, clean_environment
 
 SCRIPT = r"""
+def together() {
+    def text = '{"second": 1, "first": {"inner": [{"case": "a", "label": null}]}, ' +
+               (0..40).collect { number -> "\"key$number\": $number" }.join(', ') + '}'
+    def pool = java.util.concurrent.Executors.newFixedThreadPool(2)
+    def seen = (1..5000).collectMany {
+        def value = Json.parse(text)
+        def barrier = new java.util.concurrent.CyclicBarrier(2)
+        def read = { barrier.await(); (value + [:]).toString() }
+        def reads = (1..2).collect { pool.submit(read as java.util.concurrent.Callable) }
+        reads*.get()
+    }
+    pool.shutdown()
+    seen.toSet()
+}
+
 workflow {
     def PUBLISHED = new groovy.json.JsonSlurper().parse(file("${launchDir}/publish.json").toFile())
     def cases = new groovy.json.JsonSlurper().parse(file("${launchDir}/cases.json").toFile())
     def shell = [a: Shell.word("x.db' ; touch PWN"), b: Shell.word('plain/path.1')]
     println 'ANSWER ' + groovy.json.JsonOutput.toJson([
-        shell: shell, escaped: [PathNames.escapeAll(), nextflow.util.Escape.path('%s')][1],
+        json: together(), shell: shell, escaped: [PathNames.escapeAll(), nextflow.util.Escape.path('%s')][1],
         clone: PathNames.unusableClone(java.nio.file.Path.of('/clone $(date)')) + PathNames.unusableClone(file('%s')) +
             PathNames.unusableStore(java.nio.file.Path.of('/a?b/x.db')) + PathNames.unusableStore(null),
         foreign: new Published(file("${launchDir}/results/demo")).problems(),
@@ -261,6 +279,11 @@ def test_nothing_is_published_over_what_the_pipeline_did_not_publish(answer, out
     lines = (answer["folder"] / "made/demo/.pocketnet-output.jsonl").read_text().splitlines()
     recorded = {json.loads(line)["file"] for line in lines if hashlib.sha256(b"{}").hexdigest() in line}
     assert any(name.startswith(place) for name in recorded) != bool(obstacle)
+
+
+def test_two_operators_that_read_the_same_json_see_all_of_it(answer):
+    (seen,) = answer["json"]
+    assert seen.startswith("[second:1, first:[inner:[[case:a, label:null]]], key0:0,")
 
 
 def test_a_folder_with_links_in_a_circle_is_listed(answer):

@@ -71,6 +71,9 @@ def test_members_of_a_fold_count_as_one_network(own):
     assert "trained, but not evaluated" not in (results / "report.html").read_text()
 
 
-def test_members_are_not_trained_again(own):
-    statuses = own.finish("-resume")
-    assert {name.split(" ")[0] for name, status in statuses.items() if status != "CACHED"} == {"VERSIONS"}
+def test_another_outdir_repeats_nothing_but_the_tracking_there(own):
+    done = own.run("-resume", "--outdir", "elsewhere")
+    assert done.returncode == 0, done.stdout
+    assert (own.folder / "elsewhere/lesions/models/unet-pocket/fold0/model.keras").is_file()
+    again = {name.split(" ")[0] for name, status in own.statuses("elsewhere").items() if status != "CACHED"}
+    assert again == {"VERSIONS", "COLLECT"}

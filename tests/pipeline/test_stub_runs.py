@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 
-import pytest
 from running import LIMIT_SECONDS, REPOSITORY, Pipeline
 
 EXPERIMENTS = json.loads((REPOSITORY / "conf/experiments.json").read_text())
@@ -88,10 +87,20 @@ def test_text_numbers_and_a_file_of_lists_ask_for_the_same(clone, tmp_path):
     assert first.pop("started") != second.pop("started") and first == second and first["rematerialise"] is False
 
 
+def is_wired(run, experiment, step, results):
+    """An experiment's own step has run, and its table and figure were published."""
+    assert experiment in EXPERIMENTS
+    assert {step, "EXPERIMENT"} <= commands(run, ".command.sh").keys()
+    assert (results / f"experiments/{experiment}/table.md").is_file()
+
+
 def test_the_documented_site_configuration_holds(clone, tmp_path):
+    """In an experiment, which has all steps of a plain run but CALIBRATE."""
     (tmp_path / "site.config").write_text(SITE.replace("/scratch/me/work", str(tmp_path / "work")).replace(
         "/data/results", str(tmp_path / "site")).replace("'brats'", "'demo'"))
-    run = stub_run(clone, tmp_path, "-c", "site.config", "--recipe", "quick", "--fold", "0", text=True)
+    run = stub_run(clone, tmp_path, "-c", "site.config", "--recipe", "quick", "--fold", "0", "--experiment",
+                   "saturation", text=True)
+    is_wired(run, "saturation", "TRAIN", tmp_path / "site/demo")
     for row in trace(tmp_path / "site/demo"):
         amount, unit = row["memory"].split()
         assert int(row["cpus"]) <= 16 and float(amount) <= 180 and unit in ("GB", "MB") and row["status"] == "COMPLETED"
@@ -101,17 +110,18 @@ def test_the_documented_site_configuration_holds(clone, tmp_path):
     assert all("site%2Fdemo%2Fcheckpoints" in text for text in commands(run, ".command.run")["TRAIN"])
 
 
-@pytest.mark.parametrize("name, step", [("pruning", "TUNE"), ("throughput", "MEASURE"), ("saturation", "TRAIN")])
-def test_an_experiment_is_wired(clone, tmp_path, name, step):
-    """`test_whole_run.py` runs two others."""
-    assert name in EXPERIMENTS
-    run = stub_run(clone, tmp_path, "-profile", "test", "--experiment", name, "--fold", "0", text=name < "q")
-    assert {step, "EXPERIMENT"} <= commands(run, ".command.sh").keys()
-    assert (tmp_path / f"results/demo/experiments/{name}/table.md").is_file()
+def test_an_experiment_that_trains_nothing_is_wired(clone, tmp_path):
+    """Two tests here are of others, and `test_whole_run.py` runs two more."""
+    run = stub_run(clone, tmp_path, "-profile", "test", "--experiment", "throughput", "--fold", "0")
+    is_wired(run, "throughput", "MEASURE", tmp_path / "results/demo")
+    assert "TRAIN" not in commands(run, ".command.sh")
 
 
 def test_only_tasks_that_ask_for_a_gpu_see_one_and_all_see_their_folders(clone, tmp_path):
-    """With a stand-in for Apptainer, which runs the tasks here: a GPU in a container is not to be had in a test."""
+    """With a stand-in for Apptainer, which runs the tasks here: a GPU in a container is not to be had in a test.
+
+    In the experiment that has most steps; of a plain run's, it lacks CALIBRATE.
+    """
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "apptainer").write_text(APPTAINER)
@@ -119,13 +129,14 @@ def test_only_tasks_that_ask_for_a_gpu_see_one_and_all_see_their_folders(clone, 
     (tmp_path / "image.sif").touch()
     name, store = "O'Brien's scans", "where $else"
     run = stub_run(clone, tmp_path, "-profile", "test,apptainer", "--gpus", "1", "--container", f"{tmp_path}/image.sif",
-                   "--fold", "0", "--outdir", name, "--mlflow_uri", f"sqlite:///{tmp_path}/{store}/runs.db", text=True,
-                   PATH=f"{programs}:/usr/bin:/bin")
+                   "--fold", "0", "--experiment", "pruning", "--outdir", name, "--mlflow_uri",
+                   f"sqlite:///{tmp_path}/{store}/runs.db", text=True, PATH=f"{programs}:/usr/bin:/bin")
+    is_wired(run, "pruning", "TUNE", tmp_path / name / "demo")
     launched = commands(run, ".command.run")
     for step, texts in launched.items():
         for text in texts:
             (line,) = [line for line in text.splitlines() if "apptainer exec" in line]
-            assert ("--nv" in line) == (step in ("PROFILE", "TRAIN", "INFER")), step
+            assert ("--nv" in line) == (step in ("PROFILE", "TRAIN", "PRUNE", "TUNE", "INFER")), step
             quoted = str(tmp_path / name).replace("'", "'\\''")
             assert f"--bind '{quoted}' --bind '{tmp_path}/{store}'" in line
     assert (tmp_path / store).is_dir()

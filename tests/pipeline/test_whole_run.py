@@ -133,14 +133,6 @@ def test_a_change_of_the_reports_code_repeats_only_what_reads_it(finished):
     assert repeated(finished.finish("-resume")) == {"REPORT", "COLLECT"}
 
 
-def test_another_outdir_repeats_nothing_but_the_tracking_there(finished):
-    done = finished.run("-resume", "--outdir", "elsewhere")
-    assert done.returncode == 0, done.stdout
-    assert (finished.folder / "elsewhere/demo/models/unet-full/fold1/model.keras").is_file()
-    again = {name.split(":")[-1] for name in re.findall(r"Submitted process > (\S+)", done.stdout)}
-    assert again == {"VERSIONS", "COLLECT"}
-
-
 def test_experiments_share_trainings_with_the_run_and_one_another(finished):
     """The ablation trains the width between the ends only, and ends in a table and a figure."""
     pipeline = replace(finished, options=(*finished.options, "--fold", "0", "--outdir", "tables", "-resume"), text=True,

@@ -13,8 +13,8 @@ class Messages {
         lines << ['records', "$folder/pipeline_info/"]
         if (new File("$base/report.html").exists()) {
             lines << ['MLflow', mlflowUri]
-            if (!mlflowUri.startsWith('http')) {
-                lines << ['', "to open it: ${Shell.word("$project/.venv/bin/mlflow")} ui --host 127.0.0.1 --backend-store-uri ${Shell.word(mlflowUri)}"]
+            if (mlflowUri.startsWith('sqlite:///')) {
+                lines << ['', "to open it: ${Shell.word("$project/.venv/bin/python")} -m pocketnet.tracking.ui ${Shell.word(mlflowUri - 'sqlite:///')}"]
             }
         }
         (['', *verdicts("$base/comparison/comparison.json"), 'Done.'] + lines.collect { name, text -> "  ${name.padRight(9)} $text" }).join('\n') + '\n'

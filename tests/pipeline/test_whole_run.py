@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -79,7 +80,9 @@ def test_everything_is_published_and_said(finished):
     info = {path.name.split("_2")[0] for path in (results / "pipeline_info").iterdir()}
     assert {"report", "timeline", "trace", "dag", "params", "software_versions"} <= info
     log = (finished.folder.parent / "log").read_text()
-    assert f"{results}/report.html" in log and "mlflow ui --host 127.0.0.1" in log
+    assert f"{results}/report.html" in log
+    opening = shlex.split(log.partition("to open it: ")[2].splitlines()[0])
+    assert opening[1:] == ["-m", "pocketnet.tracking.ui", f"{finished.folder}/results/mlflow/mlflow.db"]
     assert "could not be tracked" not in log
     (verdict,) = json.loads((results / "comparison/comparison.json").read_text())["verdicts"]
     assert f"{verdict['title']}.\nDone." in log and len(re.findall(r"Trained \d of \d: unet-", log)) == len(

@@ -18,7 +18,7 @@ import uvicorn
 from ..errors import PocketError, UsageError
 from .store import KIND, SQLITE, Store
 
-HOST = "127.0.0.1"
+HOST, PORT = "127.0.0.1", 5000
 MOST = 5
 """Datasets whose comparison is named, those with the newest first."""
 
@@ -87,7 +87,7 @@ def _application(database: Path) -> Any:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), int(sys.argv[2]))
+        main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else PORT)
     except PocketError as problem:
         print(f"make: {problem.render()}", file=sys.stderr)
         sys.exit(problem.exit_code)

@@ -1,12 +1,12 @@
 """What does a change of a recipe do to accuracy? Trials on an inner split, paired case by case with the base.
 
-Fold 0's training and validation cases are split again by the same rule (`planning.folds.make_folds`), by patient where
-`--group` says how to tell them apart; of that, fold 0 is trained on, validated on and, whole volumes, scored on. Fold
-0's test cases take no part. A variant is a JSON patch onto `base`, and its `recipe` one onto the recipe, where `null`
-takes a value away; its `patch` is in voxels (the recipe only bounds what suits the images); with `members` so many
-networks, of seeds one after the other, are trained and averaged. Each trial is a process of its own and appends a line
-to `OUT/trials.jsonl`: what was changed, seed, split, code, cost and every case's Dice, predicted in each way of
-`WAYS`. A trial that is there already, of the same code, is not repeated.
+Fold 0's training and validation cases (of the folds of `--splits`, if given) are split again by the rule of the folds
+(`planning.folds.make_folds`), by patient where `--group` says how to tell them apart; of that, fold 0 is trained on,
+validated on and, whole volumes, scored on. Fold 0's test cases take no part. A variant is a JSON patch onto `base`, and
+its `recipe` one onto the recipe, where `null` takes a value away; its `patch` is in voxels (the recipe only bounds what
+suits the images); with `members` so many networks, of seeds one after the other, are trained and averaged. Each trial
+is a process of its own and appends a line to `OUT/trials.jsonl`: what was changed, seed, split, code, cost and every
+case's Dice, predicted in each way of `WAYS`. A trial that is there already, of the same code, is not repeated.
 
     PYTHONPATH=python .venv/bin/python bench/recipe.py --input DIR --base best --variants bench/recipe-parts.json -o OUT
     PYTHONPATH=python .venv/bin/python bench/recipe.py -o OUT --table
@@ -35,6 +35,7 @@ from pocketnet.contracts.plan import Plan
 from pocketnet.contracts.splits import Fold, Splits
 from pocketnet.evaluation.statistics import compare_paired
 from pocketnet.planning.folds import labelled, make_folds
+from pocketnet.planning.given import given_splits
 from pocketnet.planning.plan import PlanOverrides, make_plan
 from pocketnet.planning.recipes import load, patched
 from pocketnet.planning.splits import intensity_constants
@@ -48,11 +49,14 @@ after the last step instead of the one with the best validation loss, or the oth
 members' Dice, instead of the Dice of their mean."""
 
 
-def inner_split(manifest: Manifest, fingerprint: Fingerprint, seed: int) -> Splits:
-    """Fold 0's training and validation cases, split once more by the rule of the folds."""
+def inner_split(manifest: Manifest, fingerprint: Fingerprint, seed: int, given: Path | None = None) -> Splits:
+    """Fold 0's training and validation cases, split once more by the rule of the folds; `given` is a file of folds."""
     cases = labelled(manifest)
     groups = together(cases)
-    outer = make_folds([case.case for case in cases], 5, seed, groups=groups)[0]
+    if given:
+        outer = given_splits(given, manifest, seed)[1][0]
+    else:
+        outer = make_folds([case.case for case in cases], 5, seed, groups=groups)[0]
     inner = make_folds([*outer.train, *outer.validation], 5, seed, groups=groups)[0]
     constants = intensity_constants(fingerprint, inner.train, manifest.modalities)
     fold = Fold(0, tuple(inner.train), tuple(inner.validation), tuple(inner.test), constants)
@@ -70,7 +74,7 @@ def trial(args: argparse.Namespace, name: str, variant: dict) -> dict:
     manifest = Manifest.read(args.data / "manifest.json")
     fingerprint = Fingerprint.read(args.data / "fingerprint.json")
     plan = plan_of(args, manifest, fingerprint, variant)
-    splits = inner_split(manifest, fingerprint, args.split_seed)
+    splits = inner_split(manifest, fingerprint, args.split_seed, args.splits)
     with tempfile.TemporaryDirectory(dir=args.output) as folder:
         models, made = [], []
         for member in range(variant.get("members", 1)):
@@ -241,6 +245,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="hippocampus")
     parser.add_argument("--input", type=Path, help="the dataset's folder")
     parser.add_argument("--group", help="what keeps cases together, as in pocket-check")
+    parser.add_argument("--splits", type=Path, help="folds, as in pocket-plan; else the suite's own")
     parser.add_argument("--base", default="best", help="the recipe that variants change")
     parser.add_argument("--variants", type=Path, help="JSON: by name {recipe, patch, arch, width, steps_factor, …}")
     parser.add_argument("--only", action="append", default=[], help="these variants, in this order; else all")

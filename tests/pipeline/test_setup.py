@@ -58,6 +58,21 @@ def test_a_users_own_nextflow_comes_first_when_recent(tmp_path, version, taken):
         assert done.stdout.strip() == f"own {version} run x"
 
 
+@pytest.mark.parametrize("given", [{}, {"NXF_HOME": "elsewhere/deep"}])
+def test_two_first_runs_at_once_do_not_disturb_each_other(tmp_path, given):
+    """Nextflow fails where another one makes its home at the same moment; so it is there before Nextflow starts."""
+    own = launcher(tmp_path / "own", "24.10.0")
+    home = tmp_path / given.get("NXF_HOME", "home/.nextflow")
+    (own / "nextflow").write_text(f"#!/bin/bash\nNXF_VER=${{NXF_VER:-'24.10.0'}}\ntest -d {home} && echo there\n")
+    env = {"PATH": f"{own}:/usr/bin:/bin", "HOME": str(tmp_path / "home")} | {
+        name: str(tmp_path / path) for name, path in given.items()}
+    (tmp_path / "home").mkdir()
+    assert subprocess.run([REPOSITORY / "bin/nextflow", "--which"], env=env, capture_output=True).returncode == 0
+    assert not home.exists()
+    done = subprocess.run([REPOSITORY / "bin/nextflow", "run"], env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == "there", done.stderr
+
+
 def test_the_ps_for_machines_without_one_knows_each_process_and_its_parent():
     named = 'import time; open("/proc/self/comm", "w").write(") R 1 ("); print(flush=True); time.sleep(60)'
     with subprocess.Popen([sys.executable, "-c", named], stdout=subprocess.PIPE) as child:

@@ -1,10 +1,11 @@
-"""The page of `pocket-export --html` in Chromium: the labels of pocket-infer, the exact geometry, and no request."""
+"""The page of `pocket-export --html` in Chromium and Firefox: labels of pocket-infer, exact geometry, no request."""
 
 import csv
 import gzip
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -13,12 +14,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from firefox import firefox
 from sizes import PAGE_WIDTHS
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("POCKET_TEST_DATA", ROOT.parent / "shared/data"))
 HIPPOCAMPUS = ROOT / "models/hippocampus/fold1"
-ENDED = "body[data-state=done], body[data-state=failed]"
+ENDED = "body[data-state=done], body[data-state=failed], body[data-state=asking]"
 LEAST_EQUAL, MOST_DICE = 0.9999, 0.001
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?")
 
@@ -98,9 +100,24 @@ def opened(browser):
 
 def segment(page, *images):
     page.evaluate("document.body.dataset.state = 'asked'")
-    page.set_input_files("#files", images)
+    page.set_input_files("#folder" if images[0].is_dir() else "#files", images)
     page.wait_for_selector(ENDED)
     return page.inner_text("#said")
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from series import write_dicom
+write_dicom(*map(Path, sys.argv[1:3]), sys.argv[3])
+"""
+
+
+def dicom(image: Path, folder: Path, number: int = 1) -> Path:
+    """An image as a DICOM series."""
+    subprocess.run([ROOT / ".venv/bin/python", "-c", WRITE, image, folder, f"1.2.826.0.1.3680043.8.498.{number}"],
+                   check=True, env=os.environ | {"PYTHONPATH": f"{ROOT}/tests/python/inference"})
+    return folder
 
 
 def downloaded(page, folder, button="#download"):
@@ -192,6 +209,7 @@ def test_a_real_case_as_by_pocket_infer(opened, inferred, pictures, tmp_path):
 
 
 TURNED = np.array([[0, 4.6, -1.2, 3], [-5.2, 0.4, 0.9, 80], [0.8, 1.9, 5.5, -40], [0, 0, 0, 1]])
+OBLIQUE = np.array([[4.8, 0.84, 1.344, -60], [-1.4, 2.88, 4.608, 12], [0, -4, 3.6, 40], [0, 0, 0, 1]])
 SHEARED = np.array([[-5, 0, 0.6, 90], [0.3, -5, 0, 120], [0, 0.4, 6, -72], [0, 0, 0, 1]])
 
 
@@ -229,6 +247,46 @@ def test_labels_and_geometry_of_any_image(opened, small_page, network, inferred,
     compare_statement(page, tmp_path, case)
 
 
+def same_place(found: Path, expected: Path) -> float:
+    """The share of voxels with the same label at the same place."""
+    one, other = (nib.as_closest_canonical(nib.load(path)) for path in (found, expected))
+    assert one.shape == other.shape and np.abs(one.affine - other.affine).max() < 1e-4
+    assert len(np.unique(other.dataobj)) > 1, "nothing is segmented"
+    return float((np.asarray(one.dataobj) == np.asarray(other.dataobj)).mean())
+
+
+def test_a_folder_of_dicom_files(opened, small_page, network, inferred, scan, tmp_path):
+    """A series, turned against the axes, beside a file that is none; then two series, of which the user chooses one."""
+    series = dicom(scan("oblique.nii", affine=OBLIQUE), tmp_path / "series")
+    expected, case = inferred(network, series)
+    (series / "README.txt").write_text("Not an image.")
+    page = opened(small_page)
+    assert segment(page, series) == "series_3.nii: segmented."
+    assert same_place(downloaded(page, tmp_path), expected) >= LEAST_EQUAL
+    compare_statement(page, tmp_path, case)
+
+    (tmp_path / "both").mkdir()
+    dicom(scan("plain.nii.gz"), tmp_path / "both/a", 7)
+    second = dicom(scan("second.nii.gz", seed=4), tmp_path / "both/b", 8)
+    assert segment(page, tmp_path / "both") == "2 series were found. Choose one."
+    page.select_option("#channels select", index=1)
+    page.click("#channels button")
+    page.wait_for_selector("body[data-state=done]")
+    assert same_place(downloaded(page, tmp_path), inferred(network, second)[0]) >= LEAST_EQUAL
+
+
+def test_a_folder_of_dicom_files_that_cannot_be_used(opened, small_page, scan, tmp_path):
+    series = dicom(scan("plain.nii.gz"), tmp_path / "series")
+    page = opened(small_page)
+    sorted(series.iterdir())[10].unlink()
+    said = segment(page, series)
+    assert "the slices are not evenly spaced: some are missing" in said
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/a.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 400)
+    assert segment(page, tmp_path / "broken").startswith("No series of 1 DICOM file can be read")
+    assert page.get_attribute("#said", "class") == "bad"
+
+
 def test_a_network_without_a_calibration_says_so(opened, small_page, scan, tmp_path):
     text = small_page.read_text()
     calibrated = re.search(r'"statement": \{"calibration".*?\}\}, "networks"', text)[0]
@@ -257,7 +315,8 @@ def test_what_is_no_image_is_said(opened, small_page, scan, tmp_path):
     header = gzip.decompress(sound)
     content = {
         "notes.nii": (b"These are notes, not an image. " * 20, "notes.nii: This is not a NIfTI file: it has 620 bytes"),
-        "empty.nii": (b"", "it is empty"), "slice.nii": (b"\0" * 128 + b"DICM" + b"\0" * 400, "it is a DICOM file"),
+        "empty.nii": (b"", "it is empty"),
+        "slice.nii": (b"\0" * 128 + b"DICM" + b"\0" * 400, "No series of 1 DICOM file can be read"),
         "cut.nii.gz": (sound[: len(sound) // 2], "cut.nii.gz: The gzip stream is damaged or ends too early"),
         "short.nii": (header[:20000], f"its header announces {len(header)} bytes, there are 20000"),
         "colours.nii": (header[:70] + struct.pack("<hh", 128, 24) + header[74:], "found RGB colours"),
@@ -302,6 +361,29 @@ def test_fits_every_width(opened, small_page, scan, pictures, width, scheme):
     page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_firefox_segments_it_too(small_page, network, inferred, scan, tmp_path):
+    """Without WebGL 2, it shows no image, and says so."""
+    program = os.environ.get("FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox")
+    if not program:
+        pytest.skip("there is no firefox: apt-get install firefox-esr")
+    image = scan("turned.nii.gz", affine=TURNED)
+    expected, case = inferred(network, image)
+    with firefox(program, tmp_path) as page:
+        page.open(small_page)
+        page.choose("#files", image)
+        page.wait("['done', 'failed'].includes(document.body.dataset.state)")
+        assert page.evaluate("document.getElementById('said').innerText") == "turned.nii.gz: segmented."
+        place = page.evaluate("document.getElementById('place').innerText")
+        assert "cannot show the image (it has no WebGL 2)" in place or " mm · " in place
+        shown = page.evaluate("[...document.querySelectorAll('#volumes tbody td')].map(cell => cell.innerText).join()")
+        for name, one in case["volumes"].items():
+            assert f"{name},{one['volume_ml']:.3f},{one['voxels']:,}" in shown
+        page.evaluate("document.getElementById('download').click()")
+        assert compare(page.downloaded("turned_seg.nii.gz"), expected) >= LEAST_EQUAL
+        assert page.complaints == []
+        assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
 def test_nothing_can_leave(opened, small_page):

@@ -55,7 +55,7 @@ def export_html(models: Sequence[ModelFolder], output: Path) -> dict[str, Any]:
     for model in models:
         check_task(model.plan.task, Predictor.task, model.path)
         if model.plan.network.dimensions != 3:
-            raise UsageError("The page takes 3D networks only; this one is 2D.", where=str(model.path),
+            raise UsageError("The page segments volumes; this network takes single slices.", where=str(model.path),
                              todo="Use pocket-infer.")
     ensemble.check_alike(models)
     packages.check()  # before the slow part
@@ -130,7 +130,8 @@ def words(models: Sequence[ModelFolder]) -> dict[str, str]:
     return {
         "title": f"Segment {plan.dataset}",
         "subtitle": f"A network that labels {', '.join(label.name for label in plan.labels)}.",
-        "invitation": "Drop NIfTI files here, or choose them" if several else "Drop a NIfTI file here, or choose one",
-        "expected": f"{names}: one file (.nii or .nii.gz)" + (
+        "invitation": "Drop NIfTI files or a DICOM folder here, or choose them" if several
+        else "Drop a NIfTI file or a DICOM folder here, or choose one",
+        "expected": f"{names}: one file (.nii or .nii.gz) or DICOM series" + (
             f" per modality, or one file with {len(plan.modalities)} volumes in this order." if several else "."),
         "about": "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in about.items())}

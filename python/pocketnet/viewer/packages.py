@@ -1,7 +1,7 @@
 """The page's libraries: packages of the npm registry, pinned by version and SHA-512 in `packages.lock.json`.
 
 `python -m pocketnet.viewer.packages` downloads the files that the page contains, if they are not there. It needs no
-npm: a package is one archive, and both have ready-made files for browsers. The registry is the one that npm would use:
+npm: a package is one archive, and all have ready-made files for browsers. The registry is the one that npm would use:
 `npm_config_registry`, `registry` in an `.npmrc`, or registry.npmjs.org.
 """
 
@@ -71,7 +71,7 @@ def is_there() -> bool:
 def check() -> None:
     """Raise UsageError if the files have not been downloaded."""
     if not is_there():
-        raise UsageError("The libraries of the page are not here (onnxruntime-web and NiiVue, from the npm registry).",
+        raise UsageError("The libraries of the page are not here (onnxruntime-web, NiiVue and dcm2niix, from the npm registry).",
                          where=str(FILES),
                          todo="Download them once: make viewer, or python -m pocketnet.viewer.packages")
 

@@ -1,5 +1,6 @@
 // The page: files in, progress, viewer, volumes, label map out. The work is done by the worker (worker.js).
 
+import { isDicom } from "./dicom.js";
 import { show, setOpacity } from "./display.js";
 import { inWords, statement } from "./statement.js";
 
@@ -7,7 +8,7 @@ const COLUMNS = ["case", "label", "value", "voxels", "volume_ml", "expected_dice
                  "flag", "reasons", "warnings"], SEPARATOR = " | ";
 const $ = (id) => document.getElementById(id);
 const model = JSON.parse($("model").textContent);
-let worker = null, files = [], result = null, judged = null, began = 0;
+let worker = null, files = [], converted = null, result = null, judged = null, began = 0;
 
 /** Return the bytes of a part of this file, which are stored as base64 of gzip. */
 async function unpacked(id) {
@@ -18,12 +19,13 @@ async function unpacked(id) {
 
 /** Start the worker, with its own copies of the runtime and the networks. */
 async function started() {
-  const [code, runtime, wasm, ...networks] = await Promise.all([unpacked("worker"), unpacked("runtime"), unpacked("wasm"),
-    ...model.networks.map((_, number) => unpacked(`network${number}`))]);
+  const [code, runtime, wasm, converter, converterWasm, ...networks] = await Promise.all([
+    ...["worker", "runtime", "wasm", "converter", "converterwasm"].map(unpacked), ...model.networks.map((_, number) => unpacked(`network${number}`))]);
   const made = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
   made.onmessage = ({ data }) => receive(data);
   made.onerror = (event) => failed(`The page failed: ${event.message || "this browser does not run its worker"}.`);
-  made.postMessage({ kind: "start", described: model, runtime, wasm, networks }, [runtime, wasm, ...networks]);
+  made.postMessage({ kind: "start", described: model, runtime, wasm, networks, conversion: { code: converter, wasm: converterWasm } },
+    [runtime, wasm, converter, converterWasm, ...networks]);
   return made;
 }
 
@@ -38,13 +40,67 @@ function failed(text) {
   say(text, true);
 }
 
-/** Take the files that a user chose: sort them into the order of the modalities, and let the user correct it. */
-function take(chosen) {
+/** Take the files that a user chose: convert DICOM series, sort the files into the order of the modalities, and let the
+    user correct it. */
+async function take(chosen) {
   if (!chosen.length) return;
-  files = inOrder([...chosen]);
+  converted = null;
+  const all = [...chosen], which = await Promise.all(all.map(isDicom));
+  if (which.includes(true)) return convertSeries(all.filter((_, index) => which[index]));
+  offer(all);
+}
+
+/** Segment files, or ask first which of them is which modality. */
+function offer(found) {
+  files = inOrder(found);
   $("channels").hidden = true;
-  if (model.modalities.length > 1 && files.length === model.modalities.length) return askOrder();
+  const series = converted && found.length > model.modalities.length;
+  if (series || (model.modalities.length > 1 && files.length === model.modalities.length)) return askOrder(series);
   segment();
+}
+
+/** Let the worker convert DICOM files. */
+async function convertSeries(dicom) {
+  working(`Reading ${dicom.length} DICOM files …`);
+  try {
+    worker ??= await started();
+    const contents = await Promise.all(dicom.map((file) => file.arrayBuffer()));
+    worker.postMessage({ kind: "dicom", files: contents }, contents);
+  } catch (error) {
+    failed(`The files cannot be read: ${error.message}`);
+  }
+}
+
+/** Return the files of what a user dropped, also those in folders. */
+async function dropped(transfer) {
+  const plain = [...transfer.files], items = [...transfer.items].filter((item) => item.kind === "file");
+  const entries = items.map((item) => item.webkitGetAsEntry?.());
+  if (!entries.some((entry) => entry?.isDirectory)) return plain;
+  const handles = items.map((item) => item.getAsFileSystemHandle?.());  // of all items, before the event ends
+  try {
+    if (handles.every(Boolean)) return (await Promise.all(handles.map(async (handle) => inHandle(await handle)))).flat();
+    return (await Promise.all(entries.map(inEntry))).flat();
+  } catch (error) {
+    failed("This browser does not let a dropped folder be read. Choose it instead.");
+    return [];
+  }
+}
+
+async function inHandle(handle) {
+  if (handle.kind === "file") return [await handle.getFile()];
+  const parts = [];
+  for await (const inside of handle.values()) parts.push(...await inHandle(inside));
+  return parts;
+}
+
+async function inEntry(entry) {
+  if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
+  const reader = entry.createReader(), parts = [];
+  for (;;) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (!some.length) return parts;
+    for (const inside of some) parts.push(...await inEntry(inside));
+  }
 }
 
 /** Sort by the ending _0000, _0001, … or by a modality's name in the file's name; otherwise by name. */
@@ -57,7 +113,7 @@ function inOrder(chosen) {
   return chosen.sort((a, b) => place(a) - place(b) || a.name.localeCompare(b.name));
 }
 
-function askOrder() {
+function askOrder(series) {
   $("channels").replaceChildren(...model.modalities.map((modality, index) => {
     const label = document.createElement("label"), select = document.createElement("select");
     select.append(...files.map((file, number) => new Option(file.name, number, false, number === index)));
@@ -70,7 +126,10 @@ function askOrder() {
     segment();
   }));
   $("channels").hidden = false;
-  say("Check which file is which modality.");
+  document.body.dataset.state = "asking";
+  $("working").hidden = true;
+  say(series ? `${files.length} series were found. Choose ${model.modalities.length > 1 ? "one for each modality" : "one"}.`
+    : "Check which file is which modality.");
 }
 
 function button(text, action) {
@@ -82,13 +141,17 @@ function button(text, action) {
   return made;
 }
 
-async function segment() {
+function working(text) {
   result = null;
-  for (const id of ["result", "warnings"]) $(id).hidden = true;
+  for (const id of ["result", "warnings", "channels"]) $(id).hidden = true;
   $("working").hidden = false;
   $("progress").removeAttribute("value");
   document.body.dataset.state = "working";
-  say(`Reading ${files.map((file) => file.name).join(", ")} …`);
+  say(text);
+}
+
+async function segment() {
+  working(`Reading ${files.map((file) => file.name).join(", ")} …`);
   try {
     worker ??= await started();
     const contents = await Promise.all(files.map(async (file) => ({ name: file.name, bytes: await file.arrayBuffer() })));
@@ -101,14 +164,18 @@ async function segment() {
 
 function receive(data) {
   if (data.kind === "read") {
-    $("warnings").replaceChildren(...data.warnings.map((text) => element("li", `Warning: ${text}.`)));
-    $("warnings").hidden = !data.warnings.length;
+    const warnings = [...(converted?.warnings ?? []), ...data.warnings];
+    $("warnings").replaceChildren(...warnings.map((text) => element("li", `Warning: ${text}.`)));
+    $("warnings").hidden = !warnings.length;
     say(`Segmenting ${data.shape.join(" × ")} voxels of ${data.spacing.map((mm) => +mm.toPrecision(4)).join(" × ")} mm …`);
     began = performance.now();
   } else if (data.kind === "progress") {
     $("progress").value = data.done / data.all;
     const left = ((performance.now() - began) / data.done) * (data.all - data.done) / 1000;
     if (data.done < data.all && left > 2) say(`Segmenting: window ${data.done} of ${data.all}, about ${Math.ceil(left)} s left …`);
+  } else if (data.kind === "series") {
+    converted = data;
+    offer(data.files.map(({ name, bytes }) => new File([bytes], name)));
   } else if (data.kind === "done") finished(data);
   else if (data.kind === "failed") failed(data.text);
   else if (data.kind === "zipped") save(data.blob, `${stem()}_seg.nii.gz`);
@@ -182,7 +249,7 @@ function table() {
     const own = judged?.labels[one.name];
     return [stem(), one.name, one.value, one.voxels, +one.volume_ml.toFixed(6), ...[own?.expected_dice, own?.dice_low,
       own?.volume_ml?.[0], own?.volume_ml?.[1]].map(digits), judged?.flag ?? "", judged?.reasons.join(SEPARATOR) ?? "",
-      result.warnings.join(SEPARATOR)];
+      [...(converted?.warnings ?? []), ...result.warnings].join(SEPARATOR)];
   });
   return [COLUMNS, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }
@@ -195,7 +262,7 @@ function cancel() {
   say("Cancelled.");
 }
 
-$("files").addEventListener("change", (event) => take(event.target.files));
+for (const id of ["files", "folder"]) $(id).addEventListener("change", (event) => take(event.target.files));
 $("drop").addEventListener("submit", (event) => event.preventDefault());
 $("cancel").addEventListener("click", cancel);
 $("download").addEventListener("click", () => worker.postMessage({ kind: "zip", bytes: result.labels }));
@@ -209,7 +276,7 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", name === "dragenter" || name === "dragover");
-    if (name === "drop") take(event.dataTransfer.files);
+    if (name === "drop") dropped(event.dataTransfer).then(take);
   });
 }
 document.body.dataset.state = "ready";

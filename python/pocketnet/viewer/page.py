@@ -50,6 +50,7 @@ def page(model: dict[str, Any], networks: Sequence[bytes], words: dict[str, str]
     kinds = ["", ' type="module"']
     data = [("worker", module("worker.js").encode()), ("runtime", packages.content("ort.mjs")),
             ("wasm", packages.content("ort.wasm")),
+            ("converter", packages.content("dcm2niix.mjs")), ("converterwasm", packages.content("dcm2niix.wasm")),
             *((f"network{number}", network) for number, network in enumerate(networks))]
     blocks = [f'<script type="application/json" id="model">{_json(model)}</script>']
     blocks += [f'<script type="text/plain" id="{name}">{_packed(content)}</script>' for name, content in data]

@@ -1,16 +1,20 @@
 // The worker: reads files and segments them, so that the page stays responsive. It loads nothing from anywhere.
 
+import { convert } from "./dicom.js";
 import { isUsable, rasLayout, sameGrid, toRas, fromRas, product } from "./grid.js";
 import { Unusable, labelFile, parse, unzip, zip } from "./nifti.js";
 import { segment } from "./predictor.js";
 import { findings } from "./ranges.js";
 
-let model, ort, sessions = [], weights = [];
+let model, ort, converter, sessions = [], weights = [];
 
-async function start({ described, runtime, wasm, networks }) {
+const imported = (code) => import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+
+async function start({ described, runtime, wasm, networks, conversion }) {
   model = described;
   weights = networks;
-  ort = await import(URL.createObjectURL(new Blob([runtime], { type: "text/javascript" })));
+  converter = conversion;
+  ort = await imported(runtime);
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = wasm;
   ort.env.logLevel = "error";
@@ -107,11 +111,19 @@ async function work(files) {
                 seconds: (performance.now() - began) / 1000 }, [labels.buffer]);
 }
 
+/** Convert DICOM files, and hand the series back to the page. */
+async function series(contents) {
+  const { default: begin } = await imported(converter.code);
+  const made = await convert(begin, converter.wasm, contents);
+  postMessage({ kind: "series", ...made }, made.files.map((file) => file.bytes));
+}
+
 /** Answer the page's messages one after another. */
 async function answer(data) {
   try {
     if (data.kind === "start") await start(data);
     else if (data.kind === "work") await work(data.files);
+    else if (data.kind === "dicom") await series(data.files);
     else if (data.kind === "zip") postMessage({ kind: "zipped", blob: await zip(data.bytes) });
   } catch (error) {
     const known = error instanceof Unusable, memory = /memory|allocat|bad_alloc|out of bounds/i.test(String(error));

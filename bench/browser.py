@@ -23,7 +23,10 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("POCKET_TEST_DATA", ROOT.parent / "shared" / "data"))
 ENDED = "body[data-state=done], body[data-state=failed]"
-PLANS = {"hippocampus": ["--dataset", "hippocampus"], "acdc": ["--dataset", "decathlon"]}
+HEARTS = ["--dataset", "decathlon"]
+PLANS = {"hippocampus": (["--dataset", "hippocampus"], []), "acdc": (HEARTS, ["--configuration", "3d"]),
+         "acdc-2d": (HEARTS, ["--configuration", "2d"])}
+"""Options of pocket-check and pocket-plan."""
 LEAST_EQUAL, MOST_BEST_S, MOST_QUICK_S, MOST_MIB = 0.9999, 10.0, 3.0, 30.0
 
 
@@ -42,10 +45,11 @@ def trained(kind: str, source: Path, work: Path) -> Path:
             (data / path).parent.mkdir(parents=True, exist_ok=True)
             (data / path).symlink_to(source / path)
     (data / "dataset.json").write_text(json.dumps(given))
-    call("check", *PLANS[kind], "--input", data, "-o", out)
+    checks, plans = PLANS[kind]
+    call("check", *checks, "--input", data, "-o", out)
     manifest, plan, stores = out / "manifest.json", out / "plan.json", out / "stores"
     call("plan", "--manifest", manifest, "--fingerprint", out / "fingerprint.json", "--recipe", "quick", "--folds", 4,
-         "--epochs", 1, "--steps-per-epoch", 12, "--batch", 1, "-o", out)
+         "--epochs", 1, "--steps-per-epoch", 12, "--batch", 1, *plans, "-o", out)
     call("preprocess", "--manifest", manifest, "--plan", plan, "--input", data, "-o", stores)
     call("train", "--plan", plan, "--splits", out / "splits.json", "--stores", stores, "--width", "pocket", "--fold", 0,
          "-o", out / "model")
@@ -92,7 +96,7 @@ def compared(page: Page, model: Path, image: Path, work: Path) -> dict[str, obje
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=10, help="hippocampus cases")
-    parser.add_argument("--only", nargs="+", default=["best", "quick", "acdc"], help="networks")
+    parser.add_argument("--only", nargs="+", default=["best", "quick", "acdc", "acdc-2d"], help="networks")
     options = parser.parse_args()
     images = sorted((DATA / "Task04_Hippocampus/imagesTr").glob("*.nii.gz"))[: options.cases]
     hearts = [DATA / f"Task27_ACDC/imagesTr/{name}.nii.gz" for name in (
@@ -105,7 +109,8 @@ def main() -> None:
                                          args=["--no-sandbox"])
         makes = {"best": lambda: ROOT / "models/hippocampus/fold1",
                  "quick": lambda: trained("hippocampus", DATA / "Task04_Hippocampus", work),
-                 "acdc": lambda: trained("acdc", DATA / "Task27_ACDC", work)}
+                 "acdc": lambda: trained("acdc", DATA / "Task27_ACDC", work),
+                 "acdc-2d": lambda: trained("acdc-2d", DATA / "Task27_ACDC", work)}
         for name in options.only:
             model, file = makes[name](), work / f"{name}.html"
             call("export", "--model", model, "--html", file)
@@ -113,7 +118,7 @@ def main() -> None:
             page.set_default_timeout(3_600_000)
             page.goto(file.as_uri())
             rows = []
-            for image in hearts if name == "acdc" else images:
+            for image in hearts if name.startswith("acdc") else images:
                 rows.append(compared(page, model, image, work))
                 print(name, rows[-1], flush=True)
             page.close()

@@ -76,8 +76,9 @@ class Run:
         self.models = sorted((ModelFolder.open(path) for path in (results_ / "models/unet-pocket").glob("fold*")),
                              key=lambda model: model.provenance.fold)
         evaluations = [path.parent for path in sorted((results_ / "evaluation/unet-pocket").glob("fold*/metrics.csv"))]
-        self.cases = [case for folder in evaluations for case in calibrate.cases_of(folder, self.models)]
-        self.known = calibrate.calibrate(self.models, evaluations, calibrate.Settings())
+        self.cases = [case for folder in evaluations
+                      for own in calibrate.cases_of(folder, self.models).values() for case in own]
+        self.known = calibrate.calibrate(self.models, self.cases, calibrate.Settings())
         self.manifest = Manifest.read(results_ / "dataset/manifest.json")
         self.listed = {case.case: case for case in self.manifest.cases}
         self.labels = self.models[0].labels
@@ -239,7 +240,8 @@ def main() -> None:
     figures, bounds = {}, {}
     for name, data, more in (
             ("hippocampus", given.hippocampus, ["--dataset", "hippocampus"]),
-            ("decathlon", given.acdc, ["--dataset", "decathlon", "--splits", given.acdc / "splits_nnunet.json",
+            ("decathlon", given.acdc, ["--dataset", "decathlon", "--configuration", "2d",
+                                       "--splits", given.acdc / "splits_nnunet.json",
                                        *(["--epochs", "4", "--steps_per_epoch", given.steps // 4]
                                          if given.steps else [])])):
         if given.only not in (None, name):

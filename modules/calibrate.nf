@@ -1,10 +1,13 @@
-/** Calibrate the networks of all folds by the predictions of their test cases: the same model folders, with a calibration. */
+/** Calibrate the networks of all folds: their statements by the predictions of their test cases, their probabilities by
+    validation cases, which they predict here. The same model folders, with a calibration. */
 process CALIBRATE {
     tag "${meta.id}"
     label 'cases'
 
     input:
     tuple val(meta), path(models, stageAs: 'models/*'), path(evaluations, stageAs: 'evaluations/*')
+    path splits, stageAs: 'splits.json'
+    path stores, stageAs: 'stores/*'
     val code
 
     output:
@@ -13,7 +16,9 @@ process CALIBRATE {
     script:
     """
     pocket-calibrate ${[models].flatten().collect { folder -> "--models $folder" }.join(' ')} \\
-        ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} ${task.ext.args ?: ''} -o calibrated
+        ${[evaluations].flatten().collect { folder -> "--evaluations $folder" }.join(' ')} \\
+        --splits splits.json ${[stores].flatten().collect { folder -> "--stores $folder" }.join(' ')} --threads ${task.cpus} \\
+        ${task.ext.args ?: ''} -o calibrated
     """
 
     stub:

@@ -217,7 +217,7 @@ workflow POCKETNET {
         .filter { meta, _folder -> meta.parts == 1 || (!joined && error("An evaluation has parts: give --cases_per_task.")) }
         .mix(trains && joined ? JOIN.out.evaluation : channel.empty())
 
-    // CALIBRATE each network by the test cases of all of its folds
+    // CALIBRATE each network by the test and the validation cases of all of its folds
     calibrates = PLAN.out.plan.map { file -> !selection.experiment && Tasks.calibrated(parse(file)) }
     networks_made
         .map { meta, model -> [meta.id.toString(), meta, model] }
@@ -232,7 +232,7 @@ workflow POCKETNET {
         }
         .set { validated }  // channel: [meta, models of all folds, their evaluations]
     if (trains && pictured && !selection.experiment) {
-        CALIBRATE(validated, code.map { hash -> hash.calibrate })
+        CALIBRATE(validated, splits, stores, code.map { hash -> hash.calibrate })
     }
     calibrated = trains && pictured && !selection.experiment ? CALIBRATE.out.models : channel.empty()
     calibrated

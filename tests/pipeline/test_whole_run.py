@@ -72,7 +72,8 @@ def test_everything_is_published_and_said(finished):
             part = f"{network}/fold{split['fold']}"
             names += [f"models/{part}/{name}" for name in
                       ("model.keras", "last.keras", "model.xml", "model.bin", "plan.json", "labels.json",
-                       "history.csv", "provenance.json", "checksums.json", "calibration.json")]
+                       "history.csv", "provenance.json", "checksums.json", "calibration.json",
+                        "temperatures.json")]
             names += [f"evaluation/{part}/{name}" for name in ("metrics.csv", "features.csv", "overlays.json")]
             published = {path.name for path in (results / "predictions" / part).iterdir()}
             assert published == {f"{case}.nii.gz" for case in split["test"]}

@@ -103,7 +103,8 @@ def main(images: tuple[Path, ...], models: tuple[Path, ...], named: tuple[str, .
     others. If the command is repeated, it skips finished cases.
 
     A model folder with a calibration (pocket-calibrate) makes a statement on each case: expected Dice, lower bound and
-    volume interval of each label, and a flag: accept, look or reject, with the reasons.
+    volume interval of each label, and a flag: accept, look or reject, with the reasons. If the folder also has
+    temperatures, the probability maps of --probabilities are calibrated.
     """
     from ..contracts import costs
     from ..errors import DataError, UsageError
@@ -302,8 +303,16 @@ def _segment(models: list[ModelFolder], output: Path, quiet: bool, find: Find,
                                    energy=_meter(predictor.engine_name, options["watts_per_core"]).lap)
     if options["bids"] and done.cases:
         bids.write(output, [case["case"] for case in done.cases], models[0].plan.labels)
-    summary = {"engine": predictor.engine_name, "models": [str(model.path) for model in models], "cases": done.cases,
-               "failed": problems + done.problems, "left_out": found.left_out}
+    summary: dict[str, Any] = {
+        "engine": predictor.engine_name, "models": [str(model.path) for model in models], "cases": done.cases,
+        "failed": problems + done.problems, "left_out": found.left_out}
+    if wanted.probabilities:
+        from ..inference import temperatures
+
+        why = temperatures.why_none(models, predictor.predictions)
+        summary["probabilities"] = {"calibrated": not why, "reason": why}
+        log("probabilities: calibrated by the model folder's temperatures" if not why
+            else f"probabilities: as the network has them, because {why}", quiet)
     return done.cases, done.exit_codes | ({3} if problems else set()), summary
 
 

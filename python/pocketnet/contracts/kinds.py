@@ -31,11 +31,12 @@ from .profile import Profile
 from .provenance import Provenance
 from .reading import CaseList, CheckedCases
 from .splits import Splits
+from .temperatures import Temperatures
 
 KINDS: dict[str, type[Record]] = {"device": DeviceFile} | {contract.kind: contract for contract in (
     Activations, Baseline, Batches, Calibration, StoredCase, CaseList, CheckedCases, Checksums, Classification,
     Comparison, Deployment, Experiment, Fingerprint, ModelLabels, Manifest, Overlays, Plan, Profile, Provenance,
-    Splits)}
+    Splits, Temperatures)}
 """Contract by name; its JSON Schema is `schemas/<name>.schema.json`."""
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 

@@ -23,7 +23,7 @@ from .cases import stem, suffix
 from .merge import WindowProgress
 from .predictor import Predictor
 from .results import Wanted
-from .run import Segmentation
+from .run import Segmentation, Sink
 
 if TYPE_CHECKING:
     import numpy as np
@@ -238,11 +238,11 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
     calibrated = statements.calibration_of(predictor) is not None
     read = time.perf_counter() - began
     with ExitStack() as stack:
-        maps = None
+        maps, sink = None, None
         if wanted.probabilities:
             maps = stack.enter_context(results.probability_files(target.parent, scan.shape, labels))
-        found = predictor.segment(scan, case=case, sink=maps.add if maps else None, follow=follow,
-                                  described=wanted.features or calibrated)
+            sink = _calibrating(predictor, maps)
+        found = predictor.segment(scan, case=case, sink=sink, follow=follow, described=wanted.features or calibrated)
         volumes = results.volumes(found.classes, scan.spacing, labels)
         said = statements.make(predictor, found, volumes, unlike)
         writing = time.perf_counter()
@@ -267,6 +267,14 @@ def _one(predictor: Predictor, case: str, paths: list[Path], target: Path, wante
             "window": list(found.window),
             "windows": found.windows[0], "windows_left_out": found.windows[1],
             "predicted_memory_mib": found.need.mib if found.need else None}, found.features
+
+
+def _calibrating(predictor: Predictor, maps: results.ProbabilityFiles) -> Sink:
+    """Return a sink that writes probabilities into maps, calibrated if the model folder has temperatures."""
+    from .temperatures import calibrator
+
+    calibrate = calibrator(predictor.models, predictor.predictions)
+    return lambda at, probabilities: maps.add(at, calibrate(probabilities))
 
 
 @contextmanager

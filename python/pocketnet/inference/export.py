@@ -29,7 +29,7 @@ from ..contracts.labels import overlapping
 from ..contracts.tasks import TASKS
 from ..errors import DataError, UsageError
 from ..training.model_folder import CALIBRATION, ModelFolder, write_checksums
-from . import engines
+from . import engines, temperatures
 from .merge import last_region, most_likely
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def export(model: ModelFolder, output: Path, formats: Sequence[str] = tuple(NETW
     check_formats(formats)
     outputs.check_folder(output, [model.path])
     with files.atomic_folder(output) as folder:
-        model.copy([*RECORDS, *([CALIBRATION] if model.calibration else [])], folder)
+        model.copy([*RECORDS, *(name for name in (CALIBRATION, temperatures.FILE) if name in model.sha256)], folder)
         found = write_networks(model, folder, formats)
         description = describe(model, found)
         description.write(folder / DESCRIPTION)

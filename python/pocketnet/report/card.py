@@ -55,7 +55,7 @@ def card(model: Model, rows: pd.DataFrame | None, fold: Fold | None, stated: Sta
         stated: What the model folder does not record.
     """
     parts = [*_title(model), *_use(stated), *_data(model, fold, stated), *_images(model), *_accuracy(model, rows),
-             *_training(model), *_limits(model, rows), *_identity(model)]
+             *_statement(model), *_training(model), *_limits(model, rows), *_identity(model)]
     return "\n".join(parts) + "\n"
 
 
@@ -111,6 +111,29 @@ def _accuracy(model: Model, rows: pd.DataFrame | None) -> list[str]:
     return ["## Accuracy", "",
             f"On {cases} that took no part in training or selection; 95 % interval over cases.", "",
             *markdown_table(["Label", "Metric", "Mean", "95 % interval", "Cases"], shown, 2), ""]
+
+
+def _statement(model: Model) -> list[str]:
+    """Return what calibrates the statement with each case, and how it agrees with the truth."""
+    known, scaled = model.calibration, model.temperatures
+    if known is None:
+        return []
+    rows = [[one.label, str(one.cases), f"{100 * one.held_out.coverage:.1f} %",
+             f"{100 * one.held_out.volume_coverage:.1f} %", f"{one.held_out.gap:.3f}"]
+            if one.held_out else [one.label, str(one.cases), "no bound", "–", "–"] for one in known.labels]
+    lines = ["## Statement with each case", "",
+             f"Calibrated on {counted(known.cases, 'test case')} of {counted(len(known.folds), 'fold')} that the "
+             "networks which predicted them had not seen. The columns are for cases that the calibration left out; "
+             f"{100 * known.coverage:.0f} % is stated.", "",
+             *markdown_table(["Label", "Cases", "Lower bound holds", "Volume in its interval",
+                              "Dice above its bound, mean"], rows, 1), ""]
+    if scaled:
+        said = [f"{as_is(one.label)} {one.temperature:.2f}" + (
+            f" (calibration error {one.before.ece:.4f} before, {one.after.ece:.4f} after)"
+            if one.before and one.after else "") for one in scaled.labels if one.temperature is not None]
+        lines += [f"Temperatures of the probabilities, from {counted(scaled.cases, 'validation case')}: "
+                  f"{'; '.join(said) or 'none'}.", ""]
+    return lines
 
 
 def _networks(model: Model, rows: pd.DataFrame) -> list[NetworkRow]:

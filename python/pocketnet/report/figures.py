@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..contracts.calibration import Calibration
+from ..contracts.temperatures import Temperatures
 from ..evaluation import roc
 from ..evaluation.classification.metrics import curves as curves_of
 from ..evaluation.layout import SHARES
@@ -145,9 +146,9 @@ def risk_curves(calibrations: Mapping[str, Calibration], label: str, colours: di
     """Draw the risk–coverage curves of a label: mean 1 − Dice of the cases that are kept, most trusted first.
 
     Args:
-        calibrations: By `<arch> <width>`.
+        calibrations: By `<arch> <width>`, or that and the folds.
         label: Name of the label.
-        colours: Colour by `<arch> <width>`.
+        colours: Colour by the first two words of these names.
     """
     curves = {name: one.held_out.risk for name, known in calibrations.items() for one in known.labels
               if one.label == label and one.held_out}
@@ -155,7 +156,7 @@ def risk_curves(calibrations: Mapping[str, Calibration], label: str, colours: di
     with _figure(*PANEL, f"risk {label}", f"Mean 1 − Dice of {label} by share of cases kept: {said}") as (figure, out):
         axis = figure.subplots()
         for name, risk in curves.items():
-            axis.plot([100 * share for share, _ in risk], [loss for _, loss in risk], color=colours[name],
+            axis.plot([100 * share for share, _ in risk], [loss for _, loss in risk], color=colours[_network(name)],
                       linewidth=1.8, marker="o" if len(risk) == 1 else None)
         axis.set_title(drawn(f"risk of {label}"))
         axis.set_xlabel("cases kept (%)")
@@ -164,6 +165,38 @@ def risk_curves(calibrations: Mapping[str, Calibration], label: str, colours: di
         axis.grid(axis="y")
         figure.tight_layout()
     return out[0]
+
+
+def reliability_diagram(temperatures: Mapping[str, Temperatures], label: str, colours: dict[str, str]) -> str:
+    """Draw the reliability diagram of a label: how often voxels have it, by its probability.
+
+    Args:
+        temperatures: By `<arch> <width>`, or that and the folds.
+        label: Name of the label.
+        colours: Colour by the first two words of these names.
+    """
+    found = {name: one for name, all_ in temperatures.items() for one in all_.labels if one.label == label}
+    said = "; ".join(f"{name} calibration error {one.before.ece:.3f} before, {one.after.ece:.3f} after"
+                     for name, one in found.items() if one.before and one.after)
+    with _figure(*PANEL, f"reliability {label}", f"Share of voxels that are {label} by their probability: {said}") as (
+            figure, out):
+        axis = figure.subplots()
+        axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
+        for name, one in found.items():
+            for state, style in ((one.before, ":"), (one.after, "-")):
+                bins = state.bins if state else ()
+                axis.plot([at.probability for at in bins], [at.observed for at in bins], style, marker="o",
+                          markersize=3, linewidth=1.5, color=colours[_network(name)])
+        axis.set_title(drawn(f"reliability of {label}"))
+        axis.set(xlabel="probability", ylabel="share that has the label", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axis.grid()
+        figure.tight_layout()
+    return out[0]
+
+
+def _network(name: str) -> str:
+    """Return `<arch> <width>` of a network's name, which can also have its folds."""
+    return name.split(",")[0]
 
 
 def roc_curves(rows: pd.DataFrame, networks: Sequence[tuple[str, str]], positive: str,

@@ -51,7 +51,8 @@ def figure_files(values: dict[str, Any]) -> dict[str, str]:
     named = [(f"learning-{number}", svg) for number, svg in enumerate(values["curves"], 1)]
     named += [(f"boxes-{label}-{number}", svg) for label, panels in values.get("boxes", [])
               for number, svg in enumerate(panels, 1)]
-    named += [(f"risk-{label}", svg) for label, svg in values.get("risks", [])]
+    for name, several in (("risk", "risks"), ("reliability", "reliabilities")):
+        named += [(f"{name}-{label}", svg) for label, svg in values.get(several, [])]
     named += [(f"roc-{label}", svg) for label, svg in values.get("curves_of_classes", [])]
     files: dict[str, str] = {}
     for name, svg in named:

@@ -39,7 +39,8 @@ DEFINING = ("dataset", "arch", "width", "recipe", "code", "version", "seed", "pa
 PARAMETERS = ("arch", "width", "recipe", "seed", "parameters")
 COST = ("wall_seconds", "peak_host_memory_mib", "peak_device_memory_mib")
 MOST_NOTE = 8000  # characters in one tag, MLflow's limit
-RECORDS = ("plan.json", "labels.json", "history.csv", "system.csv", "provenance.json", "calibration.json")
+RECORDS = ("plan.json", "labels.json", "history.csv", "system.csv", "provenance.json", "calibration.json",
+           "temperatures.json")
 STATEMENT = ("coverage", "volume_coverage", "gap", "correlation")
 """Fields of `HeldOut` that are metrics of a network."""
 
@@ -238,11 +239,22 @@ def _note(comparison: Comparison, experiment: str, compared: Sequence[str]) -> s
 
 
 def calibration(models: Sequence[Model]) -> dict[str, float]:
-    """Return how statements on cases agree with the truth, as `<metric>/<label>`; all folds have one calibration."""
-    known = next((model.calibration for model in models if model.calibration), None)
+    """Return how statements on cases and probabilities agree with the truth, as `<metric>/<label>`.
+
+    All folds have one calibration; of several, the one from most cases is taken.
+    """
+    known = max((model.calibration for model in models if model.calibration), key=lambda of: of.cases, default=None)
     held = {one.label: one.held_out for one in (known.labels if known else ()) if one.held_out}
-    return {store_metric(f"statement_{name}", label): value for label, one in held.items() for name in STATEMENT
-            if (value := getattr(one, name)) is not None}
+    values = {store_metric(f"statement_{name}", label): value for label, one in held.items() for name in STATEMENT
+              if (value := getattr(one, name)) is not None}
+    scaled = max((model.temperatures for model in models if model.temperatures), key=lambda of: of.cases, default=None)
+    for label in scaled.labels if scaled else ():
+        if label.temperature is not None:
+            values[store_metric("temperature", label.label)] = label.temperature
+        if label.before and label.after:
+            values[store_metric("ece", label.label)] = label.before.ece
+            values[store_metric("ece_calibrated", label.label)] = label.after.ece
+    return values
 
 
 def aggregate(rows: pd.DataFrame) -> dict[str, float]:

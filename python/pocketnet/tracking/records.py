@@ -24,9 +24,11 @@ from ..contracts.plan import Plan
 from ..contracts.profile import Profile, ProfiledConfiguration
 from ..contracts.provenance import Provenance
 from ..contracts.tasks import DEFAULT, Task
+from ..contracts.temperatures import Temperatures
 from ..errors import AlteredError, PocketError
 from ..evaluation import table
 from ..files import below, open_table
+from ..inference import temperatures
 from ..text import csv_rows
 from ..training.model_folder import ModelFolder
 from ..training.tasks import TASKS
@@ -52,6 +54,7 @@ class Model:
         system: Rows of `system.csv` (resources used by the training), likewise.
         members: Provenance of each member of an ensemble; empty for a single network.
         calibration: `calibration.json`; None if missing.
+        temperatures: `temperatures.json`; None if missing.
     """
 
     folder: Path
@@ -61,6 +64,7 @@ class Model:
     system: list[dict[str, float]] = field(default_factory=list)
     members: list[Provenance] = field(default_factory=list)
     calibration: Calibration | None = None
+    temperatures: Temperatures | None = None
 
     @property
     def name(self) -> str:
@@ -207,7 +211,7 @@ def _read_model(folder: Path, run: Run) -> Model:
     members = [_try(run, "member", Provenance.read, path)
                for path in sorted(folder.glob("member*.provenance.json"))]
     return Model(folder, opened.provenance, opened.plan, history or [], system or [], list(filter(None, members)),
-                 opened.calibration)
+                 opened.calibration, temperatures.of_model(opened))
 
 
 def _read_evaluation(folder: Path) -> Evaluation:

@@ -71,7 +71,7 @@ def is_there() -> bool:
 def check() -> None:
     """Raise UsageError if the files have not been downloaded."""
     if not is_there():
-        raise UsageError("The libraries of the page are not here (onnxruntime-web, NiiVue and dcm2niix, from the npm registry).",
+        raise UsageError("The libraries of the page are not here: onnxruntime-web, NiiVue and dcm2niix (npm registry).",
                          where=str(FILES),
                          todo="Download them once: make viewer, or python -m pocketnet.viewer.packages")
 

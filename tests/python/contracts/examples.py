@@ -43,6 +43,8 @@ def _fingerprint() -> dict:
 
 
 STANDARD = {"features": ["soft_dice", "entropy"], "mean": [0.9, 0.5], "scale": [0.01, 0.1]}
+RELIABILITY = {"ece": 0.02, "bins": [{"probability": 0.05, "observed": 0.02, "voxels": 900},
+                                     {"probability": 0.93, "observed": 0.9, "voxels": 400}]}
 RULES = {"task": "segmentation", "classes": {"Anterior": [1], "Posterior": [2, 3]}, "known": [0, 1, 2, 3],
          "label_grid": "own", "sample": 500}
 LISTED = {"case": "case_1", "images": {"MRI": "imagesTr/a.nii.gz[2]"}, "label": "labelsTr/a.nii.gz",
@@ -165,6 +167,10 @@ BODIES: dict[str, dict] = {
         "splits": {"rule": "by hand", "folds": 2}, "table": [{"arch": "unet", "dice": 0.9, "p": None}],
         "notes": ["One."], "code": {"train": ["c0de"], "experiment": "c0de"}, "version": "0.1.0", "commit": None,
         "figure": "A figure."},
+    "temperatures": {
+        "run_keys": ["key", "other"], "predictions": 1, "cases": 20, "labels": [
+            {"label": "Anterior", "temperature": 1.3, "cases": 20, "before": RELIABILITY, "after": RELIABILITY},
+            {"label": "Posterior", "temperature": None, "cases": 0, "before": None, "after": None}]},
 }
 
 

@@ -26,8 +26,8 @@ LONG_FILES: dict[str, str] = {}
 MOST_PARAMETERS = 8
 MANY_PARAMETERS = {
     **dict.fromkeys((f"cli/{name}.py main" for name in (
-        "calibrate", "card", "check", "collect", "evaluate", "experiment", "infer", "models", "picture", "plan", "profile",
-        "report", "train", "verify")),
+        "calibrate", "card", "check", "collect", "evaluate", "experiment", "infer", "models", "picture", "plan",
+        "profile", "report", "train", "verify")),
         "Click gives a command an argument for each of its options"),
     "experiments/inputs.py read": "an argument for each file of a run, as in `pocket-experiment`",
     "profiling/wanted.py configurations": "an argument for each option of `pocket-profile` that a network is made from",

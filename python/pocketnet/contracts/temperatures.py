@@ -1,7 +1,7 @@
 """`temperatures.json` of a model folder: from the network's probabilities to calibrated ones, label by label.
 
-The calibrated probability of a label is σ(logit(p) / temperature), with p as the network has it. All of it is from
-validation cases, which the network that predicted them had not been trained on.
+The calibrated probability of a label is σ(logit(p) / temperature + bias), with p as the network has it. All of it is
+from validation cases, which the network that predicted them had not been trained on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from .base import Contract, Record, record
-from .fields import AboveZero, Count, NotNegative, Positive, Share, Text, Unique
+from .fields import AboveZero, Count, NotNegative, Number, Positive, Share, Text, Unique
 
 
 @record
@@ -44,18 +44,20 @@ class Reliability(Record):
 
 @record
 class LabelTemperature(Record):
-    """The temperature of a label.
+    """The temperature and the bias of a label.
 
     Attributes:
         label: Name of the label.
         temperature: Above 1 if the network is too sure; None if no validation case has the label.
+        bias: Below 0 if the network finds too much of the label; None likewise.
         cases: Validation cases that have it.
         before: With the network's probabilities.
-        after: With calibrated ones, each case with the temperature that the other cases give.
+        after: With calibrated ones, each case as the other cases say.
     """
 
     label: Text
     temperature: AboveZero | None
+    bias: Number | None
     cases: Count
     before: Reliability | None
     after: Reliability | None
@@ -83,4 +85,6 @@ class Temperatures(Contract):
     def _check(self) -> Any:
         if any((one.before is None) != (one.after is None) for one in self.labels):
             raise ValueError("before and after together")
+        if any((one.temperature is None) != (one.bias is None) for one in self.labels):
+            raise ValueError("temperature and bias together")
         return self

@@ -1,8 +1,9 @@
-"""Calibrate the probabilities of one label by a temperature, and measure how they agree with the truth.
+"""Calibrate the probabilities of one label by a temperature and a bias, and measure how they agree with the truth.
 
-The arithmetic needs, per case, only the number of voxels with each logit, and how many of them have the label. Source:
-Guo et al., On calibration of modern neural networks, ICML 2017, Eqs. 5 and 9; here of one label against the rest, so
-that the temperature of a label does not change the others.
+The arithmetic needs, per case, only the number of voxels with each logit, and how many of them have the label. A label
+stands against the rest, so that its temperature does not change the others. A loss that is made of Dice lets a network
+find too much of a label, which no temperature repairs: hence the bias (Platt scaling). Source: Guo et al., On
+calibration of modern neural networks, ICML 2017, Eq. 5 and sections 4.1 and 4.2.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ LOGITS = -LIMIT + WIDTH * (np.arange(NUMBER) + 0.5)
 """Middle of each bin, (NUMBER,)."""
 HOTTEST = 10.0
 """Temperatures lie between 1 / HOTTEST and HOTTEST."""
+MOST_BIAS = 10.0
+"""Largest absolute bias."""
 RULED_OUT = 0.5 / 255
 """Probability below which a probability map has 0 (`evaluation.calibration`)."""
 
@@ -66,30 +69,45 @@ def logit(probability: np.ndarray) -> np.ndarray:
     return np.log(p) - np.log1p(-p)
 
 
-def calibrated(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """Return σ(logit(p) / temperature), float32, of the same shape; 0 and 1 stay as they are."""
+@dataclass(frozen=True)
+class Scaling:
+    """The calibrated probability is σ(logit(p) / temperature + bias)."""
+
+    temperature: float = 1.0
+    bias: float = 0.0
+
+
+PLAIN = Scaling()
+"""Probabilities as the network has them."""
+
+
+def calibrated(probability: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Return calibrated probabilities, float32, of the same shape; 0 and 1 stay as they are."""
     p = probability.astype(np.float32)
-    found = _sigmoid(logit(p) / np.float32(temperature))
+    found = _sigmoid(logit(p) / np.float32(scaling.temperature) + np.float32(scaling.bias))
     return np.where((p <= 0) | (p >= 1), p, found)
 
 
-def temperature(counts: Counts) -> float | None:
-    """Return the temperature with the smallest mean cross-entropy; None if no voxel has the label, or all have it."""
-    from scipy.optimize import minimize_scalar
+def fit(counts: Counts) -> Scaling | None:
+    """Return the scaling with the smallest mean cross-entropy; None if no voxel has the label, or all have it."""
+    from scipy.optimize import minimize
 
-    false = counts.voxels - counts.true
+    false, total = counts.voxels - counts.true, counts.voxels.sum()
     if not counts.true.sum() or not false.sum():
         return None
 
-    def loss(log_temperature: float) -> float:
-        z = LOGITS / np.exp(log_temperature)
-        return float((counts.true * np.logaddexp(0, -z) + false * np.logaddexp(0, z)).sum() / counts.voxels.sum())
+    def loss(found: np.ndarray) -> tuple[float, np.ndarray]:
+        z = found[0] * LOGITS + found[1]
+        wrong = counts.voxels * _sigmoid(z) - counts.true
+        return (float((counts.true * np.logaddexp(0, -z) + false * np.logaddexp(0, z)).sum() / total),
+                np.array([(wrong * LOGITS).sum(), wrong.sum()]) / total)
 
-    most = np.log(HOTTEST)
-    return float(np.exp(minimize_scalar(loss, bounds=(-most, most), method="bounded").x))
+    slope, bias = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-10},
+                           bounds=[(1 / HOTTEST, HOTTEST), (-MOST_BIAS, MOST_BIAS)]).x
+    return Scaling(1 / float(slope), float(bias))
 
 
-def binned(counts: Counts, of: float = 1.0) -> np.ndarray:
+def binned(counts: Counts, scaling: Scaling = PLAIN) -> np.ndarray:
     """Return voxels, sum of calibrated probabilities and voxels with the label by bin of probability, (3, BINS).
 
     Voxels that the network rules out and that do not have the label are left out: the many voxels far from the label
@@ -97,9 +115,9 @@ def binned(counts: Counts, of: float = 1.0) -> np.ndarray:
 
     Args:
         counts: The voxels.
-        of: The temperature.
+        scaling: How the probabilities are calibrated.
     """
-    p = _sigmoid(LOGITS / of)
+    p = _sigmoid(LOGITS / scaling.temperature + scaling.bias)
     voxels = np.where(_sigmoid(LOGITS) < RULED_OUT, counts.true, counts.voxels)
     part = np.minimum((p * BINS).astype(int), BINS - 1)
     return np.stack([np.bincount(part, weights, BINS) for weights in (voxels, voxels * p, counts.true)])
@@ -115,22 +133,25 @@ def reliability(bins: np.ndarray) -> Reliability | None:
 
 
 def of_label(name: str, parts: Sequence[Sequence[Counts]]) -> LabelTemperature:
-    """Return the temperature of a label, and how it does on cases that it is not from.
+    """Return the temperature and bias of a label, and how they do on cases that they are not from.
 
     Args:
         name: Name of the label.
-        parts: The cases in which the label is annotated, in parts: each part is measured with the temperature that
-            the other parts give.
+        parts: The cases in which the label is annotated, in parts: each part is measured with the scaling that the
+            other parts give.
     """
     sums = [sum(part, NONE) for part in parts]
     whole = sum(sums, NONE)
-    found = temperature(whole)
+    found = fit(whole)
     cases = sum(bool(one.true.any()) for part in parts for one in part)
-    held = [(part, temperature(sum((other for other in sums if other is not part), NONE))) for part in sums]
-    if found is None or any(own is None for _, own in held):
-        return LabelTemperature(name, None if found is None else _rounded(found), cases, None, None)
-    return LabelTemperature(name, _rounded(found), cases, reliability(binned(whole)),
-                            reliability(np.sum([binned(part, own or 1.0) for part, own in held], axis=0)))
+    held = [(part, fit(sum((other for other in sums if other is not part), NONE))) for part in sums]
+    if found is None:
+        return LabelTemperature(name, None, None, cases, None, None)
+    before, after = None, None
+    if all(own for _, own in held):
+        before = reliability(binned(whole))
+        after = reliability(np.sum([binned(part, own) for part, own in held if own], axis=0))
+    return LabelTemperature(name, _rounded(found.temperature), _rounded(found.bias), cases, before, after)
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:

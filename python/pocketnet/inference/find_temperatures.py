@@ -123,15 +123,14 @@ def counts_of(predictor: StorePredictor, store: Store, tiling: Tiling, mirrored:
 
 def in_words(found: Temperatures | None) -> str:
     """Return a line per label."""
-    if found is None:
-        return ""
     lines = []
-    for one in found.labels:
+    for one in found.labels if found else ():
         if one.temperature is None:
             lines.append(f"{one.label}: no temperature, because no validation case has the label")
             continue
-        error = "" if one.before is None or one.after is None else (
-            f", calibration error {one.before.ece:.4f} before, {one.after.ece:.4f} after")
-        lines.append(f"{one.label}: temperature {one.temperature:.2f} from {counted(one.cases, 'validation case')}"
-                     f"{error}")
+        text = (f"{one.label}: temperature {one.temperature:.2f}, bias {one.bias:+.2f} from "
+                f"{counted(one.cases, 'validation case')}")
+        if one.before and one.after:
+            text += f", calibration error {one.before.ece:.4f} before, {one.after.ece:.4f} after"
+        lines.append(text)
     return "\n".join(lines)

@@ -60,14 +60,14 @@ def calibrator(models: Sequence[ModelFolder], predictions: int) -> Callable[[np.
     if why_none(models, predictions):
         return lambda probabilities: probabilities
     known, labels = of_model(models[0]), models[0].labels
-    channels = {channel_of(label, labels): one.temperature
+    channels = {channel_of(label, labels): temperature.Scaling(one.temperature, one.bias)
                 for label, one in zip(labels, known.labels if known else (), strict=True)
-                if one.temperature is not None}
+                if one.temperature is not None and one.bias is not None}
 
     def calibrate(probabilities: np.ndarray) -> np.ndarray:
         out = probabilities.copy()
-        for channel, of in channels.items():
-            out[..., channel] = temperature.calibrated(probabilities[..., channel], of)
+        for channel, scaling in channels.items():
+            out[..., channel] = temperature.calibrated(probabilities[..., channel], scaling)
         return out
 
     return calibrate

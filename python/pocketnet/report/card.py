@@ -128,10 +128,10 @@ def _statement(model: Model) -> list[str]:
              *markdown_table(["Label", "Cases", "Lower bound holds", "Volume in its interval",
                               "Dice above its bound, mean"], rows, 1), ""]
     if scaled:
-        said = [f"{as_is(one.label)} {one.temperature:.2f}" + (
+        said = [f"{as_is(one.label)} {one.temperature:.2f} and {one.bias:+.2f}" + (
             f" (calibration error {one.before.ece:.4f} before, {one.after.ece:.4f} after)"
             if one.before and one.after else "") for one in scaled.labels if one.temperature is not None]
-        lines += [f"Temperatures of the probabilities, from {counted(scaled.cases, 'validation case')}: "
+        lines += [f"Temperatures and biases of the probabilities, from {counted(scaled.cases, 'validation case')}: "
                   f"{'; '.join(said) or 'none'}.", ""]
     return lines
 

@@ -262,7 +262,12 @@ function cancel() {
   say("Cancelled.");
 }
 
-for (const id of ["files", "folder"]) $(id).addEventListener("change", (event) => take(event.target.files));
+for (const [id, other] of [["files", "folder"], ["folder", "files"]]) {
+  $(id).addEventListener("change", (event) => {
+    $(other).value = "";
+    take(event.target.files);
+  });
+}
 $("drop").addEventListener("submit", (event) => event.preventDefault());
 $("cancel").addEventListener("click", cancel);
 $("download").addEventListener("click", () => worker.postMessage({ kind: "zip", bytes: result.labels }));

@@ -114,14 +114,15 @@ def test_report_card_and_mlflow_have_the_temperatures(run, tmp_path):
                                  ignore=shutil.ignore_patterns(".*"))
         names = [label.name for label in ModelFolder.open(folder).labels]
         keys = tuple(ModelFolder.open(run[0] / f"calibrated/fold{n}").provenance.run_key for n in range(3))
-        Temperatures(keys, 1, 12, (LabelTemperature(names[0], 1.37, 12, RELIABILITY, BETTER), *(
-            LabelTemperature(name, None, 0, None, None) for name in names[1:]))).write(folder / FILE)
+        Temperatures(keys, 1, 12, (LabelTemperature(names[0], 1.37, -0.21, 12, RELIABILITY, BETTER), *(
+            LabelTemperature(name, None, None, 0, None, None) for name in names[1:]))).write(folder / FILE)
         write_checksums(folder)
         models.append(folder)
     found = read_run(models, [run[0] / "evaluation"])
     values = context(found)
     text = page.render(values)
-    assert "Calibrated probabilities" in text and "1.37" in text and "0.0310" in text and "0.0120" in text
+    assert "Calibrated probabilities" in text and all(
+        figure in text for figure in ("1.37", "-0.21", "0.0310", "0.0120"))
     assert "no validation case has the label" in text
     figures = page.figure_files(values)
     assert [name for name in figures if name.startswith("reliability")] == ["reliability-Anterior.svg"]
@@ -130,7 +131,7 @@ def test_report_card_and_mlflow_have_the_temperatures(run, tmp_path):
         1.37, 0.031, 0.012) and "temperature/Posterior" not in logged
     said = card.card(found.models[0], None, None, card.Stated())
     assert "Calibrated on 45 test cases of 3 folds" in said
-    assert "from 12 validation cases: Anterior 1.37 (calibration error 0.0310 before, 0.0120 after)." in said
+    assert "from 12 validation cases: Anterior 1.37 and -0.21 (calibration error 0.0310 before, 0.0120 after)." in said
 
 
 def test_temperatures_need_splits_and_stores(run, tmp_path):

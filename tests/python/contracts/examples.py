@@ -169,8 +169,9 @@ BODIES: dict[str, dict] = {
         "figure": "A figure."},
     "temperatures": {
         "run_keys": ["key", "other"], "predictions": 1, "cases": 20, "labels": [
-            {"label": "Anterior", "temperature": 1.3, "cases": 20, "before": RELIABILITY, "after": RELIABILITY},
-            {"label": "Posterior", "temperature": None, "cases": 0, "before": None, "after": None}]},
+            {"label": "Anterior", "temperature": 1.3, "bias": -0.2, "cases": 20, "before": RELIABILITY,
+             "after": RELIABILITY},
+            {"label": "Posterior", "temperature": None, "bias": None, "cases": 0, "before": None, "after": None}]},
 }
 
 

@@ -1,9 +1,9 @@
 """Hold the page of `pocket-export --html` beside `pocket-infer`: equal labels, processor seconds, size of the file.
 
 Ten hippocampus cases by the network in `models/`, the same cases by a network of recipe `quick`, and three ACDC cases,
-whose spacing differs from the network's, in 3D and slice by slice. All but the first network are trained for a few steps here: what is compared is
-not their accuracy. The browser is Chromium with one thread of WebAssembly. Run it with `make bench-browser`; the last
-line is one JSON object.
+whose spacing differs from the network's, in 3D and slice by slice. All but the first network are trained for a few
+steps here: what is compared is not their accuracy. The browser is Chromium with one thread of WebAssembly. Run it with
+`make bench-browser`; the last line is one JSON object.
 """
 
 from __future__ import annotations

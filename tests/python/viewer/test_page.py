@@ -17,7 +17,7 @@ WORDS = {"title": "Segment <b>", "subtitle": "s", "invitation": "i", "expected":
 def made(tmp_path, monkeypatch):
     """A page with small libraries in place of the real ones."""
     monkeypatch.setattr(packages, "FILES", tmp_path)
-    for name in ("niivue.js", "ort.mjs", "ort.wasm"):
+    for name in (file for package in packages.locked() for file in package.files.values()):
         (tmp_path / f"{name}{packages.PACKED}").write_bytes(gzip.compress(f"/* {name} </script> */".encode()))
     (tmp_path / "versions").write_text(packages._versions())
     return page({"name": "</script><script>alert(1)</script>"}, [b"one", b"two"], WORDS)

@@ -34,7 +34,7 @@ def test_a_module_has_each_script_once_after_what_it_imports(name):
 def test_nothing_breaks_out_of_its_element(made):
     assert "<title>Segment &lt;b&gt;</title>" in made and "{{" not in made
     assert json.loads(re.search(r'id="model">(.*?)</script>', made)[1])["name"].startswith("</script>")
-    assert made.count("</script>") == made.count("<script") == 8
+    assert made.count("</script>") == made.count("<script") == 10
 
 
 def test_only_its_own_scripts_run(made):

@@ -30,7 +30,7 @@ pocket-calibrate --models models/unet-pocket --evaluations evaluation/unet-pocke
               help="An expected Dice below this is a reason to reject a case.")
 @click.option("--splits", type=click.Path(path_type=Path),
               help="splits.json of the training. With it and --stores, validation cases also calibrate the "
-                   "probabilities: a temperature for each label.")
+                   "probabilities: a temperature and a bias for each label.")
 @click.option("--stores", multiple=True, type=click.Path(path_type=Path),
               help="A store of pocket-preprocess, or a folder of stores, for --splits; repeatable.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads, for --splits. Default: all cores.")

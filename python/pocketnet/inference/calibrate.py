@@ -72,7 +72,7 @@ def write_calibrated(models: Sequence[Path], evaluations: Sequence[Path], output
     _check_alike(opened)
     targets = {model.path: output / _name(model, opened) for model in opened}
     for target in targets.values():
-        outputs.check_folder(target, [*models, *evaluations])
+        outputs.check_folder(target, [*models, *evaluations, *(validation.stores if validation else ())])
     evaluated = files.folders_with(evaluations, "metrics.csv", "evaluation", "pocket-evaluate")
     made = []
     for alike, cases in _by_way(opened, evaluated):

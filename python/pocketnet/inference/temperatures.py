@@ -57,11 +57,12 @@ def calibrator(models: Sequence[ModelFolder], predictions: int) -> Callable[[np.
 
     The background and labels without a temperature stay as they are. So do all without temperatures.
     """
-    if why_none(models, predictions):
+    known = None if why_none(models, predictions) else of_model(models[0])
+    if known is None:
         return lambda probabilities: probabilities
-    known, labels = of_model(models[0]), models[0].labels
+    labels = models[0].labels
     channels = {channel_of(label, labels): temperature.Scaling(one.temperature, one.bias)
-                for label, one in zip(labels, known.labels if known else (), strict=True)
+                for label, one in zip(labels, known.labels, strict=True)
                 if one.temperature is not None and one.bias is not None}
 
     def calibrate(probabilities: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def sections(models: Sequence[Model], colours: dict[str, str]) -> dict[str, Any]
             "flags": [_flags(name, one) for name, one in known.items()],
             "stated_coverage": sorted({one.coverage for one in known.values()}),
             "risks": [(label, figures.risk_curves(measured, label, colours)) for label in labels],
-            "temperatures": [{"network": name, "label": label.label, "of": label, "cases": one.cases}
+            "temperatures": [{"network": name, "of": label}
                              for name, one in scaled.items() for label in one.labels],
             "reliabilities": [(label, figures.reliability_diagram(scaled, label, colours)) for label in shown]}
 

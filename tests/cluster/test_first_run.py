@@ -75,5 +75,6 @@ def test_jobs_ask_for_what_the_documented_site_configuration_says(slurm, clone, 
     asked = {job["step"]: job for job in jobs}
     for step in ("TRAIN", "PROFILE", "INFER"):
         assert (asked[step]["Gres"], asked[step]["Partition"], asked[step]["TimeLimit"]) == ("gpu:t4:1", "gpu", "2880")
-    assert (asked["PLAN"]["Gres"], asked["PLAN"]["Partition"], asked["PLAN"]["TimeLimit"]) == ("(null)", "cpu", "60")
+    for step, minutes in (("PLAN", "60"), ("CALIBRATE", "240")):
+        assert (asked[step]["Gres"], asked[step]["Partition"], asked[step]["TimeLimit"]) == ("(null)", "cpu", minutes)
     assert {job["Account"] for job in jobs} == {"imaging"}
